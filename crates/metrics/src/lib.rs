@@ -1,0 +1,1 @@
+//! emorun-metrics
