@@ -60,6 +60,7 @@ impl EventWriter {
     ///
     /// `first_step` is the first step that will be logged: TensorBoard then drops what earlier files
     /// of the directory hold at that step or later, so that steps done again are shown once.
+    /// A run that starts again at its first step therefore logs its configuration again, too.
     /// The file's name sorts after those already there, whatever the clock says, because readers
     /// take the files in that order.
     ///
