@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use emorun_tensorboard::{EventWriter, HParam, HParams};
+use emorun_tensorboard::{EventError, EventWriter, HParam, HParams};
 use serde_json::{Value, json};
 
 /// The exit status by which `read_run.py` says that the package is missing.
@@ -13,8 +13,8 @@ const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02
     \0\0\0\x0cIDATx\x9cc\x10h\xf8\0\0\x02$\x01\x81o\x91\xe4d\0\0\0\0IEND\xaeB`\x82";
 
 /// A run killed after step 9 and resumed from step 6, as the second writer says.
-fn write_run(dir: &Path) {
-    let mut first = EventWriter::create(dir, 0, 1000.0).unwrap();
+fn write_run(dir: &Path) -> Result<(), EventError> {
+    let mut first = EventWriter::create(dir, 0, 1000.0)?;
     let values = [
         ("lr".to_owned(), HParam::Number(1e-4)),
         ("model <a&b>".to_owned(), HParam::Text("hubert".into())),
@@ -32,7 +32,7 @@ fn write_run(dir: &Path) {
     for step in 0..10 {
         assert!(first.scalar("train/loss", step, 1.0, 1001.0));
     }
-    let mut second = EventWriter::create(dir, 6, 1002.0).unwrap();
+    let mut second = EventWriter::create(dir, 6, 1002.0)?;
     for step in 6..12 {
         assert!(second.scalars(&[("train/loss", 2.0), ("train/lr", 0.5)], step, 1003.0));
     }
@@ -40,12 +40,13 @@ fn write_run(dir: &Path) {
     assert!(second.image("confusion", 11, PIXEL, 1003.0));
     assert!(second.histogram("weights", 11, &[1.0, 1.0, 1.0], 1003.0));
     assert!(second.hparams_end(true, 1010.0));
+    Ok(())
 }
 
 #[test]
 fn the_tensorboard_package_shows_every_kind_of_event() {
     let dir = tempfile::tempdir().unwrap();
-    write_run(&dir.path().join("run"));
+    write_run(&dir.path().join("run")).unwrap();
     let python = std::env::var("EMORUN_PYTHON").unwrap_or_else(|_| "python3".into());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_run.py");
     let output = match Command::new(&python)
