@@ -1,1 +1,40 @@
-//! emorun-lang
+//! emorun's experiment language.
+//!
+//! An experiment file is read in stages, each a type of its own: texts ([`Sources`]) become an
+//! ordered tree with places ([`Tree`]), which is checked against the schemas of the settings and
+//! node kinds and read into typed values, whose references are resolved into a [`Graph`], over
+//! which signals are inferred, which gives the [`Plan`]. A syntax error ends reading; every later
+//! stage collects its mistakes into one [`Report`].
+//!
+//! The crate does no I/O: texts come through a callback, the working directory is an argument.
+
+mod de;
+mod diagnostic;
+mod document;
+mod kind;
+mod kinded;
+mod refs;
+mod render;
+mod scalar;
+mod ser;
+mod signal;
+mod source;
+
+pub use de::{DeserializeError, from_tree};
+pub use diagnostic::{Code, Diagnostic, Report, Severity};
+pub use document::{Entry, MAX_DEPTH, MAX_NODES, MAX_TEXT_BYTES, Tree, Value, parse};
+pub use kind::{
+    Cost, InferError, Inferred, InputSignals, KindInfo, KindSet, NodeSpec, Placement, Section,
+};
+pub use kinded::{KINDED_MARK, Kinded, schema_of};
+pub use refs::{DATA, DataPath, EDGE_MARK, Inputs, NodeRef, PATH_MARK, PortRef, Uses};
+pub use ser::to_value;
+pub use signal::{FrameRate, LabelSet, Signal};
+pub use source::{Position, SourceId, Sources, Span};
+
+/// What [`kinded_enum!`] expands to; not for direct use.
+#[doc(hidden)]
+pub mod private {
+    pub use crate::kinded::{deserialize_kinded, kinded_schema, serialize_kinded};
+    pub use {schemars, serde};
+}
