@@ -1,1 +1,32 @@
-//! emorun-data
+//! Corpora of expressive speech as kinds of datasets: finding and checking their files, their labels and speakers,
+//! merging several into one [`Corpus`], and splitting it so that no speaker is on both sides.
+//!
+//! Three stages, each a type: a [`DatasetConfig`] says what to use; [`declare`] tells from it, without reading a file,
+//! what the experiment's graph can count on; [`scan`] reads names, headers or every sample and gives the [`Corpus`];
+//! [`split()`] assigns its items to sides and proves in a [`Certificate`] that nothing is on two of them.
+
+mod content;
+pub mod corpora;
+mod declare;
+mod emotion;
+mod error;
+mod files;
+pub mod fixtures;
+mod item;
+mod labelling;
+mod parallel;
+mod scan;
+pub mod split;
+mod table;
+mod walk;
+
+pub use content::ContentHash;
+pub use corpora::{DatasetConfig, KINDS, OnBadAudio};
+pub use declare::declare;
+pub use emotion::{EMOTIONS, GENDERS, canonical, in_canonical_order};
+pub use error::{DataError, ErrorClass, RowProblem};
+pub use item::{AudioSource, Corpus, DatasetFacts, Duplicate, Item, SkipReason, Skipped, SplitName};
+pub use labelling::Mapping;
+pub use scan::{ScanLevel, scan};
+pub use split::{Assignment, Certificate, SplitConfig, split};
+pub use walk::AUDIO_EXTENSIONS;

@@ -1,0 +1,316 @@
+//! Any other corpus, described by a table with one line a recording.
+
+use super::{CorpusKind, Facts, Gathered, OnBadAudio, Part, Source, Utterance, Vocabulary};
+use crate::labelling::{Labelling, Mapping};
+use crate::table::{self, Row};
+use crate::walk::{Found, check_root};
+use crate::{DataError, GENDERS, RowProblem, SplitName, emotion};
+use emorun_lang::DataPath;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A corpus described by a CSV, TSV or JSONL file with one line a recording (or a part of one).
+///
+/// The columns `path` and `speaker` are needed; `emotion`, `gender`, `text`, `start`, `end` and `split` are read where
+/// they are there. An empty cell is an absent label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The table: `.csv`, `.tsv` (first line: column names) or `.jsonl` (one flat object a line), relative to the
+    /// working directory.
+    pub path: DataPath,
+    /// Folder that relative paths in the table start from; by default the folder of the table.
+    #[serde(default)]
+    pub root: Option<DataPath>,
+    /// Names of the table's columns where they differ from the default names.
+    #[serde(default)]
+    pub columns: Columns,
+    /// Further columns to read as labels; the classes of each are its values in alphabetical order.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Emotions to keep, numbered in this order; all by default. A name that is listed here need not be canonical.
+    #[serde(default)]
+    pub emotions: Option<Vec<String>>,
+    /// New class for a label of the table, or `null` to drop its items; applied before `emotions`.
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
+    /// What to do with a file that is missing, cannot be decoded or is too short.
+    #[serde(default)]
+    pub on_bad_audio: OnBadAudio,
+}
+
+/// Names of a manifest's columns. A column that is named here must be there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Columns {
+    /// Column of the audio file's path; `path` by default.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Column of the speaker's id; `speaker` by default.
+    #[serde(default)]
+    pub speaker: Option<String>,
+    /// Column of the emotion; `emotion` by default.
+    #[serde(default)]
+    pub emotion: Option<String>,
+    /// Column of the speaker's gender (`female`, `f`, `male`, `m`); `gender` by default.
+    #[serde(default)]
+    pub gender: Option<String>,
+    /// Column of the words spoken; `text` by default.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Column of the start of the part to use, in seconds; `start` by default.
+    #[serde(default)]
+    pub start: Option<String>,
+    /// Column of the end of the part to use, in seconds; `end` by default.
+    #[serde(default)]
+    pub end: Option<String>,
+    /// Column of the corpus' own split (`train`, `validation` or `dev`, `test`); `split` by default.
+    #[serde(default)]
+    pub split: Option<String>,
+    /// Columns of further groups that a split may not cut, such as a dialogue or a session.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+const KNOWN_EMOTIONS: &str = "map it with `mapping`, or list it in `emotions`";
+const KNOWN_GENDERS: &str = "a gender is `female` or `male`";
+const KNOWN_SPLITS: &str = "a side is `train`, `validation` or `test`";
+
+impl CorpusKind for Manifest {
+    fn emotions(&self) -> Option<&[String]> {
+        self.emotions.as_deref()
+    }
+
+    fn mapping(&self) -> Option<&Mapping> {
+        self.mapping.as_ref()
+    }
+
+    fn on_bad_audio(&self) -> OnBadAudio {
+        self.on_bad_audio
+    }
+
+    fn vocabulary(&self) -> Vocabulary {
+        Vocabulary::Open
+    }
+
+    fn label_columns(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
+        let path = self.path.as_path();
+        let root = match &self.root {
+            Some(root) => root.as_path().to_owned(),
+            None => path.parent().map_or_else(PathBuf::new, Path::to_owned),
+        };
+        if self.root.is_some()
+            && let Err(error) = check_root(dataset, &root)
+        {
+            return Gathered::failed(error);
+        }
+        if let Some(column) = self.labels.iter().enumerate().find_map(|(index, name)| {
+            let taken =
+                ["audio", "emotion", "gender", "text"].contains(&name.as_str()) || self.labels[..index].contains(name);
+            taken.then(|| name.clone())
+        }) {
+            return Gathered::failed(DataError::RepeatedColumn {
+                dataset: dataset.to_owned(),
+                column,
+            });
+        }
+        let table = match table::read(dataset, path) {
+            Ok(table) => table,
+            Err(error) => return Gathered::failed(error),
+        };
+        let mut gathered = Gathered::default();
+        gathered
+            .errors
+            .extend(self.required().into_iter().filter_map(|(field, column)| {
+                (!table.columns.contains(column)).then(|| DataError::MissingColumn {
+                    dataset: dataset.to_owned(),
+                    path: path.to_owned(),
+                    field: field.to_owned(),
+                    column: column.to_owned(),
+                    known: table.columns.iter().cloned().collect(),
+                })
+            }));
+        let row_error = |row: u64, problem: RowProblem| DataError::Row {
+            dataset: dataset.to_owned(),
+            path: path.to_owned(),
+            row,
+            problem,
+        };
+        gathered.errors.extend(
+            table
+                .malformed
+                .into_iter()
+                .map(|(row, text)| row_error(row, RowProblem::Malformed(text))),
+        );
+        if !gathered.errors.is_empty() {
+            return gathered;
+        }
+        if table.rows.is_empty() {
+            return Gathered::failed(DataError::EmptyManifest {
+                dataset: dataset.to_owned(),
+                path: path.to_owned(),
+            });
+        }
+        for row in &table.rows {
+            let pushed = self.utterance(&root, row).and_then(|utterance| {
+                gathered.push(utterance, rules).map_err(|label| RowProblem::Label {
+                    column: self.columns.emotion.clone().unwrap_or_else(|| "emotion".to_owned()),
+                    nearest: rules.suggest(&label),
+                    value: label,
+                    remedy: KNOWN_EMOTIONS,
+                })
+            });
+            if let Err(problem) = pushed {
+                gathered.errors.push(row_error(row.number, problem));
+            }
+        }
+        gathered
+    }
+}
+
+impl Manifest {
+    /// Columns that must be in the table, each with its field below `columns`.
+    fn required(&self) -> Vec<(&'static str, &str)> {
+        let columns = &self.columns;
+        let optional = [
+            ("emotion", &columns.emotion),
+            ("gender", &columns.gender),
+            ("text", &columns.text),
+            ("start", &columns.start),
+            ("end", &columns.end),
+            ("split", &columns.split),
+        ];
+        let mut required = vec![
+            ("path", columns.path.as_deref().unwrap_or("path")),
+            ("speaker", columns.speaker.as_deref().unwrap_or("speaker")),
+        ];
+        required.extend(
+            optional
+                .into_iter()
+                .filter_map(|(field, name)| Some((field, name.as_deref()?))),
+        );
+        required.extend(columns.groups.iter().map(|name| ("groups", name.as_str())));
+        required.extend(self.labels.iter().map(|name| ("labels", name.as_str())));
+        required
+    }
+
+    fn utterance(&self, root: &Path, row: &Row) -> Result<Utterance, RowProblem> {
+        let columns = &self.columns;
+        let cell = |name: &Option<String>, default: &'static str| {
+            let column = name.as_deref().unwrap_or(default).to_owned();
+            (row.cell(&column), column)
+        };
+        let needed = |name: &Option<String>, default: &'static str| {
+            let (value, column) = cell(name, default);
+            value.map(str::to_owned).ok_or(RowProblem::Empty { column })
+        };
+        let seconds = |name: &Option<String>, default: &'static str| {
+            let (value, column) = cell(name, default);
+            value.map(|value| time(&column, value)).transpose()
+        };
+        let written = needed(&columns.path, "path")?;
+        let part = match (seconds(&columns.start, "start")?, seconds(&columns.end, "end")?) {
+            (None, None) => None,
+            (start, end_s) => Some(Part {
+                start_s: start.unwrap_or(0.0),
+                end_s,
+            }),
+        };
+        if let Some(Part {
+            start_s,
+            end_s: Some(end_s),
+        }) = part
+            && end_s <= start_s
+        {
+            return Err(RowProblem::Order { start_s, end_s });
+        }
+        let (value, column) = cell(&columns.gender, "gender");
+        let gender = label(column, value, emotion::gender, &GENDERS, KNOWN_GENDERS)?;
+        let (value, column) = cell(&columns.split, "split");
+        let sides = SplitName::ALL.map(SplitName::as_str);
+        let split = label(column, value, side, &sides, KNOWN_SPLITS)?;
+        let facts = Facts {
+            speaker: needed(&columns.speaker, "speaker")?,
+            emotion: cell(&columns.emotion, "emotion").0.map(str::to_owned),
+            gender: gender.map(str::to_owned),
+            labels: self
+                .labels
+                .iter()
+                .filter_map(|column| Some((column.clone(), row.cell(column)?.to_owned())))
+                .collect(),
+            text: cell(&columns.text, "text").0.map(str::to_owned),
+            split,
+            groups: columns
+                .groups
+                .iter()
+                .filter_map(|column| Some(format!("{column}/{}", row.cell(column)?)))
+                .collect(),
+        };
+        // `join` leaves an absolute path as it is.
+        let path = root.join(&written);
+        let relative = path
+            .strip_prefix(root)
+            .unwrap_or(&path)
+            .to_string_lossy()
+            .replace('\\', "/");
+        let key = match part {
+            None => relative.clone(),
+            Some(Part {
+                start_s,
+                end_s: Some(end_s),
+            }) => format!("{relative}#{start_s}-{end_s}"),
+            Some(Part { start_s, end_s: None }) => format!("{relative}#{start_s}-"),
+        };
+        let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+        Ok(Utterance {
+            key,
+            source: Source::File {
+                found: Found { path, relative, bytes },
+                part,
+            },
+            facts,
+            row: Some(row.number),
+        })
+    }
+}
+
+fn time(column: &str, value: &str) -> Result<f64, RowProblem> {
+    match value.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(seconds),
+        _ => Err(RowProblem::Time {
+            column: column.to_owned(),
+            value: value.to_owned(),
+        }),
+    }
+}
+
+/// What a cell stands for; an empty one for nothing.
+fn label<T>(
+    column: String,
+    value: Option<&str>,
+    read: impl Fn(&str) -> Option<T>,
+    known: &[&str],
+    remedy: &'static str,
+) -> Result<Option<T>, RowProblem> {
+    let Some(value) = value else { return Ok(None) };
+    read(value).map(Some).ok_or_else(|| RowProblem::Label {
+        column,
+        value: value.to_owned(),
+        nearest: emotion::nearest(value, known.iter().copied()),
+        remedy,
+    })
+}
+
+fn side(word: &str) -> Option<SplitName> {
+    match word.to_lowercase().as_str() {
+        "train" | "training" => Some(SplitName::Train),
+        "validation" | "valid" | "val" | "dev" | "development" => Some(SplitName::Validation),
+        "test" | "testing" | "eval" | "evaluation" => Some(SplitName::Test),
+        _ => None,
+    }
+}

@@ -1,0 +1,282 @@
+//! The kinds of corpora: one file each, and one line each in [`DatasetConfig`].
+
+pub mod cremad;
+pub mod emodb;
+pub mod manifest;
+pub mod ravdess;
+pub mod synthetic;
+
+use crate::labelling::{Labelling, Mapping, Outcome, Vocabulary};
+use crate::walk::{Found, find_audio};
+use crate::{DataError, SkipReason, Skipped, SplitName};
+use emorun_audio::synthetic::VoiceSpec;
+use emorun_lang::{KindInfo, Section, schema_of};
+use indexmap::{IndexMap, IndexSet};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+emorun_lang::kinded_enum! {
+    /// A corpus: where it lies and what of it to use.
+    #[derive(PartialEq)]
+    pub enum DatasetConfig {
+        ravdess => Ravdess(ravdess::Ravdess),
+        cremad => Cremad(cremad::Cremad),
+        emodb => Emodb(emodb::Emodb),
+        manifest => Manifest(manifest::Manifest),
+        synthetic => Synthetic(synthetic::Synthetic),
+    }
+}
+
+impl DatasetConfig {
+    pub(crate) fn corpus(&self) -> &dyn CorpusKind {
+        match self {
+            Self::Ravdess(config) => config,
+            Self::Cremad(config) => config,
+            Self::Emodb(config) => config,
+            Self::Manifest(config) => config,
+            Self::Synthetic(config) => config,
+        }
+    }
+}
+
+/// The kinds of datasets, for the registry and the documentation.
+pub const KINDS: [KindInfo; 5] = [
+    KindInfo {
+        name: "ravdess",
+        section: Section::Datasets,
+        summary: "RAVDESS: 24 actors, eight emotions, English speech and song",
+        source: "Livingstone & Russo, PLOS ONE 13(5), 2018",
+        schema: schema_of::<ravdess::Ravdess>,
+        inputs: "",
+        outputs: OUTPUTS,
+    },
+    KindInfo {
+        name: "cremad",
+        section: Section::Datasets,
+        summary: "CREMA-D: 91 actors, six emotions, English speech",
+        source: "Cao et al., IEEE Transactions on Affective Computing 5(4), 2014",
+        schema: schema_of::<cremad::Cremad>,
+        inputs: "",
+        outputs: OUTPUTS,
+    },
+    KindInfo {
+        name: "emodb",
+        section: Section::Datasets,
+        summary: "EmoDB: ten speakers, seven emotions, German speech",
+        source: "Burkhardt et al., Interspeech 2005",
+        schema: schema_of::<emodb::Emodb>,
+        inputs: "",
+        outputs: OUTPUTS,
+    },
+    KindInfo {
+        name: "manifest",
+        section: Section::Datasets,
+        summary: "any other corpus, listed in a CSV, TSV or JSONL file",
+        source: "",
+        schema: schema_of::<manifest::Manifest>,
+        inputs: "",
+        outputs: "data.audio, data.emotion, data.gender, data.text, and one port for each of `labels`",
+    },
+    KindInfo {
+        name: "synthetic",
+        section: Section::Datasets,
+        summary: "generated speech-like audio, without any file",
+        source: "Klatt & Klatt, JASA 87, 1990; Scherer, Speech Communication 40, 2003",
+        schema: schema_of::<synthetic::Synthetic>,
+        inputs: "",
+        outputs: "data.audio, data.emotion, data.gender",
+    },
+];
+
+const OUTPUTS: &str = "data.audio, data.emotion, data.gender, data.text";
+
+/// What to do with audio that cannot be decoded, is too short or is not finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadAudio {
+    /// Stop and name every such file.
+    #[default]
+    Error,
+    /// Leave such files out, counted and listed.
+    Skip,
+}
+
+/// What a corpus tells of one recording, in its own terms.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Facts {
+    /// The speaker's id within the corpus.
+    pub speaker: String,
+    /// The corpus' own emotion label; [`Gathered::push`] puts the experiment's class in its place.
+    pub emotion: Option<String>,
+    /// One of [`crate::GENDERS`].
+    pub gender: Option<String>,
+    /// Values of further label columns.
+    pub labels: IndexMap<String, String>,
+    pub text: Option<String>,
+    pub split: Option<SplitName>,
+    /// `column/id` of the groups it belongs to.
+    pub groups: Vec<String>,
+}
+
+/// A part of a file, in seconds; without an end it lasts to the file's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Part {
+    pub start_s: f64,
+    pub end_s: Option<f64>,
+}
+
+/// Where a recording's sound comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Source {
+    File { found: Found, part: Option<Part> },
+    Voice(VoiceSpec),
+}
+
+/// One recording of a corpus.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Utterance {
+    /// Path below the root, or a name that is as stable.
+    pub key: String,
+    pub source: Source,
+    pub facts: Facts,
+    /// Line of the manifest that names it.
+    pub row: Option<u64>,
+}
+
+/// Everything that reading a corpus' names or table yields.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub utterances: Vec<Utterance>,
+    pub skipped: Vec<Skipped>,
+    /// Recordings that the experiment leaves out.
+    pub filtered: usize,
+    /// Emotions of the corpus after mapping and before the subset, as they appear.
+    pub emotions: IndexSet<String>,
+    pub warnings: Vec<String>,
+    pub errors: Vec<DataError>,
+}
+
+impl Gathered {
+    pub fn failed(error: DataError) -> Self {
+        Self {
+            errors: vec![error],
+            ..Self::default()
+        }
+    }
+
+    /// Adds a recording with the class that its emotion label stands for, or counts it as left out.
+    ///
+    /// # Errors
+    /// The label, where it is no emotion known here.
+    pub fn push(&mut self, mut utterance: Utterance, rules: &Labelling<'_>) -> Result<(), String> {
+        if let Some(label) = utterance.facts.emotion.take() {
+            if let Outcome::Class(class) = rules.before_subset(&label) {
+                self.emotions.insert(class);
+            }
+            match rules.resolve(&label) {
+                Outcome::Class(class) => utterance.facts.emotion = Some(class),
+                Outcome::Dropped => {
+                    self.filtered += 1;
+                    return Ok(());
+                }
+                Outcome::Unknown => return Err(label),
+            }
+        }
+        self.utterances.push(utterance);
+        Ok(())
+    }
+}
+
+/// What a file name says.
+pub(crate) enum Parsed {
+    Known(Facts),
+    /// A recording that the config leaves out.
+    Filtered,
+    /// No name of this corpus; the text says why.
+    Unknown(String),
+}
+
+/// What every kind of corpus answers.
+pub(crate) trait CorpusKind {
+    fn emotions(&self) -> Option<&[String]>;
+    fn mapping(&self) -> Option<&Mapping>;
+    fn on_bad_audio(&self) -> OnBadAudio;
+    /// Whether its items can have a text.
+    fn has_text(&self) -> bool {
+        true
+    }
+    /// The emotion labels it can have, before mapping.
+    fn vocabulary(&self) -> Vocabulary;
+    /// Further label columns beside emotion and gender.
+    fn label_columns(&self) -> &[String] {
+        &[]
+    }
+    /// Checks of its own fields, without any file.
+    fn check(&self, _dataset: &str) -> Vec<DataError> {
+        Vec::new()
+    }
+    /// Reads names and tables; no audio.
+    fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered;
+
+    fn labelling<'a>(&'a self, dataset: &'a str) -> Result<Labelling<'a>, Vec<DataError>> {
+        Labelling::new(dataset, self.emotions(), self.mapping(), self.vocabulary())
+    }
+}
+
+/// Gathers a corpus whose facts are in its file names.
+pub(crate) fn gather_files(
+    dataset: &str,
+    root: &Path,
+    pattern: &'static str,
+    rules: &Labelling<'_>,
+    parse: impl Fn(&str) -> Parsed,
+) -> Gathered {
+    let (files, skipped) = match find_audio(dataset, root) {
+        Ok(found) => found,
+        Err(error) => return Gathered::failed(error),
+    };
+    let count = files.len();
+    let mut gathered = Gathered {
+        skipped,
+        ..Gathered::default()
+    };
+    for found in files {
+        match parse(found.stem()) {
+            Parsed::Known(facts) => {
+                let (key, path) = (found.relative.clone(), found.path.clone());
+                let source = Source::File { found, part: None };
+                if let Err(label) = gathered.push(
+                    Utterance {
+                        key,
+                        source,
+                        facts,
+                        row: None,
+                    },
+                    rules,
+                ) {
+                    gathered.skipped.push(Skipped {
+                        dataset: dataset.to_owned(),
+                        path,
+                        reason: SkipReason::Name(format!("`{label}` is no emotion")),
+                    });
+                }
+            }
+            Parsed::Filtered => gathered.filtered += 1,
+            Parsed::Unknown(reason) => gathered.skipped.push(Skipped {
+                dataset: dataset.to_owned(),
+                path: found.path,
+                reason: SkipReason::Name(reason),
+            }),
+        }
+    }
+    if gathered.utterances.is_empty() && gathered.filtered == 0 {
+        gathered.errors.push(DataError::NoneMatch {
+            dataset: dataset.to_owned(),
+            path: root.to_owned(),
+            files: count,
+            pattern,
+        });
+    }
+    gathered
+}

@@ -1,0 +1,487 @@
+//! What can be wrong with datasets and splits.
+
+use emorun_audio::AudioError;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Whether an error lies in the experiment or in the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// The experiment asks for what the data cannot give.
+    Invalid,
+    /// Data is missing, unreadable or contradicts itself.
+    Data,
+}
+
+impl ErrorClass {
+    /// The exit code that belongs to the class.
+    #[must_use]
+    pub const fn exit_code(self) -> i32 {
+        match self {
+            Self::Invalid => 3,
+            Self::Data => 4,
+        }
+    }
+}
+
+/// What is wrong with one line of a manifest.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum RowProblem {
+    /// The line cannot be parsed at all.
+    #[error("{0}")]
+    Malformed(String),
+    /// A column that every line needs is empty.
+    #[error("column `{column}` is empty")]
+    Empty {
+        /// The column.
+        column: String,
+    },
+    /// A time is no number of seconds.
+    #[error("column `{column}` is `{value}`, which is no time in seconds (0 or more)")]
+    Time {
+        /// The column.
+        column: String,
+        /// What it holds.
+        value: String,
+    },
+    /// A part of a recording has no length.
+    #[error("it ends at {end_s} s, which is not after its start at {start_s} s")]
+    Order {
+        /// Start in seconds.
+        start_s: f64,
+        /// End in seconds.
+        end_s: f64,
+    },
+    /// A label is none of the known ones.
+    #[error("column `{column}` is `{value}`, which is no known label")]
+    Label {
+        /// The column.
+        column: String,
+        /// What it holds.
+        value: String,
+        /// The name it was probably meant to be.
+        nearest: Option<String>,
+        /// What the column may hold.
+        remedy: &'static str,
+    },
+}
+
+/// An error in a dataset or a split.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// The corpus' folder does not exist.
+    #[error("dataset `{dataset}`: its root {path:?} does not exist")]
+    RootMissing {
+        /// The dataset.
+        dataset: String,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The corpus' root is a file.
+    #[error("dataset `{dataset}`: its root {path:?} is not a folder")]
+    RootNotFolder {
+        /// The dataset.
+        dataset: String,
+        /// The path.
+        path: PathBuf,
+    },
+    /// A folder or table cannot be read.
+    #[error("dataset `{dataset}`: cannot read {path:?}: {reason}")]
+    Unreadable {
+        /// The dataset.
+        dataset: String,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No audio file below the root.
+    #[error("dataset `{dataset}`: no audio file (.wav, .flac) in {path:?} or below it")]
+    NoAudio {
+        /// The dataset.
+        dataset: String,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Audio files, but none named as the corpus names them.
+    #[error("dataset `{dataset}`: none of the {files} audio files in {path:?} is named {pattern}")]
+    NoneMatch {
+        /// The dataset.
+        dataset: String,
+        /// The folder.
+        path: PathBuf,
+        /// Audio files found.
+        files: usize,
+        /// How the corpus names its files.
+        pattern: &'static str,
+    },
+    /// A file that is no usable audio.
+    #[error("dataset `{dataset}`: {}{error}", in_row(*.row))]
+    BadAudio {
+        /// The dataset.
+        dataset: String,
+        /// Line of the manifest that names the file.
+        row: Option<u64>,
+        /// What is wrong with it; its message names the file.
+        error: AudioError,
+    },
+    /// One recording with two labels.
+    #[error(
+        "dataset `{dataset}`: {second:?} is the same audio as {first:?}, but its {column} is `{second_value}` and not `{first_value}`"
+    )]
+    Contradiction {
+        /// The dataset of the second.
+        dataset: String,
+        /// The file met first.
+        first: String,
+        /// The other.
+        second: String,
+        /// What they disagree on.
+        column: String,
+        /// Value of the first.
+        first_value: String,
+        /// Value of the second.
+        second_value: String,
+    },
+    /// A line of a manifest.
+    #[error("dataset `{dataset}`: {path:?}, line {row}: {problem}")]
+    Row {
+        /// The dataset.
+        dataset: String,
+        /// The manifest.
+        path: PathBuf,
+        /// Line, from 1.
+        row: u64,
+        /// What is wrong.
+        problem: RowProblem,
+    },
+    /// A manifest without any line.
+    #[error("dataset `{dataset}`: the manifest {path:?} lists no recording")]
+    EmptyManifest {
+        /// The dataset.
+        dataset: String,
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// A manifest of unknown format.
+    #[error("dataset `{dataset}`: the manifest {path:?} must end in .csv, .tsv or .jsonl")]
+    ManifestFormat {
+        /// The dataset.
+        dataset: String,
+        /// The manifest.
+        path: PathBuf,
+    },
+    /// A column that a table lacks.
+    #[error("dataset `{dataset}`: {path:?} has no column `{column}`; it has {}", list(.known))]
+    MissingColumn {
+        /// The dataset.
+        dataset: String,
+        /// The table.
+        path: PathBuf,
+        /// What the column is for, as in `columns:`.
+        field: String,
+        /// The column.
+        column: String,
+        /// Columns of the table.
+        known: Vec<String>,
+    },
+    /// A column that appears twice, or a label column with the name of a built-in one.
+    #[error("dataset `{dataset}`: column `{column}` is named twice")]
+    RepeatedColumn {
+        /// The dataset.
+        dataset: String,
+        /// The column.
+        column: String,
+    },
+    /// An emotion that the corpus does not have.
+    #[error("dataset `{dataset}` has no emotion `{name}`; it has {}", list(.known))]
+    UnknownEmotion {
+        /// The dataset.
+        dataset: String,
+        /// The keys below the dataset that lead to the name, such as `emotions`, `2`.
+        field: Vec<String>,
+        /// The name.
+        name: String,
+        /// The name it was probably meant to be.
+        nearest: Option<String>,
+        /// The emotions it has.
+        known: Vec<String>,
+    },
+    /// An emotion given twice.
+    #[error("dataset `{dataset}`: `emotions` names `{name}` twice")]
+    RepeatedEmotion {
+        /// The dataset.
+        dataset: String,
+        /// Place in the list, from 0.
+        index: usize,
+        /// The name.
+        name: String,
+    },
+    /// An empty list of emotions.
+    #[error("dataset `{dataset}`: `emotions` is empty")]
+    NoEmotions {
+        /// The dataset.
+        dataset: String,
+    },
+    /// A dataset of which nothing is kept.
+    #[error(
+        "dataset `{dataset}`: no recording is left: {filtered} are left out by the experiment and {bad} cannot be used"
+    )]
+    NothingLeft {
+        /// The dataset.
+        dataset: String,
+        /// Recordings left out by the experiment.
+        filtered: usize,
+        /// Files that cannot be used.
+        bad: usize,
+    },
+    /// A field of a dataset that is out of range.
+    #[error("dataset `{dataset}`: `{field}` {problem}")]
+    Field {
+        /// The dataset.
+        dataset: String,
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A field of the split that is out of range.
+    #[error("split: `{field}` {problem}")]
+    SplitField {
+        /// The field.
+        field: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Too few speakers for the sides asked for.
+    #[error(
+        "split: dataset `{dataset}` has {found} independent speaker groups, and this split needs at least {needed}"
+    )]
+    TooFewSpeakers {
+        /// The dataset.
+        dataset: String,
+        /// Groups of connected speakers.
+        found: usize,
+        /// What the split needs.
+        needed: usize,
+    },
+    /// A speaker that no dataset has.
+    #[error("split: no speaker `{name}` in the data")]
+    UnknownSpeaker {
+        /// The field that names it.
+        field: String,
+        /// The id.
+        name: String,
+        /// The id it was probably meant to be.
+        nearest: Option<String>,
+    },
+    /// Speakers of a published protocol that are not in the data.
+    #[error("split: `{protocol}` needs speakers that are not in the data: {}", list(.missing))]
+    ProtocolSpeakers {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// The speakers' ids.
+        missing: Vec<String>,
+    },
+    /// A protocol for a corpus that the experiment does not have.
+    #[error("split: `{protocol}` is for datasets of kind `{kind}`, and there is {found} of them")]
+    ProtocolDataset {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// The kind it is for.
+        kind: &'static str,
+        /// Datasets of that kind.
+        found: usize,
+    },
+    /// An id that several datasets have.
+    #[error("split: speaker `{name}` is ambiguous: {}", list(.candidates))]
+    AmbiguousSpeaker {
+        /// The field that names it.
+        field: String,
+        /// The id.
+        name: String,
+        /// Speakers that it could be.
+        candidates: Vec<String>,
+    },
+    /// A speaker given twice.
+    #[error("split: speaker `{name}` is in both {first} and {second}")]
+    SpeakerTwice {
+        /// The speaker.
+        name: String,
+        /// Where first.
+        first: String,
+        /// Where again.
+        second: String,
+    },
+    /// Speakers that the split does not mention.
+    #[error("split: {} speakers are on no side: {}", .names.len(), list(.names))]
+    SpeakersLeft {
+        /// The speakers.
+        names: Vec<String>,
+    },
+    /// Items without a side in a corpus that assigns sides.
+    #[error("split: {count} items have no side in their manifest's split column, such as {example:?}")]
+    ItemsLeft {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// A side that must not be empty.
+    #[error("split: {}nothing is in {side}", within(.fold))]
+    EmptySide {
+        /// The fold, where there are folds.
+        fold: Option<String>,
+        /// The side.
+        side: &'static str,
+    },
+    /// A class without training items.
+    #[error("split: {}class `{class}` of {column} has no item in training", within(.fold))]
+    ClassNotTrained {
+        /// The fold, where there are folds.
+        fold: Option<String>,
+        /// The label column.
+        column: String,
+        /// The class.
+        class: String,
+    },
+    /// A speaker, group or recording on two sides.
+    #[error("split: {}{what} is on more than one side ({})", within(.fold), list(.sides))]
+    Leak {
+        /// The fold, where there are folds.
+        fold: Option<String>,
+        /// The speaker, group or recordings.
+        what: String,
+        /// The sides.
+        sides: Vec<String>,
+    },
+}
+
+impl DataError {
+    /// Whether the experiment or the data is at fault.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::RootMissing { .. }
+            | Self::RootNotFolder { .. }
+            | Self::Unreadable { .. }
+            | Self::NoAudio { .. }
+            | Self::NoneMatch { .. }
+            | Self::BadAudio { .. }
+            | Self::Contradiction { .. }
+            | Self::EmptyManifest { .. } => ErrorClass::Data,
+            Self::NothingLeft { bad, .. } if *bad > 0 => ErrorClass::Data,
+            Self::Row { problem, .. } => match problem {
+                RowProblem::Label { .. } => ErrorClass::Invalid,
+                _ => ErrorClass::Data,
+            },
+            _ => ErrorClass::Invalid,
+        }
+    }
+
+    /// What to do about it, where there is something to say.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let meant = |nearest: &Option<String>| nearest.as_ref().map(|name| format!("did you mean `{name}`?"));
+        match self {
+            Self::RootMissing { .. } | Self::RootNotFolder { .. } => {
+                Some("give the folder that holds the corpus, relative to the working directory, as `root`".into())
+            }
+            Self::NoAudio { .. } => Some("is the corpus unpacked?".into()),
+            Self::BadAudio { .. } => Some("or leave such files out with `on_bad_audio: skip`".into()),
+            Self::Contradiction { .. } => Some("correct one label or remove one of the two".into()),
+            Self::Row {
+                problem: RowProblem::Label { nearest, remedy, .. },
+                ..
+            } => Some(meant(nearest).map_or_else(|| (*remedy).to_owned(), |meant| format!("{meant} {remedy}"))),
+            Self::MissingColumn {
+                field, column, known, ..
+            } => {
+                let nearest = crate::emotion::nearest(column, known.iter().map(String::as_str));
+                Some(meant(&nearest).unwrap_or_else(|| format!("name the column in `columns: {{ {field}: … }}`")))
+            }
+            Self::UnknownEmotion { nearest, .. } | Self::UnknownSpeaker { nearest, .. } => meant(nearest),
+            Self::NothingLeft { .. } => Some("widen `emotions`, `mapping` or the corpus' own filters".into()),
+            Self::TooFewSpeakers { .. } => {
+                Some("ask for fewer sides or folds, or assign the speakers with `kind: fixed`".into())
+            }
+            Self::ProtocolSpeakers { .. } => {
+                Some("add them, or write the folds out with `folds: { groups: [[…], […]] }`".into())
+            }
+            Self::AmbiguousSpeaker { .. } => Some("write it as `dataset/id`".into()),
+            Self::SpeakersLeft { .. } | Self::ItemsLeft { .. } => {
+                Some("assign them, or say `rest: train` or `rest: drop`".into())
+            }
+            Self::ClassNotTrained { .. } => {
+                Some("leave the class out with `emotions`, or split so that a speaker who has it is in training".into())
+            }
+            Self::Leak { .. } => Some(
+                "keep it on one side; a split that must leak gives its reason in `leak: …`, which every report repeats"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// The keys that lead to the fault in the experiment file, such as `datasets`, `ravdess`, `emotions`, `2`.
+    #[must_use]
+    pub fn document_path(&self) -> Vec<String> {
+        let dataset_field = |dataset: &str, field: &str| {
+            let mut path = vec!["datasets".to_owned(), dataset.to_owned()];
+            path.extend(field.split('.').filter(|part| !part.is_empty()).map(str::to_owned));
+            path
+        };
+        match self {
+            Self::RootMissing { dataset, .. }
+            | Self::RootNotFolder { dataset, .. }
+            | Self::NoAudio { dataset, .. }
+            | Self::NoneMatch { dataset, .. } => dataset_field(dataset, "root"),
+            Self::Unreadable { dataset, .. }
+            | Self::BadAudio { dataset, .. }
+            | Self::Contradiction { dataset, .. }
+            | Self::NothingLeft { dataset, .. }
+            | Self::RepeatedColumn { dataset, .. } => dataset_field(dataset, ""),
+            Self::Row { dataset, .. } | Self::EmptyManifest { dataset, .. } | Self::ManifestFormat { dataset, .. } => {
+                dataset_field(dataset, "path")
+            }
+            Self::MissingColumn { dataset, field, .. } => dataset_field(dataset, &format!("columns.{field}")),
+            Self::UnknownEmotion { dataset, field, .. } => {
+                let mut path = dataset_field(dataset, "");
+                path.extend(field.iter().cloned());
+                path
+            }
+            Self::RepeatedEmotion { dataset, index, .. } => dataset_field(dataset, &format!("emotions.{index}")),
+            Self::NoEmotions { dataset } => dataset_field(dataset, "emotions"),
+            Self::Field { dataset, field, .. } => dataset_field(dataset, field),
+            Self::SplitField { field, .. }
+            | Self::UnknownSpeaker { field, .. }
+            | Self::AmbiguousSpeaker { field, .. } => std::iter::once("split".to_owned())
+                .chain(field.split('.').map(str::to_owned))
+                .collect(),
+            _ => vec!["split".to_owned()],
+        }
+    }
+}
+
+fn in_row(row: Option<u64>) -> String {
+    row.map_or_else(String::new, |row| format!("line {row} names "))
+}
+
+fn within(fold: &Option<String>) -> String {
+    fold.as_ref().map_or_else(String::new, |fold| format!("in {fold}, "))
+}
+
+/// Names in backticks, at most twelve of them.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}

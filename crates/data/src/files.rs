@@ -1,0 +1,224 @@
+//! Reading the files of a corpus: headers, or every sample, remembered between scans.
+
+use crate::ContentHash;
+use crate::parallel;
+use emorun_audio::{AudioError, AudioInfo, MIN_DURATION_S, Segment, check_clip, load, probe};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// A file and what is asked about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub path: PathBuf,
+    /// Parts that are used, with `None` for all of it. An end that is not known is the file's.
+    pub parts: Vec<Option<(f64, Option<f64>)>>,
+    /// Whether to hash its bytes.
+    pub hash: bool,
+    /// Whether to decode it.
+    pub decode: bool,
+}
+
+/// What a file turned out to be.
+#[derive(Debug)]
+pub(crate) struct FileFacts {
+    pub duration_s: f64,
+    pub content: Option<ContentHash>,
+    /// For each part asked for: its segment, or what is wrong with it.
+    pub parts: Vec<Result<Option<Segment>, AudioError>>,
+}
+
+/// What is remembered of a file that was decoded without fault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remembered {
+    bytes: u64,
+    modified_ns: u128,
+    duration_s: f64,
+    content: ContentHash,
+    parts: Vec<Option<(f64, f64)>>,
+}
+
+/// The cache file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Memory {
+    version: u32,
+    files: IndexMap<PathBuf, Remembered>,
+}
+
+/// Raised when what a deep scan checks changes, so that older memories do not count.
+const VERSION: u32 = 1;
+
+/// Reads the files, with the memory at `cache` where decoding is asked for. The text is a remark on the memory.
+pub(crate) fn read(requests: &[Request], cache: Option<&Path>) -> (Vec<Result<FileFacts, AudioError>>, Option<String>) {
+    let mut memory = cache.map(Memory::open).unwrap_or_default();
+    let results = parallel::map(requests, |request| read_one(request, memory.files.get(&request.path)));
+    let mut changed = false;
+    let facts = requests
+        .iter()
+        .zip(results)
+        .map(|(request, result)| {
+            let (facts, remember) = result?;
+            if let Some(remember) = remember {
+                changed = true;
+                memory.files.insert(request.path.clone(), remember);
+            }
+            Ok(facts)
+        })
+        .collect();
+    let remark = match cache {
+        Some(path) if changed => memory.save(path).err().map(|error| {
+            format!("cannot remember which files were checked in {path:?}: {error}; the next scan reads them again")
+        }),
+        _ => None,
+    };
+    (facts, remark)
+}
+
+fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts, Option<Remembered>), AudioError> {
+    let path = &request.path;
+    let state = state(path);
+    if request.decode
+        && let (Some(memory), Some((bytes, modified_ns))) = (memory, state)
+        && (memory.bytes, memory.modified_ns) == (bytes, modified_ns)
+        && let Some(facts) = memory.recall(request)
+    {
+        return Ok((facts, None));
+    }
+    let info = probe(path)?;
+    let content = match request.hash || request.decode {
+        true => Some(ContentHash::of_file(path).map_err(|source| AudioError::Read {
+            path: path.clone(),
+            source,
+        })?),
+        false => None,
+    };
+    let parts: Vec<_> = request
+        .parts
+        .iter()
+        .map(|part| {
+            let segment = part.map(|(start_s, end_s)| Segment {
+                start_s,
+                end_s: end_s.unwrap_or_else(|| info.duration_s()),
+            });
+            check_part(path, &info, segment)?;
+            if request.decode {
+                check_clip(path, &load(path, info.rate_hz, segment)?, MIN_DURATION_S)?;
+            }
+            Ok(segment)
+        })
+        .collect();
+    let remember = match (request.decode, state, content) {
+        (true, Some((bytes, modified_ns)), Some(content)) if parts.iter().all(Result::is_ok) => {
+            let parts = parts
+                .iter()
+                .flatten()
+                .map(|segment| segment.map(|segment| (segment.start_s, segment.end_s)))
+                .collect();
+            Some(Remembered {
+                bytes,
+                modified_ns,
+                duration_s: info.duration_s(),
+                content,
+                parts,
+            })
+        }
+        _ => None,
+    };
+    Ok((
+        FileFacts {
+            duration_s: info.duration_s(),
+            content,
+            parts,
+        },
+        remember,
+    ))
+}
+
+/// What the header alone says about a part: inside the file, and long enough.
+fn check_part(path: &Path, info: &AudioInfo, segment: Option<Segment>) -> Result<(), AudioError> {
+    let duration_s = info.duration_s();
+    let Segment { start_s, end_s } = segment.unwrap_or(Segment {
+        start_s: 0.0,
+        end_s: duration_s,
+    });
+    // Manifests round their times; `load` allows as much.
+    const SLACK_S: f64 = 0.01;
+    if start_s >= end_s || end_s > duration_s + SLACK_S {
+        return Err(AudioError::SegmentOutside {
+            path: path.to_owned(),
+            start_s,
+            end_s,
+            duration_s,
+        });
+    }
+    let seconds = end_s.min(duration_s) - start_s;
+    if seconds < MIN_DURATION_S {
+        return Err(AudioError::TooShort {
+            path: path.to_owned(),
+            seconds,
+            minimum_s: MIN_DURATION_S,
+        });
+    }
+    Ok(())
+}
+
+/// Size in bytes and time of the last change, in nanoseconds since 1970.
+fn state(path: &Path) -> Option<(u64, u128)> {
+    let metadata = fs::metadata(path).ok()?;
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some((metadata.len(), modified.as_nanos()))
+}
+
+impl Remembered {
+    /// The facts asked for, where every part asked for was checked.
+    fn recall(&self, request: &Request) -> Option<FileFacts> {
+        let parts = request
+            .parts
+            .iter()
+            .map(|part| {
+                let wanted = part.map(|(start_s, end_s)| (start_s, end_s.unwrap_or(self.duration_s)));
+                self.parts
+                    .contains(&wanted)
+                    .then(|| Ok(wanted.map(|(start_s, end_s)| Segment { start_s, end_s })))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(FileFacts {
+            duration_s: self.duration_s,
+            content: Some(self.content),
+            parts,
+        })
+    }
+}
+
+impl Memory {
+    /// A file that is missing, damaged or of another version counts as no memory: everything is read again.
+    fn open(path: &Path) -> Self {
+        fs::read(path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok())
+            .filter(|memory| memory.version == VERSION)
+            .unwrap_or_default()
+    }
+
+    /// Replaces the file as a whole, so that a reader or a second writer never meets half of one.
+    fn save(&mut self, path: &Path) -> io::Result<()> {
+        self.version = VERSION;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.new", std::process::id()));
+        let draft = path.with_file_name(name);
+        let written = fs::write(&draft, serde_json::to_vec(self)?).and_then(|()| fs::rename(&draft, path));
+        if written.is_err() {
+            // The error that matters is the one of the writing.
+            let _ = fs::remove_file(&draft);
+        }
+        written
+    }
+}

@@ -1,0 +1,1 @@
+//! Small corpora in the layout of the published ones, for tests and for `emorun smoke`.

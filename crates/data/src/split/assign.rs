@@ -1,0 +1,169 @@
+//! From a side for each item to a checked assignment, and the drawing of units to sides.
+
+use super::certificate::shared_between_sides;
+use super::units::Unit;
+use super::{Assignment, Certificate};
+use crate::{ContentHash, Corpus, DataError, SplitName};
+
+/// The assignment with these sides (`None` leaves an item out), checked.
+///
+/// # Errors
+/// A side without items that needs some, a class without training items, anything on two sides of a split that does
+/// not say so.
+pub(crate) fn assemble(
+    corpus: &Corpus,
+    label: Option<String>,
+    sides: &[Option<SplitName>],
+    needed: &[SplitName],
+    leak: Option<&str>,
+) -> Result<Assignment, Vec<DataError>> {
+    let on = |side: SplitName| -> Vec<usize> {
+        sides
+            .iter()
+            .enumerate()
+            .filter(|(_, own)| **own == Some(side))
+            .map(|(index, _)| index)
+            .collect()
+    };
+    let (train, validation, test) = (on(SplitName::Train), on(SplitName::Validation), on(SplitName::Test));
+    let all = [train.as_slice(), validation.as_slice(), test.as_slice()];
+    let mut errors = Vec::new();
+    let mut warnings = Vec::new();
+    for (side, items) in SplitName::ALL.into_iter().zip(all) {
+        if items.is_empty() && needed.contains(&side) {
+            errors.push(DataError::EmptySide {
+                fold: label.clone(),
+                side: side.as_str(),
+            });
+        }
+    }
+    // Without training items every class would be reported as well.
+    let columns = if errors.is_empty() { corpus.label_sets.len() } else { 0 };
+    for column in corpus.label_sets.keys().take(columns) {
+        for (side, items) in SplitName::ALL.into_iter().zip(all) {
+            for (class, count) in corpus.class_counts(column, items) {
+                if count > 0 || items.is_empty() {
+                    continue;
+                }
+                // Gender and a manifest's further labels describe items more often than they are learnt.
+                if side == SplitName::Train && column == "emotion" {
+                    errors.push(DataError::ClassNotTrained {
+                        fold: label.clone(),
+                        column: column.clone(),
+                        class,
+                    });
+                } else {
+                    warnings.push(format!(
+                        "{}class `{class}` of {column} has no item in {side}",
+                        label.as_ref().map_or_else(String::new, |label| format!("in {label}, "))
+                    ));
+                }
+            }
+        }
+    }
+    let shared = shared_between_sides(corpus, all);
+    match leak {
+        None => errors.extend(shared.iter().map(|shared| DataError::Leak {
+            fold: label.clone(),
+            what: shared.what.clone(),
+            sides: shared.sides.iter().map(ToString::to_string).collect(),
+        })),
+        Some(reason) if shared.is_empty() => {
+            warnings.push(format!("`leak` says `{reason}`, but nothing is on two sides"));
+        }
+        Some(reason) => warnings.push(format!(
+            "this split leaks ({reason}): {} speakers, groups or recordings are on more than one side",
+            shared.len()
+        )),
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let leak = leak.filter(|_| !shared.is_empty()).map(str::to_owned);
+    let certificate = Certificate::new(corpus, all, shared, leak);
+    Ok(Assignment {
+        label,
+        train,
+        validation,
+        test,
+        warnings,
+        certificate,
+    })
+}
+
+/// Draws compared before the most even one is taken.
+const DRAWS: u32 = 64;
+
+/// Draws units to sides that want these shares of the speakers, and returns each unit's side.
+///
+/// Of several draws the one is taken whose sides are most alike in number of items and in classes (gender too). Every
+/// side with a share gets at least one unit, given at least as many units as such sides. `load` counts the speakers that
+/// each side holds already, which breaks ties. The draw depends on the units, the seed and `purpose` alone.
+pub(crate) fn draw(units: &[&Unit], shares: &[f64], load: &[usize], seed: u64, purpose: &str) -> Vec<usize> {
+    let mut best: Option<(f64, Vec<usize>)> = None;
+    for attempt in 0..DRAWS {
+        let mut order: Vec<usize> = (0..units.len()).collect();
+        order.sort_by_cached_key(|index| {
+            ContentHash::of(format!("{:?}", (seed, purpose, attempt, units[*index].name())).as_bytes())
+        });
+        let sides = deal(units, &order, shares, load);
+        let score = unevenness(units, &sides, shares);
+        if best.as_ref().is_none_or(|(lowest, _)| score < *lowest) {
+            best = Some((score, sides));
+        }
+    }
+    best.map(|(_, sides)| sides).unwrap_or_default()
+}
+
+/// Gives each unit in `order` to the side that lacks most of its share, keeping one unit back for each empty side.
+fn deal(units: &[&Unit], order: &[usize], shares: &[f64], load: &[usize]) -> Vec<usize> {
+    let total: usize = units.iter().map(|unit| unit.speakers.len()).sum();
+    let mut held = vec![0_usize; shares.len()];
+    let mut sides = vec![0; units.len()];
+    for (place, index) in order.iter().enumerate() {
+        let left = units.len() - place;
+        let empty = (0..shares.len())
+            .filter(|side| held[*side] == 0 && shares[*side] > 0.0)
+            .count();
+        let lack = |side: usize| shares[side] * total as f64 - held[side] as f64;
+        let side = (0..shares.len())
+            .filter(|side| shares[*side] > 0.0 && (held[*side] == 0 || left > empty))
+            .max_by(|a, b| {
+                lack(*a)
+                    .total_cmp(&lack(*b))
+                    .then(load[*b].cmp(&load[*a]))
+                    .then(b.cmp(a))
+            })
+            .unwrap_or_default();
+        held[side] += units[*index].speakers.len();
+        sides[*index] = side;
+    }
+    sides
+}
+
+/// How far the sides' shares of items and of each class are from the shares wanted, with a class that one side lacks
+/// counting most.
+fn unevenness(units: &[&Unit], sides: &[usize], shares: &[f64]) -> f64 {
+    let items: f64 = units.iter().map(|unit| unit.items.len() as f64).sum();
+    let width = units.first().map_or(0, |unit| unit.profile.len());
+    let mut score = 0.0;
+    let mut add = |total: f64, of: &dyn Fn(&Unit) -> f64| {
+        for (side, share) in shares.iter().enumerate() {
+            let own: f64 = units
+                .iter()
+                .zip(sides)
+                .filter(|(_, own)| **own == side)
+                .map(|(unit, _)| of(unit))
+                .sum();
+            if total > 0.0 {
+                score += (own / total - share).powi(2) + f64::from(u8::from(own == 0.0 && *share > 0.0));
+            }
+        }
+    };
+    add(items, &|unit| unit.items.len() as f64);
+    for class in 0..width {
+        let total = units.iter().map(|unit| unit.profile[class]).sum();
+        add(total, &|unit| unit.profile[class]);
+    }
+    score
+}

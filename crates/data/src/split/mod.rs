@@ -1,0 +1,58 @@
+//! Assigning items to training, validation and test.
+
+mod assign;
+mod by_speaker;
+mod certificate;
+mod fixed;
+mod folds;
+mod speakers;
+mod units;
+
+pub use by_speaker::BySpeaker;
+pub use certificate::{Certificate, Shared, SideFacts, shared_between_sides};
+pub use fixed::{Fixed, SplitSource};
+pub use folds::{FoldScheme, FoldValidation, Folds, NamedFolds};
+pub use speakers::{Rest, SpeakerRef};
+
+use crate::{Corpus, DataError};
+
+emorun_lang::kinded_enum! {
+    /// How items are assigned to training, validation and test. Connected speakers (and copies of one recording) are
+    /// never cut apart.
+    #[derive(PartialEq)]
+    pub enum SplitConfig {
+        by_speaker => BySpeaker(BySpeaker),
+        fixed => Fixed(Fixed),
+        folds => Folds(Folds),
+    }
+}
+
+/// One way of splitting a corpus: the whole of a `by_speaker` or `fixed` split, one fold of `folds`.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// `fold-1`, `fold-2`, …; `None` where there are no folds.
+    pub label: Option<String>,
+    /// Indices of the corpus' items to train on, ascending.
+    pub train: Vec<usize>,
+    /// Indices of the items to choose by, ascending.
+    pub validation: Vec<usize>,
+    /// Indices of the items to report on, ascending.
+    pub test: Vec<usize>,
+    /// Remarks for the person who runs the experiment.
+    pub warnings: Vec<String>,
+    /// What is on each side, and the proof that nothing is on two.
+    pub certificate: Certificate,
+}
+
+/// Splits a corpus: one assignment, or one a fold. The same corpus, config and seed give the same answer everywhere.
+///
+/// # Errors
+/// Everything that is wrong with the split: unknown or repeated speakers, too few of them, a side without items, a
+/// class without training items, anything on two sides.
+pub fn split(corpus: &Corpus, config: &SplitConfig, seed: u64) -> Result<Vec<Assignment>, Vec<DataError>> {
+    match config {
+        SplitConfig::BySpeaker(config) => by_speaker::split(corpus, config, seed).map(|one| vec![one]),
+        SplitConfig::Fixed(config) => fixed::split(corpus, config).map(|one| vec![one]),
+        SplitConfig::Folds(config) => folds::split(corpus, config, seed),
+    }
+}
