@@ -127,7 +127,8 @@ pub enum DataError {
     },
     /// One recording with two labels.
     #[error(
-        "dataset `{dataset}`: {second:?} is the same audio as {first:?}, but its {column} is `{second_value}` and not `{first_value}`"
+        "dataset `{dataset}`: {second:?} is the same audio as {first:?}, but its {column} is `{}` and not `{}`",
+        .values[1], .values[0]
     )]
     Contradiction {
         /// The dataset of the second.
@@ -138,10 +139,8 @@ pub enum DataError {
         second: String,
         /// What they disagree on.
         column: String,
-        /// Value of the first.
-        first_value: String,
-        /// Value of the second.
-        second_value: String,
+        /// What the first says, and what the other says.
+        values: Box<[String; 2]>,
     },
     /// A line of a manifest.
     #[error("dataset `{dataset}`: {path:?}, line {row}: {problem}")]
@@ -153,7 +152,7 @@ pub enum DataError {
         /// Line, from 1.
         row: u64,
         /// What is wrong.
-        problem: RowProblem,
+        problem: Box<RowProblem>,
     },
     /// A manifest without any line.
     #[error("dataset `{dataset}`: the manifest {path:?} lists no recording")]
@@ -178,7 +177,7 @@ pub enum DataError {
         dataset: String,
         /// The table.
         path: PathBuf,
-        /// What the column is for, as in `columns:`.
+        /// The field that names the column, or would: `columns.speaker`, `labels`.
         field: String,
         /// The column.
         column: String,
@@ -371,7 +370,7 @@ impl DataError {
             | Self::Contradiction { .. }
             | Self::EmptyManifest { .. } => ErrorClass::Data,
             Self::NothingLeft { bad, .. } if *bad > 0 => ErrorClass::Data,
-            Self::Row { problem, .. } => match problem {
+            Self::Row { problem, .. } => match **problem {
                 RowProblem::Label { .. } => ErrorClass::Invalid,
                 _ => ErrorClass::Data,
             },
@@ -390,15 +389,18 @@ impl DataError {
             Self::NoAudio { .. } => Some("is the corpus unpacked?".into()),
             Self::BadAudio { .. } => Some("or leave such files out with `on_bad_audio: skip`".into()),
             Self::Contradiction { .. } => Some("correct one label or remove one of the two".into()),
-            Self::Row {
-                problem: RowProblem::Label { nearest, remedy, .. },
-                ..
-            } => Some(meant(nearest).map_or_else(|| (*remedy).to_owned(), |meant| format!("{meant} {remedy}"))),
+            Self::Row { problem, .. } => match &**problem {
+                RowProblem::Label { nearest, remedy, .. } => Some(match meant(nearest) {
+                    Some(meant) => format!("{meant} {remedy}"),
+                    None => (*remedy).to_owned(),
+                }),
+                _ => None,
+            },
             Self::MissingColumn {
                 field, column, known, ..
             } => {
                 let nearest = crate::emotion::nearest(column, known.iter().map(String::as_str));
-                Some(meant(&nearest).unwrap_or_else(|| format!("name the column in `columns: {{ {field}: … }}`")))
+                Some(meant(&nearest).unwrap_or_else(|| format!("name the table's own column in `{field}`")))
             }
             Self::UnknownEmotion { nearest, .. } | Self::UnknownSpeaker { nearest, .. } => meant(nearest),
             Self::NothingLeft { .. } => Some("widen `emotions`, `mapping` or the corpus' own filters".into()),
@@ -444,7 +446,7 @@ impl DataError {
             Self::Row { dataset, .. } | Self::EmptyManifest { dataset, .. } | Self::ManifestFormat { dataset, .. } => {
                 dataset_field(dataset, "path")
             }
-            Self::MissingColumn { dataset, field, .. } => dataset_field(dataset, &format!("columns.{field}")),
+            Self::MissingColumn { dataset, field, .. } => dataset_field(dataset, field),
             Self::UnknownEmotion { dataset, field, .. } => {
                 let mut path = dataset_field(dataset, "");
                 path.extend(field.iter().cloned());

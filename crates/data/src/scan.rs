@@ -326,8 +326,7 @@ fn count_once(
                     first: earlier.utterance.key.clone(),
                     second: candidate.utterance.key.clone(),
                     column,
-                    first_value,
-                    second_value,
+                    values: Box::new([first_value, second_value]),
                 });
             }
             if within {

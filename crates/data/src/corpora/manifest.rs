@@ -124,22 +124,23 @@ impl CorpusKind for Manifest {
             Err(error) => return Gathered::failed(error),
         };
         let mut gathered = Gathered::default();
-        gathered
-            .errors
-            .extend(self.required().into_iter().filter_map(|(field, column)| {
-                (!table.columns.contains(column)).then(|| DataError::MissingColumn {
+        gathered.errors.extend(
+            self.required()
+                .into_iter()
+                .filter(|(_, column)| !table.columns.contains(*column))
+                .map(|(field, column)| DataError::MissingColumn {
                     dataset: dataset.to_owned(),
                     path: path.to_owned(),
                     field: field.to_owned(),
                     column: column.to_owned(),
                     known: table.columns.iter().cloned().collect(),
-                })
-            }));
+                }),
+        );
         let row_error = |row: u64, problem: RowProblem| DataError::Row {
             dataset: dataset.to_owned(),
             path: path.to_owned(),
             row,
-            problem,
+            problem: Box::new(problem),
         };
         gathered.errors.extend(
             table
@@ -178,23 +179,23 @@ impl Manifest {
     fn required(&self) -> Vec<(&'static str, &str)> {
         let columns = &self.columns;
         let optional = [
-            ("emotion", &columns.emotion),
-            ("gender", &columns.gender),
-            ("text", &columns.text),
-            ("start", &columns.start),
-            ("end", &columns.end),
-            ("split", &columns.split),
+            ("columns.emotion", &columns.emotion),
+            ("columns.gender", &columns.gender),
+            ("columns.text", &columns.text),
+            ("columns.start", &columns.start),
+            ("columns.end", &columns.end),
+            ("columns.split", &columns.split),
         ];
         let mut required = vec![
-            ("path", columns.path.as_deref().unwrap_or("path")),
-            ("speaker", columns.speaker.as_deref().unwrap_or("speaker")),
+            ("columns.path", columns.path.as_deref().unwrap_or("path")),
+            ("columns.speaker", columns.speaker.as_deref().unwrap_or("speaker")),
         ];
         required.extend(
             optional
                 .into_iter()
                 .filter_map(|(field, name)| Some((field, name.as_deref()?))),
         );
-        required.extend(columns.groups.iter().map(|name| ("groups", name.as_str())));
+        required.extend(columns.groups.iter().map(|name| ("columns.groups", name.as_str())));
         required.extend(self.labels.iter().map(|name| ("labels", name.as_str())));
         required
     }
