@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 
 use crate::diagnostic::{Code, Diagnostic};
@@ -44,8 +44,7 @@ impl DeserializeError {
 
     /// The diagnostic, at `otherwise` if the error has no place.
     pub fn into_diagnostic(self, otherwise: Span) -> Diagnostic {
-        Diagnostic::error(Code::InvalidValue, self.message)
-            .label(self.span.unwrap_or(otherwise), "this value")
+        Diagnostic::error(Code::InvalidValue, self.message).label(self.span.unwrap_or(otherwise), "this value")
     }
 
     fn or_at(mut self, span: Span) -> Self {
@@ -120,8 +119,7 @@ impl<'de> Deserializer<'de> for &'de Tree {
     ) -> Result<V::Value, Self::Error> {
         match &self.value {
             Value::Map(entries) if name == KINDED => {
-                let (mut ordered, others): (Vec<_>, Vec<_>) =
-                    entries.iter().partition(|entry| entry.key == "kind");
+                let (mut ordered, others): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.key == "kind");
                 ordered.extend(others);
                 visitor
                     .visit_map(Entries::new(ordered))
@@ -162,10 +160,7 @@ impl<'de> Deserializer<'de> for &'de Tree {
 
 struct Items<'de>(std::slice::Iter<'de, Tree>);
 
-fn visit_all<'de, V: Visitor<'de>>(
-    mut items: Items<'de>,
-    visitor: V,
-) -> Result<V::Value, DeserializeError> {
+fn visit_all<'de, V: Visitor<'de>>(mut items: Items<'de>, visitor: V) -> Result<V::Value, DeserializeError> {
     let value = visitor.visit_seq(&mut items)?;
     match items.0.next() {
         Some(extra) => Err(DeserializeError::new("more items than wanted", extra.span)),
@@ -176,16 +171,10 @@ fn visit_all<'de, V: Visitor<'de>>(
 impl<'de> SeqAccess<'de> for &mut Items<'de> {
     type Error = DeserializeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Self::Error> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Self::Error> {
         self.0
             .next()
-            .map(|item| {
-                seed.deserialize(item)
-                    .map_err(|error| error.or_at(item.span))
-            })
+            .map(|item| seed.deserialize(item).map_err(|error| error.or_at(item.span)))
             .transpose()
     }
 
@@ -211,10 +200,7 @@ impl<'de> Entries<'de> {
 impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = DeserializeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Self::Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Self::Error> {
         self.current = self.entries.next();
         self.current
             .map(|entry| {
@@ -224,10 +210,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
             .transpose()
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<S::Value, Self::Error> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Self::Error> {
         let Some(entry) = self.current.take() else {
             return Err(de::Error::custom("a value was read before its key"));
         };
@@ -245,10 +228,7 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     type Error = DeserializeError;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> Result<(V::Value, Self), Self::Error> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Self::Error> {
         let name: StrDeserializer<'_, DeserializeError> = self.name.into_deserializer();
         Ok((seed.deserialize(name)?, self))
     }
@@ -274,20 +254,12 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
         }
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
-        self,
-        seed: T,
-    ) -> Result<T::Value, Self::Error> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Self::Error> {
         let content = self.content()?;
-        seed.deserialize(content)
-            .map_err(|error| error.or_at(content.span))
+        seed.deserialize(content).map_err(|error| error.or_at(content.span))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(
-        self,
-        _len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Self::Error> {
         self.content()?.deserialize_any(visitor)
     }
 

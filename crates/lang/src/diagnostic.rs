@@ -270,12 +270,8 @@ impl Report {
 
     /// Sorts by place: files in the order in which they were read, then by position.
     pub fn sort(&mut self) {
-        self.diagnostics.sort_by_key(|diagnostic| {
-            diagnostic
-                .labels
-                .first()
-                .map(|(span, _)| (*span, diagnostic.code))
-        });
+        self.diagnostics
+            .sort_by_key(|diagnostic| diagnostic.labels.first().map(|(span, _)| (*span, diagnostic.code)));
     }
 
     /// The report for people; `colour` adds ANSI escapes.

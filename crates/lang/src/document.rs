@@ -86,11 +86,10 @@ impl Tree {
 
     /// The value at a dotted path of keys and list indices, such as `training.optimizer.lr`.
     pub fn at(&self, path: &str) -> Option<&Self> {
-        path.split('.')
-            .try_fold(self, |tree, part| match &tree.value {
-                Value::Seq(items) => items.get(part.parse::<usize>().ok()?),
-                _ => tree.get(part),
-            })
+        path.split('.').try_fold(self, |tree, part| match &tree.value {
+            Value::Seq(items) => items.get(part.parse::<usize>().ok()?),
+            _ => tree.get(part),
+        })
     }
 
     /// The text of a string.
@@ -120,17 +119,13 @@ impl Tree {
         let value = match value {
             serde_json::Value::Null => Value::Null,
             serde_json::Value::Bool(value) => Value::Bool(*value),
-            serde_json::Value::Number(number) => number.as_i64().map_or_else(
-                || Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-                Value::Int,
-            ),
+            serde_json::Value::Number(number) => number
+                .as_i64()
+                .map_or_else(|| Value::Float(number.as_f64().unwrap_or(f64::NAN)), Value::Int),
             serde_json::Value::String(text) => Value::Str(text.clone()),
-            serde_json::Value::Array(items) => Value::Seq(
-                items
-                    .iter()
-                    .map(|item| Self::from_json(item, span))
-                    .collect(),
-            ),
+            serde_json::Value::Array(items) => {
+                Value::Seq(items.iter().map(|item| Self::from_json(item, span)).collect())
+            }
             serde_json::Value::Object(map) => Value::Map(
                 map.iter()
                     .map(|(key, value)| Entry {
@@ -169,10 +164,7 @@ pub(crate) fn parse_range(
         report.push(
             Diagnostic::error(
                 Code::TooLarge,
-                format!(
-                    "the text has {} bytes; at most {MAX_TEXT_BYTES} are read",
-                    text.len()
-                ),
+                format!("the text has {} bytes; at most {MAX_TEXT_BYTES} are read", text.len()),
             )
             .label(place.span(0..0), "in this text"),
         );
@@ -196,15 +188,11 @@ pub(crate) fn parse_range(
             }
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or(0).min(text.len());
-                let too_deep = matches!(
-                    error.kind(),
-                    granit_parser::ErrorKind::RecursionLimitExceeded
-                );
+                let too_deep = matches!(error.kind(), granit_parser::ErrorKind::RecursionLimitExceeded);
                 report.push(if too_deep {
                     too_deep_at(place.span(at..at + 1))
                 } else {
-                    Diagnostic::error(Code::Syntax, error.info())
-                        .label(place.span(at..at + 1), "not valid YAML here")
+                    Diagnostic::error(Code::Syntax, error.info()).label(place.span(at..at + 1), "not valid YAML here")
                 });
                 return None;
             }
@@ -218,11 +206,8 @@ pub(crate) fn parse_range(
 }
 
 fn too_deep_at(span: Span) -> Diagnostic {
-    Diagnostic::error(
-        Code::TooLarge,
-        format!("nested more than {MAX_DEPTH} levels deep"),
-    )
-    .label(span, "one level too deep")
+    Diagnostic::error(Code::TooLarge, format!("nested more than {MAX_DEPTH} levels deep"))
+        .label(span, "one level too deep")
 }
 
 /// Turns byte ranges of a part of a text into spans.
@@ -342,13 +327,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn scalar(
-        &mut self,
-        text: &str,
-        style: ScalarStyle,
-        anchor: usize,
-        span: Span,
-    ) -> Result<(), Stop> {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, span: Span) -> Result<(), Stop> {
         if self.expects_key() {
             return self.key(text, span);
         }
@@ -356,10 +335,8 @@ impl<'a> Builder<'a> {
             match scalar::resolve(text) {
                 Ok(value) => value,
                 Err(message) => {
-                    self.report.push(
-                        Diagnostic::error(Code::OutOfRange, message)
-                            .label(span, "can't be represented"),
-                    );
+                    self.report
+                        .push(Diagnostic::error(Code::OutOfRange, message).label(span, "can't be represented"));
                     Value::Null
                 }
             }
@@ -404,13 +381,10 @@ impl<'a> Builder<'a> {
         if let Some(&first) = seen.get(text) {
             *key = Some(Key::Rejected);
             self.report.push(
-                Diagnostic::error(
-                    Code::DuplicateKey,
-                    format!("the key `{text}` is given twice"),
-                )
-                .label(span, "given again here")
-                .label(first, "first given here")
-                .help("remove one of the two"),
+                Diagnostic::error(Code::DuplicateKey, format!("the key `{text}` is given twice"))
+                    .label(span, "given again here")
+                    .label(first, "first given here")
+                    .help("remove one of the two"),
             );
         } else {
             seen.insert(text.to_owned(), span);
@@ -422,11 +396,8 @@ impl<'a> Builder<'a> {
     fn open(&mut self, span: Span, anchor: usize, content: Content) -> Result<(), Stop> {
         if self.expects_key() {
             return Err(Box::new(
-                Diagnostic::error(
-                    Code::UnsupportedYaml,
-                    "a key must be a scalar, not a list or a mapping",
-                )
-                .label(span, "used as a key"),
+                Diagnostic::error(Code::UnsupportedYaml, "a key must be a scalar, not a list or a mapping")
+                    .label(span, "used as a key"),
             ));
         }
         if self.stack.len() >= MAX_DEPTH {
@@ -476,8 +447,7 @@ impl<'a> Builder<'a> {
     fn alias(&mut self, id: usize, span: Span) -> Result<(), Stop> {
         if self.expects_key() {
             return Err(Box::new(
-                Diagnostic::error(Code::UnsupportedYaml, "a key can't be an alias")
-                    .label(span, "used as a key"),
+                Diagnostic::error(Code::UnsupportedYaml, "a key can't be an alias").label(span, "used as a key"),
             ));
         }
         let Some((tree, size)) = self.anchors.get(&id) else {
@@ -539,8 +509,7 @@ impl<'a> Builder<'a> {
 }
 
 fn exceeds(total: Size, more: Size) -> bool {
-    total.nodes.saturating_add(more.nodes) > MAX_NODES
-        || total.bytes.saturating_add(more.bytes) > MAX_SCALAR_BYTES
+    total.nodes.saturating_add(more.nodes) > MAX_NODES || total.bytes.saturating_add(more.bytes) > MAX_SCALAR_BYTES
 }
 
 fn too_many_at(span: Span) -> Diagnostic {

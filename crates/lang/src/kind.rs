@@ -63,9 +63,7 @@ impl Section {
     /// What the section holds, for the JSON Schema.
     pub fn summary(self) -> &'static str {
         match self {
-            Self::Datasets => {
-                "Corpora by name, merged in this order; the graph sees them as `data`."
-            }
+            Self::Datasets => "Corpora by name, merged in this order; the graph sees them as `data`.",
             Self::Augmentations => {
                 "Waveform augmentations by name, applied in this order to training items on the host."
             }
@@ -221,16 +219,13 @@ impl<'a> InputSignals<'a> {
     /// # Errors
     /// [`InferError::Missing`] if it is not.
     pub fn require(&self, port: &str) -> Result<&'a Signal, InferError> {
-        self.get(port).ok_or_else(|| InferError::Missing {
-            port: port.to_owned(),
-        })
+        self.get(port)
+            .ok_or_else(|| InferError::Missing { port: port.to_owned() })
     }
 
     /// Every connected port and its signal, in the order of the node's fields.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a Signal)> {
-        self.ports
-            .iter()
-            .map(|(port, signal)| (port.as_str(), *signal))
+        self.ports.iter().map(|(port, signal)| (port.as_str(), *signal))
     }
 
     /// The ports below `prefix`, such as `inputs` for `inputs.0` and `inputs.face`.

@@ -27,10 +27,7 @@ pub trait Kinded: Sized {
     ///
     /// # Errors
     /// An unknown kind, or what the deserializer reports.
-    fn deserialize_kind<'de, D: Deserializer<'de>>(
-        kind: &str,
-        deserializer: D,
-    ) -> Result<Self, D::Error>;
+    fn deserialize_kind<'de, D: Deserializer<'de>>(kind: &str, deserializer: D) -> Result<Self, D::Error>;
 }
 
 /// Defines an enum whose values are written `{ kind: cosine, ...fields }`.
@@ -139,9 +136,7 @@ macro_rules! kinded_enum {
 ///
 /// # Errors
 /// What the deserializer reports, and a `kind` that is absent or unknown.
-pub fn deserialize_kinded<'de, T: Kinded, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
+pub fn deserialize_kinded<'de, T: Kinded, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct KindedVisitor<T>(PhantomData<T>);
 
     impl<'de, T: Kinded> Visitor<'de> for KindedVisitor<T> {
@@ -165,8 +160,7 @@ pub fn deserialize_kinded<'de, T: Kinded, D: Deserializer<'de>>(
                 while let Some((key, value)) = map.next_entry::<String, Value>()? {
                     before.insert(key, value);
                 }
-                return T::deserialize_kind(&kind, Value::Object(before))
-                    .map_err(de::Error::custom);
+                return T::deserialize_kind(&kind, Value::Object(before)).map_err(de::Error::custom);
             }
             Err(de::Error::missing_field("kind"))
         }
@@ -179,11 +173,7 @@ pub fn deserialize_kinded<'de, T: Kinded, D: Deserializer<'de>>(
 ///
 /// # Errors
 /// What the serializer reports, and a configuration that is not a struct.
-pub fn serialize_kinded<T: Serialize, S: Serializer>(
-    kind: &str,
-    config: &T,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+pub fn serialize_kinded<T: Serialize, S: Serializer>(kind: &str, config: &T, serializer: S) -> Result<S::Ok, S::Error> {
     let fields = ser::to_value(config).map_err(serde::ser::Error::custom)?;
     with_kind(kind, fields).serialize(serializer)
 }
@@ -213,14 +203,8 @@ pub(crate) fn kind_schema(kind: &str, mut schema: Value) -> Value {
         return schema;
     };
     object.remove("title");
-    let description = object
-        .get("description")
-        .and_then(Value::as_str)
-        .unwrap_or(kind);
-    let mut properties = Map::from_iter([(
-        "kind".to_owned(),
-        json!({ "const": kind, "description": description }),
-    )]);
+    let description = object.get("description").and_then(Value::as_str).unwrap_or(kind);
+    let mut properties = Map::from_iter([("kind".to_owned(), json!({ "const": kind, "description": description }))]);
     if let Some(Value::Object(fields)) = object.remove("properties") {
         properties.extend(fields);
     }
@@ -254,9 +238,7 @@ pub fn schema_of<T: JsonSchema>() -> Value {
 /// Writes the defaults of 32-bit floats in their shortest form.
 fn shorten_defaults(schema: &mut Value) {
     let is_float = |schema: &Map<String, Value>| {
-        let format = schema
-            .get("format")
-            .or_else(|| schema.get("items")?.get("format"));
+        let format = schema.get("format").or_else(|| schema.get("items")?.get("format"));
         format.and_then(Value::as_str) == Some("float")
     };
     match schema {
@@ -277,10 +259,7 @@ fn shorten(value: &mut Value) {
         Value::Number(number) if number.is_f64() => {
             if let Some(double) = number.as_f64() {
                 // A default of an `f32` field is exactly a float, so nothing is lost.
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "it was widened from an f32"
-                )]
+                #[expect(clippy::cast_possible_truncation, reason = "it was widened from an f32")]
                 let float = double as f32;
                 *value = ser::widen(float).into();
             }

@@ -11,26 +11,41 @@
 mod de;
 mod diagnostic;
 mod document;
+mod experiment;
+mod graph;
+mod infer;
+mod json_schema;
 mod kind;
 mod kinded;
+mod load;
+mod nearest;
+mod plan;
 mod refs;
 mod render;
 mod scalar;
+mod schedule;
+mod schema;
 mod ser;
 mod signal;
 mod source;
+mod yaml;
 
 pub use de::{DeserializeError, from_tree};
 pub use diagnostic::{Code, Diagnostic, Report, Severity};
 pub use document::{Entry, MAX_DEPTH, MAX_NODES, MAX_TEXT_BYTES, Tree, Value, parse};
-pub use kind::{
-    Cost, InferError, Inferred, InputSignals, KindInfo, KindSet, NodeSpec, Placement, Section,
-};
+pub use experiment::{Draft, Experiment, Language, read_record};
+pub use graph::{Edge, EdgeKind, Endpoint, Graph, Node, Producer};
+pub use json_schema::experiment_schema;
+pub use kind::{Cost, InferError, Inferred, InputSignals, KindInfo, KindSet, NodeSpec, Placement, Section};
 pub use kinded::{KINDED_MARK, Kinded, schema_of};
+pub use load::{ReadError, load};
+pub use plan::{Plan, PlanInput, PlanNode, PlanUse};
 pub use refs::{DATA, DataPath, EDGE_MARK, Inputs, NodeRef, PATH_MARK, PortRef, Uses};
+pub use schedule::{Role, Roles, Schedule};
 pub use ser::to_value;
 pub use signal::{FrameRate, LabelSet, Signal};
 pub use source::{Position, SourceId, Sources, Span};
+pub use yaml::to_yaml;
 
 /// What [`kinded_enum!`] expands to; not for direct use.
 #[doc(hidden)]

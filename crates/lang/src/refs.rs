@@ -125,13 +125,11 @@ impl<'de> Deserialize<'de> for Inputs {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Inputs, A::Error> {
-                Deserialize::deserialize(de::value::SeqAccessDeserializer::new(seq))
-                    .map(Inputs::List)
+                Deserialize::deserialize(de::value::SeqAccessDeserializer::new(seq)).map(Inputs::List)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Inputs, A::Error> {
-                Deserialize::deserialize(de::value::MapAccessDeserializer::new(map))
-                    .map(Inputs::Map)
+                Deserialize::deserialize(de::value::MapAccessDeserializer::new(map)).map(Inputs::Map)
             }
         }
 

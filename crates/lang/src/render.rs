@@ -28,12 +28,7 @@ const BLUE: &str = "1;34";
 const BOLD: &str = "1";
 
 /// Renders all diagnostics and a closing count.
-pub(crate) fn report(
-    diagnostics: &[Diagnostic],
-    omitted: usize,
-    sources: &Sources,
-    colour: bool,
-) -> String {
+pub(crate) fn report(diagnostics: &[Diagnostic], omitted: usize, sources: &Sources, colour: bool) -> String {
     let style = Style { colour };
     let mut out = String::new();
     for diagnostic in diagnostics {
@@ -70,9 +65,8 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, style: &Sty
     for (index, (span, text)) in diagnostic.labels.iter().enumerate() {
         let position = sources.position(*span);
         let (line, range) = sources.line(*span);
-        let same_line = shown.is_some_and(|shown| {
-            shown.source == span.source && sources.position(shown).line == position.line
-        });
+        let same_line =
+            shown.is_some_and(|shown| shown.source == span.source && sources.position(shown).line == position.line);
         let (excerpt, column, width) = excerpt(line, range.start, range.end);
         if !same_line {
             let arrow = if index == 0 { "-->" } else { ":::" };
@@ -89,11 +83,7 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, style: &Sty
             let number = style.paint(BLUE, &format!("{:gutter$} |", position.line));
             let _ = writeln!(out, "{number} {excerpt}");
         }
-        let (mark, mark_colour) = if index == 0 {
-            ("^", main_colour)
-        } else {
-            ("-", BLUE)
-        };
+        let (mark, mark_colour) = if index == 0 { ("^", main_colour) } else { ("-", BLUE) };
         let underline = format!("{} {}", mark.repeat(width), printable(text));
         let _ = writeln!(
             out,
@@ -122,11 +112,7 @@ fn excerpt(line: &str, start: usize, end: usize) -> (String, usize, usize) {
     let kept: String = line.chars().skip(from).take(MAX_EXCERPT).collect();
     let (lead, trail) = (
         if from > 0 { "…" } else { "" },
-        if from + MAX_EXCERPT < total {
-            "…"
-        } else {
-            ""
-        },
+        if from + MAX_EXCERPT < total { "…" } else { "" },
     );
     let column = before - from + lead.chars().count();
     let room = MAX_EXCERPT - (before - from);

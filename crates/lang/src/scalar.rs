@@ -20,16 +20,12 @@ pub(crate) fn resolve(text: &str) -> Result<Value, String> {
 
 fn number(text: &str) -> Result<Value, String> {
     let too_large = |_| format!("the number {} does not fit 64 bits", shortened(text));
-    let all = |digits: &str, radix| {
-        !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix))
-    };
+    let all = |digits: &str, radix| !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
         if let Some(digits) = text.strip_prefix(prefix)
             && all(digits, radix)
         {
-            return i64::from_str_radix(digits, radix)
-                .map(Value::Int)
-                .map_err(too_large);
+            return i64::from_str_radix(digits, radix).map(Value::Int).map_err(too_large);
         }
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -42,10 +38,7 @@ fn number(text: &str) -> Result<Value, String> {
             return if value.is_finite() {
                 Ok(Value::Float(value))
             } else {
-                Err(format!(
-                    "the number {} does not fit 64 bits",
-                    shortened(text)
-                ))
+                Err(format!("the number {} does not fit 64 bits", shortened(text)))
             };
         }
     }
@@ -60,9 +53,7 @@ fn is_float(text: &str) -> bool {
         None => (text, None),
     };
     let mantissa_is_number = match mantissa.split_once('.') {
-        Some((whole, fraction)) => {
-            digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty())
-        }
+        Some((whole, fraction)) => digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()),
         None => !mantissa.is_empty() && digits(mantissa),
     };
     let exponent_is_number = exponent.is_none_or(|exponent| {

@@ -115,11 +115,7 @@ impl fmt::Display for Signal {
         match self {
             Self::Wave { rate_hz } => write!(f, "wave at {rate_hz} Hz"),
             Self::Frames { width, rate } => write!(f, "frames {width} wide at {rate}"),
-            Self::LayerStack {
-                layers,
-                width,
-                rate,
-            } => write!(f, "stack of {layers} layers, {width} wide at {rate}"),
+            Self::LayerStack { layers, width, rate } => write!(f, "stack of {layers} layers, {width} wide at {rate}"),
             Self::Vector { width } => write!(f, "vector {width} wide"),
             Self::Logits { labels } => write!(f, "logits over {labels}"),
             Self::Labels { labels } => write!(f, "labels {labels}"),
@@ -223,10 +219,7 @@ pub struct LabelSet {
 
 impl LabelSet {
     /// A label set whose classes are known.
-    pub fn new(
-        name: impl Into<String>,
-        classes: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
+    pub fn new(name: impl Into<String>, classes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             name: name.into(),
             classes: Some(classes.into_iter().map(Into::into).collect()),
@@ -288,10 +281,7 @@ mod tests {
         let rate = FrameRate::new(100, 1).unwrap();
         assert_eq!(rate.divided_by(8), FrameRate::new(25, 2));
         assert_eq!(rate.divided_by(0), None);
-        assert_eq!(
-            FrameRate::new(1, u32::MAX).unwrap().divided_by(u32::MAX),
-            None
-        );
+        assert_eq!(FrameRate::new(1, u32::MAX).unwrap().divided_by(u32::MAX), None);
     }
 
     #[test]
@@ -306,10 +296,7 @@ mod tests {
     fn signals_read_as_a_phrase() {
         let rate = FrameRate::new(16_000, 160).unwrap();
         let cases = [
-            (
-                Signal::Frames { width: 64, rate },
-                "frames 64 wide at 100 Hz",
-            ),
+            (Signal::Frames { width: 64, rate }, "frames 64 wide at 100 Hz"),
             (
                 Signal::Logits {
                     labels: LabelSet::new("emotion", ["a", "b"]),

@@ -122,9 +122,7 @@ impl Sources {
 
     /// The text of a span.
     pub fn slice(&self, span: Span) -> &str {
-        self.text(span.source)
-            .get(span.start..span.end)
-            .unwrap_or("")
+        self.text(span.source).get(span.start..span.end).unwrap_or("")
     }
 }
 
