@@ -285,7 +285,7 @@ fn outline(rect: Rect, radius: f64) -> Path {
 }
 
 /// The straight pieces to paint, without the gaps between dashes.
-fn pieces(path: &Path, dashed: bool) -> Vec<(Point, Point)> {
+pub(crate) fn pieces(path: &Path, dashed: bool) -> Vec<(Point, Point)> {
     let mut points = vec![path.start];
     let mut at = path.start;
     for segment in &path.segments {
@@ -343,4 +343,125 @@ fn bezier(p0: Point, p1: Point, p2: Point, p3: Point, t: f64) -> Point {
         a * p0.x + b * p1.x + c * p2.x + d * p3.x,
         a * p0.y + b * p1.y + c * p2.y + d * p3.y,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Font;
+
+    /// The pixels of a picture of 40 × 30.
+    fn pixels(shapes: Vec<Shape>) -> Vec<[u8; 3]> {
+        let figure = Figure {
+            width: 40.0,
+            height: 30.0,
+            shapes,
+            ..Figure::new("")
+        };
+        let image = paint(&figure).unwrap();
+        assert_eq!((image.width, image.height), (40, 30));
+        let decoder = png::Decoder::new(std::io::Cursor::new(image.bytes));
+        let mut reader = decoder.read_info().unwrap();
+        let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut bytes).unwrap();
+        bytes.as_chunks().0.to_vec()
+    }
+
+    /// How much black ink there is, in pixels.
+    fn ink(shapes: Vec<Shape>) -> f64 {
+        let pixels = pixels(shapes);
+        pixels.iter().map(|p| 1.0 - f64::from(p[0]) / 255.0).sum()
+    }
+
+    const BLACK: Rgb = Rgb(0, 0, 0);
+
+    #[test]
+    fn shapes_have_the_area_that_geometry_gives_them() {
+        let stroke = |width, dashed| Stroke {
+            colour: BLACK,
+            width,
+            dashed,
+        };
+        let slope = Path::line(point(5.0, 5.0), point(35.0, 25.0));
+        let round = Shape::Box {
+            rect: Rect {
+                x: 5.3,
+                y: 5.0,
+                width: 20.0,
+                height: 20.0,
+            },
+            radius: 10.0,
+            fill: BLACK,
+            stroke: None,
+        };
+        for (shape, area) in [
+            (round, 314.0),
+            (
+                Shape::Arrow([point(5.0, 5.0), point(25.0, 5.0), point(5.0, 25.0)], BLACK),
+                200.0,
+            ),
+            (Shape::Path(slope.clone(), stroke(2.0, false)), 75.0),
+            (Shape::Path(slope, stroke(2.0, true)), 56.0),
+        ] {
+            let painted = ink(vec![shape.clone()]);
+            assert!((painted / area - 1.0).abs() < 0.05, "{painted} for {shape:?}");
+        }
+    }
+
+    #[test]
+    fn upright_text_is_the_same_text_turned() {
+        let text = |upright| Shape::Text {
+            at: point(20.0, 15.0),
+            anchor: Anchor::Middle,
+            font: Font::Body,
+            colour: BLACK,
+            upright,
+            text: "ab…".into(),
+        };
+        let (flat, turned) = (pixels(vec![text(false)]), pixels(vec![text(true)]));
+        let at = |pixels: &[[u8; 3]], x: i32, y: i32| pixels[(y * 40 + x) as usize];
+        assert!(flat.iter().filter(|p| p[0] == 0).count() > 20);
+        for dy in -10..10 {
+            for dx in -14..14 {
+                assert_eq!(at(&flat, 20 + dx, 15 + dy), at(&turned, 20 + dy, 15 - dx));
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_beyond_the_edge_and_broken_numbers_are_cut() {
+        let stroke = Stroke {
+            colour: BLACK,
+            width: 2.0,
+            dashed: true,
+        };
+        for path in [
+            Path::line(point(-50.0, -1e4), point(90.0, 1e4)),
+            Path::line(point(f64::NAN, 0.0), point(f64::INFINITY, 3.0)),
+        ] {
+            pixels(vec![Shape::Path(path, stroke)]);
+        }
+        let far = Shape::Text {
+            at: point(1e300, -1e300),
+            anchor: Anchor::Start,
+            font: Font::Title,
+            colour: BLACK,
+            upright: true,
+            text: "far".into(),
+        };
+        assert_eq!(ink(vec![far]), 0.0);
+    }
+
+    #[test]
+    fn a_picture_without_bounds_is_an_error() {
+        for (width, height) in [(1e5, 1e5), (f64::INFINITY, 1.0)] {
+            let figure = Figure {
+                width,
+                height,
+                ..Figure::new("")
+            };
+            let error = paint(&figure).unwrap_err().to_string();
+            assert!(error.contains("too large"), "{error}");
+        }
+    }
 }

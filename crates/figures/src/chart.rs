@@ -284,4 +284,55 @@ mod tests {
         assert!(thinned.contains(&(54_321.0, 9.0)) && thinned.contains(&(54_400.0, -9.0)));
         assert!(thinned.is_sorted_by(|a, b| a.0 < b.0));
     }
+
+    #[test]
+    fn every_series_is_drawn_inside_the_plot_and_named() {
+        let series = |name: &str, points: &[(f64, f64)]| Series {
+            name: name.into(),
+            points: points.to_vec(),
+        };
+        let chart = LineChart {
+            title: "loss".into(),
+            x_label: "epoch".into(),
+            y_label: "nats".into(),
+            series: vec![
+                series("train", &[(1.0, 2.0), (2.0, 1.0), (3.0, f64::INFINITY), (4.0, 0.5)]),
+                series("a<b", &[(1.0, -1e300), (4.0, 1e300)]),
+                series("none", &[]),
+            ],
+        };
+        let figure = chart.draw();
+        let lines: Vec<&Path> = figure
+            .shapes
+            .iter()
+            .filter_map(|shape| match shape {
+                Shape::Path(path, _) => Some(path),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(lines.len(), 2);
+        for path in lines {
+            for segment in &path.segments {
+                let Segment::Line(at) = segment else {
+                    panic!("a chart has straight lines: {segment:?}");
+                };
+                assert!(
+                    (0.0..=WIDTH).contains(&at.x) && (0.0..=HEIGHT).contains(&at.y),
+                    "{at:?}"
+                );
+            }
+        }
+        let svg = figure.to_svg();
+        for text in ["train", "a&lt;b", "none", "loss", "epoch", "nats"] {
+            assert!(svg.contains(&format!(">{text}<")), "{text}");
+        }
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        figure.to_png().unwrap();
+    }
+
+    #[test]
+    fn a_chart_without_points_is_an_empty_frame() {
+        let svg = LineChart::default().draw().to_svg();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
 }

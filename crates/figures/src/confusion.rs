@@ -148,15 +148,18 @@ fn draw_cell(figure: &mut Figure, cell: &Cell, rect: Rect, count: u64, total: u6
         return;
     }
     let ink = fill.ink_on();
-    let percent = (100.0 * share).round();
+    let percent = match (100.0 * share).round() {
+        0.0 => "<1".to_owned(),
+        100.0 if count < total => ">99".to_owned(),
+        percent => percent.to_string(),
+    };
     if cell.counts {
         let at = point(centre.x, centre.y - 8.0);
         figure.text(at, Anchor::Middle, Font::Bold, ink, &count.to_string());
         let at = point(centre.x, centre.y + 9.0);
         figure.text(at, Anchor::Middle, Font::Small, ink, &format!("{percent} %"));
     } else if cell.percentages {
-        let text = percent.to_string();
-        figure.text(centre, Anchor::Middle, Font::Body, ink, &text);
+        figure.text(centre, Anchor::Middle, Font::Body, ink, &percent);
     }
 }
 
@@ -194,4 +197,79 @@ fn draw_scale(figure: &mut Figure, left: f64, top: f64, height: f64) {
         height: 1.0,
     };
     figure.fill(rect, 0.0, FAINT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draw(labels: &[&str], rows: &[&[u64]]) -> Result<Figure, FigureError> {
+        confusion_matrix("title & <more>", labels, rows.iter().copied())
+    }
+
+    /// The fills of the cells, row after row.
+    fn fills(figure: &Figure, cells: usize) -> Vec<Rgb> {
+        let boxes = figure.shapes.iter().filter_map(|shape| match shape {
+            Shape::Box { radius: 2.0, fill, .. } => Some(*fill),
+            _ => None,
+        });
+        let fills: Vec<Rgb> = boxes.collect();
+        assert_eq!(fills.len(), cells);
+        fills
+    }
+
+    #[test]
+    fn cells_are_coloured_by_their_share_of_the_row() {
+        let figure = draw(&["a", "b"], &[&[30, 10], &[3, 1]]).unwrap();
+        let fills = fills(&figure, 4);
+        assert_eq!(fills[0], Rgb::sequential(0.75));
+        assert_eq!(fills[..2], fills[2..]);
+    }
+
+    #[test]
+    fn counts_percentages_labels_and_axes_are_written() {
+        let figure = draw(&["a<b", "\"b\""], &[&[999, 1], &[0, 0]]).unwrap();
+        let svg = figure.to_svg();
+        for text in [
+            "title &amp; &lt;more&gt;",
+            "a&lt;b",
+            "&quot;b&quot;",
+            "true",
+            "predicted",
+            "999",
+            "&gt;99 %",
+            "&lt;1 %",
+            "1000",
+        ] {
+            assert!(svg.contains(&format!(">{text}<")), "{text} in {svg}");
+        }
+        let image = figure.to_png().unwrap();
+        assert_eq!(f64::from(image.width), figure.width.ceil());
+    }
+
+    #[test]
+    fn every_number_of_classes_can_be_drawn_and_all_text_stays_inside() {
+        for classes in [0, 1, 2, 5, 12, 13, 24, 25, 60] {
+            let labels: Vec<String> = (0..classes).map(|i| format!("label {i} of many")).collect();
+            let row = vec![u64::MAX / 7; classes];
+            let rows = std::iter::repeat_n(&row[..], classes);
+            let figure = confusion_matrix("t", &labels, rows).unwrap();
+            fills(&figure, classes * classes);
+            for shape in &figure.shapes {
+                if let Shape::Text { at, .. } = shape {
+                    assert!(at.x > 0.0 && at.x < figure.width, "{shape:?}");
+                    assert!(at.y > 0.0 && at.y < figure.height, "{shape:?}");
+                }
+            }
+            figure.to_png().unwrap();
+        }
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_the_labels_are_an_error() {
+        for rows in [&[&[1_u64, 2][..]][..], &[&[1, 2], &[3]], &[]] {
+            let error = draw(&["a", "b"], rows).unwrap_err().to_string();
+            assert!(error.contains("2 rows of 2"), "{error}");
+        }
+    }
 }

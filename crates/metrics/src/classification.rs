@@ -151,10 +151,7 @@ mod tests {
         for labels in [&["a", "b"][..], &[]] {
             let report = Confusion::new(labels).classification();
             assert_eq!(report.n, 0);
-            assert_eq!(
-                [report.uar, report.wa, report.macro_f1, report.weighted_f1],
-                [None; 4]
-            );
+            assert_eq!([report.uar, report.wa, report.macro_f1, report.weighted_f1], [None; 4]);
             assert_eq!(report.per_class.len(), labels.len());
         }
     }

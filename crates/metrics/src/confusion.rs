@@ -122,8 +122,7 @@ impl TryFrom<Stored> for Confusion {
 
     fn try_from(stored: Stored) -> Result<Self, MetricsError> {
         let labels = stored.labels.len();
-        let square =
-            stored.counts.len() == labels && stored.counts.iter().all(|row| row.len() == labels);
+        let square = stored.counts.len() == labels && stored.counts.iter().all(|row| row.len() == labels);
         if !square {
             return Err(MetricsError::NotSquare { labels });
         }

@@ -55,10 +55,7 @@ pub struct Interval {
 ///
 /// # Errors
 /// The lists differ in length.
-pub fn paired_difference(
-    first: &[f64],
-    second: &[f64],
-) -> Result<Option<PairedDifference>, MetricsError> {
+pub fn paired_difference(first: &[f64], second: &[f64]) -> Result<Option<PairedDifference>, MetricsError> {
     if first.len() != second.len() {
         return Err(MetricsError::Lengths {
             left: first.len(),
@@ -75,10 +72,7 @@ pub fn paired_difference(
                 high: difference.mean + half,
             }
         });
-        PairedDifference {
-            difference,
-            interval,
-        }
+        PairedDifference { difference, interval }
     }))
 }
 
@@ -93,8 +87,7 @@ fn t_quantile_975(freedom: usize) -> f64 {
         return z
             + (z.powi(3) + z) / (4.0 * v)
             + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * v * v)
-            + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z)
-                / (384.0 * v.powi(3));
+            + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * v.powi(3));
     }
     // Bisection over the angle θ = atan(t / √v), in which the probability is a finite sum.
     let (mut low, mut high) = (0.0, FRAC_PI_2);

@@ -118,12 +118,11 @@ pub fn read_events(path: &Path) -> Result<EventFile, EventError> {
             }
             Err(source) => return Err(failed(source)),
         };
-        let event =
-            proto::Event::decode(payload.as_slice()).map_err(|source| EventError::Decode {
-                path: path.to_owned(),
-                offset,
-                source,
-            })?;
+        let event = proto::Event::decode(payload.as_slice()).map_err(|source| EventError::Decode {
+            path: path.to_owned(),
+            offset,
+            source,
+        })?;
         events.extend(values(event));
         let framing = record::HEADER + record::FOOTER;
         offset = offset.saturating_add((framing + payload.len()) as u64);
@@ -155,11 +154,7 @@ fn read_record(input: &mut impl io::Read, left: u64) -> io::Result<Record> {
     let mut crc = Vec::new();
     input.take(record::FOOTER as u64).read_to_end(&mut crc)?;
     let whole = payload.len() as u64 == length && crc == record::masked_crc(&payload).to_le_bytes();
-    Ok(if whole {
-        Record::Whole(payload)
-    } else {
-        Record::Torn
-    })
+    Ok(if whole { Record::Whole(payload) } else { Record::Torn })
 }
 
 fn values(event: proto::Event) -> Vec<Event> {
@@ -178,11 +173,7 @@ fn values(event: proto::Event) -> Vec<Event> {
     let (wall_time, step) = (event.wall_time, event.step);
     values
         .into_iter()
-        .map(|value| Event {
-            wall_time,
-            step,
-            value,
-        })
+        .map(|value| Event { wall_time, step, value })
         .collect()
 }
 
@@ -207,13 +198,7 @@ fn interpret(value: proto::Value) -> EventValue {
         },
         ("histograms", []) => EventValue::Histogram {
             tag,
-            buckets: tensor
-                .content
-                .as_chunks::<12>()
-                .0
-                .iter()
-                .map(bucket)
-                .collect(),
+            buckets: tensor.content.as_chunks::<12>().0.iter().map(bucket).collect(),
         },
         _ => EventValue::Other { tag },
     }
@@ -226,8 +211,8 @@ fn pixels(digits: &[u8]) -> u32 {
 }
 
 fn bucket(bytes: &[u8; 12]) -> HistogramBucket {
-    let [left, right, count] = [0, 4, 8]
-        .map(|at| f32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
+    let [left, right, count] =
+        [0, 4, 8].map(|at| f32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]));
     HistogramBucket { left, right, count }
 }
 
@@ -299,10 +284,7 @@ mod tests {
         bytes.extend(b"\xff\xff\xff");
         bytes.extend(record::masked_crc(b"\xff\xff\xff").to_le_bytes());
         let error = read(&bytes, dir.path()).unwrap_err().to_string();
-        assert!(
-            error.contains("copy") && error.contains("byte 0"),
-            "{error}"
-        );
+        assert!(error.contains("copy") && error.contains("byte 0"), "{error}");
     }
 
     #[test]

@@ -9,9 +9,7 @@ pub const FOOTER: usize = 4;
 
 /// TFRecord's masked CRC-32C.
 pub fn masked_crc(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes)
-        .rotate_right(15)
-        .wrapping_add(0xa282_ead8)
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 /// Frames `message` as one record into `buffer`, replacing what it holds.

@@ -158,11 +158,7 @@ impl EventWriter {
         let Some((width, height)) = png_size(png) else {
             return false;
         };
-        let tensor = proto::Tensor::strings(vec![
-            width.to_string().into(),
-            height.to_string().into(),
-            png.into(),
-        ]);
+        let tensor = proto::Tensor::strings(vec![width.to_string().into(), height.to_string().into(), png.into()]);
         self.tensor(tag, step, ("images", proto::CLASS_BLOB), tensor, wall_time)
     }
 
@@ -385,9 +381,7 @@ fn new_file(dir: &Path, wall_time: f64) -> io::Result<(PathBuf, File)> {
     let (host, process) = (host_name(), std::process::id());
     loop {
         let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let path = dir.join(format!(
-            "events.out.tfevents.{second:010}.{host}.{process}.{counter}"
-        ));
+        let path = dir.join(format!("events.out.tfevents.{second:010}.{host}.{process}.{counter}"));
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             // Another container may have the same host name and process number.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -413,11 +407,7 @@ fn host_name() -> String {
         .take(64)
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
-    if name.is_empty() {
-        "localhost".into()
-    } else {
-        name
-    }
+    if name.is_empty() { "localhost".into() } else { name }
 }
 
 #[cfg(test)]
@@ -459,10 +449,7 @@ mod tests {
         assert!(writer.hparams_end(true, 2e9));
         assert!(writer.sync());
         let tag = |name: &str| name.to_owned();
-        let scalar = |name: &str, value| EventValue::Scalar {
-            tag: tag(name),
-            value,
-        };
+        let scalar = |name: &str, value| EventValue::Scalar { tag: tag(name), value };
         assert_eq!(
             values(writer.path())[2..],
             [

@@ -64,11 +64,7 @@ fn the_tensorboard_package_shows_every_kind_of_event() {
         println!("skipped: {python} lacks the tensorboard package: {reason}");
         return;
     }
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read: Value = serde_json::from_slice(&output.stdout).unwrap();
 
     let loss: Vec<Value> = (0..12)
@@ -90,10 +86,7 @@ fn the_tensorboard_package_shows_every_kind_of_event() {
     assert_eq!(served, loss);
 
     let text = read["text"].as_str().unwrap();
-    assert!(
-        text.contains("name: demo") && text.contains("<pre>"),
-        "{text}"
-    );
+    assert!(text.contains("name: demo") && text.contains("<pre>"), "{text}");
     assert_eq!(read["image_step"], 11);
     assert_eq!(read["png"], json!(PIXEL));
     let histogram = &read["histogram"];
@@ -115,12 +108,7 @@ fn the_tensorboard_package_shows_every_kind_of_event() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|info| {
-            (
-                info["name"].as_str().unwrap(),
-                info["type"].as_str().unwrap(),
-            )
-        })
+        .map(|info| (info["name"].as_str().unwrap(), info["type"].as_str().unwrap()))
         .collect();
     assert!(types.contains(&("lr", "DATA_TYPE_FLOAT64")), "{types:?}");
     assert!(types.contains(&("frozen", "DATA_TYPE_BOOL")), "{types:?}");

@@ -2,7 +2,7 @@
 
 use super::{
     Diagram, DiagramNode,
-    layers::layered,
+    layers::{Size, layered},
     layout::{Layout, layout},
 };
 use crate::{
@@ -50,35 +50,40 @@ impl Paint {
     }
 }
 
-pub(super) fn draw(diagram: &Diagram) -> Figure {
+/// Finds the places of all boxes, edges and labels.
+pub(super) fn arrange(diagram: &Diagram) -> Layout {
     let edges = diagram.resolved_edges();
-    let sizes: Vec<(f64, f64)> = diagram
+    let label_width = |label: &str| Font::Small.width(&shorten(label, LABEL_LIMIT));
+    let sizes: Vec<Size> = diagram
         .nodes
         .iter()
         .enumerate()
         .map(|(i, node)| {
-            let (width, height) = size(node);
-            let looped = edges.iter().any(|&(from, to, _)| from == i && to == i);
-            // Boxes are drawn narrower again: the room is for the loop.
-            let room = if looped { 2.0 * LOOP } else { 0.0 };
-            (width + room, height)
+            let loops = edges.iter().filter(|&&(from, to, _)| from == i && to == i);
+            // Room for the loop and its label.
+            let margin = loops
+                .map(|(_, _, edge)| LOOP + label_width(&edge.label) / 2.0)
+                .fold(0.0, f64::max);
+            Size { margin, ..size(node) }
         })
         .collect();
-    let labelled: Vec<(usize, usize, Option<(f64, f64)>)> = edges
+    let labelled: Vec<(usize, usize, Option<Size>)> = edges
         .iter()
         .map(|&(from, to, edge)| {
-            let label = shorten(&edge.label, LABEL_LIMIT);
-            let size = (Font::Small.width(&label) + 8.0, Font::Small.line_height());
-            (from, to, (!label.trim().is_empty()).then_some(size))
+            let size = Size {
+                width: label_width(&edge.label) + 8.0,
+                height: Font::Small.line_height(),
+                margin: 0.0,
+            };
+            (from, to, (!edge.label.trim().is_empty()).then_some(size))
         })
         .collect();
-    let mut layout = layout(&layered(&sizes, &labelled));
-    for (rect, node) in layout.boxes.iter_mut().zip(&diagram.nodes) {
-        let (width, _) = size(node);
-        rect.x += (rect.width - width) / 2.0;
-        rect.width = width;
-    }
+    layout(&layered(&sizes, &labelled))
+}
 
+pub(super) fn draw(diagram: &Diagram) -> Figure {
+    let layout = arrange(diagram);
+    let edges = diagram.resolved_edges();
     let mut figure = Figure::new(&diagram.title);
     let title_at = point(MARGIN, MARGIN + 8.0);
     figure.text(title_at, Anchor::Start, Font::Title, INK, &diagram.title);
@@ -86,7 +91,7 @@ pub(super) fn draw(diagram: &Diagram) -> Figure {
     let legend_bottom = legend(&mut figure, diagram, room);
     let origin = point(MARGIN + (room - layout.width) / 2.0, legend_bottom + 22.0);
     let shapes = figure.shapes.len();
-    for (i, &(from, to, edge)) in edges.iter().enumerate() {
+    for (i, &(from, _, edge)) in edges.iter().enumerate() {
         let stroke = Stroke {
             colour: EDGE,
             width: 1.5,
@@ -94,7 +99,7 @@ pub(super) fn draw(diagram: &Diagram) -> Figure {
         };
         match &layout.paths[i] {
             Some(path) => arrow(&mut figure, path, stroke),
-            None => arrow(&mut figure, &self_loop(layout.boxes[from.min(to)]), stroke),
+            None => arrow(&mut figure, &self_loop(layout.boxes[from]), stroke),
         }
     }
     labels(&mut figure, &layout, &edges);
@@ -117,14 +122,14 @@ fn lines(node: &DiagramNode) -> impl Iterator<Item = (Font, String)> {
     [title].into_iter().chain(rest)
 }
 
-/// Width and height of a node's box.
-fn size(node: &DiagramNode) -> (f64, f64) {
+fn size(node: &DiagramNode) -> Size {
     let width = lines(node).map(|(font, text)| font.width(&text));
     let height: f64 = lines(node).map(|(font, _)| font.line_height()).sum();
-    (
-        (width.fold(60.0, f64::max) + 2.0 * PADDING.0).ceil(),
-        height + 2.0 * PADDING.1,
-    )
+    Size {
+        width: (width.fold(60.0, f64::max) + 2.0 * PADDING.0).ceil(),
+        height: height + 2.0 * PADDING.1,
+        margin: 0.0,
+    }
 }
 
 fn boxed(figure: &mut Figure, node: &DiagramNode, rect: Rect, paint: &Paint) {

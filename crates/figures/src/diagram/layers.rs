@@ -4,23 +4,41 @@
 //! Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system structures",
 //! 1981: longest-path layers, then barycentre sweeps against crossings.
 
+use std::collections::BTreeSet;
+
 /// Sweeps over all layers, each down and up.
 const SWEEPS: usize = 24;
+
+/// The size of a box or label.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Size {
+    /// In pixels.
+    pub width: f64,
+    /// In pixels.
+    pub height: f64,
+    /// To be left free on both sides, in pixels.
+    pub margin: f64,
+}
 
 /// A vertex of the layered graph: a box, or the place where a long edge passes through a layer.
 #[derive(Clone, Debug)]
 pub(super) struct Vertex {
     pub layer: usize,
-    /// In pixels; of a place on an edge, that of its label.
-    pub width: f64,
-    /// In pixels.
-    pub height: f64,
+    /// Of a place on an edge, that of its label.
+    pub size: Size,
     /// Whether it is a box.
     pub is_box: bool,
     /// Vertices of the layer above.
     pub above: Vec<usize>,
     /// Vertices of the layer below.
     pub below: Vec<usize>,
+}
+
+impl Vertex {
+    /// How far it reaches from its middle to either side, in pixels.
+    pub fn reach(&self) -> f64 {
+        self.size.width / 2.0 + self.size.margin
+    }
 }
 
 /// One edge, from the upper to the lower end.
@@ -45,7 +63,7 @@ pub(super) struct Layered {
 }
 
 /// Puts boxes of the given sizes into layers; `edges` are `(from, to, label size)`.
-pub(super) fn layered(sizes: &[(f64, f64)], edges: &[(usize, usize, Option<(f64, f64)>)]) -> Layered {
+pub(super) fn layered(sizes: &[Size], edges: &[(usize, usize, Option<Size>)]) -> Layered {
     let position = order(sizes.len(), edges);
     let downward: Vec<(usize, usize)> = edges
         .iter()
@@ -67,10 +85,9 @@ pub(super) fn layered(sizes: &[(f64, f64)], edges: &[(usize, usize, Option<(f64,
     let mut vertices: Vec<Vertex> = sizes
         .iter()
         .zip(&layer_of)
-        .map(|(&(width, height), layer)| Vertex {
+        .map(|(&size, layer)| Vertex {
             layer: layer * stride,
-            width,
-            height,
+            size,
             is_box: true,
             above: Vec::new(),
             below: Vec::new(),
@@ -89,12 +106,10 @@ pub(super) fn layered(sizes: &[(f64, f64)], edges: &[(usize, usize, Option<(f64,
             if size.is_some() {
                 labelled = Some(vertices.len());
             }
-            let (width, height) = size.unwrap_or_default();
             chain.push(vertices.len());
             vertices.push(Vertex {
                 layer,
-                width,
-                height,
+                size: size.unwrap_or_default(),
                 is_box: false,
                 above: Vec::new(),
                 below: Vec::new(),
@@ -128,16 +143,20 @@ fn order<T>(nodes: usize, edges: &[(usize, usize, T)]) -> Vec<usize> {
         waiting[to] += 1;
         targets[from].push(to);
     }
-    let mut position = vec![usize::MAX; nodes];
+    let mut open: BTreeSet<usize> = (0..nodes).collect();
+    let mut free: BTreeSet<usize> = (0..nodes).filter(|&node| waiting[node] == 0).collect();
+    let mut position = vec![0; nodes];
     for next in 0..nodes {
-        let open = || (0..nodes).filter(|&n| position[n] == usize::MAX);
-        let free = open().find(|&n| waiting[n] == 0);
-        let Some(node) = free.or_else(|| open().next()) else {
+        let Some(node) = free.pop_first().or_else(|| open.first().copied()) else {
             break;
         };
+        open.remove(&node);
         position[node] = next;
         for &to in &targets[node] {
             waiting[to] = waiting[to].saturating_sub(1);
+            if waiting[to] == 0 && open.contains(&to) {
+                free.insert(to);
+            }
         }
     }
     position
@@ -293,9 +312,15 @@ fn crossings(vertices: &[Vertex], layers: &[Vec<usize>]) -> usize {
 mod tests {
     use super::*;
 
+    const BOX: Size = Size {
+        width: 10.0,
+        height: 10.0,
+        margin: 0.0,
+    };
+
     fn plain(edges: &[(usize, usize)], nodes: usize) -> Layered {
         let edges: Vec<_> = edges.iter().map(|&(a, b)| (a, b, None)).collect();
-        layered(&vec![(10.0, 10.0); nodes], &edges)
+        layered(&vec![BOX; nodes], &edges)
     }
 
     #[test]
@@ -330,11 +355,10 @@ mod tests {
 
     #[test]
     fn a_label_has_a_place_in_a_layer_of_its_own() {
-        let sizes = [(10.0, 10.0); 3];
-        let edges = [(0, 1, Some((30.0, 8.0))), (1, 2, None)];
-        let graph = layered(&sizes, &edges);
+        let wide = Size { width: 30.0, ..BOX };
+        let graph = layered(&[BOX; 3], &[(0, 1, Some(wide)), (1, 2, None)]);
         let label = graph.chains[0].as_ref().unwrap().label.unwrap();
-        assert_eq!(graph.vertices[label].width, 30.0);
+        assert_eq!(graph.vertices[label].size, wide);
         let layer = &graph.layers[graph.vertices[label].layer];
         assert!(layer.iter().all(|&v| !graph.vertices[v].is_box));
     }

@@ -1,6 +1,9 @@
 //! The second half of a layered layout: coordinates of boxes, edges and labels.
 
-use super::layers::{Chain, Layered, Vertex};
+use super::{
+    layers::{Chain, Layered, Vertex},
+    straight::{Span, straighten},
+};
 use crate::figure::{Path, Point, Rect, Segment, point};
 
 /// Between two boxes of a layer, in pixels.
@@ -13,6 +16,8 @@ const PORT_GAP: f64 = 14.0;
 const PORT_INSET: f64 = 14.0;
 /// Passes over all layers that pull vertices towards their neighbours.
 const PASSES: usize = 60;
+/// Rounds in which edges and the ports of boxes adapt to each other.
+const ROUNDS: usize = 5;
 
 /// Coordinates with the upper left corner at (0, 0).
 pub(super) struct Layout {
@@ -29,17 +34,32 @@ pub(super) struct Layout {
 
 /// Finds coordinates for a layered graph.
 pub(super) fn layout(graph: &Layered) -> Layout {
-    let x = horizontal(graph);
-    let ports = ports(graph, &x);
-    let (tops, heights, height) = vertical(graph, &ports);
+    let mut x = horizontal(graph);
+    let mut ends: Vec<(Span, Span)> = graph
+        .chains
+        .iter()
+        .map(|chain| match chain.as_ref().map(|c| c.vertices.as_slice()) {
+            Some([first, .., last]) => (port_span(graph, &x, *first), port_span(graph, &x, *last)),
+            _ => ((0.0, 0.0), (0.0, 0.0)),
+        })
+        .collect();
+    let mut ports = Vec::new();
+    for _ in 0..ROUNDS {
+        straighten(graph, &mut x, &ends);
+        ports = place_ports(graph, &x, &ports);
+        // The next round aims at the very ports.
+        ends = ports.iter().map(|&(a, b)| ((a, a), (b, b))).collect();
+    }
+    from_zero(graph, &mut x, &mut ports);
+    let (tops, heights, height) = vertical(graph, &x, &ports);
     let rect = |v: usize| {
         let vertex = &graph.vertices[v];
         let middle = tops[vertex.layer] + heights[vertex.layer] / 2.0;
         Rect {
-            x: x[v] - vertex.width / 2.0,
-            y: middle - vertex.height / 2.0,
-            width: vertex.width,
-            height: vertex.height,
+            x: x[v] - vertex.size.width / 2.0,
+            y: middle - vertex.size.height / 2.0,
+            width: vertex.size.width,
+            height: vertex.size.height,
         }
     };
     let boxes = (0..graph.vertices.len())
@@ -75,7 +95,7 @@ pub(super) fn layout(graph: &Layered) -> Layout {
             Some(path)
         })
         .collect();
-    let right = |v: usize| x[v] + graph.vertices[v].width / 2.0;
+    let right = |v: usize| x[v] + graph.vertices[v].reach();
     Layout {
         width: (0..x.len()).map(right).fold(0.0, f64::max),
         height,
@@ -86,9 +106,9 @@ pub(super) fn layout(graph: &Layered) -> Layout {
 }
 
 /// The least distance of the centres of two neighbours in a layer.
-fn separation(left: &Vertex, right: &Vertex) -> f64 {
+pub(super) fn separation(left: &Vertex, right: &Vertex) -> f64 {
     let gap = if left.is_box && right.is_box { BOX_GAP } else { EDGE_GAP };
-    (left.width + right.width) / 2.0 + gap
+    left.reach() + right.reach() + gap
 }
 
 /// The centre of each vertex: near its neighbours above and below, and edges as straight as can be.
@@ -146,15 +166,21 @@ fn horizontal(graph: &Layered) -> Vec<f64> {
             }
         }
     }
+    x
+}
+
+/// Moves everything so that the leftmost is at 0.
+fn from_zero(graph: &Layered, x: &mut [f64], ports: &mut [(f64, f64)]) {
     let left = (0..x.len())
-        .map(|v| x[v] - graph.vertices[v].width / 2.0)
+        .map(|v| x[v] - graph.vertices[v].reach())
         .fold(f64::INFINITY, f64::min);
     if left.is_finite() {
-        for place in &mut x {
-            *place -= left;
+        x.iter_mut().for_each(|place| *place -= left);
+        for (start, end) in ports {
+            *start -= left;
+            *end -= left;
         }
     }
-    x
 }
 
 /// The places nearest to the wishes `(place, weight)`, in least squares, that keep the gaps.
@@ -198,25 +224,28 @@ fn spread(wishes: &[(f64, f64)], gaps: &[f64]) -> Vec<f64> {
     places.zip(offsets).map(|(place, offset)| place + offset).collect()
 }
 
-/// Where each edge leaves its upper and reaches its lower box.
-fn ports(graph: &Layered, x: &[f64]) -> Vec<(f64, f64)> {
-    let range = |v: usize| {
-        let vertex = &graph.vertices[v];
-        let half = if vertex.is_box {
-            (vertex.width / 2.0 - PORT_INSET).max(0.0)
-        } else {
-            0.0
-        };
-        (x[v] - half, x[v] + half)
+/// Where edges may leave or reach a vertex.
+fn port_span(graph: &Layered, x: &[f64], v: usize) -> Span {
+    let vertex = &graph.vertices[v];
+    let half = if vertex.is_box {
+        (vertex.size.width / 2.0 - PORT_INSET).max(0.0)
+    } else {
+        0.0
     };
+    (x[v] - half, x[v] + half)
+}
+
+/// Where each edge leaves its upper and reaches its lower box, given where it did `before`.
+fn place_ports(graph: &Layered, x: &[f64], before: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let span = |v: usize| port_span(graph, x, v);
     // An edge between boxes that lie one above the other can run straight down where both have room.
-    let wish = |own: usize, other: usize| {
-        let ((left, right), (other_left, other_right)) = (range(own), range(other));
+    let wish = |own: usize, other: usize, opposite: Option<f64>| {
+        let ((left, right), (other_left, other_right)) = (span(own), span(other));
         let (low, high) = (left.max(other_left), right.min(other_right));
-        if low <= high {
-            (low + high) / 2.0
-        } else {
-            x[other].clamp(left, right)
+        match opposite.filter(|_| graph.vertices[other].is_box) {
+            Some(port) => port.clamp(left, right),
+            None if low <= high => (low + high) / 2.0,
+            None => x[other].clamp(left, right),
         }
     };
     let mut ports = vec![(0.0, 0.0); graph.chains.len()];
@@ -227,15 +256,15 @@ fn ports(graph: &Layered, x: &[f64]) -> Vec<(f64, f64)> {
                 let Some(vertices) = chain.as_ref().map(|c| &c.vertices) else {
                     continue;
                 };
-                let other = match vertices.as_slice() {
-                    [first, next, ..] if lower_side && *first == v => *next,
-                    [.., next, last] if !lower_side && *last == v => *next,
+                let (other, opposite) = match vertices.as_slice() {
+                    [first, next, ..] if lower_side && *first == v => (*next, before.get(i).map(|ports| ports.1)),
+                    [.., next, last] if !lower_side && *last == v => (*next, before.get(i).map(|ports| ports.0)),
                     _ => continue,
                 };
-                ends.push((wish(v, other), x[other], i));
+                ends.push((wish(v, other, opposite), x[other], i));
             }
             ends.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-            let (left, right) = range(v);
+            let (left, right) = span(v);
             let between = ends.len().saturating_sub(1).max(1) as f64;
             let gap = PORT_GAP.min((right - left) / between);
             let wishes: Vec<(f64, f64)> = ends.iter().map(|end| (end.0, 1.0)).collect();
@@ -259,23 +288,28 @@ fn ports(graph: &Layered, x: &[f64]) -> Vec<(f64, f64)> {
 }
 
 /// Top and height of each layer, and the height of all.
-fn vertical(graph: &Layered, ports: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>, f64) {
+fn vertical(graph: &Layered, x: &[f64], ports: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>, f64) {
     let count = graph.layers.len();
     let mut heights = vec![0.0_f64; count];
     for vertex in &graph.vertices {
-        heights[vertex.layer] = heights[vertex.layer].max(vertex.height);
+        heights[vertex.layer] = heights[vertex.layer].max(vertex.size.height);
     }
     let with_boxes: Vec<bool> = graph
         .layers
         .iter()
         .map(|layer| layer.iter().any(|&v| graph.vertices[v].is_box))
         .collect();
-    // Where many edges meet, the gap grows, so that they do not run flat.
-    let mut edges = vec![0_usize; count];
-    for (chain, _) in graph.chains.iter().zip(ports) {
-        let Some(chain) = chain else { continue };
-        for &vertex in &chain.vertices[..chain.vertices.len() - 1] {
-            edges[graph.vertices[vertex].layer] += 1;
+    // How far the edges below each layer run sideways: the gap grows, so that they do not run flat.
+    let mut sideways = vec![0.0_f64; count];
+    for (chain, &(start, end)) in graph.chains.iter().zip(ports) {
+        let Some([first, inner @ .., _]) = chain.as_ref().map(|c| c.vertices.as_slice()) else {
+            continue;
+        };
+        let places = [start].into_iter().chain(inner.iter().map(|&v| x[v]));
+        let nexts = inner.iter().map(|&v| x[v]).chain([end]);
+        let layers = graph.vertices[*first].layer..;
+        for ((place, next), layer) in places.zip(nexts).zip(layers) {
+            sideways[layer] = sideways[layer].max((next - place).abs());
         }
     }
     let mut tops = Vec::with_capacity(count);
@@ -284,10 +318,9 @@ fn vertical(graph: &Layered, ports: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>, f64) 
         tops.push(at);
         let next_to_labels = !with_boxes[layer] || with_boxes.get(layer + 1) == Some(&false);
         let gap = if next_to_labels { 20.0 } else { 36.0 };
-        let crowd = (edges[layer] as f64 * 1.5).min(24.0);
         at += heights[layer];
         if layer + 1 < count {
-            at += gap + crowd;
+            at += gap + (0.12 * sideways[layer]).min(40.0);
         }
     }
     (tops, heights, at)

@@ -4,6 +4,9 @@ mod draw;
 mod export;
 mod layers;
 mod layout;
+mod straight;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
