@@ -181,6 +181,10 @@ pub(crate) fn parse_range(
         match event {
             Ok((event, span)) => {
                 let range = span.byte_range().unwrap_or(0..0);
+                if let (Some(tag), Some(at)) = (event.tag(), span.tag_span()) {
+                    let at = place.span(at.byte_range().unwrap_or(range.clone()));
+                    builder.reject_tag(&tag.original(), at);
+                }
                 if let Err(stop) = builder.event(event, range) {
                     report.push(*stop);
                     return None;
@@ -192,7 +196,12 @@ pub(crate) fn parse_range(
                 report.push(if too_deep {
                     too_deep_at(place.span(at..at + 1))
                 } else {
-                    Diagnostic::error(Code::Syntax, error.info()).label(place.span(at..at + 1), "not valid YAML here")
+                    let mistake = Diagnostic::error(Code::Syntax, error.info())
+                        .label(place.span(at..at + 1), "not valid YAML here");
+                    match builder.open_bracket(text, at) {
+                        Some(bracket) => mistake.label(bracket, "opened here and not closed"),
+                        None => mistake,
+                    }
                 });
                 return None;
             }
@@ -283,18 +292,27 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The outermost bracket or brace that is open since a line before `at`.
+    fn open_bracket(&self, text: &str, at: usize) -> Option<Span> {
+        // Block collections start with an empty span.
+        let frame = self.stack.iter().find(|frame| frame.span.start < frame.span.end)?;
+        let start = frame.span.start.checked_sub(self.place.offset)?;
+        text.get(start..at)?.contains('\n').then_some(frame.span)
+    }
+
+    fn reject_tag(&mut self, tag: &str, span: Span) {
+        self.report.push(
+            Diagnostic::error(
+                Code::UnsupportedYaml,
+                format!("the tag `{tag}` is not part of the language"),
+            )
+            .label(span, "a tag")
+            .help("write the value without it"),
+        );
+    }
+
     fn event(&mut self, event: Event<'_>, range: Range<usize>) -> Result<(), Stop> {
         let span = self.place.span(range);
-        if let Some(tag) = event.tag() {
-            self.report.push(
-                Diagnostic::error(
-                    Code::UnsupportedYaml,
-                    format!("tags such as `{tag}` are not part of the language"),
-                )
-                .label(span, "tagged value")
-                .help("write the value without a tag"),
-            );
-        }
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -332,14 +350,7 @@ impl<'a> Builder<'a> {
             return self.key(text, span);
         }
         let value = if style == ScalarStyle::Plain {
-            match scalar::resolve(text) {
-                Ok(value) => value,
-                Err(message) => {
-                    self.report
-                        .push(Diagnostic::error(Code::OutOfRange, message).label(span, "can't be represented"));
-                    Value::Null
-                }
-            }
+            scalar::resolve(text)
         } else {
             Value::Str(text.to_owned())
         };

@@ -38,6 +38,7 @@ pub struct Draft<S, C> {
     settings: Option<S>,
     graph: Graph<Option<C>>,
     mentioned: Vec<bool>,
+    incomplete: Vec<bool>,
     tree: Tree,
 }
 
@@ -102,7 +103,11 @@ where
             }
         }
         let mentions = reader.mentions;
-        let Resolved { graph, mut mentioned } = resolve(nodes, report);
+        let Resolved {
+            graph,
+            mut mentioned,
+            incomplete,
+        } = resolve(nodes, report);
         for (node, mentioned) in graph.nodes().iter().zip(&mut mentioned) {
             *mentioned |= mentions.contains(&node.name);
         }
@@ -110,6 +115,7 @@ where
             settings,
             graph,
             mentioned,
+            incomplete,
             tree,
         }
     }
@@ -257,6 +263,8 @@ impl<K: KindSet> NodeReader<'_, K> {
             return None;
         }
         let Some(kind) = entry.value.get("kind") else {
+            // Comparing every name with every other takes too long in a file that is all wrong.
+            let siblings = if self.report.is_full() { &[] } else { siblings };
             let meant = nearest(&entry.key, siblings.iter().map(String::as_str));
             let help = match meant {
                 Some(name) => format!("did you mean the node `{name}`?"),
@@ -354,7 +362,13 @@ where
     /// The sorted report, if it holds an error; warnings alone are handed back beside the result.
     pub fn finish(self, data: &[(String, Signal)], mut report: Report) -> Result<(Experiment<S, C>, Report), Report> {
         let order = order(&self.graph);
-        let context = Context { data, tree: &self.tree };
+        let mut datasets = self.graph.section(Section::Datasets);
+        let context = Context {
+            data,
+            lacks_a_dataset: datasets.any(|dataset| dataset.config.is_none()),
+            incomplete: &self.incomplete,
+            tree: &self.tree,
+        };
         let inferred = infer(&self.graph, &order, &context, &mut report);
         let roles = roles(&self.graph);
         report_unused(&self.graph, &roles, &self.mentioned, &mut report);

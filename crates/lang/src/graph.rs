@@ -128,6 +128,8 @@ pub(crate) struct Resolved<C> {
     pub graph: Graph<C>,
     /// By node: true if something that was reported seems to mean it.
     pub mentioned: Vec<bool>,
+    /// By node: true if one of its references was reported, so that it lacks an edge.
+    pub incomplete: Vec<bool>,
 }
 
 /// Resolves the references of all nodes and reports names that clash and references that lead
@@ -153,16 +155,17 @@ pub(crate) fn resolve<C>(unresolved: Vec<Unresolved<C>>, report: &mut Report) ->
         raw.push(edges);
     }
     let mut mentioned = vec![false; nodes.len()];
-    let resolved: Vec<Vec<Edge>> = raw
-        .into_iter()
-        .enumerate()
-        .map(|(at, edges)| {
-            edges
-                .into_iter()
-                .filter_map(|edge| resolve_edge(edge, at, &nodes, &index, &mut mentioned, report))
-                .collect()
-        })
-        .collect();
+    let mut incomplete = Vec::with_capacity(nodes.len());
+    let mut resolved = Vec::with_capacity(nodes.len());
+    for (at, edges) in raw.into_iter().enumerate() {
+        let written = edges.len();
+        let edges: Vec<Edge> = edges
+            .into_iter()
+            .filter_map(|edge| resolve_edge(edge, at, &nodes, &index, &mut mentioned, report))
+            .collect();
+        incomplete.push(edges.len() < written);
+        resolved.push(edges);
+    }
     for (node, edges) in nodes.iter_mut().zip(resolved) {
         node.edges = edges;
     }
@@ -170,7 +173,11 @@ pub(crate) fn resolve<C>(unresolved: Vec<Unresolved<C>>, report: &mut Report) ->
     for kind in [EdgeKind::Data, EdgeKind::Uses] {
         report_cycles(&graph, kind, report);
     }
-    Resolved { graph, mentioned }
+    Resolved {
+        graph,
+        mentioned,
+        incomplete,
+    }
 }
 
 fn check_name<C>(node: &Node<C>, report: &mut Report) {

@@ -60,6 +60,10 @@ pub(crate) fn order<C>(graph: &Graph<C>) -> Vec<usize> {
 pub(crate) struct Context<'a> {
     /// What the datasets give.
     pub data: &'a [(String, Signal)],
+    /// True if the datasets' own mistakes hide what they would give.
+    pub lacks_a_dataset: bool,
+    /// By node: true if it lacks an edge that was reported.
+    pub incomplete: &'a [bool],
     /// The whole file, to find the places of fields.
     pub tree: &'a Tree,
 }
@@ -79,13 +83,16 @@ pub(crate) fn infer<C: NodeSpec>(
         let Some(inputs) = inputs(node, graph, &inferred, context, report) else {
             continue;
         };
-        let Some(config) = &node.config else {
+        let (Some(config), false) = (&node.config, context.incomplete[at]) else {
             continue;
         };
         match config.infer(&inputs) {
             Ok(result) => {
                 check_placement(node, &result, graph, &inferred, report);
                 inferred[at] = Some(result);
+            }
+            Err(error) if report.is_full() => {
+                report.push(Diagnostic::error(Code::InvalidValue, error.to_string()));
             }
             Err(error) => report.push(explain(error, node, graph, context)),
         }
@@ -116,6 +123,8 @@ fn inputs<'a, C>(
         };
         match outputs.iter().find(|(port, _)| *port == edge.from.port) {
             Some((_, signal)) => ports.push((edge.port.clone(), signal)),
+            // What a dataset gives is not known before its own mistakes are mended.
+            None if producer.is_none() && context.lacks_a_dataset => complete = false,
             None => {
                 complete = false;
                 report.push(unknown_port(edge, outputs, producer));
@@ -183,7 +192,8 @@ fn check_placement<C>(
                     ),
                 )
                 .label(edge.span, "from device back to host")
-                .label(producer.span, "runs on the device"),
+                .label(producer.span, "runs on the device")
+                .help("a host node takes what the datasets and other host nodes give"),
             );
         }
     }

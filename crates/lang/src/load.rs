@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::document::{Entry, MAX_DEPTH, MAX_TEXT_BYTES, Tree, Value, parse, parse_range};
 use crate::kind::Section;
+use crate::nearest::suggestion;
 use crate::source::{SourceId, Sources, Span};
 
 /// Most files of one experiment, counted each time they are read.
@@ -280,14 +281,14 @@ fn merge_entries(below: &mut Vec<Entry>, above: Vec<Entry>, level: Level, report
             Some(at) if removes => removed[at] = true,
             None if removes => {
                 if level == Level::Section {
+                    let known: Vec<&str> = match report.is_full() {
+                        true => Vec::new(),
+                        false => below.iter().map(|entry| &*entry.key).collect(),
+                    };
                     report.push(
                         Diagnostic::error(Code::UnknownNode, format!("there is no node `{}` to remove", entry.key))
                             .label(entry.key_span, "set to null here")
-                            .maybe_help(crate::nearest::suggestion(
-                                &entry.key,
-                                &below.iter().map(|entry| &*entry.key).collect::<Vec<_>>(),
-                                "nodes here",
-                            )),
+                            .maybe_help(suggestion(&entry.key, &known, "nodes here")),
                     );
                 }
             }

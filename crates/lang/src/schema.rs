@@ -340,13 +340,8 @@ impl<'a> Walk<'a> {
         let is_open = others.is_some() || (properties.is_none() && !schema.contains_key("additionalProperties"));
         let known = |name: &str| properties.and_then(|properties| properties.get(name));
 
-        if let Some(least) = schema.get("minProperties").and_then(Json::as_u64)
-            && (entries.len() as u64) < least
-        {
-            let message = format!("{} must have at least {least} entries", self.full_path());
-            let found = format!("found {}", entries.len());
-            self.push(Code::WrongLength, message, tree.span, found, None);
-        }
+        let least = schema.get("minProperties").and_then(Json::as_u64);
+        self.length(entries.len(), least, None, "entries", tree.span);
         for name in schema.get("required").and_then(Json::as_array).into_iter().flatten() {
             let Some(name) = name.as_str() else { continue };
             if entries.iter().any(|entry| entry.key == name) {
@@ -422,7 +417,10 @@ impl<'a> Walk<'a> {
             (_, Some(most)) if count > most => format!("at most {most}"),
             _ => return,
         };
-        let message = format!("{} must have {wanted} {what}", self.full_path());
+        let message = match wanted.as_str() {
+            "at least 1" => format!("{} must not be empty", self.full_path()),
+            _ => format!("{} must have {wanted} {what}", self.full_path()),
+        };
         self.push(Code::WrongLength, message, span, format!("found {found}"), None);
     }
 

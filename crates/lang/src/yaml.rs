@@ -112,7 +112,7 @@ fn string(text: &str) -> String {
             .chars()
             .all(|character| character.is_ascii_alphanumeric() || "_-./+".contains(character))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str())
-        && matches!(scalar::resolve(text), Ok(Value::Str(_)));
+        && matches!(scalar::resolve(text), Value::Str(_));
     if is_plain { text.to_owned() } else { quoted(text) }
 }
 
