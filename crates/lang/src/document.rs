@@ -193,16 +193,17 @@ pub(crate) fn parse_range(
             Err(error) => {
                 let at = error.marker().byte_offset().unwrap_or(0).min(text.len());
                 let too_deep = matches!(error.kind(), granit_parser::ErrorKind::RecursionLimitExceeded);
-                report.push(if too_deep {
+                let mistake = if too_deep {
                     too_deep_at(place.span(at..at + 1))
                 } else {
-                    let mistake = Diagnostic::error(Code::Syntax, error.info())
-                        .label(place.span(at..at + 1), "not valid YAML here");
+                    let mistake = Diagnostic::error(Code::Syntax, error.info());
+                    let mistake = mistake.label(place.span(at..at + 1), "not valid YAML here");
                     match builder.open_bracket(text, at) {
                         Some(bracket) => mistake.label(bracket, "opened here and not closed"),
                         None => mistake,
                     }
-                });
+                };
+                report.push(mistake);
                 return None;
             }
         }

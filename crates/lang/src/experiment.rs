@@ -362,10 +362,10 @@ where
     /// The sorted report, if it holds an error; warnings alone are handed back beside the result.
     pub fn finish(self, data: &[(String, Signal)], mut report: Report) -> Result<(Experiment<S, C>, Report), Report> {
         let order = order(&self.graph);
-        let mut datasets = self.graph.section(Section::Datasets);
+        let is_broken = |dataset: &Node<Option<C>>| dataset.config.is_none();
         let context = Context {
             data,
-            lacks_a_dataset: datasets.any(|dataset| dataset.config.is_none()),
+            lacks_a_dataset: self.graph.section(Section::Datasets).any(is_broken),
             incomplete: &self.incomplete,
             tree: &self.tree,
         };
