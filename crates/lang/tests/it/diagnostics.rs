@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use emorun_lang::Code;
 
-use crate::toy::{GOOD, check, rejected};
+use crate::toy::{GOOD, rejected};
 
 struct Case {
     name: &'static str,

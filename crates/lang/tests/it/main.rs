@@ -4,5 +4,4 @@ mod diagnostics;
 mod experiments;
 mod json_schema;
 mod properties;
-mod systems;
 mod toy;
