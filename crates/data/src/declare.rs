@@ -6,8 +6,9 @@ use crate::{DataError, GENDERS};
 use emorun_lang::{LabelSet, Signal};
 use indexmap::IndexMap;
 
-/// The ports under `data.` that the datasets give together, with their signals: `audio`, `emotion`, `gender`, `text`
-/// and the label columns of manifests. Reads no file: classes that only a manifest's lines can tell are undetermined.
+/// The ports under `data.` that the datasets give together, with their signals: `audio`, `emotion`,
+/// `gender`, `text` and the label columns of manifests. Reads no file: classes that only a
+/// manifest's lines can tell are undetermined.
 ///
 /// # Errors
 /// Every emotion that a corpus does not have, and every field out of range.

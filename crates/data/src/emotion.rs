@@ -2,8 +2,9 @@
 
 /// The canonical emotion names, in the order in which classes are numbered.
 ///
-/// Corpora map to these names; where several corpora meet, their classes are the union in this order. Names that are
-/// not listed (from `mapping:` or a manifest) follow after them in the order of their first appearance.
+/// Corpora map to these names; where several corpora meet, their classes are the union in this
+/// order. Names that are not listed (from `mapping:` or a manifest) follow after them in the order
+/// of their first appearance.
 pub const EMOTIONS: [&str; 13] = [
     "neutral",
     "calm",
@@ -70,7 +71,8 @@ const SYNONYMS: [(&str, &str); 40] = [
     ("pleasant_surprise", "surprised"),
 ];
 
-/// The canonical name that `word` stands for, in any letter case; `None` where it is no word for an emotion known here.
+/// The canonical name that `word` stands for, in any letter case; `None` where it is no word for an
+/// emotion known here.
 #[must_use]
 pub fn canonical(word: &str) -> Option<&'static str> {
     let word = word.trim().to_lowercase();
@@ -86,7 +88,8 @@ pub fn canonical(word: &str) -> Option<&'static str> {
         .copied()
 }
 
-/// The gender class that `word` stands for (`f`, `female`, `woman`, `m`, `male`, `man`, in any letter case).
+/// The gender class that `word` stands for (`f`, `female`, `woman`, `m`, `male`, `man`, in any
+/// letter case).
 #[must_use]
 pub fn gender(word: &str) -> Option<&'static str> {
     match word.trim().to_lowercase().as_str() {
@@ -96,7 +99,8 @@ pub fn gender(word: &str) -> Option<&'static str> {
     }
 }
 
-/// `names` without repeats: canonical names first and in canonical order, then the others as they appear.
+/// `names` without repeats: canonical names first and in canonical order, then the others as they
+/// appear.
 #[must_use]
 pub fn in_canonical_order<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut seen: Vec<&str> = Vec::new();
@@ -117,9 +121,15 @@ pub fn in_canonical_order<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<S
 
 /// The name in `known` that `name` was probably meant to be: at most a third of its letters differ.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    /// Longest name that is compared, in bytes: the comparison takes the square of it.
+    const LONGEST: usize = 128;
+    if name.len() > LONGEST {
+        return None;
+    }
     let name = name.to_lowercase();
     known
         .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| (strsim::damerau_levenshtein(&name, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3)) / 3)
         .min_by_key(|(distance, _)| *distance)
@@ -154,5 +164,6 @@ mod tests {
         assert_eq!(nearest("hapy", EMOTIONS), Some("happy".to_owned()));
         assert_eq!(nearest("Saad", EMOTIONS), Some("sad".to_owned()));
         assert_eq!(nearest("thermodynamic", EMOTIONS), None);
+        assert_eq!(nearest(&"a".repeat(1 << 20), EMOTIONS), None);
     }
 }

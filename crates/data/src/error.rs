@@ -425,7 +425,8 @@ impl DataError {
         }
     }
 
-    /// The keys that lead to the fault in the experiment file, such as `datasets`, `ravdess`, `emotions`, `2`.
+    /// The keys that lead to the fault in the experiment file, such as `datasets`, `ravdess`,
+    /// `emotions`, `2`.
     #[must_use]
     pub fn document_path(&self) -> Vec<String> {
         let dataset_field = |dataset: &str, field: &str| {

@@ -53,7 +53,8 @@ struct Memory {
 /// Raised when what a deep scan checks changes, so that older memories do not count.
 const VERSION: u32 = 1;
 
-/// Reads the files, with the memory at `cache` where decoding is asked for. The text is a remark on the memory.
+/// Reads the files, with the memory at `cache` where decoding is asked for. The text is a remark on
+/// the memory.
 pub(crate) fn read(requests: &[Request], cache: Option<&Path>) -> (Vec<Result<FileFacts, AudioError>>, Option<String>) {
     let mut memory = cache.map(Memory::open).unwrap_or_default();
     let results = parallel::map(requests, |request| read_one(request, memory.files.get(&request.path)));
@@ -196,7 +197,8 @@ impl Remembered {
 }
 
 impl Memory {
-    /// A file that is missing, damaged or of another version counts as no memory: everything is read again.
+    /// A file that is missing, damaged or of another version counts as no memory: everything is
+    /// read again.
     fn open(path: &Path) -> Self {
         fs::read(path)
             .ok()

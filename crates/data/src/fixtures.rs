@@ -1,7 +1,7 @@
 //! Small corpora in the exact layout of the published ones, for tests and for `emorun smoke`.
 //!
-//! Every file holds a tone that differs from that of any other file, higher and louder for lively emotions, so that
-//! files are told apart by content and a model has something to learn.
+//! Every file holds a tone that differs from that of any other file, higher and louder for lively
+//! emotions, so that files are told apart by content and a model has something to learn.
 
 use crate::corpora::{cremad, emodb};
 use emorun_audio::{AudioError, Clip, write_wav};
@@ -29,7 +29,8 @@ pub enum FixtureError {
 /// Length of a fixture's files in seconds, long enough for every check.
 pub const FIXTURE_S: f64 = 0.1;
 
-/// Writes RAVDESS' speech files of these actors (1 to 24), 60 each at 48 kHz, as `Actor_NN/03-01-…wav`.
+/// Writes RAVDESS' speech files of these actors (1 to 24), 60 each at 48 kHz, as
+/// `Actor_NN/03-01-…wav`.
 ///
 /// # Errors
 /// Where a folder or file cannot be written.
@@ -52,8 +53,8 @@ pub fn write_ravdess(root: &Path, actors: &[u32], seconds: f64) -> Result<usize,
     Ok(files)
 }
 
-/// Writes an utterance of every text in every emotion for these EmoDB speakers (`03`, `08` to `16`), 70 each at 16 kHz,
-/// as `wav/03a01Fa.wav`.
+/// Writes an utterance of every text in every emotion for these EmoDB speakers (`03`, `08` to
+/// `16`), 70 each at 16 kHz, as `wav/03a01Fa.wav`.
 ///
 /// # Errors
 /// Where a folder or file cannot be written.
@@ -76,8 +77,8 @@ pub fn write_emodb(root: &Path, speakers: &[&str], seconds: f64) -> Result<usize
     Ok(files)
 }
 
-/// Writes the files of these CREMA-D actors (1001 to 1091), 82 each at 16 kHz, as `AudioWAV/1001_DFA_ANG_XX.wav`, and
-/// `VideoDemographics.csv`, where odd actors are male.
+/// Writes the files of these CREMA-D actors (1001 to 1091), 82 each at 16 kHz, as
+/// `AudioWAV/1001_DFA_ANG_XX.wav`, and `VideoDemographics.csv`, where odd actors are male.
 ///
 /// # Errors
 /// Where a folder or file cannot be written.
@@ -107,8 +108,8 @@ pub fn write_cremad(root: &Path, actors: &[u32], seconds: f64) -> Result<usize, 
     Ok(files)
 }
 
-/// Writes `manifest.csv` with these lines (the first names the columns), and a 16 kHz file at every relative path in its
-/// first column.
+/// Writes `manifest.csv` with these lines (the first names the columns), and a 16 kHz file at every
+/// relative path in its first column.
 ///
 /// # Errors
 /// Where a folder or file cannot be written.

@@ -59,8 +59,9 @@ pub enum AudioSource {
 /// One utterance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// Stable name, `dataset/relative path` (with `#start-end` for a part of a file): random draws are keyed by it, so
-    /// it does not depend on the machine, on the other items or on where the corpus lies.
+    /// Stable name, `dataset/relative path` (with `#start-end` for a part of a file): random draws
+    /// are keyed by it, so it does not depend on the machine, on the other items or on where the
+    /// corpus lies.
     pub key: String,
     /// Name of the dataset in the experiment file.
     pub dataset: String,
@@ -70,7 +71,8 @@ pub struct Item {
     pub speaker: String,
     /// Further groups that a split may not cut (dyads, sessions), each `dataset/column/id`.
     pub groups: Vec<String>,
-    /// Class index in the corpus' label set of the same name; `None` where this item has no such label.
+    /// Class index in the corpus' label set of the same name; `None` where this item has no such
+    /// label.
     pub labels: IndexMap<String, Option<u32>>,
     /// What is said, where the corpus tells.
     pub text: Option<String>,
@@ -169,11 +171,13 @@ pub struct DatasetFacts {
     pub speakers: usize,
     /// Their total length in seconds.
     pub duration_s: f64,
-    /// Files left out because the experiment file restricts the corpus (emotions, mapping, vocal channel).
+    /// Files left out because the experiment file restricts the corpus (emotions, mapping, vocal
+    /// channel).
     pub filtered: usize,
     /// Copies counted once.
     pub duplicates: usize,
-    /// Hash over every item's key, labels, speaker and audio: its bytes after a deep scan, its size after a plain one.
+    /// Hash over every item's key, labels, speaker and audio: its bytes after a deep scan, its size
+    /// after a plain one.
     pub fingerprint: String,
 }
 

@@ -4,7 +4,8 @@ use crate::DataError;
 use crate::emotion::{canonical, in_canonical_order, nearest};
 use indexmap::IndexMap;
 
-/// `mapping:` of a dataset: a label of the corpus, and the class it becomes (`null` drops its items).
+/// `mapping:` of a dataset: a label of the corpus, and the class it becomes (`null` drops its
+/// items).
 pub type Mapping = IndexMap<String, Option<String>>;
 
 /// Which emotion labels a kind of corpus can have.
@@ -38,7 +39,8 @@ pub(crate) enum Outcome {
 }
 
 impl<'a> Labelling<'a> {
-    /// Checks the names in `emotions` and `mapping` as far as they can be known without reading the corpus.
+    /// Checks the names in `emotions` and `mapping` as far as they can be known without reading the
+    /// corpus.
     ///
     /// # Errors
     /// Every name that the corpus does not have, and every name given twice.
@@ -152,7 +154,8 @@ impl<'a> Labelling<'a> {
             .map_or(Outcome::Unknown, |class| Outcome::Class(class.to_owned()))
     }
 
-    /// Checks the subset of a corpus with an open vocabulary against the classes that its files turned out to have.
+    /// Checks the subset of a corpus with an open vocabulary against the classes that its files
+    /// turned out to have.
     pub fn check_subset(&self, found: &[String]) -> Vec<DataError> {
         match (&self.vocabulary, &self.subset) {
             (Vocabulary::Open, Some(subset)) => subset
@@ -192,8 +195,8 @@ impl<'a> Labelling<'a> {
     }
 }
 
-/// The classes of several datasets together: the order given, where all restrict to the same list, or else the union
-/// in canonical order.
+/// The classes of several datasets together: the order given, where all restrict to the same list,
+/// or else the union in canonical order.
 pub(crate) fn merge_classes(sets: &[(Vec<String>, bool)]) -> Vec<String> {
     match sets {
         [(first, true), rest @ ..] if rest.iter().all(|(set, given)| *given && set == first) => first.clone(),

@@ -1,9 +1,11 @@
-//! Corpora of expressive speech as kinds of datasets: finding and checking their files, their labels and speakers,
-//! merging several into one [`Corpus`], and splitting it so that no speaker is on both sides.
+//! Corpora of expressive speech as kinds of datasets: finding and checking their files, their
+//! labels and speakers, merging several into one [`Corpus`], and splitting it so that no speaker is
+//! on both sides.
 //!
-//! Three stages, each a type: a [`DatasetConfig`] says what to use; [`declare`] tells from it, without reading a file,
-//! what the experiment's graph can count on; [`scan`] reads names, headers or every sample and gives the [`Corpus`];
-//! [`split()`] assigns its items to sides and proves in a [`Certificate`] that nothing is on two of them.
+//! Three stages, each a type: a [`DatasetConfig`] says what to use; [`declare`] tells from it,
+//! without reading a file, what the experiment's graph can count on; [`scan`] reads names, headers
+//! or every sample and gives the [`Corpus`]; [`split()`] assigns its items to sides and proves in a
+//! [`Certificate`] that nothing is on two of them.
 
 mod content;
 pub mod corpora;

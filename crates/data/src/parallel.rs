@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// `work` of every input, in the order of the inputs; reading files gains little from more than four threads.
+/// `work` of every input, in the order of the inputs; reading files gains little from more than
+/// four threads.
 pub(crate) fn map<T: Sync, R: Send>(inputs: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism()
         .map_or(2, usize::from)

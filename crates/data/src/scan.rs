@@ -34,10 +34,12 @@ struct Candidate {
 
 /// Reads the datasets and merges them.
 ///
-/// `cache` is a file in which a deep scan remembers, by path, size and time of change, what it has decoded.
+/// `cache` is a file in which a deep scan remembers, by path, size and time of change, what it has
+/// decoded.
 ///
 /// # Errors
-/// Everything that is wrong, not only the first of it: roots, names, labels, tables and every file that cannot be used.
+/// Everything that is wrong, not only the first of it: roots, names, labels, tables and every file
+/// that cannot be used.
 pub fn scan(
     datasets: &IndexMap<String, DatasetConfig>,
     level: ScanLevel,
@@ -52,11 +54,11 @@ pub fn scan(
         match kind.labelling(name) {
             Ok(rules) => {
                 let mut found = kind.gather(name, &rules);
-                errors.append(&mut found.errors);
-                let emotions: Vec<String> = found.emotions.iter().cloned().collect();
-                if errors.is_empty() {
+                if found.errors.is_empty() {
+                    let emotions: Vec<String> = found.emotions.iter().cloned().collect();
                     errors.extend(rules.check_subset(&emotions));
                 }
+                errors.append(&mut found.errors);
                 corpus.skipped.append(&mut found.skipped);
                 corpus.warnings.append(&mut found.warnings);
                 gathered.push((rules, found));
@@ -82,6 +84,7 @@ pub fn scan(
     let names: Vec<&String> = datasets.keys().collect();
     let candidates = read_audio(candidates, datasets, level, cache, &mut corpus, &mut errors);
     let candidates = count_once(candidates, &names, &mut corpus, &mut errors);
+    warn_of_namesakes(&candidates, &names, &mut corpus);
     for (index, (name, (_, found))) in names.iter().zip(&gathered).enumerate() {
         if !candidates.iter().any(|candidate| candidate.dataset == index) && errors.is_empty() {
             let bad = corpus
@@ -147,8 +150,8 @@ fn warn_of_names(corpus: &mut Corpus, datasets: &IndexMap<String, DatasetConfig>
     }
 }
 
-/// Lengths, segments and hashes of the candidates' audio. Those whose audio is bad become errors, or are left out
-/// where their dataset says so.
+/// Lengths, segments and hashes of the candidates' audio. Those whose audio is bad become errors,
+/// or are left out where their dataset says so.
 fn read_audio(
     mut candidates: Vec<Candidate>,
     datasets: &IndexMap<String, DatasetConfig>,
@@ -353,8 +356,32 @@ fn count_once(
     kept
 }
 
-/// What two descriptions of one recording disagree on: the column and both values. Within a dataset speakers and sides
-/// count too; between datasets only what both tell.
+/// A remark where a corpus whose file names are its facts has two files of one name that are not
+/// copies.
+fn warn_of_namesakes(candidates: &[Candidate], names: &[&String], corpus: &mut Corpus) {
+    for (dataset, name) in names.iter().enumerate() {
+        let mut seen: HashMap<String, &str> = HashMap::new();
+        let mut count = 0_usize;
+        let mut example = None;
+        for candidate in candidates.iter().filter(|candidate| candidate.dataset == dataset) {
+            // A manifest's facts are in its lines, and folders of one may well repeat names.
+            if let (Source::File { found, .. }, None) = (&candidate.utterance.source, candidate.utterance.row)
+                && let Some(first) = seen.insert(found.name().to_lowercase(), &found.relative)
+            {
+                count += 1;
+                example.get_or_insert((first, &found.relative));
+            }
+        }
+        if let Some((first, second)) = example {
+            corpus.warnings.push(format!(
+                "dataset `{name}`: {count} files have the name of another one but not its content, such as {first:?} and {second:?}; all are kept, so check whether the corpus is there twice"
+            ));
+        }
+    }
+}
+
+/// What two descriptions of one recording disagree on: the column and both values. Within a dataset
+/// speakers and sides count too; between datasets only what both tell.
 fn disagreement(first: &Candidate, second: &Candidate, within: bool) -> Option<(String, String, String)> {
     let (a, b) = (&first.utterance.facts, &second.utterance.facts);
     let side = |facts: &crate::corpora::Facts| facts.split.map(|side| side.to_string());

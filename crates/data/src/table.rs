@@ -4,14 +4,17 @@ use crate::DataError;
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{BufRead, BufReader, Read, Take};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 /// Largest table that is read, in bytes: some millions of lines.
-const MAX_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 1 << 28;
+/// Most columns of a table.
+const MAX_COLUMNS: usize = 4096;
 
 /// One line of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Row {
     /// Line in the file, from 1.
     pub number: u64,
@@ -28,122 +31,156 @@ impl Row {
     }
 }
 
-/// A table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A line that cannot be read: its number, and why.
+pub(crate) type Malformed = (u64, String);
+
+/// A table on disk.
+#[derive(Clone, Debug)]
 pub(crate) struct Table {
-    /// Columns that any row has.
-    pub columns: IndexSet<String>,
-    pub rows: Vec<Row>,
-    /// Lines that cannot be parsed, and why.
-    pub malformed: Vec<(u64, String)>,
+    dataset: String,
+    path: PathBuf,
+    /// What separates cells; `None` for lines of JSON.
+    delimiter: Option<u8>,
 }
 
-/// Reads a table in the format that its file name ends in.
-///
-/// # Errors
-/// Where the file cannot be read, is too large, or its format is not known.
-pub(crate) fn read(dataset: &str, path: &Path) -> Result<Table, DataError> {
-    let unreadable = |reason: String| DataError::Unreadable {
-        dataset: dataset.to_owned(),
-        path: path.to_owned(),
-        reason,
-    };
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
-    let delimiter = match extension.to_lowercase().as_str() {
-        "csv" => Some(b','),
-        "tsv" => Some(b'\t'),
-        "jsonl" | "ndjson" => None,
-        _ => {
-            return Err(DataError::ManifestFormat {
-                dataset: dataset.to_owned(),
-                path: path.to_owned(),
-            });
-        }
-    };
-    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    let metadata = file.metadata().map_err(|error| unreadable(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(unreadable("it is not a file".to_owned()));
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err(unreadable(format!("it is larger than {MAX_BYTES} bytes")));
-    }
-    let input = BufReader::new(file.take(MAX_BYTES));
-    match delimiter {
-        Some(delimiter) => delimited(input, delimiter).map_err(|error| unreadable(error.to_string())),
-        None => json_lines(input).map_err(|error| unreadable(error.to_string())),
-    }
-    .and_then(|(table, repeated)| match repeated {
-        Some(column) => Err(DataError::RepeatedColumn {
+impl Table {
+    /// The table at `path`, in the format that its name ends in.
+    ///
+    /// # Errors
+    /// Where the format is not known.
+    pub fn new(dataset: &str, path: &Path) -> Result<Self, DataError> {
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or_default();
+        let delimiter = match extension.to_lowercase().as_str() {
+            "csv" => Some(b','),
+            "tsv" => Some(b'\t'),
+            "jsonl" | "ndjson" => None,
+            _ => {
+                let (dataset, path) = (dataset.to_owned(), path.to_owned());
+                return Err(DataError::ManifestFormat { dataset, path });
+            }
+        };
+        Ok(Self {
             dataset: dataset.to_owned(),
-            column,
-        }),
-        None => Ok(table),
-    })
-}
-
-/// The table, and a column name that its header repeats.
-type Parsed = (Table, Option<String>);
-
-fn delimited(input: impl Read, delimiter: u8) -> Result<Parsed, csv::Error> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(input);
-    let mut table = Table::default();
-    for header in reader.headers()? {
-        let name = header.trim_start_matches('\u{feff}').trim().to_owned();
-        if !table.columns.insert(name.clone()) {
-            return Ok((table, Some(name)));
-        }
+            path: path.to_owned(),
+            delimiter,
+        })
     }
-    for record in reader.records() {
-        match record {
-            Ok(record) => table.rows.push(Row {
-                number: record.position().map_or(0, csv::Position::line),
-                cells: table
-                    .columns
-                    .iter()
-                    .cloned()
-                    .zip(record.iter().map(str::to_owned))
-                    .collect(),
-            }),
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                let text = match error.kind() {
-                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                        format!("it has {len} cells where the header has {expected_len}")
+
+    /// The columns: of the header, or of any line of JSON.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or the header names a column twice.
+    pub fn columns(&self) -> Result<IndexSet<String>, DataError> {
+        let mut columns = IndexSet::new();
+        match self.delimiter {
+            Some(delimiter) => {
+                let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(self.open()?);
+                let headers = reader.headers().map_err(|error| self.unreadable(error.to_string()))?;
+                for column in headers.iter().take(MAX_COLUMNS).map(header) {
+                    if !columns.insert(column.clone()) {
+                        return Err(DataError::RepeatedColumn {
+                            dataset: self.dataset.clone(),
+                            column,
+                        });
                     }
-                    csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
-                    _ => return Err(error),
-                };
-                table.malformed.push((line, text));
+                }
+            }
+            None => self.json_rows(|row| {
+                let keys = row.into_iter().flat_map(|row| row.cells.into_keys());
+                columns.extend(keys.take(MAX_COLUMNS.saturating_sub(columns.len())));
+                ControlFlow::Continue(())
+            })?,
+        }
+        Ok(columns)
+    }
+
+    /// Gives every line to `each`, until it breaks off.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn rows(&self, mut each: impl FnMut(Result<Row, Malformed>) -> ControlFlow<()>) -> Result<(), DataError> {
+        let Some(delimiter) = self.delimiter else {
+            return self.json_rows(each);
+        };
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(self.open()?);
+        let headers = reader.headers().map_err(|error| self.unreadable(error.to_string()))?;
+        let columns: Vec<String> = headers.iter().take(MAX_COLUMNS).map(header).collect();
+        for record in reader.records() {
+            let row = match record {
+                Ok(record) => Ok(Row {
+                    number: record.position().map_or(0, csv::Position::line),
+                    cells: columns.iter().cloned().zip(record.iter().map(str::to_owned)).collect(),
+                }),
+                Err(error) => Err((
+                    error.position().map_or(0, csv::Position::line),
+                    match error.kind() {
+                        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                            format!("it has {len} cells where the header has {expected_len}")
+                        }
+                        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
+                        _ => return Err(self.unreadable(error.to_string())),
+                    },
+                )),
+            };
+            if each(row).is_break() {
+                break;
             }
         }
+        Ok(())
     }
-    Ok((table, None))
-}
 
-fn json_lines(input: impl BufRead) -> std::io::Result<Parsed> {
-    let mut table = Table::default();
-    for (number, line) in (1..).zip(input.lines()) {
-        let line = line?;
-        let line = line.trim_start_matches('\u{feff}').trim();
-        if line.is_empty() {
-            continue;
-        }
-        match json_row(line) {
-            Ok(cells) => {
-                table.columns.extend(cells.keys().cloned());
-                table.rows.push(Row { number, cells });
+    fn json_rows(&self, mut each: impl FnMut(Result<Row, Malformed>) -> ControlFlow<()>) -> Result<(), DataError> {
+        for (number, line) in (1..).zip(self.open()?.lines()) {
+            let line = line.map_err(|error| self.unreadable(format!("line {number}: {error}")))?;
+            let line = line.trim_start_matches('\u{feff}').trim();
+            if line.is_empty() {
+                continue;
             }
-            Err(text) => table.malformed.push((number, text)),
+            let row = json_cells(line)
+                .map(|cells| Row { number, cells })
+                .map_err(|text| (number, text));
+            if each(row).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> Result<BufReader<Take<File>>, DataError> {
+        // Opening a pipe would wait for its other end.
+        if self.path.exists() && !self.path.is_file() {
+            return Err(self.unreadable("it is not a file".to_owned()));
+        }
+        let file = File::open(&self.path).map_err(|error| self.unreadable(error.to_string()))?;
+        let bytes = file
+            .metadata()
+            .map_err(|error| self.unreadable(error.to_string()))?
+            .len();
+        if bytes > MAX_BYTES {
+            let reason = format!("it has {bytes} bytes, more than {MAX_BYTES}; cut it in several");
+            return Err(self.unreadable(reason));
+        }
+        Ok(BufReader::new(file.take(MAX_BYTES)))
+    }
+
+    fn unreadable(&self, reason: String) -> DataError {
+        DataError::Unreadable {
+            dataset: self.dataset.clone(),
+            path: self.path.clone(),
+            reason,
         }
     }
-    Ok((table, None))
 }
 
-fn json_row(line: &str) -> Result<IndexMap<String, String>, String> {
+/// A column's name: spreadsheets write a byte order mark before the first one.
+fn header(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').trim().to_owned()
+}
+
+fn json_cells(line: &str) -> Result<IndexMap<String, String>, String> {
     let object: IndexMap<String, Value> =
         serde_json::from_str(line).map_err(|error| format!("it is no JSON object: {error}"))?;
     object
@@ -166,58 +203,58 @@ fn json_row(line: &str) -> Result<IndexMap<String, String>, String> {
 mod tests {
     use super::*;
 
-    fn parse(name: &str, bytes: &[u8]) -> Result<Table, DataError> {
+    /// The columns, and the rows that can and cannot be read.
+    type Read = (IndexSet<String>, Vec<Row>, Vec<Malformed>);
+
+    fn read(name: &str, bytes: &[u8]) -> Result<Read, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        read("d", &path)
+        let table = Table::new("d", &path)?;
+        let (mut rows, mut malformed) = (Vec::new(), Vec::new());
+        table.rows(|row| {
+            match row {
+                Ok(row) => rows.push(row),
+                Err(line) => malformed.push(line),
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok((table.columns()?, rows, malformed))
     }
 
     #[test]
     fn the_three_formats_give_the_same_cells() {
-        let csv = parse(
-            "a.csv",
-            "\u{feff}path,text\n\"a,b.wav\",\" said \"\"yes\"\" \"\nc.wav,\n".as_bytes(),
-        );
-        let tsv = parse("a.TSV", b"path\ttext\na,b.wav\tsaid \"yes\"\nc.wav\t\n");
-        let jsonl = parse(
-            "a.jsonl",
-            "\u{feff}{\"path\":\"a,b.wav\",\"text\":\"said \\\"yes\\\"\"}\n\n{\"path\":\"c.wav\",\"text\":null}"
-                .as_bytes(),
-        );
-        for table in [csv, tsv, jsonl] {
-            let table = table.unwrap();
-            let cells: Vec<_> = table
-                .rows
-                .iter()
-                .map(|row| (row.cell("path"), row.cell("text")))
-                .collect();
+        let csv = "\u{feff}path,text\n\"a,b.wav\",\" said \"\"yes\"\" \"\nc.wav,\n";
+        let tsv = "path\ttext\na,b.wav\tsaid \"yes\"\nc.wav\t\n";
+        let jsonl =
+            "\u{feff}{\"path\":\"a,b.wav\",\"text\":\"said \\\"yes\\\"\"}\n\n{\"path\":\"c.wav\",\"text\":null}";
+        for (name, text) in [("a.csv", csv), ("a.TSV", tsv), ("a.jsonl", jsonl)] {
+            let (columns, rows, malformed) = read(name, text.as_bytes()).unwrap();
+            let cells: Vec<_> = rows.iter().map(|row| (row.cell("path"), row.cell("text"))).collect();
             assert_eq!(cells, [(Some("a,b.wav"), Some("said \"yes\"")), (Some("c.wav"), None)]);
+            assert_eq!((columns.len(), malformed.len()), (2, 0), "{name}");
         }
     }
 
     #[test]
     fn broken_lines_are_all_named() {
-        let csv = parse("a.csv", b"path,text\na\nb,x\nc,\xff\n").unwrap();
-        assert_eq!(csv.rows.len(), 1);
-        assert_eq!(csv.malformed.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 4]);
-        let jsonl = parse("a.jsonl", b"{\"path\":[1]}\n[]\n{\"path\":\"x\"}\n").unwrap();
-        assert_eq!(
-            jsonl.malformed.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
-            [1, 2]
-        );
+        let lines = |malformed: &[Malformed]| malformed.iter().map(|(line, _)| *line).collect::<Vec<_>>();
+        let (_, rows, malformed) = read("a.csv", b"path,text\na\nb,x\nc,\xff\n").unwrap();
+        assert_eq!((rows.len(), lines(&malformed)), (1, vec![2, 4]));
+        let (_, rows, malformed) = read("a.jsonl", b"{\"path\":[1]}\n[]\n{\"path\":\"x\"}\n").unwrap();
+        assert_eq!((rows.len(), lines(&malformed)), (1, vec![1, 2]));
+        assert!(matches!(read("a.jsonl", b"\xff\n"), Err(DataError::Unreadable { .. })));
     }
 
     #[test]
-    fn repeated_columns_and_unknown_formats_are_refused() {
+    fn repeated_columns_unknown_formats_and_folders_are_refused() {
         assert!(matches!(
-            parse("a.csv", b"path,path\n"),
+            read("a.csv", b"path,path\n"),
             Err(DataError::RepeatedColumn { .. })
         ));
-        assert!(matches!(parse("a.xlsx", b""), Err(DataError::ManifestFormat { .. })));
-        assert!(matches!(
-            read("d", Path::new("/")),
-            Err(DataError::ManifestFormat { .. })
-        ));
+        assert!(matches!(read("a.xlsx", b""), Err(DataError::ManifestFormat { .. })));
+        let folder = tempfile::Builder::new().suffix(".csv").tempdir().unwrap();
+        let table = Table::new("d", folder.path()).unwrap();
+        assert!(matches!(table.columns(), Err(DataError::Unreadable { .. })));
     }
 }

@@ -31,7 +31,8 @@ impl Found {
     }
 }
 
-/// The audio files below `root`, the least nested first and then by name, and those whose names cannot be keys.
+/// The audio files below `root`, the least nested first and then by name, and those whose names
+/// cannot be keys.
 ///
 /// # Errors
 /// Where the folder is missing, cannot be read or holds no audio file.

@@ -13,20 +13,20 @@ use std::path::{Path, PathBuf};
 
 /// The Crowd-sourced Emotional Multimodal Actors Dataset, audio only.
 ///
-/// Files are found at any depth by their names, `actor_sentence_emotion_level.wav`, such as `1001_DFA_ANG_XX.wav`. The
-/// actors' sex is read from `VideoDemographics.csv` where it is there, in the root or beside it; without it the items
-/// have no gender.
+/// Files are found at any depth by their names, `actor_sentence_emotion_level.wav`, such as
+/// `1001_DFA_ANG_XX.wav`. The actors' sex is read from `VideoDemographics.csv` where it is there,
+/// in the root or beside it; without it the items have no gender.
 ///
 /// # Source
-/// Cao, Cooper, Keutmann, Gur, Nenkova & Verma, "CREMA-D: Crowd-Sourced Emotional Multimodal Actors Dataset", IEEE
-/// Transactions on Affective Computing 5(4), 2014. Open Database License.
+/// Cao, Cooper, Keutmann, Gur, Nenkova & Verma, "CREMA-D: Crowd-Sourced Emotional Multimodal Actors
+/// Dataset", IEEE Transactions on Affective Computing 5(4), 2014. Open Database License.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cremad {
     /// Folder that holds the corpus, relative to the working directory.
     pub root: DataPath,
-    /// Table of the actors' sex (CSV with the columns `ActorID` and `Sex`); by default `VideoDemographics.csv` in the
-    /// root or in the folder above it, where there is one.
+    /// Table of the actors' sex (CSV with the columns `ActorID` and `Sex`); by default
+    /// `VideoDemographics.csv` in the root or in the folder above it, where there is one.
     #[serde(default)]
     pub demographics: Option<DataPath>,
     /// Emotions to keep, numbered in this order; all by default.

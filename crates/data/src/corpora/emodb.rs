@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 /// The Berlin Database of Emotional Speech.
 ///
-/// Files are found at any depth by their names, `SSTTTEV.wav` (speaker, text, emotion, version), such as `03a01Fa.wav`.
+/// Files are found at any depth by their names, `SSTTTEV.wav` (speaker, text, emotion, version),
+/// such as `03a01Fa.wav`.
 ///
 /// # Source
-/// Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss, "A Database of German Emotional Speech", Interspeech 2005.
+/// Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss, "A Database of German Emotional Speech",
+/// Interspeech 2005.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Emodb {

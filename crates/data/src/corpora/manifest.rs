@@ -2,23 +2,24 @@
 
 use super::{CorpusKind, Facts, Gathered, OnBadAudio, Part, Source, Utterance, Vocabulary};
 use crate::labelling::{Labelling, Mapping};
-use crate::table::{self, Row};
+use crate::table::{Row, Table};
 use crate::walk::{Found, check_root};
 use crate::{DataError, GENDERS, RowProblem, SplitName, emotion};
 use emorun_lang::DataPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// A corpus described by a CSV, TSV or JSONL file with one line a recording (or a part of one).
 ///
-/// The columns `path` and `speaker` are needed; `emotion`, `gender`, `text`, `start`, `end` and `split` are read where
-/// they are there. An empty cell is an absent label.
+/// The columns `path` and `speaker` are needed; `emotion`, `gender`, `text`, `start`, `end` and
+/// `split` are read where they are there. An empty cell is an absent label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The table: `.csv`, `.tsv` (first line: column names) or `.jsonl` (one flat object a line), relative to the
-    /// working directory.
+    /// The table: `.csv`, `.tsv` (first line: column names) or `.jsonl` (one flat object a line),
+    /// relative to the working directory.
     pub path: DataPath,
     /// Folder that relative paths in the table start from; by default the folder of the table.
     #[serde(default)]
@@ -29,7 +30,8 @@ pub struct Manifest {
     /// Further columns to read as labels; the classes of each are its values in alphabetical order.
     #[serde(default)]
     pub labels: Vec<String>,
-    /// Emotions to keep, numbered in this order; all by default. A name that is listed here need not be canonical.
+    /// Emotions to keep, numbered in this order; all by default. A name that is listed here need
+    /// not be canonical.
     #[serde(default)]
     pub emotions: Option<Vec<String>>,
     /// New class for a label of the table, or `null` to drop its items; applied before `emotions`.
@@ -65,7 +67,8 @@ pub struct Columns {
     /// Column of the end of the part to use, in seconds; `end` by default.
     #[serde(default)]
     pub end: Option<String>,
-    /// Column of the corpus' own split (`train`, `validation` or `dev`, `test`); `split` by default.
+    /// Column of the corpus' own split (`train`, `validation` or `dev`, `test`); `split` by
+    /// default.
     #[serde(default)]
     pub split: Option<String>,
     /// Columns of further groups that a split may not cut, such as a dialogue or a session.
@@ -73,6 +76,8 @@ pub struct Columns {
     pub groups: Vec<String>,
 }
 
+/// Wrong lines after which reading stops.
+const MAX_ROW_ERRORS: usize = 100;
 const KNOWN_EMOTIONS: &str = "map it with `mapping`, or list it in `emotions`";
 const KNOWN_GENDERS: &str = "a gender is `female` or `male`";
 const KNOWN_SPLITS: &str = "a side is `train`, `validation` or `test`";
@@ -119,62 +124,83 @@ impl CorpusKind for Manifest {
                 column,
             });
         }
-        let table = match table::read(dataset, path) {
-            Ok(table) => table,
-            Err(error) => return Gathered::failed(error),
-        };
         let mut gathered = Gathered::default();
-        gathered.errors.extend(
-            self.required()
-                .into_iter()
-                .filter(|(_, column)| !table.columns.contains(*column))
-                .map(|(field, column)| DataError::MissingColumn {
-                    dataset: dataset.to_owned(),
-                    path: path.to_owned(),
-                    field: field.to_owned(),
-                    column: column.to_owned(),
-                    known: table.columns.iter().cloned().collect(),
-                }),
-        );
-        let row_error = |row: u64, problem: RowProblem| DataError::Row {
-            dataset: dataset.to_owned(),
-            path: path.to_owned(),
-            row,
-            problem: Box::new(problem),
-        };
-        gathered.errors.extend(
-            table
-                .malformed
-                .into_iter()
-                .map(|(row, text)| row_error(row, RowProblem::Malformed(text))),
-        );
-        if !gathered.errors.is_empty() {
-            return gathered;
-        }
-        if table.rows.is_empty() {
-            return Gathered::failed(DataError::EmptyManifest {
-                dataset: dataset.to_owned(),
-                path: path.to_owned(),
-            });
-        }
-        for row in &table.rows {
-            let pushed = self.utterance(&root, row).and_then(|utterance| {
-                gathered.push(utterance, rules).map_err(|label| RowProblem::Label {
-                    column: self.columns.emotion.clone().unwrap_or_else(|| "emotion".to_owned()),
-                    nearest: rules.suggest(&label),
-                    value: label,
-                    remedy: KNOWN_EMOTIONS,
-                })
-            });
-            if let Err(problem) = pushed {
-                gathered.errors.push(row_error(row.number, problem));
-            }
+        if let Err(error) = self.gather_rows(dataset, &root, rules, &mut gathered) {
+            gathered.errors.push(error);
         }
         gathered
     }
 }
 
 impl Manifest {
+    fn gather_rows(
+        &self,
+        dataset: &str,
+        root: &Path,
+        rules: &Labelling<'_>,
+        gathered: &mut Gathered,
+    ) -> Result<(), DataError> {
+        let path = self.path.as_path();
+        let table = Table::new(dataset, path)?;
+        let columns = table.columns()?;
+        let empty = || DataError::EmptyManifest {
+            dataset: dataset.to_owned(),
+            path: path.to_owned(),
+        };
+        if columns.is_empty() {
+            return Err(empty());
+        }
+        let missing = self
+            .required()
+            .into_iter()
+            .filter(|(_, column)| !columns.contains(*column));
+        gathered
+            .errors
+            .extend(missing.map(|(field, column)| DataError::MissingColumn {
+                dataset: dataset.to_owned(),
+                path: path.to_owned(),
+                field: field.to_owned(),
+                column: column.to_owned(),
+                known: columns.iter().cloned().collect(),
+            }));
+        if !gathered.errors.is_empty() {
+            return Ok(());
+        }
+        let mut rows = 0_usize;
+        table.rows(|row| {
+            rows += 1;
+            let read = row
+                .map_err(|(number, text)| (number, RowProblem::Malformed(text)))
+                .and_then(|row| {
+                    self.utterance(root, &row)
+                        .and_then(|utterance| {
+                            gathered.push(utterance, rules).map_err(|label| RowProblem::Label {
+                                column: self.columns.emotion.clone().unwrap_or_else(|| "emotion".to_owned()),
+                                nearest: rules.suggest(&label),
+                                value: shortened(&label),
+                                remedy: KNOWN_EMOTIONS,
+                            })
+                        })
+                        .map_err(|problem| (row.number, problem))
+                });
+            if let Err((row, problem)) = read {
+                gathered.errors.push(DataError::Row {
+                    dataset: dataset.to_owned(),
+                    path: path.to_owned(),
+                    row,
+                    problem: Box::new(problem),
+                });
+            }
+            // A wrong column is wrong in every line: nobody reads on.
+            if gathered.errors.len() < MAX_ROW_ERRORS {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        if rows == 0 { Err(empty()) } else { Ok(()) }
+    }
+
     /// Columns that must be in the table, each with its field below `columns`.
     fn required(&self) -> Vec<(&'static str, &str)> {
         let columns = &self.columns;
@@ -285,8 +311,17 @@ fn time(column: &str, value: &str) -> Result<f64, RowProblem> {
         Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(seconds),
         _ => Err(RowProblem::Time {
             column: column.to_owned(),
-            value: value.to_owned(),
+            value: shortened(value),
         }),
+    }
+}
+
+/// The start of a cell, for a message.
+fn shortened(value: &str) -> String {
+    const SHOWN: usize = 80;
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
     }
 }
 
@@ -301,7 +336,7 @@ fn label<T>(
     let Some(value) = value else { return Ok(None) };
     read(value).map(Some).ok_or_else(|| RowProblem::Label {
         column,
-        value: value.to_owned(),
+        value: shortened(value),
         nearest: emotion::nearest(value, known.iter().copied()),
         remedy,
     })

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 /// The Ryerson Audio-Visual Database of Emotional Speech and Song, audio only.
 ///
-/// Files are found at any depth by their names, `MM-VC-EM-IN-ST-RE-AC.wav` (modality, vocal channel, emotion,
-/// intensity, statement, repetition, actor); a second copy nested inside the first is counted once.
+/// Files are found at any depth by their names, `MM-VC-EM-IN-ST-RE-AC.wav` (modality, vocal
+/// channel, emotion, intensity, statement, repetition, actor); a second copy nested inside the
+/// first is counted once.
 ///
 /// # Source
-/// Livingstone & Russo, "The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS)", PLOS ONE 13(5),
-/// 2018. CC BY-NC-SA 4.0.
+/// Livingstone & Russo, "The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS)",
+/// PLOS ONE 13(5), 2018. CC BY-NC-SA 4.0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ravdess {

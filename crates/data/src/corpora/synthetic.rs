@@ -9,29 +9,34 @@ use serde::{Deserialize, Serialize};
 
 /// Expressive speech-like audio, generated when it is asked for: nothing is downloaded or stored.
 ///
-/// Speakers differ in pitch, voice quality and expressiveness, and emotions overlap as in acted speech; every speaker
-/// says the same sentences in every emotion.
+/// Speakers differ in pitch, voice quality and expressiveness, and emotions overlap as in acted
+/// speech; every speaker says the same sentences in every emotion.
 ///
 /// # Source
-/// Klatt & Klatt, JASA 87, 1990 (synthesis); Scherer, Speech Communication 40, 2003, and Juslin & Laukka,
-/// Psychological Bulletin 129, 2003 (how emotions sound).
+/// Klatt & Klatt, JASA 87, 1990 (synthesis); Scherer, Speech Communication 40, 2003, and Juslin &
+/// Laukka, Psychological Bulletin 129, 2003 (how emotions sound).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Synthetic {
     /// Number of speakers, half of them female (1 to 1000).
     #[serde(default = "default_speakers")]
+    #[schemars(range(min = 1, max = 1000))]
     pub speakers: u32,
     /// Utterances of each speaker in each emotion, each another sentence (1 to 1000).
     #[serde(default = "default_utterances")]
+    #[schemars(range(min = 1, max = 1000))]
     pub utterances: u32,
-    /// Emotions to keep, numbered in this order; all five (neutral, happy, sad, angry, fearful) by default.
+    /// Emotions to keep, numbered in this order; all five (neutral, happy, sad, angry, fearful) by
+    /// default.
     #[serde(default)]
     pub emotions: Option<Vec<String>>,
     /// New class for a label of the corpus, or `null` to drop its items; applied before `emotions`.
     #[serde(default)]
     pub mapping: Option<Mapping>,
-    /// How far emotions overlap: 0 are clean prototypes, 1 is as hard as acted speech, 3 is the most.
+    /// How far emotions overlap: 0 are clean prototypes, 1 is as hard as acted speech, 3 is the
+    /// most.
     #[serde(default = "default_overlap")]
+    #[schemars(range(min = 0.0, max = 3.0))]
     pub overlap: f32,
     /// Seed of the voices, the sentences and their readings.
     #[serde(default)]
@@ -50,8 +55,9 @@ fn default_overlap() -> f32 {
     1.0
 }
 
-/// Rate that durations are stated for; waveforms are generated at the rate they are asked for.
-const NOMINAL_RATE_HZ: u32 = 16_000;
+/// Rate at which utterances are generated for their length alone, in hertz: the lowest that divides
+/// control frames evenly. Waveforms are generated at the rate they are asked for.
+const LENGTH_RATE_HZ: u32 = 2_000;
 
 impl CorpusKind for Synthetic {
     fn emotions(&self) -> Option<&[String]> {
@@ -107,7 +113,7 @@ impl CorpusKind for Synthetic {
                         sentence,
                         take: 0,
                         seed: self.seed,
-                        rate_hz: NOMINAL_RATE_HZ,
+                        rate_hz: LENGTH_RATE_HZ,
                         overlap: self.overlap,
                     };
                     let utterance = Utterance {

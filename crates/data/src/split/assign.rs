@@ -8,8 +8,8 @@ use crate::{ContentHash, Corpus, DataError, SplitName};
 /// The assignment with these sides (`None` leaves an item out), checked.
 ///
 /// # Errors
-/// A side without items that needs some, a class without training items, anything on two sides of a split that does
-/// not say so.
+/// A side without items that needs some, a class without training items, anything on two sides of a
+/// split that does not say so.
 pub(crate) fn assemble(
     corpus: &Corpus,
     label: Option<String>,
@@ -45,7 +45,8 @@ pub(crate) fn assemble(
                 if count > 0 || items.is_empty() {
                     continue;
                 }
-                // Gender and a manifest's further labels describe items more often than they are learnt.
+                // Gender and a manifest's further labels describe items more often than they are
+                // learnt.
                 if side == SplitName::Train && column == "emotion" {
                     errors.push(DataError::ClassNotTrained {
                         fold: label.clone(),
@@ -96,9 +97,10 @@ const DRAWS: u32 = 64;
 
 /// Draws units to sides that want these shares of the speakers, and returns each unit's side.
 ///
-/// Of several draws the one is taken whose sides are most alike in number of items and in classes (gender too). Every
-/// side with a share gets at least one unit, given at least as many units as such sides. `load` counts the speakers that
-/// each side holds already, which breaks ties. The draw depends on the units, the seed and `purpose` alone.
+/// Of several draws the one is taken whose sides are most alike in number of items and in classes
+/// (gender too). Every side with a share gets at least one unit, given at least as many units as
+/// such sides. `load` counts the speakers that each side holds already, which breaks ties. The draw
+/// depends on the units, the seed and `purpose` alone.
 pub(crate) fn draw(units: &[&Unit], shares: &[f64], load: &[usize], seed: u64, purpose: &str) -> Vec<usize> {
     let mut best: Option<(f64, Vec<usize>)> = None;
     for attempt in 0..DRAWS {
@@ -115,7 +117,8 @@ pub(crate) fn draw(units: &[&Unit], shares: &[f64], load: &[usize], seed: u64, p
     best.map(|(_, sides)| sides).unwrap_or_default()
 }
 
-/// Gives each unit in `order` to the side that lacks most of its share, keeping one unit back for each empty side.
+/// Gives each unit in `order` to the side that lacks most of its share, keeping one unit back for
+/// each empty side.
 fn deal(units: &[&Unit], order: &[usize], shares: &[f64], load: &[usize]) -> Vec<usize> {
     let total: usize = units.iter().map(|unit| unit.speakers.len()).sum();
     let mut held = vec![0_usize; shares.len()];
@@ -141,8 +144,8 @@ fn deal(units: &[&Unit], order: &[usize], shares: &[f64], load: &[usize]) -> Vec
     sides
 }
 
-/// How far the sides' shares of items and of each class are from the shares wanted, with a class that one side lacks
-/// counting most.
+/// How far the sides' shares of items and of each class are from the shares wanted, with a class
+/// that one side lacks counting most.
 fn unevenness(units: &[&Unit], sides: &[usize], shares: &[f64]) -> f64 {
     let items: f64 = units.iter().map(|unit| unit.items.len() as f64).sum();
     let width = units.first().map_or(0, |unit| unit.profile.len());

@@ -10,16 +10,20 @@ use serde::{Deserialize, Serialize};
 
 /// Speakers drawn at random, by the experiment's seed, to training, validation and test.
 ///
-/// Each dataset is split by itself, then the sides are merged. Of many draws the most even one in genders, classes and
-/// numbers of items is taken.
+/// Each dataset is split by itself, then the sides are merged. Of many draws the most even one in
+/// genders, classes and numbers of items is taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BySpeaker {
-    /// Share of each dataset's speakers in validation, from 0 to below 1; at least one speaker unless it is 0.
+    /// Share of each dataset's speakers in validation, from 0 to below 1; at least one speaker
+    /// unless it is 0.
     #[serde(default = "default_share")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub validation: f64,
-    /// Share of each dataset's speakers in test, from 0 to below 1; at least one speaker unless it is 0.
+    /// Share of each dataset's speakers in test, from 0 to below 1; at least one speaker unless it
+    /// is 0.
     #[serde(default = "default_share")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub test: f64,
 }
 
@@ -52,7 +56,8 @@ pub(super) fn split(corpus: &Corpus, config: &BySpeaker, seed: u64) -> Result<As
         .collect();
     let mut sides = vec![None; corpus.items.len()];
     for (dataset, own) in by_dataset(&units) {
-        // A single speaker is never enough: even a split without test or validation would report on nobody else.
+        // A single speaker is never enough: even a split without test or validation would report on
+        // nobody else.
         let least = needed.len().max(2);
         if own.len() < least {
             errors.push(DataError::TooFewSpeakers {

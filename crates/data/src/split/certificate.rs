@@ -11,9 +11,11 @@ use std::collections::BTreeSet;
 pub struct Certificate {
     /// What is on each side.
     pub splits: IndexMap<SplitName, SideFacts>,
-    /// Speakers, groups and recordings on more than one side: none, unless the split says that it leaks.
+    /// Speakers, groups and recordings on more than one side: none, unless the split says that it
+    /// leaks.
     pub shared: Vec<Shared>,
-    /// Items whose audio was compared by its bytes; the others only by their paths. All of them after a deep scan.
+    /// Items whose audio was compared by its bytes; the others only by their paths. All of them
+    /// after a deep scan.
     pub audio_compared: usize,
     /// Why the split leaks, as the experiment file says; every report repeats it.
     pub leak: Option<String>,
@@ -45,7 +47,8 @@ pub struct Shared {
     pub sides: Vec<SplitName>,
 }
 
-/// Every speaker, group and recording that is on more than one side, given the indices of each side's items.
+/// Every speaker, group and recording that is on more than one side, given the indices of each
+/// side's items.
 #[must_use]
 pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Vec<Shared> {
     let mut side_of: Vec<BTreeSet<SplitName>> = vec![BTreeSet::new(); corpus.items.len()];

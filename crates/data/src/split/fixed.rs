@@ -27,7 +27,8 @@ pub struct Fixed {
     /// What happens to speakers in no list, and to items without a side; an error by default.
     #[serde(default)]
     pub rest: Option<Rest>,
-    /// Why this split has to put speakers or recordings on two sides, where it does: every report repeats it.
+    /// Why this split has to put speakers or recordings on two sides, where it does: every report
+    /// repeats it.
     #[serde(default)]
     pub leak: Option<String>,
 }

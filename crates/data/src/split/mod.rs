@@ -17,8 +17,8 @@ pub use speakers::{Rest, SpeakerRef};
 use crate::{Corpus, DataError};
 
 emorun_lang::kinded_enum! {
-    /// How items are assigned to training, validation and test. Connected speakers (and copies of one recording) are
-    /// never cut apart.
+    /// How items are assigned to training, validation and test. Connected speakers (and copies of
+    /// one recording) are never cut apart.
     #[derive(PartialEq)]
     pub enum SplitConfig {
         by_speaker => BySpeaker(BySpeaker),
@@ -27,7 +27,8 @@ emorun_lang::kinded_enum! {
     }
 }
 
-/// One way of splitting a corpus: the whole of a `by_speaker` or `fixed` split, one fold of `folds`.
+/// One way of splitting a corpus: the whole of a `by_speaker` or `fixed` split, one fold of
+/// `folds`.
 #[derive(Clone, Debug)]
 pub struct Assignment {
     /// `fold-1`, `fold-2`, …; `None` where there are no folds.
@@ -44,11 +45,12 @@ pub struct Assignment {
     pub certificate: Certificate,
 }
 
-/// Splits a corpus: one assignment, or one a fold. The same corpus, config and seed give the same answer everywhere.
+/// Splits a corpus: one assignment, or one a fold. The same corpus, config and seed give the same
+/// answer everywhere.
 ///
 /// # Errors
-/// Everything that is wrong with the split: unknown or repeated speakers, too few of them, a side without items, a
-/// class without training items, anything on two sides.
+/// Everything that is wrong with the split: unknown or repeated speakers, too few of them, a side
+/// without items, a class without training items, anything on two sides.
 pub fn split(corpus: &Corpus, config: &SplitConfig, seed: u64) -> Result<Vec<Assignment>, Vec<DataError>> {
     match config {
         SplitConfig::BySpeaker(config) => by_speaker::split(corpus, config, seed).map(|one| vec![one]),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
-/// A speaker as written in a file: `dataset/id`, or the id alone where one dataset has it. Leading zeros may be left
-/// out, since YAML reads `03` as a number.
+/// A speaker as written in a file: `dataset/id`, or the id alone where one dataset has it. Leading
+/// zeros may be left out, since YAML reads `03` as a number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct SpeakerRef(String);

@@ -89,12 +89,13 @@ fn find(parents: &mut [usize], mut node: usize) -> usize {
 
 fn join(parents: &mut [usize], a: usize, b: usize) {
     let (a, b) = (find(parents, a), find(parents, b));
-    // The smaller index becomes the root, so that the result does not depend on the order of joining.
+    // The smaller index becomes the root, so that the result does not depend on the order of
+    // joining.
     parents[a.max(b)] = a.min(b);
 }
 
-/// Pairs among the wanted items that hold the same sound, wholly or in part: enough of them to connect all that do,
-/// each with its first item nearer to the start of the chain.
+/// Pairs among the wanted items that hold the same sound, wholly or in part: enough of them to
+/// connect all that do, each with its first item nearer to the start of the chain.
 pub(crate) fn same_audio(corpus: &Corpus, wanted: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
     #[derive(PartialEq, Eq, Hash)]
     enum Recording<'a> {
@@ -116,7 +117,8 @@ pub(crate) fn same_audio(corpus: &Corpus, wanted: impl Fn(usize) -> bool) -> Vec
     let mut pairs = Vec::new();
     for parts in recordings.values_mut() {
         parts.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
-        // The part that reaches furthest so far: whoever starts before its end shares sound with it.
+        // The part that reaches furthest so far: whoever starts before its end shares sound with
+        // it.
         let mut furthest: Option<(f64, usize)> = None;
         for &(start, end, index) in parts.iter() {
             match furthest {

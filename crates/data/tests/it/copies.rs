@@ -51,7 +51,7 @@ fn a_plain_scan_reads_only_files_that_look_like_copies() {
 }
 
 #[test]
-fn files_of_one_name_and_size_with_other_content_are_both_kept() {
+fn files_of_one_name_and_size_with_other_content_are_both_kept_with_a_warning() {
     let root = tempfile::tempdir().unwrap();
     write_ravdess(root.path(), &[1], FIXTURE_S).unwrap();
     let folder = root.path().join("Actor_01");
@@ -62,6 +62,11 @@ fn files_of_one_name_and_size_with_other_content_are_both_kept() {
     .unwrap();
     let corpus = scanned(json!({ "r": { "kind": "ravdess", "root": root.path() } }));
     assert_eq!((corpus.items.len(), corpus.duplicates.len()), (61, 0));
+    assert!(
+        corpus.warnings[0].contains("1 files have the name of another one"),
+        "{:?}",
+        corpus.warnings
+    );
 }
 
 #[test]

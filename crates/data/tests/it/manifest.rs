@@ -217,3 +217,29 @@ fn json_lines_with_numbers_for_speakers_work_below_another_root() {
     assert_eq!(corpus.speakers(), ["m/7", "m/8"]);
     assert_eq!(corpus.items[1].labels["emotion"], None);
 }
+
+#[test]
+fn a_table_that_is_wrong_throughout_or_empty_is_answered_briefly() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("list.csv");
+    let config = json!({ "m": { "kind": "manifest", "path": path } });
+    fs::write(&path, format!("path,speaker\n{}", ",\n".repeat(100_000))).unwrap();
+    let errors = scan(&datasets(config.clone()), ScanLevel::Metadata, None).unwrap_err();
+    assert_eq!(errors.len(), 100);
+    fs::write(
+        &path,
+        format!("path,speaker,emotion\na.wav,1,{}\n", "é".repeat(1 << 20)),
+    )
+    .unwrap();
+    let errors = scan(&datasets(config.clone()), ScanLevel::Metadata, None).unwrap_err();
+    assert!(errors[0].to_string().len() < 1000);
+    for empty in ["", "path,speaker\n"] {
+        fs::write(&path, empty).unwrap();
+        refused(
+            config.clone(),
+            ScanLevel::Metadata,
+            ErrorClass::Data,
+            &["lists no recording"],
+        );
+    }
+}
