@@ -109,12 +109,7 @@ pub(crate) fn decode_mono(
     })
 }
 
-fn decode(
-    mut source: Source<'_>,
-    header: &FlacHeader,
-    start: u64,
-    frames: u64,
-) -> Result<Vec<f32>, AudioError> {
+fn decode(mut source: Source<'_>, header: &FlacHeader, start: u64, frames: u64) -> Result<Vec<f32>, AudioError> {
     let path = source.path;
     let failed = |source| AudioError::FlacDecode {
         path: path.to_owned(),

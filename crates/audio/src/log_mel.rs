@@ -179,10 +179,7 @@ impl LogMelConfig {
                 rate_hz: self.sample_rate_hz,
             },
         );
-        require(
-            (2..=MAX_N_FFT).contains(&self.n_fft),
-            LogMelError::NFft(self.n_fft),
-        );
+        require((2..=MAX_N_FFT).contains(&self.n_fft), LogMelError::NFft(self.n_fft));
         require(
             (1..=self.n_fft).contains(&self.win_length),
             LogMelError::WinLength {
@@ -191,10 +188,7 @@ impl LogMelConfig {
             },
         );
         require(self.hop_length > 0, LogMelError::HopLength);
-        require(
-            (1..=MAX_N_MELS).contains(&self.n_mels),
-            LogMelError::NMels(self.n_mels),
-        );
+        require((1..=MAX_N_MELS).contains(&self.n_mels), LogMelError::NMels(self.n_mels));
         let (f_min_hz, f_max_hz, nyquist_hz) = (self.f_min_hz, self.f_max_hz(), self.nyquist_hz());
         require(
             0.0 <= f_min_hz && f_min_hz < f_max_hz && f_max_hz <= nyquist_hz,
@@ -213,16 +207,9 @@ impl LogMelConfig {
         let positive = log_offset >= 0.0 && log_floor >= 0.0 && log_offset + log_floor > 0.0;
         require(
             self.log == LogScale::None || finite && positive,
-            LogMelError::LogFloor {
-                log_offset,
-                log_floor,
-            },
+            LogMelError::LogFloor { log_offset, log_floor },
         );
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(errors)
-        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }
 
@@ -287,10 +274,7 @@ impl LogMel {
     /// Number of bands whose filter lies between two frequency bins and is zero everywhere: they
     /// are constant. Fewer bands or a longer `n_fft` avoid them.
     pub fn empty_bands(&self) -> usize {
-        self.filters
-            .iter()
-            .filter(|filter| filter.weights.is_empty())
-            .count()
+        self.filters.iter().filter(|filter| filter.weights.is_empty()).count()
     }
 
     /// Number of frames of a signal of `samples` samples.
@@ -304,10 +288,7 @@ impl LogMel {
         } else {
             0
         };
-        match samples
-            .saturating_add(padding)
-            .checked_sub(self.config.n_fft)
-        {
+        match samples.saturating_add(padding).checked_sub(self.config.n_fft) {
             Some(room) => 1 + room / self.config.hop_length,
             None => 0,
         }
@@ -356,9 +337,7 @@ impl LogMel {
                 *out = x * w;
             }
             // Fails on wrong buffer lengths only, and the plan made these buffers.
-            let _ = self
-                .fft
-                .process_with_scratch(&mut frame, &mut spectrum, &mut scratch);
+            let _ = self.fft.process_with_scratch(&mut frame, &mut spectrum, &mut scratch);
             self.energies(&spectrum, &mut energies);
             features.extend(
                 self.filters
@@ -443,4 +422,115 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
     sums.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> LogMelConfig {
+        LogMelConfig {
+            n_fft: 8,
+            win_length: 8,
+            hop_length: 2,
+            n_mels: 2,
+            ..LogMelConfig::default()
+        }
+    }
+
+    #[test]
+    fn every_parameter_out_of_bounds_is_reported() {
+        let config = LogMelConfig {
+            sample_rate_hz: 0,
+            n_fft: 1,
+            win_length: 2,
+            hop_length: 0,
+            n_mels: 0,
+            f_min_hz: -1.0,
+            f_max_hz: Some(f32::NAN),
+            power: 0.0,
+            log_offset: 0.0,
+            log_floor: 0.0,
+            ..LogMelConfig::default()
+        };
+        let errors = config.validate().unwrap_err();
+        assert_eq!(errors.len(), 8, "{errors:?}");
+        assert_eq!(LogMel::new(config).unwrap_err(), errors[0]);
+        assert_eq!(LogMelConfig::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_number_of_frames_is_that_of_the_spectrogram_for_any_length() {
+        for center in [true, false] {
+            for pad_mode in [PadMode::Reflect, PadMode::Constant] {
+                for n_fft in [8, 9] {
+                    let log_mel = LogMel::new(LogMelConfig {
+                        center,
+                        pad_mode,
+                        n_fft,
+                        ..small()
+                    })
+                    .unwrap();
+                    for samples in 0..30 {
+                        let values = log_mel.compute(&vec![0.5; samples]);
+                        assert_eq!(values.len(), 2 * log_mel.frames(samples));
+                        assert!(values.iter().all(|x| x.is_finite()));
+                        let expected = match (center, n_fft) {
+                            (true, 8) if samples > 0 => 1 + samples / 2,
+                            (true, 9) if samples > 0 => 1 + (samples - 1) / 2,
+                            (false, _) if samples >= n_fft => 1 + (samples - n_fft) / 2,
+                            _ => 0,
+                        };
+                        assert_eq!(log_mel.frames(samples), expected, "{samples} samples");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn short_signals_are_mirrored_as_often_as_needed() {
+        let log_mel = LogMel::new(small()).unwrap();
+        let cases: [(&[f32], &[f32]); 3] = [
+            (&[1.0], &[1.0; 9]),
+            (&[1.0, 2.0], &[1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0]),
+            (
+                &[1.0, 2.0, 3.0],
+                &[1.0, 2.0, 3.0, 2.0, 1.0, 2.0, 3.0, 2.0, 1.0, 2.0, 3.0],
+            ),
+        ];
+        for (samples, expected) in cases {
+            assert_eq!(log_mel.pad(samples), expected);
+        }
+    }
+
+    #[test]
+    fn silence_gives_the_logarithm_of_the_offset() {
+        let log_mel = LogMel::new(LogMelConfig::default()).unwrap();
+        let values = log_mel.compute(&[0.0; 1600]);
+        assert_eq!(values.len(), 11 * 64);
+        assert!(values.iter().all(|x| (x - 1e-6_f32.ln()).abs() < 1e-5));
+    }
+
+    #[test]
+    fn bands_between_frequency_bins_are_counted() {
+        let config = LogMelConfig {
+            n_mels: 200,
+            ..LogMelConfig::default()
+        };
+        assert!(LogMel::new(config).unwrap().empty_bands() > 10);
+        assert_eq!(LogMel::new(LogMelConfig::default()).unwrap().empty_bands(), 0);
+    }
+
+    #[test]
+    fn threads_share_one_plan() {
+        let log_mel = LogMel::new(LogMelConfig::default()).unwrap();
+        let signal: Vec<f32> = (0..4000).map(|i| ((i * i) as f32).sin()).collect();
+        let expected = log_mel.compute(&signal);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert_eq!(log_mel.compute(&signal), expected));
+            }
+        });
+    }
 }

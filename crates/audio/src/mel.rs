@@ -36,9 +36,7 @@ impl MelScale {
         match self {
             Self::Htk => 2595.0 * (1.0 + hz / 700.0).log10(),
             Self::Slaney if hz < SLANEY_LOG_START_HZ => hz / SLANEY_HZ_PER_MEL,
-            Self::Slaney => {
-                SLANEY_LOG_START_MEL + (hz / SLANEY_LOG_START_HZ).ln() / slaney_log_step()
-            }
+            Self::Slaney => SLANEY_LOG_START_MEL + (hz / SLANEY_LOG_START_HZ).ln() / slaney_log_step(),
         }
     }
 
@@ -46,9 +44,7 @@ impl MelScale {
         match self {
             Self::Htk => 700.0 * (10_f64.powf(mel / 2595.0) - 1.0),
             Self::Slaney if mel < SLANEY_LOG_START_MEL => mel * SLANEY_HZ_PER_MEL,
-            Self::Slaney => {
-                SLANEY_LOG_START_HZ * (slaney_log_step() * (mel - SLANEY_LOG_START_MEL)).exp()
-            }
+            Self::Slaney => SLANEY_LOG_START_HZ * (slaney_log_step() * (mel - SLANEY_LOG_START_MEL)).exp(),
         }
     }
 }
@@ -87,21 +83,17 @@ impl Filterbank {
         let bin_hz = |bin: usize| self.nyquist_hz * bin as f64 / (self.bins - 1) as f64;
         (0..self.n_mels)
             .map(|mel| {
-                let (left, centre, right) =
-                    (corner_hz(mel), corner_hz(mel + 1), corner_hz(mel + 2));
+                let (left, centre, right) = (corner_hz(mel), corner_hz(mel + 1), corner_hz(mel + 2));
                 let scale = match self.norm {
                     Some(MelNorm::Slaney) => 2.0 / (right - left),
                     None => 1.0,
                 };
                 let weight = |bin: usize| {
                     let hz = bin_hz(bin);
-                    let triangle =
-                        ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
+                    let triangle = ((hz - left) / (centre - left)).min((right - hz) / (right - centre));
                     (triangle.max(0.0) * scale) as f32
                 };
-                let first_bin = (0..self.bins)
-                    .find(|&bin| weight(bin) > 0.0)
-                    .unwrap_or(self.bins);
+                let first_bin = (0..self.bins).find(|&bin| weight(bin) > 0.0).unwrap_or(self.bins);
                 let weights = (first_bin..self.bins)
                     .map(weight)
                     .take_while(|&weight| weight > 0.0)

@@ -87,10 +87,7 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, R
     }
     let frames = resampled_len(samples.len() as u64, from_hz, to_hz);
     if frames > MAX_FRAMES {
-        return Err(ResampleError::TooLong {
-            rate_hz: to_hz,
-            frames,
-        });
+        return Err(ResampleError::TooLong { rate_hz: to_hz, frames });
     }
     LAST.with_borrow_mut(|last| {
         let cached = match last {
@@ -101,11 +98,7 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, R
                 resampler: make(from_hz, to_hz)?,
             }),
         };
-        let failed = |source| ResampleError::Process {
-            from_hz,
-            to_hz,
-            source,
-        };
+        let failed = |source| ResampleError::Process { from_hz, to_hz, source };
         let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|_| {
             failed(rubato::ResampleError::InsufficientInputBufferSize {
                 expected: samples.len(),
@@ -126,9 +119,7 @@ fn make(from_hz: u32, to_hz: u32) -> Result<Fft<f32>, ResampleError> {
     let (from, to) = (from_hz as usize, to_hz as usize);
     let divisor = gcd(from, to);
     // A power of two keeps the FFT lengths products of the rates' own small primes.
-    let blocks = BLOCK_FRAMES
-        .div_ceil(from.min(to) / divisor)
-        .next_power_of_two();
+    let blocks = BLOCK_FRAMES.div_ceil(from.min(to) / divisor).next_power_of_two();
     let chunk = from / divisor * blocks;
     Fft::new(from, to, chunk, 1, FixedSync::Both).map_err(|source| ResampleError::Construction {
         from_hz,
@@ -139,4 +130,105 @@ fn make(from_hz: u32, to_hz: u32) -> Result<Fft<f32>, ResampleError> {
 
 fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::TAU;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PAIRS_HZ: [(u32, u32); 8] = [
+        (48_000, 16_000),
+        (44_100, 16_000),
+        (22_050, 16_000),
+        (8_000, 16_000),
+        (16_000, 8_000),
+        (24_000, 16_000),
+        (16_000, 22_050),
+        (11_025, 48_000),
+    ];
+
+    fn sines(frequencies_hz: &[f64], rate_hz: u32, frames: usize) -> Vec<f32> {
+        (0..frames)
+            .map(|i| {
+                let time_s = i as f64 / f64::from(rate_hz);
+                let sum: f64 = frequencies_hz.iter().map(|hz| (TAU * hz * time_s + hz).sin()).sum();
+                (0.8 * sum / frequencies_hz.len() as f64) as f32
+            })
+            .collect()
+    }
+
+    fn energy(samples: impl Iterator<Item = f32>) -> f64 {
+        samples.map(|x| f64::from(x).powi(2)).sum()
+    }
+
+    #[test]
+    fn sines_keep_their_phase_and_amplitude() {
+        for (from_hz, to_hz) in PAIRS_HZ {
+            let nyquist_hz = f64::from(from_hz.min(to_hz)) / 2.0;
+            let tones = [0.01, 0.11, 0.37, 0.62, 0.85].map(|part| part * nyquist_hz);
+            let output = resample(&sines(&tones, from_hz, from_hz as usize), from_hz, to_hz).unwrap();
+            let expected = sines(&tones, to_hz, to_hz as usize);
+            assert_eq!(output.len(), expected.len());
+            // A border of 50 ms, where the tones begin and end abruptly, is left out.
+            let inner = to_hz as usize / 20..to_hz as usize * 19 / 20;
+            let error = energy(inner.clone().map(|i| output[i] - expected[i]));
+            let snr_db = 10.0 * (energy(inner.map(|i| expected[i])) / error).log10();
+            println!("{from_hz} to {to_hz} Hz: {snr_db:.0} dB");
+            assert!(snr_db > 90.0, "{from_hz} to {to_hz} Hz: {snr_db:.0} dB");
+        }
+    }
+
+    #[test]
+    fn tones_above_the_new_range_vanish() {
+        for (from_hz, to_hz) in PAIRS_HZ.into_iter().filter(|(from, to)| from > to) {
+            let above_hz = f64::from(to_hz) / 2.0 * 1.05;
+            let input = sines(&[above_hz], from_hz, from_hz as usize);
+            let output = resample(&input, from_hz, to_hz).unwrap();
+            let inner = &output[to_hz as usize / 20..to_hz as usize * 19 / 20];
+            let mean = energy(inner.iter().copied()) / inner.len() as f64;
+            let level_db = 10.0 * (mean / 0.32).log10();
+            println!("{from_hz} to {to_hz} Hz: {level_db:.0} dB");
+            assert!(level_db < -80.0, "{from_hz} to {to_hz} Hz: {level_db:.0} dB");
+        }
+    }
+
+    #[test]
+    fn the_result_does_not_depend_on_what_was_resampled_before() {
+        let (one, other) = (sines(&[300.0], 44_100, 5000), sines(&[1200.0], 44_100, 7001));
+        let fresh = resample(&one, 44_100, 16_000).unwrap();
+        for (samples, from_hz) in [(&other, 44_100), (&one, 22_050), (&other, 44_100)] {
+            resample(samples, from_hz, 16_000).unwrap();
+            assert_eq!(resample(&one, 44_100, 16_000).unwrap(), fresh);
+        }
+    }
+
+    #[test]
+    fn rates_and_lengths_out_of_bounds_are_errors() {
+        for (from_hz, to_hz) in [(0, 16_000), (16_000, 0), (999, 16_000), (16_000, 768_001)] {
+            let error = resample(&[0.0; 10], from_hz, to_hz).unwrap_err();
+            assert!(matches!(error, ResampleError::Rate { .. }), "{error}");
+        }
+        let error = resample(&vec![0.0; 400_000], 1000, 768_000).unwrap_err();
+        assert!(matches!(error, ResampleError::TooLong { .. }), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn any_length_and_rates_give_the_exact_length(
+            frames in 0_usize..4000,
+            from_hz in 1_000_u32..50_000,
+            to_hz in 1_000_u32..50_000,
+        ) {
+            let output = resample(&vec![0.5; frames], from_hz, to_hz).unwrap();
+            let exact = frames as f64 * f64::from(to_hz) / f64::from(from_hz);
+            prop_assert_eq!(output.len(), (exact + 0.5 + 1e-9).floor() as usize);
+            prop_assert!(output.iter().all(|x| x.is_finite()));
+        }
+    }
 }

@@ -64,19 +64,12 @@ pub(crate) fn read_header(source: &mut Source<'_>) -> Result<WavHeader, AudioErr
     Err(source.malformed(MalformedFile::TooManyChunks(MAX_CHUNKS)))
 }
 
-fn header(
-    source: &Source<'_>,
-    mut chunks: Vec<u8>,
-    data_start: u64,
-    data_bytes: u32,
-) -> Result<WavHeader, AudioError> {
+fn header(source: &Source<'_>, mut chunks: Vec<u8>, data_start: u64, data_bytes: u32) -> Result<WavHeader, AudioError> {
     // hound reads the format from a file without samples: their number is checked here.
     chunks.extend_from_slice(b"data\0\0\0\0");
     let mut riff = b"RIFF\0\0\0\0WAVE".to_vec();
     riff.append(&mut chunks);
-    let block_align = riff
-        .get(32..34)
-        .map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
+    let block_align = riff.get(32..34).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
     let format = hound::WavReader::new(Cursor::new(riff))
         .map_err(|error| AudioError::WavFormat {
             path: source.path.to_owned(),
@@ -171,12 +164,7 @@ pub(crate) fn decode_mono(
 }
 
 /// Appends the channel average of each whole frame of N-byte samples.
-fn mix<const N: usize>(
-    out: &mut Vec<f32>,
-    bytes: &[u8],
-    channels: usize,
-    sample: impl Fn([u8; N]) -> f32,
-) {
+fn mix<const N: usize>(out: &mut Vec<f32>, bytes: &[u8], channels: usize, sample: impl Fn([u8; N]) -> f32) {
     let (values, _) = bytes.as_chunks::<N>();
     if channels == 1 {
         out.extend(values.iter().map(|&value| sample(value)));

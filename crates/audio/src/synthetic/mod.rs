@@ -25,9 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Clip, RATE_BOUNDS_HZ};
 
 /// Emotion that an utterance expresses.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SyntheticEmotion {
     /// The speaker's own middle.
@@ -44,13 +42,7 @@ pub enum SyntheticEmotion {
 
 impl SyntheticEmotion {
     /// Every emotion.
-    pub const ALL: [Self; 5] = [
-        Self::Neutral,
-        Self::Happy,
-        Self::Sad,
-        Self::Angry,
-        Self::Fearful,
-    ];
+    pub const ALL: [Self; 5] = [Self::Neutral, Self::Happy, Self::Sad, Self::Angry, Self::Fearful];
 
     /// Its name in lower case.
     pub const fn name(self) -> &'static str {
@@ -65,9 +57,7 @@ impl SyntheticEmotion {
 }
 
 /// Range of pitch and formants a speaker is drawn from.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gender {
     /// Around 200 Hz, with formants 15 % higher.
@@ -103,9 +93,7 @@ pub struct VoiceSpec {
 /// # Units
 /// Amplitudes within ±1, speech at about -30 dBFS.
 pub fn synthesise(spec: &VoiceSpec) -> Clip {
-    let rate_hz = spec
-        .rate_hz
-        .clamp(*RATE_BOUNDS_HZ.start(), *RATE_BOUNDS_HZ.end());
+    let rate_hz = spec.rate_hz.clamp(*RATE_BOUNDS_HZ.start(), *RATE_BOUNDS_HZ.end());
     let score = plan::Score::new(spec);
     Clip {
         samples: voice::render(&score, rate_hz),

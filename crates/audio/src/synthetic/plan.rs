@@ -66,24 +66,24 @@ impl Cues {
         match emotion {
             SyntheticEmotion::Neutral => Self::default(),
             SyntheticEmotion::Happy => Self {
-                pitch: 3.0,
-                range: 0.45,
-                rate: 0.10,
+                pitch: 3.5,
+                range: 0.5,
+                rate: 0.12,
                 level: 2.5,
-                tilt: 3.0,
+                tilt: 4.0,
                 breath: 0.0,
                 roughness: 0.0,
-                formants: 0.06,
+                formants: 0.10,
                 articulation: 0.10,
-                attack: 0.2,
-                ending: 3.0,
+                attack: 0.3,
+                ending: 4.0,
                 tremor: 0.0,
             },
             SyntheticEmotion::Sad => Self {
                 pitch: -1.5,
                 range: -0.45,
                 rate: -0.22,
-                level: -3.5,
+                level: -4.0,
                 tilt: -6.0,
                 breath: 8.0,
                 roughness: 0.2,
@@ -97,12 +97,12 @@ impl Cues {
                 pitch: 2.5,
                 range: 0.30,
                 rate: 0.15,
-                level: 4.5,
-                tilt: 8.0,
+                level: 5.0,
+                tilt: 10.0,
                 breath: -6.0,
-                roughness: 0.7,
+                roughness: 0.9,
                 formants: 0.0,
-                articulation: 0.15,
+                articulation: 0.20,
                 attack: 0.9,
                 ending: -3.0,
                 tremor: 0.0,
@@ -126,17 +126,17 @@ impl Cues {
 
     /// How far utterances of one speaker stray, whatever they express (standard deviations).
     const UTTERANCE_SPREAD: Self = Self {
-        pitch: 1.6,
-        range: 0.28,
+        pitch: 1.4,
+        range: 0.25,
         rate: 0.10,
-        level: 3.0,
-        tilt: 1.3,
+        level: 2.6,
+        tilt: 1.1,
         breath: 2.0,
         roughness: 0.25,
-        formants: 0.012,
+        formants: 0.01,
         articulation: 0.08,
-        attack: 0.25,
-        ending: 1.2,
+        attack: 0.2,
+        ending: 1.0,
         tremor: 0.05,
     };
 
@@ -305,10 +305,7 @@ fn targets(syllables: &[Syllable], cues: &Cues, random: &mut Random) -> Vec<Targ
             Onset::None => {}
             Onset::Fricative(hz) => row.push(noise(random.between(0.06, 0.09), hz, 0.25)),
             Onset::Stop(hz) => {
-                row.push(Target::silence(
-                    random.between(0.035, 0.055) * slowness,
-                    vowel,
-                ));
+                row.push(Target::silence(random.between(0.035, 0.055) * slowness, vowel));
                 row.push(noise(0.012, hz, 0.5));
             }
             Onset::Sonorant => row.push(Target {
@@ -326,10 +323,7 @@ fn targets(syllables: &[Syllable], cues: &Cues, random: &mut Random) -> Vec<Targ
                 random.between(-0.6, 0.6)
             },
             last,
-            ..Target::silence(
-                0.115 * syllable.weight * stress * lengthening * slowness,
-                vowel,
-            )
+            ..Target::silence(0.115 * syllable.weight * stress * lengthening * slowness, vowel)
         });
         if syllable.pause {
             let length = random.between(0.05, 0.12) * slowness * slowness;
@@ -362,7 +356,7 @@ impl Score {
             u64::from(spec.sentence),
             u64::from(spec.take),
         ]);
-        let intensity = (1.0 + 0.3 * overlap * random.normal()).clamp(0.2, 1.6);
+        let intensity = (1.0 + 0.25 * overlap * random.normal()).clamp(0.2, 1.6);
         let strayed = Cues::UTTERANCE_SPREAD.drawn(&mut random);
         let cues = Cues::of(spec.emotion)
             .combine(strayed, |cue, stray| cue * intensity + stray * overlap)
@@ -387,13 +381,7 @@ impl Score {
 }
 
 /// Smooths the targets into control frames.
-fn frames(
-    row: &[Target],
-    cues: &Cues,
-    base_hz: f64,
-    tract: f64,
-    random: &mut Random,
-) -> Vec<Frame> {
+fn frames(row: &[Target], cues: &Cues, base_hz: f64, tract: f64, random: &mut Random) -> Vec<Frame> {
     let range = libm::exp(cues.range);
     let articulation = libm::exp(cues.articulation);
     let tract = tract * libm::exp(cues.formants);

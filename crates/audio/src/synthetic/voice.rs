@@ -75,11 +75,7 @@ pub(super) fn render(score: &Score, rate_hz: u32) -> Vec<f32> {
         let frame = &score.frames[index];
         if index != frame_index {
             frame_index = index;
-            for ((formant, &hz), bandwidth) in formants
-                .iter_mut()
-                .zip(&frame.formants_hz)
-                .zip(BANDWIDTHS_HZ)
-            {
+            for ((formant, &hz), bandwidth) in formants.iter_mut().zip(&frame.formants_hz).zip(BANDWIDTHS_HZ) {
                 formant.tune(hz, bandwidth, rate);
             }
             frication.tune(frame.frication_hz.min(0.42 * rate), 900.0, rate);
