@@ -213,6 +213,7 @@ impl<K: KindSet> NodeReader<'_, K> {
                 edges: Vec::new(),
             },
             edges: Vec::new(),
+            takes_target: false,
         };
         let path = format!("{section}.{}", entry.key);
         let Some(info) = self.kind_of(section, &path, entry, siblings) else {
@@ -227,6 +228,7 @@ impl<K: KindSet> NodeReader<'_, K> {
         let kind_at = entries.iter().position(|entry| entry.key == "kind");
         let kind = kind_at.map(|at| entries.remove(at));
         let schema = self.schemas.entry(name).or_insert_with(make_schema);
+        unresolved.takes_target = schema.pointer("/properties/target").is_some();
         unresolved.edges = Check {
             schema,
             path: &path,

@@ -121,6 +121,8 @@ impl<C> Graph<C> {
 pub(crate) struct Unresolved<C> {
     pub node: Node<C>,
     pub edges: Vec<RawEdge>,
+    /// True if the kind has a field `target`.
+    pub takes_target: bool,
 }
 
 /// A graph and the nodes that unresolvable references seem to mean.
@@ -138,7 +140,14 @@ pub(crate) fn resolve<C>(unresolved: Vec<Unresolved<C>>, report: &mut Report) ->
     let mut nodes: Vec<Node<C>> = Vec::with_capacity(unresolved.len());
     let mut raw = Vec::with_capacity(unresolved.len());
     let mut index: HashMap<String, usize> = HashMap::new();
-    for Unresolved { node, edges } in unresolved {
+    let mut takes_target = Vec::with_capacity(unresolved.len());
+    for Unresolved {
+        node,
+        edges,
+        takes_target: takes,
+    } in unresolved
+    {
+        takes_target.push(takes);
         check_name(&node, report);
         match index.get(&node.name).and_then(|&first| nodes.get(first)) {
             Some(first) => report.push(
@@ -169,6 +178,7 @@ pub(crate) fn resolve<C>(unresolved: Vec<Unresolved<C>>, report: &mut Report) ->
     for (node, edges) in nodes.iter_mut().zip(resolved) {
         node.edges = edges;
     }
+    inherit_targets(&mut nodes, &takes_target);
     let graph = Graph { nodes, index };
     for kind in [EdgeKind::Data, EdgeKind::Uses] {
         report_cycles(&graph, kind, report);
@@ -177,6 +187,31 @@ pub(crate) fn resolve<C>(unresolved: Vec<Unresolved<C>>, report: &mut Report) ->
         graph,
         mentioned,
         incomplete,
+    }
+}
+
+/// Gives a loss without a target that of the node on its `input`: what a head is trained for is
+/// said once.
+fn inherit_targets<C>(nodes: &mut [Node<C>], takes_target: &[bool]) {
+    for at in 0..nodes.len() {
+        let node = &nodes[at];
+        if node.section != Section::Losses || !takes_target[at] || node.edges.iter().any(Edge::is_target) {
+            continue;
+        }
+        let Some(input) = node.edges.iter().find(|edge| edge.port == "input") else {
+            continue;
+        };
+        let Producer::Node(head) = input.from.producer else {
+            continue;
+        };
+        let inherited = nodes
+            .get(head)
+            .and_then(|head| head.edges.iter().find(|edge| edge.port == "target"))
+            .map(|target| Edge {
+                span: input.span,
+                ..target.clone()
+            });
+        nodes[at].edges.extend(inherited);
     }
 }
 

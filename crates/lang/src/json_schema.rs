@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::kind::{KindInfo, Section};
 use crate::kinded::{KINDED_MARK, kind_schema};
-use crate::schema::tag;
+use crate::shape::tag;
 
 /// The schema (draft 2020-12) of experiment files over the given settings and kinds.
 ///
@@ -145,9 +145,11 @@ fn loosen(schema: &mut Json) {
                 object.insert("anyOf".to_owned(), alternatives);
             }
             for (key, value) in object {
-                match value {
-                    Json::String(reference) if key == "$ref" => reference.push_str(DERIVED),
-                    other => loosen(other),
+                match (key.as_str(), value) {
+                    ("$ref", Json::String(reference)) => reference.push_str(DERIVED),
+                    // The keys below are names of fields, whatever they look like.
+                    ("properties", Json::Object(fields)) => fields.values_mut().for_each(loosen),
+                    (_, other) => loosen(other),
                 }
             }
         }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::de::KINDED;
 use crate::ser;
+use crate::shape::tag;
 
 /// The key that marks a schema whose alternatives are told apart by `kind`.
 pub const KINDED_MARK: &str = "x-kinded";
@@ -231,24 +232,29 @@ pub fn schema_of<T: JsonSchema>() -> Value {
     if let Some(object) = schema.as_object_mut() {
         object.remove("title");
     }
-    shorten_defaults(&mut schema);
+    tidy(&mut schema);
     schema
 }
 
-/// Writes the defaults of 32-bit floats in their shortest form.
-fn shorten_defaults(schema: &mut Value) {
-    let is_float = |schema: &Map<String, Value>| {
-        let format = schema.get("format").or_else(|| schema.get("items")?.get("format"));
-        format.and_then(Value::as_str) == Some("float")
-    };
+/// Writes the defaults of 32-bit floats in their shortest form, and describes the one key of an
+/// externally tagged variant as the variant is.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
-            if is_float(object) {
+            let format = object.get("format").or_else(|| object.get("items")?.get("format"));
+            if format.and_then(Value::as_str) == Some("float") {
                 object.get_mut("default").into_iter().for_each(shorten);
             }
-            object.values_mut().for_each(shorten_defaults);
+            if let (Some((name, _)), Some(description)) = (tag(object), object.get("description").cloned()) {
+                let name = name.to_owned();
+                let content = object.get_mut("properties").and_then(|fields| fields.get_mut(name));
+                if let Some(content) = content.and_then(Value::as_object_mut) {
+                    content.entry("description").or_insert(description);
+                }
+            }
+            object.values_mut().for_each(tidy);
         }
-        Value::Array(items) => items.iter_mut().for_each(shorten_defaults),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
 }

@@ -26,6 +26,7 @@ mod scalar;
 mod schedule;
 mod schema;
 mod ser;
+mod shape;
 mod signal;
 mod source;
 mod yaml;

@@ -59,7 +59,8 @@ pub struct PlanNode {
     /// Its part in each schedule.
     pub roles: Roles,
     /// True for the frozen prefix: no trainable parameter and no random draw in it and in
-    /// anything that it takes or holds, so that its output for an item can't change.
+    /// anything that it takes or holds, so that its output for an item can't change. Never true
+    /// for datasets and augmentations, which have no ports.
     pub frozen: bool,
     /// True if it acts by random draws and only while training.
     pub train_only: bool,
@@ -185,11 +186,7 @@ impl Plan {
                     Role::Absent => None,
                 })
                 .collect();
-            let frozen = if node.frozen && node.section.has_ports() {
-                " · frozen"
-            } else {
-                ""
-            };
+            let frozen = if node.frozen { " · frozen" } else { "" };
             [
                 node.name.clone(),
                 node.kind.clone(),
@@ -333,7 +330,7 @@ fn frozen<C>(graph: &Graph<C>, inferred: &[Inferred]) -> Vec<bool> {
             }
         }
     }
-    let mut frozen = vec![true; inferred.len()];
+    let mut frozen: Vec<bool> = graph.nodes().iter().map(|node| node.section.has_ports()).collect();
     let mut open: Vec<usize> = (0..inferred.len())
         .filter(|&at| inferred[at].cost.trainable > 0 || inferred[at].train_only)
         .collect();

@@ -105,7 +105,7 @@ fn flow(items: &[Json]) -> Option<String> {
 fn string(text: &str) -> String {
     // YAML 1.1 reads these as booleans.
     const WORDS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
-    let starts_well = text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let starts_well = text.starts_with(|first: char| first.is_ascii_alphabetic() || "_/".contains(first));
     let is_plain = starts_well
         && text.len() <= 120
         && text

@@ -97,10 +97,7 @@ fn the_frozen_prefix_ends_at_the_first_draw_or_trainable_parameter() {
     let frozen = |text: &str| {
         let experiment = checked(text);
         let nodes = experiment.plan.nodes().iter();
-        let frozen: Vec<String> = nodes
-            .filter(|node| node.frozen && node.section.has_ports())
-            .map(|node| node.name.clone())
-            .collect();
+        let frozen: Vec<String> = nodes.filter(|node| node.frozen).map(|node| node.name.clone()).collect();
         frozen.join(" ")
     };
     assert_eq!(frozen(&text), "mel");
@@ -314,4 +311,25 @@ fn records_that_are_not_experiments_are_read_the_same_way() {
         message.contains("did you mean `label`?") && message.contains("runs.yaml:2:"),
         "{message}"
     );
+}
+
+#[test]
+fn kinds_are_read_wherever_kind_stands_and_written_with_it_in_front() {
+    use crate::toy::Optimizer;
+
+    let written = r#"{"kind":"sgd","lr":0.5}"#;
+    for text in [written, r#"{"lr":0.5,"kind":"sgd"}"#] {
+        let optimizer: Optimizer = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&optimizer).unwrap(), written);
+    }
+    for (text, message) in [
+        (r#"{"lr":0.5}"#, "missing field `kind`"),
+        (r#"{"kind":"sgd","rl":0.5}"#, "unknown field `rl`"),
+        (r#"{"kind":"lion","lr":0.5}"#, "unknown variant `lion`"),
+    ] {
+        let error = serde_json::from_str::<Optimizer>(text).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let swapped = GOOD.replace("kind: adam, lr: 1.0e-4", "lr: 1.0e-4, kind: adam");
+    assert_eq!(checked(&swapped).resolved, checked(GOOD).resolved);
 }
