@@ -142,7 +142,7 @@ fn the_resolved_file_reads_back_to_itself() {
 #[test]
 fn paths_are_absolute_and_floats_stay_short_in_the_resolved_file() {
     let resolved = checked(GOOD).resolved;
-    assert_eq!(resolved["datasets"]["toy"]["root"], "/work/data/toy");
+    assert_eq!(resolved["datasets"]["toy"]["root"], "/lab/data/toy");
     assert_eq!(resolved["augmentations"]["louder"]["p"].to_string(), "0.3");
     assert_eq!(
         resolved["encoders"]["mel"]["input"], "data.audio",

@@ -520,7 +520,7 @@ losses:
 pub type Toy = Experiment<Settings, Config>;
 
 pub fn language() -> Language<Settings, Kinds> {
-    Language::new(Kinds::new(), "/work")
+    Language::new(Kinds::new(), "/lab")
 }
 
 /// Reads `main.yaml` of `files` and checks it; the error is the report.
