@@ -1,1 +1,21 @@
-//! emorun
+//! emorun: a declarative experiment runner for research on emotion in speech.
+//!
+//! A YAML file describes an experiment as a graph; [`cli`] is the way in. See ARCHITECTURE.md.
+
+pub mod cli;
+pub mod device;
+pub mod draw;
+pub mod exit;
+pub mod feed;
+pub mod kinds;
+pub mod layers;
+pub mod logging;
+pub mod memory;
+pub mod network;
+pub mod node;
+pub mod nodes;
+pub mod prepare;
+pub mod run;
+pub mod settings;
+pub mod train;
+pub mod value;

@@ -17,6 +17,8 @@
 
 mod plan;
 mod random;
+#[cfg(test)]
+mod tests;
 mod voice;
 
 use schemars::JsonSchema;

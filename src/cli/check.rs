@@ -1,0 +1,253 @@
+//! `emorun check`: everything that can be known before training.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use clap::Args;
+use emorun_lang::{Report, Schedule, Sources};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use super::{ExperimentArguments, Format, print};
+use crate::exit::Failure;
+use crate::memory::mib;
+use crate::prepare::{Depth, Prepared, Source, prepare};
+use crate::run::parent;
+use crate::run::report::table;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    experiment: ExperimentArguments,
+    /// Check the file alone: neither corpora nor weights are needed.
+    #[arg(long, conflicts_with = "deep")]
+    structure: bool,
+    /// Also decode every file of the corpora.
+    #[arg(long)]
+    deep: bool,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+pub(super) fn check(arguments: &Arguments, message_format: Format) -> Result<(), Failure> {
+    let source = Source {
+        path: arguments.experiment.experiment.clone(),
+        sets: arguments.experiment.sets.clone(),
+    };
+    let depth = match (arguments.structure, arguments.deep) {
+        (true, _) => Depth::Structure,
+        (_, true) => Depth::Deep,
+        _ => Depth::Metadata,
+    };
+    let json = arguments.format == Format::Json;
+    let mut diagnostics = Value::Array(Vec::new());
+    let outcome = prepare(&source, depth, &mut |report, sources| {
+        diagnostics = report.to_json(sources);
+        if !json {
+            write(report, sources, message_format);
+        }
+    });
+    match outcome {
+        Ok(prepared) => {
+            if json {
+                print(&format!(
+                    "{:#}\n",
+                    json!({ "ok": true, "diagnostics": diagnostics, "plan": plan_json(&prepared) })
+                ));
+            } else {
+                print(&plan_text(&prepared));
+            }
+            Ok(())
+        }
+        Err(failure) => {
+            if json {
+                print(&format!(
+                    "{:#}\n",
+                    json!({ "ok": false, "diagnostics": diagnostics, "plan": null })
+                ));
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// Writes diagnostics to stderr.
+pub(super) fn write(report: &Report, sources: &Sources, format: Format) {
+    if report.is_empty() {
+        return;
+    }
+    match format {
+        Format::Human => eprint!("{}", report.render(sources, std::io::stderr().is_terminal())),
+        Format::Json => {
+            for diagnostic in report.to_json(sources).as_array().into_iter().flatten() {
+                eprintln!("{diagnostic}");
+            }
+        }
+    }
+}
+
+/// Hours of audio, steps and work of an epoch of training.
+struct Epoch {
+    items: usize,
+    hours: f64,
+    steps: u64,
+    gflop: f64,
+}
+
+fn epoch(prepared: &Prepared) -> Option<Epoch> {
+    let assignment = prepared
+        .assignments
+        .iter()
+        .max_by_key(|assignment| assignment.train.len())?;
+    let seconds: f64 = assignment
+        .train
+        .iter()
+        .map(|&item| prepared.corpus.items[item].duration_s)
+        .sum();
+    let training = &prepared.settings.training;
+    let micro_batches = assignment.train.len().div_ceil(training.batch_size);
+    let mut forward = 0.0;
+    let mut trained = 0.0;
+    for node in prepared.plan().running(Schedule::Train) {
+        let flops = node.cost.flops_per_second * seconds + node.cost.flops_per_item * assignment.train.len() as f64;
+        forward += flops;
+        if !node.frozen {
+            trained += flops;
+        }
+    }
+    Some(Epoch {
+        items: assignment.train.len(),
+        hours: seconds / 3600.0,
+        steps: micro_batches.div_ceil(training.accumulate) as u64,
+        // The backward pass computes gradients of inputs and of weights: twice the forward work.
+        gflop: (forward + 2.0 * trained) / 1e9,
+    })
+}
+
+fn plan_text(prepared: &Prepared) -> String {
+    let mut text = prepared.plan().render_table();
+    let total = prepared.plan().cost();
+    let _ = writeln!(
+        text,
+        "\nparameters: {} ({} trainable, {} frozen)",
+        total.parameters,
+        total.trainable,
+        total.parameters - total.trainable
+    );
+    if let Some(load) = prepared.load() {
+        let _ = writeln!(text, "peak memory: about {}", mib(load.peak_bytes()));
+    }
+    if let Some(epoch) = epoch(prepared) {
+        let _ = writeln!(
+            text,
+            "an epoch: {} items, {:.2} h of audio, {} steps, {:.1} GFLOP",
+            epoch.items, epoch.hours, epoch.steps, epoch.gflop
+        );
+    }
+    let members = parent::members(prepared);
+    if members.len() > 1 {
+        let _ = writeln!(
+            text,
+            "members: {} ({} to {})",
+            members.len(),
+            members[0].path,
+            members[members.len() - 1].path
+        );
+    }
+    for assignment in &prepared.assignments {
+        let name = assignment.label.as_deref().unwrap_or("split");
+        let _ = writeln!(text, "\n{name}");
+        let sides = &assignment.certificate.splits;
+        let rows: Vec<Vec<String>> = sides
+            .iter()
+            .map(|(side, facts)| {
+                vec![
+                    side.to_string(),
+                    facts.items.to_string(),
+                    format!("{:.2} h", facts.duration_s / 3600.0),
+                    facts.speakers.len().to_string(),
+                ]
+            })
+            .collect();
+        text.push_str(&table(&["side", "items", "audio", "speakers"], &rows));
+        if let Some(columns) = sides
+            .values()
+            .next()
+            .map(|facts| facts.classes.keys().cloned().collect::<Vec<_>>())
+        {
+            for column in columns {
+                let mut counts: IndexMap<&str, Vec<String>> = IndexMap::new();
+                for facts in sides.values() {
+                    for (class, count) in facts.classes.get(&column).into_iter().flatten() {
+                        counts.entry(class).or_default().push(count.to_string());
+                    }
+                }
+                let rows: Vec<Vec<String>> = counts
+                    .into_iter()
+                    .map(|(class, counts)| std::iter::once(class.to_owned()).chain(counts).collect())
+                    .collect();
+                let names: Vec<String> = sides.keys().map(ToString::to_string).collect();
+                let header: Vec<&str> = std::iter::once(column.as_str())
+                    .chain(names.iter().map(String::as_str))
+                    .collect();
+                text.push('\n');
+                text.push_str(&table(&header, &rows));
+            }
+        }
+        for (side, facts) in sides {
+            let speakers: Vec<String> = facts
+                .speakers
+                .iter()
+                .map(|(speaker, items)| format!("{speaker} ({items})"))
+                .collect();
+            let _ = writeln!(
+                text,
+                "{side} speakers: {}",
+                if speakers.is_empty() {
+                    "none".into()
+                } else {
+                    speakers.join(", ")
+                }
+            );
+        }
+        if let Some(leak) = &assignment.certificate.leak {
+            let _ = writeln!(text, "THIS SPLIT LEAKS: {leak}");
+        }
+    }
+    if !prepared.assignments.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nno speaker, group or recording is on two sides, but where a leak is declared"
+        );
+    }
+    text
+}
+
+fn plan_json(prepared: &Prepared) -> Value {
+    let mut plan = serde_json::to_value(prepared.plan()).unwrap_or_default();
+    if let Value::Object(plan) = &mut plan {
+        if let Some(load) = prepared.load() {
+            plan.insert("peak_memory_bytes".into(), json!(load.peak_bytes()));
+        }
+        if let Some(epoch) = epoch(prepared) {
+            plan.insert(
+                "epoch".into(),
+                json!({ "items": epoch.items, "hours": epoch.hours, "steps": epoch.steps, "gflop": epoch.gflop }),
+            );
+        }
+        let members: Vec<String> = parent::members(prepared)
+            .into_iter()
+            .map(|member| member.path)
+            .collect();
+        plan.insert("members".into(), json!(members));
+        let splits: Vec<Value> = prepared
+            .assignments
+            .iter()
+            .map(|assignment| json!({ "fold": assignment.label, "certificate": assignment.certificate }))
+            .collect();
+        plan.insert("splits".into(), Value::Array(splits));
+        plan.insert("remarks".into(), json!(prepared.remarks()));
+    }
+    plan
+}

@@ -1,0 +1,181 @@
+//! The command line: progress on stderr, results on stdout, documented exit codes.
+
+mod check;
+mod graph;
+mod nodes;
+mod run;
+mod schema;
+mod sweep;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::device::DeviceRequest;
+use crate::exit::{ExitCode, Failure};
+
+/// Declarative experiments on emotion in speech: `emorun EXPERIMENT.yaml` checks, trains,
+/// evaluates and reports.
+#[derive(Debug, Parser)]
+#[command(name = "emorun", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// More messages on stderr; twice for debugging.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// How errors are written: for people, or as JSON objects.
+    #[arg(long, value_enum, default_value_t = Format::Human, global = true)]
+    message_format: Format,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 bug, 2 usage, 3 invalid experiment, 4 data or weights missing or corrupt, \
+5 run conflict, 6 diverged, 7 I/O, 130 interrupted with the checkpoint written.";
+
+/// How something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check, train, evaluate and report (what `emorun EXPERIMENT` does).
+    Run(RunArguments),
+    /// Check an experiment and show its plan.
+    Check(check::Arguments),
+    /// Draw an experiment's graph.
+    Graph(graph::Arguments),
+    /// Continue a run or a sweep from its newest checkpoints.
+    Resume(ResumeArguments),
+    /// Run every experiment of a model_runs file.
+    Sweep(sweep::Arguments),
+    /// List the kinds of nodes, or show one.
+    Nodes(nodes::Arguments),
+    /// Write the JSON Schemas of the files, or check that they are up to date.
+    Schema(schema::Arguments),
+}
+
+/// An experiment and what is changed in it.
+#[derive(Clone, Debug, Args)]
+struct ExperimentArguments {
+    /// The experiment file.
+    experiment: PathBuf,
+    /// Sets a value of the file, such as training.epochs=3; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+}
+
+/// Where and on what to run.
+#[derive(Clone, Debug, Args)]
+struct PlaceArguments {
+    /// auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    device: DeviceRequest,
+    /// Name of the run's folder; from the time and the configuration when left out.
+    #[arg(long, value_name = "LABEL")]
+    run_label: Option<String>,
+    /// Folder of all runs.
+    #[arg(long, value_name = "FOLDER", default_value = "runs")]
+    runs: PathBuf,
+}
+
+fn parse_device(text: &str) -> Result<DeviceRequest, String> {
+    text.parse()
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    #[command(flatten)]
+    experiment: ExperimentArguments,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+#[derive(Debug, Args)]
+struct ResumeArguments {
+    /// Directory of the run or sweep.
+    run: PathBuf,
+    /// auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    device: DeviceRequest,
+}
+
+/// Names of subcommands: what else stands first is an experiment to run.
+const COMMANDS: [&str; 8] = ["run", "check", "graph", "resume", "sweep", "nodes", "schema", "help"];
+
+/// Runs the program with the given arguments, the first of which is its name.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(with_run(arguments)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Asking for help or the version is no mistake; clap's own code for one is 2.
+            let code = if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Ok
+            };
+            let _ = error.print();
+            return code;
+        }
+    };
+    crate::logging::init(cli.verbose);
+    let format = cli.message_format;
+    let outcome = match cli.command {
+        Command::Run(arguments) => run::run(&arguments.experiment, &arguments.place, format),
+        Command::Check(arguments) => check::check(&arguments, format),
+        Command::Graph(arguments) => graph::graph(&arguments, format),
+        Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, format),
+        Command::Sweep(arguments) => sweep::sweep(&arguments, format),
+        Command::Nodes(arguments) => nodes::nodes(&arguments),
+        Command::Schema(arguments) => schema::schema(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::Ok,
+        Err(failure) => {
+            report(&failure, format);
+            failure.code()
+        }
+    }
+}
+
+/// Puts `run` in front when an experiment file stands where a command would.
+fn with_run(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    for word in arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()) {
+        if COMMANDS.contains(&word.as_str()) {
+            break;
+        }
+        // Options before the experiment may carry values: only what looks like a file is taken for one.
+        let is_file = word.ends_with(".yaml") || word.ends_with(".yml") || word.contains(['/', '\\']);
+        if is_file && !word.starts_with('-') && !word.contains('=') {
+            arguments.insert(1, "run".into());
+            break;
+        }
+    }
+    arguments
+}
+
+fn report(failure: &Failure, format: Format) {
+    match format {
+        Format::Human => {
+            // Diagnostics of an invalid experiment were written where they were found.
+            eprintln!("error: {failure}");
+        }
+        Format::Json => {
+            let object = serde_json::json!({ "code": failure.code() as u8, "message": failure.to_string() });
+            eprintln!("{object}");
+        }
+    }
+}
+
+/// Writes a result to stdout; a reader that has gone away is no error.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}

@@ -1,0 +1,79 @@
+//! `emorun run` and `emorun resume`.
+
+use std::path::Path;
+
+use super::{ExperimentArguments, Format, PlaceArguments, print};
+use crate::device::{self, Chosen, DeviceRequest};
+use crate::exit::Failure;
+use crate::prepare::{Depth, Prepared, Source, prepare};
+use crate::run::dir::RunDir;
+use crate::run::parent::{self, Finished, Place};
+use crate::train::interrupt;
+
+pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, format: Format) -> Result<(), Failure> {
+    let device = choose(place.device)?;
+    let source = Source {
+        path: experiment.experiment.clone(),
+        sets: experiment.sets.clone(),
+    };
+    let prepared = prepared(&source, format)?;
+    interrupt::install();
+    let place = Place {
+        runs: place.runs.clone(),
+        label: place.run_label.clone(),
+    };
+    let finished = parent::start(&prepared, &place, &device)?;
+    show(&finished);
+    Ok(())
+}
+
+pub(super) fn resume(path: &Path, device: DeviceRequest, format: Format) -> Result<(), Failure> {
+    let device = choose(device)?;
+    interrupt::install();
+    if path.join("sweep.yaml").is_file() {
+        return super::sweep::resume(path, &device, format);
+    }
+    let dir = RunDir::open(path)?;
+    let record: crate::run::record::RunRecord = crate::run::dir::read_json(&path.join("run.json"))?;
+    if let Some(parent) = record.parent {
+        return Err(Failure::Usage(format!(
+            "{} is a member of {parent}; continue that: emorun resume {parent}",
+            path.display()
+        )));
+    }
+    let source = Source {
+        path: path.join("resolved.yaml"),
+        sets: Vec::new(),
+    };
+    let prepared = prepared(&source, format)?;
+    let finished = parent::resume(&prepared, &dir, &device)?;
+    show(&finished);
+    Ok(())
+}
+
+/// Chooses the device and says which and why.
+pub(super) fn choose(request: DeviceRequest) -> Result<Chosen, Failure> {
+    let chosen = device::choose(request)?;
+    eprintln!("device: {}", chosen.name);
+    Ok(chosen)
+}
+
+/// Prepares an experiment to be run: checked to the last file.
+pub(super) fn prepared(source: &Source, format: Format) -> Result<Prepared, Failure> {
+    let prepared = prepare(source, Depth::Deep, &mut |report, sources| {
+        super::check::write(report, sources, format)
+    })?;
+    for remark in prepared.remarks() {
+        tracing::warn!("{remark}");
+    }
+    Ok(prepared)
+}
+
+/// The report, how to open it, and as the last line the run directory.
+pub(super) fn show(finished: &Finished) {
+    let dir = finished.dir.display();
+    print(&format!(
+        "{}\nopen it with: tensorboard --logdir {dir}\n{dir}\n",
+        finished.text.trim_start_matches('\n')
+    ));
+}

@@ -1,0 +1,116 @@
+//! Exit codes and the one error type that commands return.
+
+use std::path::{Path, PathBuf};
+
+use emorun_data::{DataError, ErrorClass};
+
+/// The exit codes of `emorun`, stable for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything asked for was done.
+    Ok = 0,
+    /// A bug in emorun.
+    Bug = 1,
+    /// Wrong command line, or a device that does not exist.
+    Usage = 2,
+    /// The experiment is not valid.
+    Invalid = 3,
+    /// Data or weights are missing or corrupt.
+    Data = 4,
+    /// The run directory conflicts with an existing run.
+    Conflict = 5,
+    /// Training diverged: the loss is not finite.
+    Diverged = 6,
+    /// Reading or writing a file failed.
+    Io = 7,
+    /// Interrupted, with the checkpoint written.
+    Interrupted = 130,
+}
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line does not make sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The experiment has mistakes; they were reported where they stand.
+    #[error("the experiment has {mistakes} mistake(s); nothing was run")]
+    Rejected {
+        /// How many.
+        mistakes: usize,
+        /// True if all lie in the data, not in the experiment file.
+        data: bool,
+    },
+    /// The corpora do not give what the experiment needs.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Data(Vec<DataError>),
+    /// A run of this label exists, or another process is running it.
+    #[error("{0}")]
+    Conflict(String),
+    /// The loss is not finite.
+    #[error("{0}")]
+    Diverged(String),
+    /// A file could not be read or written.
+    #[error("cannot {action} {}: {source}{}", path.display(), remedy(source))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of a run holds something that this version cannot use.
+    #[error("{}: {message}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what helps.
+        message: String,
+    },
+    /// Interrupted; the run can be resumed.
+    #[error("interrupted; continue with: emorun resume {}", .0.display())]
+    Interrupted(PathBuf),
+    /// Something that should not happen.
+    #[error("internal error: {0}; please report it with the experiment file")]
+    Bug(String),
+}
+
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => " (choose a writable folder with --runs)",
+        std::io::ErrorKind::StorageFull => " (free some space, then continue with emorun resume)",
+        _ => "",
+    }
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub fn code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::Usage,
+            Self::Rejected { data: false, .. } => ExitCode::Invalid,
+            Self::Rejected { data: true, .. } => ExitCode::Data,
+            Self::Data(errors) => {
+                if errors.iter().any(|error| error.class() == ErrorClass::Invalid) {
+                    ExitCode::Invalid
+                } else {
+                    ExitCode::Data
+                }
+            }
+            Self::Conflict(_) => ExitCode::Conflict,
+            Self::Diverged(_) => ExitCode::Diverged,
+            Self::Io { .. } => ExitCode::Io,
+            Self::Corrupt { .. } => ExitCode::Data,
+            Self::Interrupted(_) => ExitCode::Interrupted,
+            Self::Bug(_) => ExitCode::Bug,
+        }
+    }
+
+    /// An I/O failure, for `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}

@@ -1,0 +1,212 @@
+//! The host side of the graph for one item: its waveform and the outputs of host nodes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use emorun_audio::LogMel;
+use emorun_data::{DataError, Item};
+
+use crate::value::{Lengths, Value};
+
+/// Where a value stands in the graph: a node (or `data`) and its output port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId {
+    /// Node name, or `data`.
+    pub node: String,
+    /// Port of the node; empty for its only one.
+    pub port: String,
+}
+
+impl PortId {
+    /// A port.
+    pub fn new(node: &str, port: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            port: port.to_owned(),
+        }
+    }
+}
+
+/// What a host node gives for one item.
+#[derive(Clone, Debug)]
+pub enum HostValue {
+    /// Mono samples.
+    Wave(Vec<f32>),
+    /// Frames, row after row.
+    Frames {
+        /// `time × width` values.
+        values: Vec<f32>,
+        /// Width of a frame.
+        width: usize,
+    },
+}
+
+impl HostValue {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Wave(values) | Self::Frames { values, .. } => values.len() * size_of::<f32>(),
+        }
+    }
+}
+
+/// A step of the host pipeline: a host node, what it reads and where its output stands.
+#[derive(Debug)]
+pub struct HostStep {
+    /// The host value that it reads.
+    pub input: PortId,
+    /// Where its output stands.
+    pub output: PortId,
+    /// What it computes.
+    pub op: HostOp,
+}
+
+/// What a host node computes.
+pub enum HostOp {
+    /// Log-mel spectrogram.
+    LogMel(Box<LogMel>),
+}
+
+impl std::fmt::Debug for HostOp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::LogMel(_) => f.write_str("LogMel"),
+        }
+    }
+}
+
+/// Everything that is computed on the host for an item, remembered within a memory budget.
+///
+/// An item's host values are computed alone, never in a batch, so they are the same bits in every
+/// batch, epoch and process.
+#[derive(Debug)]
+pub struct HostPipeline {
+    /// Sample rate of the experiment in Hz.
+    pub sample_rate_hz: u32,
+    /// Host nodes in topological order.
+    pub steps: Vec<HostStep>,
+    /// Host values that device nodes read.
+    pub wanted: Vec<PortId>,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    items: HashMap<String, Arc<Vec<HostValue>>>,
+    budget: usize,
+}
+
+impl HostPipeline {
+    /// A pipeline that remembers up to `budget_bytes` of computed values.
+    pub fn new(sample_rate_hz: u32, steps: Vec<HostStep>, wanted: Vec<PortId>, budget_bytes: usize) -> Self {
+        Self {
+            sample_rate_hz,
+            steps,
+            wanted,
+            remembered: Mutex::new(Remembered {
+                items: HashMap::new(),
+                budget: budget_bytes,
+            }),
+        }
+    }
+
+    /// The item's wanted values, in the order of `wanted`.
+    ///
+    /// # Errors
+    /// The item's audio cannot be read.
+    pub fn values(&self, item: &Item) -> Result<Arc<Vec<HostValue>>, DataError> {
+        if let Some(values) = self.remembered().items.get(&item.key) {
+            return Ok(values.clone());
+        }
+        let values = Arc::new(self.compute(item)?);
+        let bytes: usize = values.iter().map(HostValue::bytes).sum();
+        let mut remembered = self.remembered();
+        if bytes <= remembered.budget {
+            remembered.budget -= bytes;
+            remembered.items.insert(item.key.clone(), values.clone());
+        }
+        Ok(values)
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
+        // A worker that panicked left the map whole: entries are inserted in one call.
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn compute(&self, item: &Item) -> Result<Vec<HostValue>, DataError> {
+        let mut values = vec![(
+            PortId::new("data", "audio"),
+            HostValue::Wave(item.load_audio(self.sample_rate_hz)?),
+        )];
+        for step in &self.steps {
+            let Some((_, input)) = values.iter().find(|(port, _)| *port == step.input) else {
+                continue;
+            };
+            let output = match (&step.op, input) {
+                (HostOp::LogMel(extractor), HostValue::Wave(samples)) => HostValue::Frames {
+                    values: extractor.compute(samples),
+                    width: extractor.config().n_mels,
+                },
+                (HostOp::LogMel(_), HostValue::Frames { .. }) => continue,
+            };
+            values.push((step.output.clone(), output));
+        }
+        Ok(self
+            .wanted
+            .iter()
+            .filter_map(|port| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone()))
+            .collect())
+    }
+}
+
+/// A wanted host value of a whole batch, padded with zeros.
+#[derive(Clone, Debug)]
+pub struct HostBatch {
+    values: Vec<f32>,
+    lengths: Lengths,
+    width: Option<usize>,
+    longest: usize,
+}
+
+impl HostBatch {
+    /// Joins items' values.
+    pub fn collate<'a>(items: impl Iterator<Item = &'a HostValue> + Clone) -> Self {
+        let length = |value: &HostValue| match value {
+            HostValue::Wave(samples) => samples.len(),
+            HostValue::Frames { values, width } => values.len() / (*width).max(1),
+        };
+        let lengths: Vec<usize> = items.clone().map(length).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let width = items.clone().find_map(|value| match value {
+            HostValue::Frames { width, .. } => Some(*width),
+            HostValue::Wave(_) => None,
+        });
+        let row = longest * width.unwrap_or(1);
+        let mut values = vec![0f32; lengths.len() * row];
+        for (target, item) in values.chunks_exact_mut(row.max(1)).zip(items) {
+            let (HostValue::Wave(source) | HostValue::Frames { values: source, .. }) = item;
+            target[..source.len()].copy_from_slice(source);
+        }
+        Self {
+            values,
+            lengths: Lengths::new(lengths),
+            width,
+            longest,
+        }
+    }
+
+    /// The batch as a value on a device.
+    pub fn into_value(self, device: &Device) -> Value {
+        let batch = self.lengths.as_slice().len();
+        match self.width {
+            Some(width) => Value::Frames(
+                Tensor::from_data(TensorData::new(self.values, [batch, self.longest, width]), device),
+                self.lengths,
+            ),
+            None => Value::Wave(
+                Tensor::from_data(TensorData::new(self.values, [batch, self.longest]), device),
+                self.lengths,
+            ),
+        }
+    }
+}

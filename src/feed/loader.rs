@@ -1,0 +1,155 @@
+//! Worker threads that prepare batches ahead of the training thread.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use emorun_data::{DataError, Item};
+
+use super::host::{HostBatch, HostPipeline};
+
+/// A batch ready for the device.
+#[derive(Debug)]
+pub struct Batch {
+    /// Indices of its items in the corpus.
+    pub items: Vec<usize>,
+    /// The pipeline's wanted values, in its order.
+    pub values: Vec<HostBatch>,
+}
+
+/// Prepares batches on worker threads and hands them out in order.
+///
+/// Workers only run ahead by a fixed number of batches, so memory stays bounded; what a batch
+/// holds does not depend on how many workers there are.
+#[derive(Debug)]
+pub struct Loader {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    batches: usize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    ahead: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: usize,
+    delivered: usize,
+    ready: BTreeMap<usize, Result<Batch, DataError>>,
+    closed: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Loader {
+    /// Starts `workers` threads (at least one) over the given batches of item indices.
+    pub fn start(
+        corpus: Arc<Vec<Item>>,
+        pipeline: Arc<HostPipeline>,
+        batches: Vec<Vec<usize>>,
+        workers: usize,
+    ) -> Self {
+        let workers = workers.max(1);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::default()),
+            changed: Condvar::new(),
+            ahead: 2 * workers,
+        });
+        let count = batches.len();
+        let batches = Arc::new(batches);
+        let workers = (0..workers.min(count.max(1)))
+            .map(|_| {
+                let (shared, corpus, pipeline, batches) =
+                    (shared.clone(), corpus.clone(), pipeline.clone(), batches.clone());
+                std::thread::spawn(move || work(&shared, &corpus, &pipeline, &batches))
+            })
+            .collect();
+        Self {
+            shared,
+            workers,
+            batches: count,
+        }
+    }
+}
+
+fn work(shared: &Shared, corpus: &[Item], pipeline: &HostPipeline, batches: &[Vec<usize>]) {
+    loop {
+        let number = {
+            let mut state = shared.state();
+            while !state.closed && state.taken < batches.len() && state.taken >= state.delivered + shared.ahead {
+                state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.closed || state.taken >= batches.len() {
+                return;
+            }
+            state.taken += 1;
+            state.taken - 1
+        };
+        let batch = prepare(corpus, pipeline, &batches[number]);
+        shared.state().ready.insert(number, batch);
+        shared.changed.notify_all();
+    }
+}
+
+fn prepare(corpus: &[Item], pipeline: &HostPipeline, items: &[usize]) -> Result<Batch, DataError> {
+    let values = items
+        .iter()
+        .map(|&item| pipeline.values(&corpus[item]))
+        .collect::<Result<Vec<_>, _>>()?;
+    let values = (0..pipeline.wanted.len())
+        .map(|at| HostBatch::collate(values.iter().map(|item| &item[at])))
+        .collect();
+    Ok(Batch {
+        items: items.to_vec(),
+        values,
+    })
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut state = self.shared.state();
+        let number = state.delivered;
+        if number >= self.batches {
+            return None;
+        }
+        loop {
+            if let Some(batch) = state.ready.remove(&number) {
+                state.delivered += 1;
+                drop(state);
+                self.shared.changed.notify_all();
+                return Some(batch);
+            }
+            // All workers ended without this batch only if one of them panicked.
+            if self.workers.iter().all(JoinHandle::is_finished) && !state.ready.contains_key(&number) {
+                return None;
+            }
+            let (next, _) = self
+                .shared
+                .changed
+                .wait_timeout(state, std::time::Duration::from_millis(200))
+                .unwrap_or_else(PoisonError::into_inner);
+            state = next;
+        }
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shared.state().closed = true;
+        self.shared.changed.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker's panic has been reported by the panic hook already.
+            let _ = worker.join();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Convolution over time and frequency with batch norm, ReLU and pooling, blind to padding.
+
+use burn::module::{Initializer, Module, Param, RunningState};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::tensor::{Device, Tensor, activation::relu};
+
+use crate::value::Lengths;
+
+const EPSILON: f64 = 1e-5;
+const MOMENTUM: f64 = 0.1;
+
+/// `conv 3×3 → batch norm → ReLU → max-pool 2×2`, with padding zeroed before and after.
+///
+/// Batch statistics are taken over valid frames only, so that neither the padding nor the other
+/// items' lengths bias them; in evaluation the running statistics serve.
+///
+/// # Source
+/// Ioffe & Szegedy 2015; momentum and epsilon as `torch.nn.BatchNorm2d`.
+#[derive(Module, Debug)]
+pub struct ConvBlock {
+    conv: Conv2d,
+    gamma: Param<Tensor<1>>,
+    beta: Param<Tensor<1>>,
+    running_mean: RunningState<Tensor<1>>,
+    running_var: RunningState<Tensor<1>>,
+    pool: MaxPool2d,
+}
+
+impl ConvBlock {
+    /// A block from `input` to `output` channels.
+    pub fn new(input: usize, output: usize, device: &Device) -> Self {
+        Self {
+            conv: Conv2dConfig::new([input, output], [3, 3])
+                .with_padding(PaddingConfig2d::Same)
+                .with_bias(false)
+                .init(device),
+            gamma: Initializer::Ones.init([output], device),
+            beta: Initializer::Zeros.init([output], device),
+            running_mean: RunningState::new(Tensor::zeros([output], device)),
+            running_var: RunningState::new(Tensor::ones([output], device)),
+            pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
+        }
+    }
+
+    /// Number of trainable parameters.
+    pub fn parameters(input: usize, output: usize) -> u64 {
+        (9 * input * output + 2 * output) as u64
+    }
+
+    /// # Shapes
+    /// - `x`: `[batch, input, time, bands]`, zero at padding
+    /// - output: `[batch, output, ⌊time / 2⌋, ⌊bands / 2⌋]`, zero at padding, and its lengths
+    pub fn forward(&self, x: Tensor<4>, lengths: &Lengths, training: bool) -> (Tensor<4>, Lengths) {
+        let [batch, _, time, _] = x.dims();
+        let device = x.device();
+        let y = self.conv.forward(x);
+        let channels = y.dims()[1];
+        let bands = y.dims()[3];
+        let mask = (!lengths.all_full(time)).then(|| lengths.mask(time, &device).reshape([batch, 1, time, 1]));
+        let (mean, var) = if training {
+            let count = (lengths.total() * bands).max(1) as f64;
+            let sum = |t: Tensor<4>| t.sum_dim(3).sum_dim(2).sum_dim(0);
+            let valid = |t: Tensor<4>| match &mask {
+                Some(mask) => t * mask.clone(),
+                None => t,
+            };
+            let mean = sum(valid(y.clone())).div_scalar(count);
+            let var = sum(valid(y.clone() - mean.clone()).square()).div_scalar(count);
+            self.track(mean.clone(), var.clone(), count);
+            (mean, var)
+        } else {
+            let shape = [1, channels, 1, 1];
+            (
+                self.running_mean.value().reshape(shape),
+                self.running_var.value().reshape(shape),
+            )
+        };
+        let scale = self.gamma.val().reshape([1, channels, 1, 1]) / (var + EPSILON).sqrt();
+        let shift = self.beta.val().reshape([1, channels, 1, 1]) - mean * scale.clone();
+        let pooled = self.pool.forward(relu(y * scale + shift));
+        let lengths = lengths.map(|length| length / 2);
+        let time = time / 2;
+        let pooled = if lengths.all_full(time) {
+            pooled
+        } else {
+            pooled * lengths.mask(time, &device).reshape([batch, 1, time, 1])
+        };
+        (pooled, lengths)
+    }
+
+    /// Moves the running statistics towards the batch's (the unbiased variance, as PyTorch).
+    fn track(&self, mean: Tensor<4>, var: Tensor<4>, count: f64) {
+        let channels = mean.dims()[1];
+        let unbiased = var.mul_scalar(count / (count - 1.0).max(1.0));
+        for (state, seen) in [(&self.running_mean, mean), (&self.running_var, unbiased)] {
+            let seen = seen.detach().reshape([channels]);
+            state.update(state.value().mul_scalar(1.0 - MOMENTUM) + seen.mul_scalar(MOMENTUM));
+            state.value_sync();
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A bidirectional gated recurrent unit that respects lengths.
+
+use burn::module::{Initializer, Module, Param};
+use burn::tensor::{
+    Device, Tensor, TensorData,
+    activation::{sigmoid, tanh},
+};
+
+use crate::value::Lengths;
+
+/// One direction of a GRU, in PyTorch's formulation (`r`, `z`, `n` gates, two biases).
+///
+/// # Source
+/// Cho et al. 2014, with the reset gate applied after the recurrent product as in cuDNN and
+/// `torch.nn.GRU`.
+#[derive(Module, Debug)]
+struct Direction {
+    weight_ih: Param<Tensor<2>>,
+    weight_hh: Param<Tensor<2>>,
+    bias_ih: Param<Tensor<1>>,
+    bias_hh: Param<Tensor<1>>,
+    #[module(skip)]
+    reverse: bool,
+}
+
+impl Direction {
+    fn new(input: usize, hidden: usize, reverse: bool, device: &Device) -> Self {
+        let bound = 1.0 / (hidden as f64).sqrt();
+        let init = Initializer::Uniform {
+            min: -bound,
+            max: bound,
+        };
+        Self {
+            weight_ih: init.init([input, 3 * hidden], device),
+            weight_hh: init.init([hidden, 3 * hidden], device),
+            bias_ih: init.init([3 * hidden], device),
+            bias_hh: init.init([3 * hidden], device),
+            reverse,
+        }
+    }
+
+    /// `x`: `[batch, time, input]`; `masks[t]`: `[batch, 1]` or `None` where every item is valid.
+    fn forward(&self, x: Tensor<3>, masks: &[Option<Tensor<2>>]) -> Tensor<3> {
+        let [batch, time, input] = x.dims();
+        let weight_hh = self.weight_hh.val();
+        let hidden = weight_hh.dims()[0];
+        let bias_hh = self.bias_hh.val().unsqueeze::<2>();
+        let projected =
+            x.reshape([batch * time, input]).matmul(self.weight_ih.val()) + self.bias_ih.val().unsqueeze::<2>();
+        let steps = projected.reshape([batch, time, 3 * hidden]).swap_dims(0, 1).split(1, 0);
+        let device = weight_hh.device();
+        let mut state = Tensor::<2>::zeros([batch, hidden], &device);
+        let mut outputs: Vec<Option<Tensor<3>>> = vec![None; time];
+        let mut visit = |step: usize, gates: Tensor<3>| {
+            let from_input = gates.reshape([batch, 3 * hidden]);
+            let from_state = state.clone().matmul(weight_hh.clone()) + bias_hh.clone();
+            let reset_update =
+                sigmoid(from_input.clone().narrow(1, 0, 2 * hidden) + from_state.clone().narrow(1, 0, 2 * hidden));
+            let reset = reset_update.clone().narrow(1, 0, hidden);
+            let update = reset_update.narrow(1, hidden, hidden);
+            let new = tanh(from_input.narrow(1, 2 * hidden, hidden) + reset * from_state.narrow(1, 2 * hidden, hidden));
+            let next = new.clone() + update * (state.clone() - new);
+            // Behind an item's end the state stands still and the output is zero: the reverse
+            // direction then starts from zero at the item's own last frame.
+            let emitted = match &masks[step] {
+                Some(mask) => {
+                    state = state.clone() + (next - state.clone()) * mask.clone();
+                    state.clone() * mask.clone()
+                }
+                None => {
+                    state = next;
+                    state.clone()
+                }
+            };
+            outputs[step] = Some(emitted.reshape([batch, 1, hidden]));
+        };
+        if self.reverse {
+            steps
+                .into_iter()
+                .enumerate()
+                .rev()
+                .for_each(|(step, gates)| visit(step, gates));
+        } else {
+            steps
+                .into_iter()
+                .enumerate()
+                .for_each(|(step, gates)| visit(step, gates));
+        }
+        Tensor::cat(outputs.into_iter().flatten().collect(), 1)
+    }
+}
+
+/// Bidirectional GRU: both directions' states concatenated at each frame.
+#[derive(Module, Debug)]
+pub struct BiGru {
+    forward: Direction,
+    backward: Direction,
+}
+
+impl BiGru {
+    /// A layer from frames of `input` width to `2 × hidden`; uniform ±1/√hidden as in PyTorch.
+    pub fn new(input: usize, hidden: usize, device: &Device) -> Self {
+        Self {
+            forward: Direction::new(input, hidden, false, device),
+            backward: Direction::new(input, hidden, true, device),
+        }
+    }
+
+    /// Number of parameters.
+    pub fn parameters(input: usize, hidden: usize) -> u64 {
+        2 * 3 * (hidden * (input + hidden) + 2 * hidden) as u64
+    }
+
+    /// # Shapes
+    /// - `x`: `[batch, time, input]`
+    /// - output: `[batch, time, 2 × hidden]`, zero at padding
+    pub fn forward(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
+        let [batch, time, _] = x.dims();
+        let device = x.device();
+        let masks: Vec<Option<Tensor<2>>> = (0..time)
+            .map(|step| {
+                let valid: Vec<f32> = lengths
+                    .as_slice()
+                    .iter()
+                    .map(|&length| f32::from(u8::from(step < length)))
+                    .collect();
+                valid
+                    .contains(&0.0)
+                    .then(|| Tensor::from_data(TensorData::new(valid, [batch, 1]), &device))
+            })
+            .collect();
+        Tensor::cat(
+            vec![
+                self.forward.forward(x.clone(), &masks),
+                self.backward.forward(x, &masks),
+            ],
+            2,
+        )
+    }
+}

@@ -1,0 +1,50 @@
+//! Memory: what a run will need, and what it took.
+
+use emorun_lang::Cost;
+
+/// Largest resident memory of this process so far, in bytes; `None` where the system does not say.
+pub fn peak_rss() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace()
+        .nth(1)?
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
+}
+
+/// What a training keeps in memory at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    /// Cost of all nodes that train.
+    pub cost: Cost,
+    /// Items of a micro-batch.
+    pub batch_size: usize,
+    /// Mean length of the items of the longest batch in seconds.
+    pub batch_seconds: f64,
+    /// Bytes of host values kept from epoch to epoch.
+    pub host_bytes: f64,
+}
+
+/// Bytes of the process before it holds anything of the run: code, thread pools, tables.
+const BASE: f64 = 60e6;
+/// Share by which the allocator holds more than is in use.
+const SLACK: f64 = 1.15;
+
+impl Load {
+    /// Estimate of the largest resident memory in bytes: weights, gradients and two moments,
+    /// activations kept for the backward pass, host values.
+    pub fn peak_bytes(&self) -> u64 {
+        let parameters = 4.0 * (self.cost.parameters + 3 * self.cost.trainable + self.cost.buffers) as f64;
+        let items = self.batch_size as f64;
+        let activations = 4.0
+            * items
+            * (self.cost.activation_floats_per_second * self.batch_seconds + self.cost.activation_floats_per_item);
+        (BASE + SLACK * (parameters + activations) + self.host_bytes) as u64
+    }
+}
+
+/// Bytes as people read them.
+pub fn mib(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / (1u64 << 20) as f64)
+}

@@ -1,0 +1,282 @@
+//! The device side of the graph as Burn modules, and running a schedule of it on a batch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use emorun_lang::{InferError, InputSignals, Signal};
+
+use crate::draw::DrawKey;
+use crate::feed::host::PortId;
+use crate::kinds::{NodeConfig, NodeLayer};
+use crate::node::{BuildContext, Context, Layer, NodeError, Ports};
+use crate::value::Value;
+
+/// A device node of the graph with its wires.
+#[derive(Clone, Debug)]
+pub struct Wired {
+    /// Name of the node in the experiment file.
+    pub name: String,
+    /// Its configuration.
+    pub config: NodeConfig,
+    /// Input ports: name, where the value comes from, its signal.
+    pub inputs: Vec<(String, PortId, Signal)>,
+    /// Output ports and their signals; the default port is empty.
+    pub outputs: Vec<(String, Signal)>,
+    /// Which schedules need it.
+    pub needed: Needed,
+}
+
+impl Wired {
+    /// The node as a classification head: one that gives logits and has a target.
+    pub fn head(&self) -> Option<HeadPorts<'_>> {
+        let (_, target, signal) = self.inputs.iter().find(|(port, _, _)| port == "target")?;
+        let (port, _) = self
+            .outputs
+            .iter()
+            .find(|(_, signal)| matches!(signal, Signal::Logits { .. }))?;
+        let Signal::Labels { labels } = signal else { return None };
+        let classes = labels.classes.as_deref()?;
+        Some(HeadPorts {
+            name: &self.name,
+            output: PortId::new(&self.name, port),
+            target: target.clone(),
+            classes,
+        })
+    }
+}
+
+/// The logits of a head and the labels that they are compared with.
+#[derive(Clone, Debug)]
+pub struct HeadPorts<'a> {
+    /// Name of the head.
+    pub name: &'a str,
+    /// Where its logits stand.
+    pub output: PortId,
+    /// Where its labels stand.
+    pub target: PortId,
+    /// Class names.
+    pub classes: &'a [String],
+}
+
+/// Which schedules need a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// Needed by losses.
+    pub train: bool,
+    /// Needed by metrics.
+    pub evaluate: bool,
+    /// Needed by outputs, without labels.
+    pub predict: bool,
+}
+
+/// The part of the graph that is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schedule {
+    /// What losses need.
+    Train,
+    /// What metrics need.
+    Evaluate,
+    /// What is upstream of a node, for fitting it.
+    Upto(usize),
+}
+
+/// A node that failed on a batch.
+#[derive(Debug, thiserror::Error)]
+#[error("node `{node}`: {source}")]
+pub struct RunError {
+    /// The node.
+    pub node: String,
+    /// Why.
+    pub source: NodeError,
+}
+
+/// Values by port of one batch.
+pub type Values = HashMap<PortId, Value>;
+
+/// What a step knows beside its values.
+#[derive(Clone, Debug)]
+pub struct StepContext {
+    /// True while training.
+    pub training: bool,
+    /// Key of draws of this step.
+    pub step: DrawKey,
+    /// Key of draws of this epoch.
+    pub epoch: DrawKey,
+    /// Stable keys of the batch's items.
+    pub items: Arc<[String]>,
+}
+
+/// The network: device nodes in topological order.
+#[derive(Clone, Debug)]
+pub struct Network {
+    wired: Arc<[Wired]>,
+    layers: Vec<NodeLayer>,
+}
+
+impl Network {
+    /// Builds every node, with weights drawn for (seed, node).
+    ///
+    /// # Errors
+    /// As inference: it was called with the same signals before, so this is a bug.
+    pub fn build(
+        wired: Arc<[Wired]>,
+        class_counts: &HashMap<String, Vec<usize>>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, InferError> {
+        let key = DrawKey::root(seed).with("weights");
+        let layers = wired
+            .iter()
+            .map(|node| {
+                device.seed(key.with(&node.name).device_seed());
+                let signals = InputSignals::new(
+                    node.inputs
+                        .iter()
+                        .map(|(port, _, signal)| (port.clone(), signal))
+                        .collect(),
+                );
+                // Burn draws weights at first use: draw them now, under this node's seed.
+                node.config
+                    .build(&signals, &BuildContext { device, class_counts })
+                    .map(Module::materialize)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { wired, layers })
+    }
+
+    /// The nodes and their wires, in topological order.
+    pub fn wired(&self) -> &[Wired] {
+        &self.wired
+    }
+
+    /// Node names and modules.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &NodeLayer)> {
+        self.wired.iter().map(|node| node.name.as_str()).zip(&self.layers)
+    }
+
+    /// Replaces every module by what `f` makes of it.
+    pub fn map_nodes(&mut self, mut f: impl FnMut(&str, NodeLayer) -> NodeLayer) {
+        let layers = std::mem::take(&mut self.layers);
+        self.layers = self
+            .wired
+            .iter()
+            .zip(layers)
+            .map(|(node, layer)| f(&node.name, layer))
+            .collect();
+    }
+
+    /// The network without autodiff, for evaluation.
+    pub fn without_autodiff(&self) -> Self {
+        Self {
+            wired: self.wired.clone(),
+            layers: self.layers.iter().map(Module::valid).collect(),
+        }
+    }
+
+    /// Indices of nodes that take statistics of the training items, in topological order.
+    pub fn fitted_nodes(&self) -> Vec<usize> {
+        self.layers
+            .iter()
+            .enumerate()
+            .filter(|(_, layer)| layer.fits())
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// The module at an index.
+    pub fn layer_mut(&mut self, index: usize) -> Option<&mut NodeLayer> {
+        self.layers.get_mut(index)
+    }
+
+    fn runs(&self, index: usize, schedule: Schedule) -> bool {
+        match schedule {
+            Schedule::Train => self.wired[index].needed.train,
+            Schedule::Evaluate => self.wired[index].needed.evaluate,
+            Schedule::Upto(last) => index < last,
+        }
+    }
+
+    /// Input values of a node, as far as they are there.
+    pub fn ports(&self, index: usize, values: &Values) -> Ports {
+        let mut ports = Ports::default();
+        for (port, from, _) in &self.wired[index].inputs {
+            if let Some(value) = values.get(from) {
+                ports.insert(port.clone(), value.clone());
+            }
+        }
+        ports
+    }
+
+    /// Runs the schedule's nodes in order and adds their outputs to `values`.
+    ///
+    /// # Errors
+    /// A node got another kind of value than it was checked for.
+    pub fn forward(&self, schedule: Schedule, values: &mut Values, step: &StepContext) -> Result<(), RunError> {
+        for (index, (node, layer)) in self.wired.iter().zip(&self.layers).enumerate() {
+            if !self.runs(index, schedule) {
+                continue;
+            }
+            let context = Context {
+                training: step.training,
+                step: step.step.with(&node.name),
+                epoch: step.epoch.with(&node.name),
+                items: step.items.clone(),
+            };
+            if step.training
+                && let Some(device) = layer.devices().first()
+            {
+                // For modules that draw by themselves, such as dropout inside a transformer.
+                device.seed(context.step.device_seed());
+            }
+            let outputs = layer
+                .forward(&self.ports(index, values), &context)
+                .map_err(|source| RunError {
+                    node: node.name.clone(),
+                    source,
+                })?;
+            for (port, value) in outputs {
+                values.insert(PortId::new(&node.name, port), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Losses of the batch: node name, weight, mean.
+    pub fn losses(&self, values: &Values) -> Vec<(String, f64, Tensor<1>)> {
+        self.wired
+            .iter()
+            .filter_map(|node| {
+                let weight = node.config.loss_weight()?;
+                match values.get(&PortId::new(&node.name, ""))? {
+                    Value::Scalar(loss) => Some((node.name.clone(), weight, loss.clone())),
+                    _ => None,
+                }
+            })
+            .collect()
+    }
+
+    /// The first node in topological order whose output holds a number that is not finite.
+    pub fn first_not_finite(&self, values: &Values) -> Option<String> {
+        self.wired
+            .iter()
+            .map(|node| &node.name)
+            .find(|name| {
+                values
+                    .iter()
+                    .filter(|(port, _)| port.node == **name)
+                    .any(|(_, value)| match value {
+                        Value::Wave(x, _) | Value::Vector(x) | Value::Logits(x) => not_finite(x.clone()),
+                        Value::Frames(x, _) => not_finite(x.clone()),
+                        Value::Scalar(x) => not_finite(x.clone()),
+                        Value::Labels(_) | Value::Text(_) => false,
+                    })
+            })
+            .cloned()
+    }
+}
+
+fn not_finite<const D: usize>(tensor: Tensor<D>) -> bool {
+    tensor.into_data().iter::<f32>().any(|x| !x.is_finite())
+}

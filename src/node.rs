@@ -1,0 +1,170 @@
+//! The contract of a device node: what one file under `nodes/` provides, and what it may use.
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::Module;
+use burn::tensor::{Device, Distribution, Tensor};
+use emorun_lang::{InferError, Inferred, InputSignals};
+
+use crate::draw::DrawKey;
+use crate::value::{Labels, Lengths, Value};
+
+/// A kind of node that runs on the device: its configuration can be checked and built.
+///
+/// One file implements it for its configuration struct, and one line in `kinds.rs` registers it.
+pub trait Kind {
+    /// The module that `build` makes.
+    type Layer: Layer;
+
+    /// The node's output signals and cost from its input signals; no device and no I/O.
+    ///
+    /// # Errors
+    /// A port that carries something else than the node takes, or a field that does not fit it.
+    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError>;
+
+    /// Makes the module; weights are drawn from the device's generator, seeded for this node.
+    ///
+    /// # Errors
+    /// As [`Kind::infer`], which was called with the same signals before.
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<Self::Layer, InferError>;
+}
+
+/// What a node may know when it is built.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildContext<'a> {
+    /// Where its tensors stand.
+    pub device: &'a Device,
+    /// Training items of each class, by label column.
+    pub class_counts: &'a HashMap<String, Vec<usize>>,
+}
+
+/// A built node: a Burn module that maps the values of its input ports to its outputs.
+pub trait Layer: Module {
+    /// Runs the node on one batch.
+    ///
+    /// # Errors
+    /// A port that is missing or carries another kind of value than `infer` accepted.
+    fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError>;
+
+    /// True for a node that takes statistics of the training items before training.
+    fn fits(&self) -> bool {
+        false
+    }
+
+    /// Adds one batch of training items to the statistics.
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn fit(&mut self, _inputs: &Ports) -> Result<(), NodeError> {
+        Ok(())
+    }
+
+    /// Closes the statistics.
+    fn finish_fit(&mut self) {}
+}
+
+/// Why a node could not run on a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A port has no value.
+    #[error("port `{0}` has no value in this schedule")]
+    Missing(String),
+    /// A port carries another kind of value.
+    #[error("port `{port}` carries {found}, not {wanted}")]
+    Kind {
+        /// The port.
+        port: String,
+        /// What the node takes.
+        wanted: &'static str,
+        /// What was there.
+        found: &'static str,
+    },
+}
+
+/// Values of a node's input ports (`input`, `target`, `inputs.face`, …).
+#[derive(Debug, Default)]
+pub struct Ports(BTreeMap<String, Value>);
+
+macro_rules! typed_port {
+    ($(#[$doc:meta])* $name:ident, $variant:ident($($field:ident),+) -> $out:ty, $wanted:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// The port is missing or carries something else.
+        pub fn $name(&self, port: &str) -> Result<$out, NodeError> {
+            match self.get(port)? {
+                Value::$variant($($field),+) => Ok(($($field.clone()),+)),
+                other => Err(NodeError::Kind { port: port.to_owned(), wanted: $wanted, found: other.name() }),
+            }
+        }
+    };
+}
+
+impl Ports {
+    /// Sets the value of a port.
+    pub fn insert(&mut self, port: String, value: Value) {
+        self.0.insert(port, value);
+    }
+
+    /// The value of a port.
+    ///
+    /// # Errors
+    /// The port is missing.
+    pub fn get(&self, port: &str) -> Result<&Value, NodeError> {
+        self.0.get(port).ok_or_else(|| NodeError::Missing(port.to_owned()))
+    }
+
+    typed_port!(
+        /// Frames `[batch, time, width]` and their lengths.
+        frames, Frames(frames, lengths) -> (Tensor<3>, Lengths), "frames"
+    );
+    typed_port!(
+        /// Logits `[batch, classes]`.
+        logits, Logits(logits) -> Tensor<2>, "logits"
+    );
+    typed_port!(
+        /// Labels, one an item.
+        labels, Labels(labels) -> Labels, "labels"
+    );
+}
+
+/// Outputs of a node by port; most have one, the default port `""`.
+pub type Outputs = Vec<(&'static str, Value)>;
+
+/// The one output of a node with a single port.
+pub fn output(value: Value) -> Outputs {
+    vec![("", value)]
+}
+
+/// What a node may know of the step it runs in.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// True while training: dropout, masks and running statistics are active.
+    pub training: bool,
+    /// Key of this node's draws in this step.
+    pub step: DrawKey,
+    /// Key of this node's draws in this epoch, to be narrowed by item.
+    pub epoch: DrawKey,
+    /// Stable keys of the batch's items.
+    pub items: std::sync::Arc<[String]>,
+}
+
+impl Context {
+    /// Randomly zeroes elements with probability `p` and scales the rest by `1 / (1 − p)`.
+    ///
+    /// `site` tells several dropouts of one node apart.
+    ///
+    /// # Source
+    /// Srivastava et al. 2014, inverted as in every current framework. The device's generator is
+    /// seeded for (seed, step, node, site) before the draw, so that no other draw moves this one.
+    pub fn dropout<const D: usize>(&self, x: Tensor<D>, p: f64, site: &str) -> Tensor<D> {
+        if !self.training || p == 0.0 {
+            return x;
+        }
+        let device = x.device();
+        device.seed(self.step.with(site).device_seed());
+        let keep = 1.0 - p;
+        let mask = Tensor::<D>::random(x.shape(), Distribution::Bernoulli(keep), &device.inner());
+        x * Tensor::from_inner(mask.div_scalar(keep))
+    }
+}

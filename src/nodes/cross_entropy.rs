@@ -1,0 +1,169 @@
+//! Cross-entropy over class logits.
+
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData, activation::log_softmax};
+use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{class_count, labels_on};
+use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::value::Value;
+
+/// Cross-entropy of a head's logits against its target, over the items that carry the label.
+///
+/// With class weights `w` and smoothing `ε` over `K` classes the value is that of
+/// `torch.nn.CrossEntropyLoss(weight=w, label_smoothing=ε)`:
+/// `Σ_i [(1−ε)·w_y·(−log p_y) + ε/K·Σ_c w_c·(−log p_c)] / Σ_i w_y`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CrossEntropy {
+    /// Logits of a classification head.
+    pub input: PortRef,
+    /// Labels; the head's own target when left out.
+    #[serde(default)]
+    pub target: Option<PortRef>,
+    /// Factor of this loss in the sum of losses.
+    #[serde(default = "default_weight")]
+    #[schemars(range(min = 0.0))]
+    pub weight: f64,
+    /// Weight of each class.
+    #[serde(default)]
+    pub class_weights: ClassWeights,
+    /// Share of the target spread evenly over all classes, from 0 to 1.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub label_smoothing: f64,
+}
+
+/// How much each class counts in the loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    /// All classes count alike.
+    #[default]
+    None,
+    /// `n / (K · n_c)` from the training items, as scikit-learn's `balanced`.
+    Balanced,
+    /// One weight a class, in the order of the label set.
+    Values(Vec<f64>),
+}
+
+fn default_weight() -> f64 {
+    1.0
+}
+
+impl CrossEntropy {
+    /// Checks the logits and labels against each other.
+    fn classes(&self, inputs: &InputSignals<'_>) -> Result<usize, InferError> {
+        let logits = match inputs.require("input")? {
+            Signal::Logits { labels } => labels,
+            found => return Err(InferError::mismatch("input", "logits of a classification head", found)),
+        };
+        let labels = labels_on(inputs, "target")?;
+        if !labels.agrees_with(logits) {
+            return Err(InferError::mismatch(
+                "target",
+                format!("the labels that the logits are over: {logits}"),
+                inputs.require("target")?,
+            ));
+        }
+        let classes = class_count(&labels);
+        match &self.class_weights {
+            ClassWeights::Values(weights) if classes > 0 && weights.len() != classes => Err(InferError::Invalid {
+                field: "class_weights".into(),
+                message: format!("{} weights for {classes} classes", weights.len()),
+                help: labels
+                    .classes
+                    .map(|classes| format!("give one weight each for {}", classes.join(", "))),
+            }),
+            ClassWeights::Values(weights) if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) => {
+                Err(InferError::Invalid {
+                    field: "class_weights".into(),
+                    message: "weights must be finite and not negative".into(),
+                    help: None,
+                })
+            }
+            _ => Ok(classes),
+        }
+    }
+}
+
+impl Kind for CrossEntropy {
+    type Layer = CrossEntropyLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+        let classes = self.classes(inputs)?;
+        Ok(Inferred {
+            outputs: vec![(String::new(), Signal::Scalar)],
+            placement: Placement::Device,
+            cost: Cost {
+                flops_per_item: 10.0 * classes as f64,
+                activation_floats_per_item: 4.0 * classes as f64,
+                ..Cost::default()
+            },
+            reads_labels: true,
+            train_only: false,
+        })
+    }
+
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrossEntropyLayer, InferError> {
+        let classes = self.classes(inputs)?;
+        let class_weights = match &self.class_weights {
+            ClassWeights::None => None,
+            ClassWeights::Values(weights) => Some(weights.iter().map(|&weight| weight as f32).collect()),
+            ClassWeights::Balanced => {
+                let counts = context
+                    .class_counts
+                    .get(&labels_on(inputs, "target")?.name)
+                    .map_or(&[][..], Vec::as_slice);
+                let total: usize = counts.iter().sum();
+                Some(
+                    counts
+                        .iter()
+                        .map(|&count| total as f32 / (classes * count.max(1)) as f32)
+                        .collect(),
+                )
+            }
+        };
+        Ok(CrossEntropyLayer {
+            class_weights,
+            label_smoothing: self.label_smoothing,
+        })
+    }
+}
+
+/// See [`CrossEntropy`].
+#[derive(Module, Debug)]
+pub struct CrossEntropyLayer {
+    #[module(skip)]
+    class_weights: Option<Vec<f32>>,
+    #[module(skip)]
+    label_smoothing: f64,
+}
+
+impl Layer for CrossEntropyLayer {
+    fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
+        let logits = inputs.logits("input")?;
+        let labels = inputs.labels("target")?;
+        let [batch, classes] = logits.dims();
+        let device = logits.device();
+        // Row i holds the weight of each class's −log p in item i: absent labels give a zero row.
+        let mut targets = vec![0f32; batch * classes];
+        let mut total = 0f32;
+        for (row, label) in targets.chunks_exact_mut(classes).zip(labels.as_slice()) {
+            let Some(label) = label.map(|label| label as usize) else {
+                continue;
+            };
+            let weight = |class: usize| self.class_weights.as_ref().map_or(1.0, |weights| weights[class]);
+            for (class, target) in row.iter_mut().enumerate() {
+                *target = weight(class) * self.label_smoothing as f32 / classes as f32;
+            }
+            row[label] += weight(label) * (1.0 - self.label_smoothing as f32);
+            total += weight(label);
+        }
+        let targets = Tensor::<2>::from_data(TensorData::new(targets, [batch, classes]), &device);
+        let sum = (log_softmax(logits, 1) * targets).sum().neg();
+        Ok(output(Value::Scalar(sum.div_scalar(total.max(f32::MIN_POSITIVE)))))
+    }
+}

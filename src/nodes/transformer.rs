@@ -1,0 +1,172 @@
+//! Transformer encoder trained from scratch on feature frames.
+
+use burn::module::Module;
+use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
+use burn::nn::{Linear, LinearConfig, PositionalEncoding, PositionalEncodingConfig};
+use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{frames_on, slower};
+use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::value::Value;
+
+/// Frames stacked by `stack`, projected to `width`, given sinusoidal positions and passed through
+/// pre-norm transformer layers; padding is excluded from attention.
+///
+/// Source: Vaswani et al. 2017, with layer norm before each sublayer (Xiong et al. 2020).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transformer {
+    /// Frames to encode.
+    pub input: PortRef,
+    /// Consecutive input frames joined into one before the first layer; divides the frame rate.
+    #[serde(default = "default_stack")]
+    #[schemars(range(min = 1, max = 64))]
+    pub stack: usize,
+    /// Model width.
+    #[serde(default = "default_width")]
+    #[schemars(range(min = 2, max = 8192))]
+    pub width: usize,
+    /// Number of layers.
+    #[serde(default = "default_layers")]
+    #[schemars(range(min = 1, max = 96))]
+    pub layers: usize,
+    /// Attention heads; must divide `width`.
+    #[serde(default = "default_heads")]
+    #[schemars(range(min = 1, max = 128))]
+    pub heads: usize,
+    /// Width of the feed-forward sublayers.
+    #[serde(default = "default_feed_forward")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub feed_forward: usize,
+    /// Dropout probability.
+    #[serde(default = "default_dropout")]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub dropout: f64,
+    /// Longest sequence in stacked frames that positions are prepared for.
+    #[serde(default = "default_max_frames")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_frames: usize,
+}
+
+fn default_stack() -> usize {
+    4
+}
+fn default_width() -> usize {
+    128
+}
+fn default_layers() -> usize {
+    2
+}
+fn default_heads() -> usize {
+    4
+}
+fn default_feed_forward() -> usize {
+    256
+}
+fn default_dropout() -> f64 {
+    0.1
+}
+fn default_max_frames() -> usize {
+    4096
+}
+
+impl Kind for Transformer {
+    type Layer = TransformerLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+        let (width, rate) = frames_on(inputs, "input")?;
+        if !self.width.is_multiple_of(self.heads) || !self.width.is_multiple_of(2) {
+            return Err(InferError::Invalid {
+                field: "heads".into(),
+                message: format!(
+                    "width {} must be even and divisible by {} heads",
+                    self.width, self.heads
+                ),
+                help: None,
+            });
+        }
+        let (d, ff) = (self.width as u64, self.feed_forward as u64);
+        let layer = 4 * (d * d + d) + 2 * d * ff + d + ff + 4 * d;
+        let parameters = (width * self.stack) as u64 * d + d + self.layers as u64 * layer;
+        let out_rate = slower(rate, self.stack, "stack")?;
+        Ok(Inferred {
+            outputs: vec![(
+                String::new(),
+                Signal::Frames {
+                    width: self.width,
+                    rate: out_rate,
+                },
+            )],
+            placement: Placement::Device,
+            cost: Cost {
+                parameters,
+                trainable: parameters,
+                // The sinusoidal position table is a constant that the module carries.
+                buffers: (self.max_frames * self.width) as u64,
+                flops_per_second: 2.0 * parameters as f64 * out_rate.hz(),
+                activation_floats_per_second: out_rate.hz() * self.layers as f64 * (16 * d + 4 * ff) as f64,
+                ..Cost::default()
+            },
+            reads_labels: false,
+            train_only: false,
+        })
+    }
+
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<TransformerLayer, InferError> {
+        let (width, _) = frames_on(inputs, "input")?;
+        Ok(TransformerLayer {
+            projection: LinearConfig::new(width * self.stack, self.width).init(context.device),
+            positions: PositionalEncodingConfig::new(self.width)
+                .with_max_sequence_size(self.max_frames)
+                .init(context.device),
+            encoder: TransformerEncoderConfig::new(self.width, self.feed_forward, self.heads, self.layers)
+                .with_dropout(self.dropout)
+                .with_norm_first(true)
+                .init(context.device),
+            stack: self.stack,
+            max_frames: self.max_frames,
+        })
+    }
+}
+
+/// See [`Transformer`].
+#[derive(Module, Debug)]
+pub struct TransformerLayer {
+    projection: Linear,
+    positions: PositionalEncoding,
+    encoder: TransformerEncoder,
+    #[module(skip)]
+    stack: usize,
+    #[module(skip)]
+    max_frames: usize,
+}
+
+impl Layer for TransformerLayer {
+    fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
+        let (frames, lengths) = inputs.frames("input")?;
+        let [batch, time, width] = frames.dims();
+        // Items shorter than one stack keep one frame, padded with zeros; a rest is dropped.
+        let stacked_time = (time / self.stack).max(1);
+        let frames = if time < self.stack {
+            let rest = burn::tensor::Tensor::zeros([batch, self.stack - time, width], &frames.device());
+            burn::tensor::Tensor::cat(vec![frames, rest], 1)
+        } else {
+            frames.narrow(1, 0, stacked_time * self.stack)
+        };
+        let stacked_time = stacked_time.min(self.max_frames);
+        let lengths = lengths.map(|length| (length / self.stack).clamp(1, self.max_frames));
+        let frames = frames
+            .narrow(1, 0, stacked_time * self.stack)
+            .reshape([batch, stacked_time, width * self.stack]);
+        let x = self.positions.forward(self.projection.forward(frames));
+        let mask = lengths.mask(stacked_time, &x.device());
+        let padding = mask.clone().equal_elem(0.0);
+        let encoded = self.encoder.forward(TransformerEncoderInput::new(x).mask_pad(padding));
+        Ok(output(Value::Frames(
+            encoded * mask.reshape([batch, stacked_time, 1]),
+            lengths,
+        )))
+    }
+}

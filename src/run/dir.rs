@@ -1,0 +1,115 @@
+//! The run directory: created once, never overwritten, one process at a time.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::exit::Failure;
+
+/// A run directory that this process holds.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Creates a directory that must not exist.
+    ///
+    /// # Errors
+    /// It exists, or cannot be created.
+    pub fn create(path: &Path) -> Result<Self, Failure> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(Failure::io("create", parent))?;
+        }
+        match fs::create_dir(path) {
+            Ok(()) => Self::lock(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::Conflict(format!(
+                "the run {} exists already; continue it with `emorun resume {0}`, or choose another --run-label",
+                path.display()
+            ))),
+            Err(error) => Err(Failure::io("create", path)(error)),
+        }
+    }
+
+    /// Takes hold of an existing run.
+    ///
+    /// # Errors
+    /// It does not exist, or another process holds it.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        if !path.join("run.json").is_file() {
+            return Err(Failure::Usage(format!(
+                "{} is no run directory: it has no run.json",
+                path.display()
+            )));
+        }
+        Self::lock(path)
+    }
+
+    /// Takes hold of an existing sweep.
+    ///
+    /// # Errors
+    /// Another process holds it.
+    pub fn open_sweep(path: &Path) -> Result<Self, Failure> {
+        Self::lock(path)
+    }
+
+    fn lock(path: &Path) -> Result<Self, Failure> {
+        let file = path.join(".lock");
+        let lock = File::create(&file).map_err(Failure::io("create", &file))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                return Err(Failure::Conflict(format!(
+                    "another process is working on the run {}",
+                    path.display()
+                )));
+            }
+            Err(fs::TryLockError::Error(error)) => {
+                tracing::warn!("the run is not locked, so do not start it twice: {error}");
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where the run lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file of the run.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let path = self.path.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(Failure::io("create", parent))?;
+        }
+        crate::train::checkpoint::write_atomically(&path, bytes)
+    }
+
+    /// Writes a file of the run as JSON.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<(), Failure> {
+        let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Failure::Bug(error.to_string()))?;
+        bytes.push(b'\n');
+        self.write(name, &bytes)
+    }
+}
+
+/// Reads a JSON file of a run.
+///
+/// # Errors
+/// It cannot be read, or holds something else.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let bytes = fs::read(path).map_err(Failure::io("read", path))?;
+    serde_json::from_slice(&bytes).map_err(|error| Failure::Corrupt {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
+}

@@ -1,0 +1,352 @@
+//! One run: one split, one seed, one directory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use emorun_data::{Assignment, SplitName};
+use emorun_tensorboard::HParam;
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::dir::{RunDir, read_json};
+use super::record::{Git, RunRecord, Status, Versions, timestamp};
+use super::report;
+use super::summary::{Seconds, SplitSummary, Summary};
+use crate::device::Chosen;
+use crate::exit::Failure;
+use crate::feed::Feed;
+use crate::feed::host::HostPipeline;
+use crate::memory::peak_rss;
+use crate::network::Network;
+use crate::prepare::Prepared;
+use crate::settings::Metric;
+use crate::train::evaluate::{SplitResult, evaluate};
+use crate::train::journal::{Journal, Line};
+use crate::train::{Abort, StepNames, Trained, Trainer, metrics_of};
+
+/// What makes a member of an experiment.
+#[derive(Clone, Debug)]
+pub struct MemberSpec {
+    /// Fold and seed as folders, such as `fold-1/seed-42`; empty for a run of its own.
+    pub path: String,
+    /// Which of the experiment's assignments.
+    pub assignment: usize,
+    /// Seed of weights, order and draws.
+    pub seed: u64,
+}
+
+/// The result of a member, with what its report needs.
+#[derive(Debug)]
+pub struct MemberResult {
+    /// What is stored.
+    pub summary: Summary,
+    /// The final evaluation; `None` for a member that was completed before.
+    pub splits: Option<IndexMap<SplitName, SplitResult>>,
+}
+
+/// The files that make a run directory complete by itself.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_experiment(dir: &RunDir, prepared: &Prepared) -> Result<(), Failure> {
+    dir.write("experiment.yaml", prepared.given.as_bytes())?;
+    dir.write("resolved.yaml", prepared.resolved_yaml().as_bytes())?;
+    let diagram = prepared.diagram();
+    dir.write("report/graph.svg", diagram.to_svg().as_bytes())
+}
+
+/// The record of a run that starts now.
+pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
+    RunRecord {
+        status: Status::Running,
+        name: prepared.settings.name.clone(),
+        seed: None,
+        fold: None,
+        parent: None,
+        set: prepared.sets.clone(),
+        config_hash: prepared.config_hash(),
+        versions: Versions::default(),
+        git: Git::of(&prepared.folder),
+        device: Some(device.name.to_string()),
+        started: timestamp(),
+        ended: None,
+        members: Vec::new(),
+        data: prepared.data_facts(),
+        certificate: Value::Null,
+        peak_memory_bytes: None,
+        error: None,
+    }
+}
+
+/// Runs a member in its directory, from its newest checkpoint if it has one.
+///
+/// # Errors
+/// Training, evaluation or writing failed; `run.json` says so.
+pub fn run(
+    prepared: &Prepared,
+    spec: &MemberSpec,
+    dir: &RunDir,
+    parent: Option<&Path>,
+    device: &Chosen,
+) -> Result<MemberResult, Failure> {
+    let started = Instant::now();
+    let assignment = &prepared.assignments[spec.assignment];
+    let certificate = serde_json::to_value(&assignment.certificate).map_err(|error| Failure::Bug(error.to_string()))?;
+    let known = dir.path().join("run.json");
+    let mut record = if known.is_file() {
+        let record: RunRecord = read_json(&known)?;
+        if record.certificate["hash"] != certificate["hash"] {
+            return Err(Failure::Conflict(format!(
+                "the items or their split have changed since {} was started (see its run.json); start a new run instead",
+                dir.path().display()
+            )));
+        }
+        RunRecord {
+            status: Status::Running,
+            error: None,
+            device: Some(device.name.to_string()),
+            ..record
+        }
+    } else {
+        write_experiment(dir, prepared)?;
+        RunRecord {
+            seed: Some(spec.seed),
+            fold: assignment.label.clone(),
+            parent: parent.map(|parent| parent.display().to_string()),
+            certificate,
+            ..new_record(prepared, device)
+        }
+    };
+    dir.write_json("run.json", &record)?;
+    let outcome = train_and_evaluate(prepared, spec, dir, device, started);
+    record.ended = Some(timestamp());
+    record.peak_memory_bytes = peak_rss();
+    match &outcome {
+        Ok(_) => record.status = Status::Completed,
+        Err(failure) => {
+            record.status = if matches!(failure, Failure::Interrupted(_)) {
+                Status::Interrupted
+            } else {
+                Status::Failed
+            };
+            record.error = Some(failure.to_string());
+        }
+    }
+    match (dir.write_json("run.json", &record), outcome) {
+        (Ok(()), outcome) => outcome,
+        // The first failure is what the user must hear of.
+        (Err(_), Err(failure)) | (Err(failure), Ok(_)) => Err(failure),
+    }
+}
+
+fn train_and_evaluate(
+    prepared: &Prepared,
+    spec: &MemberSpec,
+    dir: &RunDir,
+    device: &Chosen,
+    started: Instant,
+) -> Result<MemberResult, Failure> {
+    let settings = &prepared.settings;
+    let assignment = &prepared.assignments[spec.assignment];
+    let (steps, wanted) = prepared.host_steps()?;
+    let pipeline = HostPipeline::new(
+        settings.sample_rate_hz,
+        steps,
+        wanted,
+        settings.training.loader.memory_mib.saturating_mul(1 << 20),
+    );
+    let feed = Feed {
+        items: prepared.corpus.items.clone(),
+        pipeline: Arc::new(pipeline),
+        labels: prepared.label_columns().into(),
+        workers: settings.training.loader.workers,
+    };
+    let autodiff = device.device.clone().autodiff();
+    let network = build(prepared, assignment, spec.seed, &autodiff)?;
+    let trainer = Trainer {
+        settings,
+        seed: spec.seed,
+        feed: feed.clone(),
+        train: &assignment.train,
+        validation: &assignment.validation,
+        best_metric: best_metric(prepared),
+        device: autodiff,
+        dir: dir.path().to_owned(),
+        label: if spec.path.is_empty() {
+            settings.name.clone()
+        } else {
+            format!("{} {}", settings.name, spec.path)
+        },
+    };
+    let abort = |abort: Abort| abort.into_failure(dir.path());
+    let Trained {
+        network,
+        state,
+        mut journal,
+    } = trainer
+        .run(network, |journal| open_journal(prepared, spec, journal))
+        .map_err(abort)?;
+    let names = StepNames::new(spec.seed);
+    let mut splits = IndexMap::new();
+    for (name, items) in [
+        (SplitName::Train, &assignment.train),
+        (SplitName::Validation, &assignment.validation),
+        (SplitName::Test, &assignment.test),
+    ] {
+        if items.is_empty() {
+            continue;
+        }
+        let result = evaluate(
+            &network,
+            &feed,
+            items,
+            settings.evaluation.batch_size,
+            &names,
+            &device.device,
+        )
+        .map_err(abort)?;
+        journal.line(
+            state.step,
+            state.epoch,
+            &format!("final_{name}"),
+            &Line {
+                metrics: metrics_of(&result),
+                wall: Vec::new(),
+            },
+        )?;
+        splits.insert(name, result);
+    }
+    for head in splits
+        .values()
+        .next()
+        .map(|split| split.heads.keys().cloned().collect::<Vec<_>>())
+        .unwrap_or_default()
+    {
+        let csv =
+            report::predictions_csv(&feed.items, &head, &splits).map_err(|error| Failure::Bug(error.to_string()))?;
+        dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
+        draw_confusions(dir, &mut journal, state.step, &head, &splits)?;
+    }
+    dir.write("report/report.txt", report::text(&splits).as_bytes())?;
+    journal.completed();
+    journal.sync()?;
+    let summary = Summary {
+        status: "completed".into(),
+        splits: splits
+            .iter()
+            .map(|(name, result)| (name.to_string(), SplitSummary::from(result)))
+            .collect(),
+        best: state.best,
+        seconds: Seconds {
+            train: state.seconds,
+            total: started.elapsed().as_secs_f64(),
+        },
+    };
+    dir.write_json("summary.json", &summary)?;
+    Ok(MemberResult {
+        summary,
+        splits: Some(splits),
+    })
+}
+
+/// The network of a member, with class weights from its training items.
+fn build(
+    prepared: &Prepared,
+    assignment: &Assignment,
+    seed: u64,
+    device: &burn::tensor::Device,
+) -> Result<Network, Failure> {
+    let counts = prepared.class_counts(assignment);
+    Network::build(prepared.wired()?, &counts, seed, device).map_err(|error| Failure::Bug(error.to_string()))
+}
+
+/// The metric that chooses the best epoch.
+fn best_metric(prepared: &Prepared) -> String {
+    let evaluation = &prepared.settings.evaluation;
+    evaluation.best.clone().unwrap_or_else(|| {
+        let metric = evaluation.metrics.first().copied().unwrap_or(Metric::Uar);
+        prepared
+            .heads()
+            .first()
+            .map_or_else(|| "loss".into(), |head| format!("{head}.{}", metric.name()))
+    })
+}
+
+/// What stands at the start of a run's events: configuration, graph, hyperparameters.
+fn open_journal(prepared: &Prepared, spec: &MemberSpec, journal: &mut Journal) {
+    journal.text("experiment", 0, &format!("```yaml\n{}\n```", prepared.resolved_yaml()));
+    match prepared.diagram().to_png() {
+        Ok(png) => journal.image("graph", 0, &png.bytes),
+        Err(error) => tracing::warn!("the graph was not drawn: {error}"),
+    }
+    let mut values = vec![("seed".to_owned(), HParam::Number(spec.seed as f64))];
+    flatten(&prepared.resolved, "", &mut values);
+    let metrics: Vec<String> = prepared
+        .heads()
+        .iter()
+        .flat_map(|head| {
+            prepared
+                .settings
+                .evaluation
+                .metrics
+                .iter()
+                .map(move |metric| format!("final_test/{head}.{}", metric.name()))
+        })
+        .collect();
+    let metrics: Vec<&str> = metrics.iter().map(String::as_str).collect();
+    journal.hparams(&prepared.settings.name, &prepared.settings.name, &values, &metrics);
+}
+
+/// Numbers, words and switches of the settings and nodes by dotted path.
+fn flatten(value: &Value, path: &str, values: &mut Vec<(String, HParam)>) {
+    let hparam = match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                // Where data lies and how it is split is no hyperparameter, and `seed` is there.
+                if !["datasets", "split", "name", "description", "seed", "logging"].contains(&path.as_str()) {
+                    flatten(value, &path, values);
+                }
+            }
+            return;
+        }
+        Value::Number(number) => number.as_f64().map(HParam::Number),
+        Value::Bool(switch) => Some(HParam::Bool(*switch)),
+        Value::String(text) => Some(HParam::Text(text.clone())),
+        Value::Array(_) => Some(HParam::Text(value.to_string())),
+        Value::Null => None,
+    };
+    values.extend(hparam.map(|hparam| (path.to_owned(), hparam)));
+}
+
+fn draw_confusions(
+    dir: &RunDir,
+    journal: &mut Journal,
+    step: u64,
+    head: &str,
+    splits: &IndexMap<SplitName, SplitResult>,
+) -> Result<(), Failure> {
+    for (name, result) in splits {
+        let Some(report) = result.heads.get(head) else { continue };
+        let title = format!("{head}, {name}");
+        match emorun_figures::confusion_matrix(&title, report.confusion.labels(), report.confusion.rows()) {
+            Ok(figure) => {
+                dir.write(
+                    &format!("report/confusion.{head}.{name}.svg"),
+                    figure.to_svg().as_bytes(),
+                )?;
+                match figure.to_png() {
+                    Ok(png) => journal.image(&format!("confusion_final/{head}/{name}"), step, &png.bytes),
+                    Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
+                }
+            }
+            Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Runs on disk: their directory, their members (folds and seeds), their summary and report.
+
+pub mod dir;
+pub mod member;
+pub mod parent;
+pub mod record;
+pub mod report;
+pub mod summary;
+pub mod sweep;
+pub mod tracker;

@@ -1,0 +1,290 @@
+//! Starting and resuming runs; folds and seeds as members of one parent.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use indexmap::IndexMap;
+
+use super::dir::{RunDir, read_json};
+use super::member::{self, MemberResult, MemberSpec};
+use super::record::{RunRecord, Status, timestamp};
+use super::report;
+use super::summary::{ParentSummary, Seconds, SplitSummary, Summary};
+use super::tracker::{TrackedRun, track};
+use crate::device::Chosen;
+use crate::exit::Failure;
+use crate::memory::peak_rss;
+use crate::prepare::Prepared;
+use crate::settings::Metric;
+
+/// A run that is done.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// What a person reads.
+    pub text: String,
+    /// Its test metrics, `<head>.<metric>`; pooled over members.
+    pub test: IndexMap<String, f64>,
+}
+
+/// Where runs lie and how this one is called.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Folder of all runs.
+    pub runs: PathBuf,
+    /// Label of the run; from time and configuration when left out.
+    pub label: Option<String>,
+}
+
+/// Members of an experiment: one, or one a fold and seed.
+pub fn members(prepared: &Prepared) -> Vec<MemberSpec> {
+    let training = &prepared.settings.training;
+    let mut members = Vec::new();
+    for (assignment, split) in prepared.assignments.iter().enumerate() {
+        let seeds = if training.seeds.is_empty() {
+            vec![prepared.settings.seed]
+        } else {
+            training.seeds.clone()
+        };
+        for seed in seeds {
+            let mut parts: Vec<String> = split.label.iter().cloned().collect();
+            if !training.seeds.is_empty() {
+                parts.push(format!("seed-{seed}"));
+            }
+            members.push(MemberSpec {
+                path: parts.join("/"),
+                assignment,
+                seed,
+            });
+        }
+    }
+    members
+}
+
+/// Starts a new run.
+///
+/// # Errors
+/// The label exists, or a member fails.
+pub fn start(prepared: &Prepared, place: &Place, device: &Chosen) -> Result<Finished, Failure> {
+    let label = place.label.clone().unwrap_or_else(|| {
+        let time = chrono::Local::now().format("%Y%m%d-%H%M%S");
+        format!("{time}-{}", &prepared.config_hash()[..6])
+    });
+    if label.is_empty() || label.contains(['/', '\\']) || label.starts_with('.') {
+        return Err(Failure::Usage(format!(
+            "`{label}` cannot be a run label: it becomes the name of a folder"
+        )));
+    }
+    let dir = RunDir::create(&place.runs.join(&prepared.settings.name).join(label))?;
+    work(prepared, &dir, device, &place.runs)
+}
+
+/// Continues a run in its directory, or reports it when it is completed.
+///
+/// # Errors
+/// A member fails.
+pub fn resume(prepared: &Prepared, dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
+    // runs/<name>/<label>
+    let runs = dir
+        .path()
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or(Path::new("."))
+        .to_owned();
+    work(prepared, dir, device, &runs)
+}
+
+/// Starts or continues a run in its directory, entering it in the tracker of `runs`.
+///
+/// # Errors
+/// A member fails.
+pub fn resume_in(prepared: &Prepared, dir: &RunDir, runs: &Path, device: &Chosen) -> Result<Finished, Failure> {
+    work(prepared, dir, device, runs)
+}
+
+fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path) -> Result<Finished, Failure> {
+    crate::logging::also_write_to(&dir.path().join("log.txt"))?;
+    tracing::info!("{} on {}", dir.path().display(), device.name);
+    note(prepared, dir, runs, "running", &IndexMap::new());
+    let members = members(prepared);
+    let outcome = match members.as_slice() {
+        [only] if only.path.is_empty() => one(prepared, only, dir, device),
+        _ => several(prepared, &members, dir, device),
+    };
+    match &outcome {
+        Ok(finished) => {
+            note(prepared, dir, runs, "completed", &finished.test);
+            tracing::info!("completed{}", finished.text);
+        }
+        Err(failure) => {
+            let status = if matches!(failure, Failure::Interrupted(_)) {
+                "interrupted"
+            } else {
+                "failed"
+            };
+            note(prepared, dir, runs, status, &IndexMap::new());
+            tracing::info!("{status}: {failure}");
+        }
+    }
+    outcome
+}
+
+/// Enters the run in the tracker; a list that cannot be written stops no run.
+fn note(prepared: &Prepared, dir: &RunDir, runs: &Path, status: &str, test: &IndexMap<String, f64>) {
+    let label = dir
+        .path()
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let run = TrackedRun {
+        label,
+        log_dir: dir.path().display().to_string(),
+        experiment: prepared.settings.name.clone(),
+        status: status.to_owned(),
+        test: test.clone(),
+    };
+    if let Err(failure) = track(runs, run) {
+        tracing::warn!("the list of runs was not updated: {failure}");
+    }
+}
+
+fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
+    let summary = dir.path().join("summary.json");
+    let (summary, text) = if summary.is_file() {
+        let text = std::fs::read_to_string(dir.path().join("report/report.txt")).unwrap_or_default();
+        (read_json(&summary)?, text)
+    } else {
+        let MemberResult { summary, splits } = member::run(prepared, spec, dir, None, device)?;
+        (summary, splits.map(|splits| report::text(&splits)).unwrap_or_default())
+    };
+    let test = summary.splits.get("test").map(metrics).unwrap_or_default();
+    Ok(Finished {
+        dir: dir.path().to_owned(),
+        text,
+        test,
+    })
+}
+
+fn several(prepared: &Prepared, members: &[MemberSpec], dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
+    let started = Instant::now();
+    let path = dir.path().join("run.json");
+    let mut record: RunRecord = if path.is_file() {
+        read_json(&path)?
+    } else {
+        member::write_experiment(dir, prepared)?;
+        member::new_record(prepared, device)
+    };
+    record.status = Status::Running;
+    record.error = None;
+    record.members = members.iter().map(|member| member.path.clone()).collect();
+    dir.write_json("run.json", &record)?;
+    let outcome =
+        run_members(prepared, members, dir, device).and_then(|results| finish(prepared, dir, results, started));
+    record.ended = Some(timestamp());
+    record.peak_memory_bytes = peak_rss();
+    record.status = match &outcome {
+        Ok(_) => Status::Completed,
+        Err(Failure::Interrupted(_)) => Status::Interrupted,
+        Err(_) => Status::Failed,
+    };
+    record.error = outcome.as_ref().err().map(ToString::to_string);
+    let written = dir.write_json("run.json", &record);
+    let finished = outcome?;
+    written?;
+    Ok(finished)
+}
+
+fn run_members(
+    prepared: &Prepared,
+    members: &[MemberSpec],
+    dir: &RunDir,
+    device: &Chosen,
+) -> Result<Vec<(MemberSpec, Summary)>, Failure> {
+    let mut results = Vec::new();
+    for (number, spec) in members.iter().enumerate() {
+        let place = dir.path().join(&spec.path);
+        let stored = place.join("summary.json");
+        if stored.is_file() {
+            results.push((spec.clone(), read_json(&stored)?));
+            continue;
+        }
+        eprintln!("member {} of {}: {}", number + 1, members.len(), spec.path);
+        let member_dir = if place.join("run.json").is_file() {
+            RunDir::open(&place)?
+        } else {
+            // What a kill before the first record left behind holds nothing.
+            if place.exists() {
+                std::fs::remove_dir_all(&place).map_err(Failure::io("remove", &place))?;
+            }
+            RunDir::create(&place)?
+        };
+        let result =
+            member::run(prepared, spec, &member_dir, Some(dir.path()), device).map_err(|failure| match failure {
+                Failure::Interrupted(_) => Failure::Interrupted(dir.path().to_owned()),
+                failure => failure,
+            })?;
+        results.push((spec.clone(), result.summary));
+    }
+    Ok(results)
+}
+
+fn finish(
+    prepared: &Prepared,
+    dir: &RunDir,
+    results: Vec<(MemberSpec, Summary)>,
+    started: Instant,
+) -> Result<Finished, Failure> {
+    let bug = |error: emorun_metrics::MetricsError| Failure::Bug(error.to_string());
+    let tests: Vec<(&MemberSpec, &SplitSummary)> = results
+        .iter()
+        .filter_map(|(spec, summary)| Some((spec, summary.splits.get("test")?)))
+        .collect();
+    let (mean, sd) = SplitSummary::mean_and_sd(tests.iter().map(|(_, test)| *test));
+    let pooled = SplitSummary::pooled(tests.iter().map(|(_, test)| *test)).map_err(bug)?;
+    let mut seeds = std::collections::BTreeMap::new();
+    if prepared.assignments.len() > 1 {
+        for (spec, _) in &tests {
+            let of_seed = tests
+                .iter()
+                .filter(|(other, _)| other.seed == spec.seed)
+                .map(|(_, test)| *test);
+            seeds.insert(spec.seed, SplitSummary::pooled(of_seed).map_err(bug)?);
+        }
+    }
+    let summary = ParentSummary {
+        status: "completed".into(),
+        mean,
+        sd,
+        pooled,
+        seeds,
+        members: tests
+            .iter()
+            .map(|(spec, test)| (spec.path.clone(), (*test).clone()))
+            .collect(),
+        seconds: Seconds {
+            train: results.iter().map(|(_, summary)| summary.seconds.train).sum(),
+            total: started.elapsed().as_secs_f64(),
+        },
+    };
+    let metrics_shown: &[Metric] = &prepared.settings.evaluation.metrics;
+    let text = report::parent_text(&summary, metrics_shown);
+    dir.write_json("summary.json", &summary)?;
+    dir.write("report/report.txt", text.as_bytes())?;
+    Ok(Finished {
+        dir: dir.path().to_owned(),
+        text,
+        test: metrics(&summary.pooled),
+    })
+}
+
+/// Metrics of a split by `<head>.<metric>`.
+fn metrics(split: &SplitSummary) -> IndexMap<String, f64> {
+    let mut metrics = IndexMap::new();
+    for (name, head) in &split.heads {
+        for (metric, value) in [("uar", head.uar), ("wa", head.wa), ("macro_f1", head.macro_f1)] {
+            metrics.extend(value.map(|value| (format!("{name}.{metric}"), value)));
+        }
+    }
+    metrics
+}

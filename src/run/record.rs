@@ -1,0 +1,124 @@
+//! `run.json`: what a run is, where it comes from and how it stands.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Started; still going, or killed.
+    Running,
+    /// Interrupted with a checkpoint.
+    Interrupted,
+    /// Ended with an error.
+    Failed,
+    /// Done.
+    Completed,
+}
+
+/// The record of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// How it stands.
+    pub status: Status,
+    /// Name of the experiment.
+    pub name: String,
+    /// Seed; `None` for a parent of several.
+    pub seed: Option<u64>,
+    /// Fold, such as `fold-1`.
+    pub fold: Option<String>,
+    /// The run that this one is a member of.
+    pub parent: Option<String>,
+    /// Arguments that set values, as given.
+    pub set: Vec<String>,
+    /// Hash of the resolved experiment.
+    pub config_hash: String,
+    /// Version of emorun and of Burn.
+    pub versions: Versions,
+    /// Source of the experiment, where it lies in a git checkout.
+    pub git: Option<Git>,
+    /// Device and why it was chosen.
+    pub device: Option<String>,
+    /// Start, RFC 3339.
+    pub started: String,
+    /// End, RFC 3339.
+    pub ended: Option<String>,
+    /// Members, for a parent.
+    pub members: Vec<String>,
+    /// Fingerprint of each dataset.
+    pub data: Value,
+    /// Proof that the splits are disjoint.
+    pub certificate: Value,
+    /// Largest resident memory of the process in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// Versions that a run was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// Version of emorun.
+    pub emorun: String,
+    /// Version of Burn.
+    pub burn: String,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self {
+            emorun: env!("CARGO_PKG_VERSION").to_owned(),
+            burn: "0.22.1".to_owned(),
+        }
+    }
+}
+
+/// State of the git checkout that the experiment lies in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Git {
+    /// Commit checked out.
+    pub commit: String,
+    /// Changes to tracked files that are not committed, shortened to 64 KiB.
+    pub diff: String,
+}
+
+/// Longest stored diff in bytes.
+const DIFF_LIMIT: usize = 64 * 1024;
+
+impl Git {
+    /// The checkout that a folder lies in; `None` outside one, or without git.
+    pub fn of(folder: &Path) -> Option<Self> {
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git")
+                .arg("-C")
+                .arg(folder)
+                .args(arguments)
+                .output()
+                .ok()?;
+            output
+                .status
+                .success()
+                .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let commit = git(&["rev-parse", "HEAD"])?.trim().to_owned();
+        let mut diff = git(&["diff", "HEAD"])?;
+        if diff.len() > DIFF_LIMIT {
+            let end = (0..=DIFF_LIMIT)
+                .rev()
+                .find(|&at| diff.is_char_boundary(at))
+                .unwrap_or(0);
+            diff.truncate(end);
+            diff.push_str("\n… cut\n");
+        }
+        Some(Self { commit, diff })
+    }
+}
+
+/// The time now, RFC 3339 in UTC.
+pub fn timestamp() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}

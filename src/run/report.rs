@@ -1,0 +1,216 @@
+//! What a person reads at the end of a run, and the files under `report/`.
+
+use std::fmt::Write as _;
+
+use emorun_data::{Item, SplitName};
+use emorun_metrics::{Classification, Confusion};
+use indexmap::IndexMap;
+
+use super::summary::{ParentSummary, SplitSummary};
+use crate::settings::Metric;
+use crate::train::evaluate::SplitResult;
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".into(), |value| format!("{:.2} %", 100.0 * value))
+}
+
+/// A table with aligned columns; the first column is left-aligned, the others right-aligned.
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .chain(header.get(column).map(|name| name.chars().count()))
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let mut text = String::new();
+    let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
+    for row in std::iter::once(&header).chain(rows) {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            let padding = " ".repeat(width - cell.chars().count());
+            if column == 0 {
+                format!("{cell}{padding}")
+            } else {
+                format!("{padding}{cell}")
+            }
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Per-split metrics, then each head's classes and confusion on the most telling split.
+pub fn text(splits: &IndexMap<SplitName, SplitResult>) -> String {
+    let mut text = String::new();
+    let heads: Vec<&String> = splits
+        .values()
+        .next()
+        .map(|split| split.heads.keys().collect())
+        .unwrap_or_default();
+    for head in heads {
+        let rows: Vec<Vec<String>> = splits
+            .iter()
+            .filter_map(|(name, split)| {
+                let report = split.heads.get(head)?;
+                let loss = split.loss.map_or_else(|| "–".into(), |loss| format!("{loss:.4}"));
+                Some(vec![
+                    name.to_string(),
+                    report.n.to_string(),
+                    loss,
+                    percent(report.uar),
+                    percent(report.wa),
+                    percent(report.macro_f1),
+                ])
+            })
+            .collect();
+        let _ = writeln!(text, "\n{head}");
+        text.push_str(&table(&["split", "items", "loss", "UAR", "WA", "macro F1"], &rows));
+        if let Some((name, report)) = splits
+            .iter()
+            .next_back()
+            .and_then(|(name, split)| Some((name, split.heads.get(head)?)))
+        {
+            let _ = writeln!(text, "\n{head} by class ({name})");
+            text.push_str(&classes(report));
+            let _ = writeln!(text, "\n{head} confusion ({name}; rows true, columns predicted)");
+            text.push_str(&confusion(&report.confusion));
+        }
+    }
+    text
+}
+
+fn classes(report: &Classification) -> String {
+    let rows: Vec<Vec<String>> = report
+        .per_class
+        .iter()
+        .map(|class| {
+            vec![
+                class.label.clone(),
+                class.support.to_string(),
+                percent(Some(class.recall)),
+                percent(Some(class.precision)),
+                percent(Some(class.f1)),
+            ]
+        })
+        .collect();
+    table(&["class", "items", "recall", "precision", "F1"], &rows)
+}
+
+fn confusion(confusion: &Confusion) -> String {
+    let header: Vec<&str> = std::iter::once("true")
+        .chain(confusion.labels().iter().map(String::as_str))
+        .collect();
+    let rows: Vec<Vec<String>> = confusion
+        .labels()
+        .iter()
+        .zip(confusion.rows())
+        .map(|(label, row)| {
+            std::iter::once(label.clone())
+                .chain(row.iter().map(u64::to_string))
+                .collect()
+        })
+        .collect();
+    table(&header, &rows)
+}
+
+/// Mean, deviation and pooled metrics of a parent, and each member.
+pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
+    let mut text = String::new();
+    for head in summary.mean.heads.keys() {
+        let pick = |split: &SplitSummary, metric: Metric| {
+            let head = split.heads.get(head)?;
+            match metric {
+                Metric::Uar => head.uar,
+                Metric::Wa => head.wa,
+                Metric::MacroF1 => head.macro_f1,
+            }
+        };
+        let header: Vec<&str> = ["", "items"]
+            .into_iter()
+            .chain(metrics.iter().map(|metric| metric.title()))
+            .collect();
+        let row = |name: &str, items: u64, split: &SplitSummary| {
+            [name.to_owned(), items.to_string()]
+                .into_iter()
+                .chain(metrics.iter().map(|&metric| percent(pick(split, metric))))
+                .collect::<Vec<_>>()
+        };
+        let mut rows: Vec<Vec<String>> = summary
+            .members
+            .iter()
+            .map(|(name, member)| row(name, member.n, member))
+            .collect();
+        rows.extend(
+            summary
+                .seeds
+                .iter()
+                .map(|(seed, split)| row(&format!("seed {seed}, all folds"), split.n, split)),
+        );
+        rows.push(
+            ["mean ± sd".to_owned(), String::new()]
+                .into_iter()
+                .chain(metrics.iter().map(|&metric| {
+                    format!(
+                        "{} ± {}",
+                        percent(pick(&summary.mean, metric)),
+                        percent(pick(&summary.sd, metric))
+                    )
+                }))
+                .collect(),
+        );
+        rows.push(row("pooled", summary.pooled.n, &summary.pooled));
+        let _ = writeln!(text, "\n{head} on test ({} members)", summary.members.len());
+        text.push_str(&table(&header, &rows));
+        if let Some(counts) = summary.pooled.heads.get(head).and_then(|head| head.confusion.as_ref()) {
+            let _ = writeln!(text, "\n{head} confusion (pooled; rows true, columns predicted)");
+            text.push_str(&confusion(counts));
+        }
+    }
+    text
+}
+
+/// `predictions.<head>.csv`: one row an item, `path,dataset,split,speaker,true,predicted,p_<label>…`.
+///
+/// # Errors
+/// None in practice: the text is written to memory.
+pub fn predictions_csv(
+    items: &[Item],
+    head: &str,
+    splits: &IndexMap<SplitName, SplitResult>,
+) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let labels: Vec<String> = splits
+        .values()
+        .find_map(|split| split.heads.get(head))
+        .map(|report| report.confusion.labels().to_vec())
+        .unwrap_or_default();
+    let columns = ["path", "dataset", "split", "speaker", "true", "predicted"].map(str::to_owned);
+    writer.write_record(
+        columns
+            .into_iter()
+            .chain(labels.iter().map(|label| format!("p_{label}"))),
+    )?;
+    let name = |class: u32| labels.get(class as usize).cloned().unwrap_or_default();
+    for (split, result) in splits {
+        for prediction in result.predictions.get(head).into_iter().flatten() {
+            let item = &items[prediction.item];
+            let fields = [
+                item.display_path(),
+                item.dataset.clone(),
+                split.to_string(),
+                item.speaker.clone(),
+                prediction.truth.map(name).unwrap_or_default(),
+                name(prediction.predicted),
+            ];
+            writer.write_record(
+                fields
+                    .into_iter()
+                    .chain(prediction.probabilities.iter().map(|p| format!("{p:.6}"))),
+            )?;
+        }
+    }
+    writer.into_inner().map_err(|error| error.into_error().into())
+}

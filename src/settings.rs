@@ -1,0 +1,471 @@
+//! The settings of an experiment: everything in the file that is not a node.
+
+use emorun_data::SplitConfig;
+use emorun_lang::kinded_enum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Settings of an experiment.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Name of the experiment; its runs lie under `runs/<name>/`.
+    pub name: String,
+    /// What the experiment is for, in the researcher's words.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Seed of every random draw: weights, order of items, augmentation, dropout.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Sample rate in Hz to which all audio is brought.
+    #[serde(default = "default_sample_rate")]
+    #[schemars(range(min = 1000, max = 192_000))]
+    pub sample_rate_hz: u32,
+    /// How items are divided into training, validation and test.
+    pub split: SplitConfig,
+    /// How the network is trained.
+    pub training: Training,
+    /// What is measured, and on which weights.
+    #[serde(default)]
+    pub evaluation: Evaluation,
+    /// What is written while training.
+    #[serde(default)]
+    pub logging: Logging,
+}
+
+/// How the network is trained.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Number of passes over the training items.
+    #[schemars(range(min = 1))]
+    pub epochs: u64,
+    /// Items of one batch; with `accumulate`, of one micro-batch.
+    #[schemars(range(min = 1, max = 65536))]
+    pub batch_size: usize,
+    /// Optimizer and its learning rate.
+    pub optimizer: OptimizerConfig,
+    /// Learning rate over time; constant when left out.
+    #[serde(default)]
+    pub scheduler: SchedulerConfig,
+    /// Gradients are scaled down to this norm over all parameters together; off when left out.
+    #[serde(default)]
+    #[schemars(range(min = 1e-9))]
+    pub clip_norm: Option<f64>,
+    /// Micro-batches whose gradients are averaged, by their number of items, into one step.
+    #[serde(default = "default_accumulate")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub accumulate: usize,
+    /// Stops when a validation metric no longer improves; off when left out.
+    #[serde(default)]
+    pub early_stopping: Option<EarlyStopping>,
+    /// Runs the experiment once for each of these seeds instead of `seed`, as members of one run.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub seeds: Vec<u64>,
+    /// When checkpoints are written.
+    #[serde(default)]
+    pub checkpoints: Checkpoints,
+    /// How items are prepared.
+    #[serde(default)]
+    pub loader: LoaderSettings,
+}
+
+/// Stops training when a validation metric no longer improves.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStopping {
+    /// Epochs without improvement after which training stops.
+    #[schemars(range(min = 1))]
+    pub patience: u64,
+    /// Metric to watch on the validation split: `loss`, or `<head>.<metric>`; `evaluation.best`
+    /// when left out.
+    #[serde(default)]
+    pub metric: Option<String>,
+    /// Least change that counts as an improvement, in the metric's own unit.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub min_delta: f64,
+}
+
+/// When checkpoints are written. The last and the best are kept.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoints {
+    /// Epochs from one checkpoint to the next.
+    #[serde(default = "default_every_epochs")]
+    #[schemars(range(min = 1))]
+    pub every_epochs: u64,
+    /// Also a checkpoint every so many steps, in the middle of an epoch.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub every_steps: Option<u64>,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self {
+            every_epochs: default_every_epochs(),
+            every_steps: None,
+        }
+    }
+}
+
+/// How items are prepared. None of it changes a result.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoaderSettings {
+    /// Worker threads that decode and compute host features.
+    #[serde(default = "default_workers")]
+    #[schemars(range(min = 1, max = 256))]
+    pub workers: usize,
+    /// Memory in MiB in which computed host features are kept from epoch to epoch.
+    #[serde(default = "default_memory")]
+    pub memory_mib: usize,
+}
+
+impl Default for LoaderSettings {
+    fn default() -> Self {
+        Self {
+            workers: default_workers(),
+            memory_mib: default_memory(),
+        }
+    }
+}
+
+kinded_enum! {
+    /// Rule by which parameters follow their gradients.
+    pub enum OptimizerConfig {
+        /// Adam (Kingma & Ba 2015); weight decay is added to the gradient.
+        adam => Adam(AdamSettings),
+        /// AdamW (Loshchilov & Hutter 2019); weight decay apart from the gradient.
+        adamw => AdamW(AdamWSettings),
+        /// Stochastic gradient descent with momentum.
+        sgd => Sgd(SgdSettings),
+    }
+}
+
+/// Adam with PyTorch's defaults.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdamSettings {
+    /// Learning rate.
+    #[schemars(range(min = 0.0))]
+    pub lr: f64,
+    /// Decay rates of the two moments.
+    #[serde(default = "default_betas")]
+    pub betas: [f32; 2],
+    /// Added to the denominator.
+    #[serde(default = "default_eps")]
+    #[schemars(range(min = 0.0))]
+    pub eps: f32,
+    /// Factor of the parameters added to the gradient.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub weight_decay: f64,
+}
+
+/// AdamW with PyTorch's defaults.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdamWSettings {
+    /// Learning rate.
+    #[schemars(range(min = 0.0))]
+    pub lr: f64,
+    /// Decay rates of the two moments.
+    #[serde(default = "default_betas")]
+    pub betas: [f32; 2],
+    /// Added to the denominator.
+    #[serde(default = "default_eps")]
+    #[schemars(range(min = 0.0))]
+    pub eps: f32,
+    /// Share of a parameter taken away each step, times the learning rate.
+    #[serde(default = "default_adamw_decay")]
+    #[schemars(range(min = 0.0))]
+    pub weight_decay: f64,
+}
+
+/// Stochastic gradient descent.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SgdSettings {
+    /// Learning rate.
+    #[schemars(range(min = 0.0))]
+    pub lr: f64,
+    /// Momentum; 0 is none.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub momentum: f64,
+    /// Nesterov's form of momentum.
+    #[serde(default)]
+    pub nesterov: bool,
+    /// Factor of the parameters added to the gradient.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub weight_decay: f64,
+}
+
+impl OptimizerConfig {
+    /// The learning rate before scheduling.
+    pub fn lr(&self) -> f64 {
+        match self {
+            Self::Adam(adam) => adam.lr,
+            Self::AdamW(adamw) => adamw.lr,
+            Self::Sgd(sgd) => sgd.lr,
+        }
+    }
+}
+
+/// What a scheduler counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepUnit {
+    /// Optimizer steps.
+    Step,
+    /// Whole epochs.
+    Epoch,
+}
+
+kinded_enum! {
+    /// Learning rate over time.
+    pub enum SchedulerConfig {
+        /// The optimizer's learning rate throughout.
+        constant => Constant(ConstantSchedule),
+        /// Linear warm-up to the optimizer's learning rate, then constant.
+        warm_up => WarmUp(WarmUpSchedule),
+        /// Half a cosine from the optimizer's learning rate to `min_lr` over the run.
+        cosine => Cosine(CosineSchedule),
+        /// Cosine periods that start anew (SGDR, Loshchilov & Hutter 2017).
+        cosine_warm_restarts => CosineWarmRestarts(CosineWarmRestartsSchedule),
+        /// Up to `max_lr` and down again over the run, by step (Smith & Topin 2018), as
+        /// `torch.optim.lr_scheduler.OneCycleLR`.
+        one_cycle => OneCycle(OneCycleSchedule),
+    }
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self::Constant(ConstantSchedule {})
+    }
+}
+
+/// No change over time.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConstantSchedule {}
+
+/// Linear warm-up.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUpSchedule {
+    /// What `warm_up` counts.
+    pub unit: StepUnit,
+    /// Length of the warm-up in `unit`.
+    #[schemars(range(min = 0.0))]
+    pub warm_up: f64,
+}
+
+/// Half a cosine over the run.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CosineSchedule {
+    /// What the schedule counts: the rate changes every step, or every epoch.
+    pub unit: StepUnit,
+    /// Learning rate at the end.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub min_lr: f64,
+    /// Length in `unit` of a linear warm-up before the cosine.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub warm_up: f64,
+}
+
+/// Cosine periods that start anew.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CosineWarmRestartsSchedule {
+    /// What the periods count.
+    pub unit: StepUnit,
+    /// Length of the first period in `unit`.
+    #[schemars(range(min = 1))]
+    pub t_0: u64,
+    /// Factor from one period's length to the next.
+    #[serde(default = "default_t_mult")]
+    #[schemars(range(min = 1))]
+    pub t_mult: u64,
+    /// Learning rate at the end of a period.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub min_lr: f64,
+}
+
+/// One cycle over the run, by step.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneCycleSchedule {
+    /// Learning rate at the peak; the optimizer's `lr` is not used.
+    #[schemars(range(min = 0.0))]
+    pub max_lr: f64,
+    /// Share of the steps spent rising, from 0 to 1.
+    #[serde(default = "default_pct_start")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub pct_start: f64,
+    /// The first rate is `max_lr / div_factor`.
+    #[serde(default = "default_div_factor")]
+    #[schemars(range(min = 1.0))]
+    pub div_factor: f64,
+    /// The last rate is the first divided by this.
+    #[serde(default = "default_final_div_factor")]
+    #[schemars(range(min = 1.0))]
+    pub final_div_factor: f64,
+}
+
+/// What is measured, and on which weights.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Metrics shown while training and at the end; all are in the summary.
+    #[serde(default = "default_metrics")]
+    pub metrics: Vec<Metric>,
+    /// Metric on the validation split by which the best checkpoint is chosen: `loss`, or
+    /// `<head>.<metric>`; the first metric of the first head when left out.
+    #[serde(default)]
+    pub best: Option<String>,
+    /// Weights that the final evaluation uses; `best` needs a validation split, and is taken when
+    /// there is one.
+    #[serde(default)]
+    pub weights: Option<FinalWeights>,
+    /// Items of one batch in evaluation; it changes no result.
+    #[serde(default = "default_evaluation_batch")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub batch_size: usize,
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        Self {
+            metrics: default_metrics(),
+            best: None,
+            weights: None,
+            batch_size: default_evaluation_batch(),
+        }
+    }
+}
+
+/// A classification metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Unweighted average recall: the mean of the classes' recalls (scikit-learn's
+    /// `balanced_accuracy_score`).
+    Uar,
+    /// Weighted accuracy: the share of items predicted rightly.
+    Wa,
+    /// Mean of the classes' F1 scores.
+    MacroF1,
+}
+
+impl Metric {
+    /// Name in files and tags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uar => "uar",
+            Self::Wa => "wa",
+            Self::MacroF1 => "macro_f1",
+        }
+    }
+
+    /// Name in tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Uar => "UAR",
+            Self::Wa => "WA",
+            Self::MacroF1 => "macro F1",
+        }
+    }
+}
+
+/// Weights of the final evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FinalWeights {
+    /// Those of the best validation metric.
+    Best,
+    /// Those of the last epoch.
+    Last,
+}
+
+/// What is written while training.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Logging {
+    /// Steps from one line of training metrics to the next.
+    #[serde(default = "default_log_steps")]
+    #[schemars(range(min = 1))]
+    pub every_steps: u64,
+    /// Whether TensorBoard events are written.
+    #[serde(default = "default_tensorboard")]
+    pub tensorboard: bool,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            every_steps: default_log_steps(),
+            tensorboard: default_tensorboard(),
+        }
+    }
+}
+
+fn default_seed() -> u64 {
+    42
+}
+fn default_sample_rate() -> u32 {
+    16_000
+}
+fn default_accumulate() -> usize {
+    1
+}
+fn default_every_epochs() -> u64 {
+    1
+}
+fn default_workers() -> usize {
+    2
+}
+fn default_memory() -> usize {
+    2048
+}
+fn default_betas() -> [f32; 2] {
+    [0.9, 0.999]
+}
+fn default_eps() -> f32 {
+    1e-8
+}
+fn default_adamw_decay() -> f64 {
+    0.01
+}
+fn default_t_mult() -> u64 {
+    1
+}
+fn default_pct_start() -> f64 {
+    0.3
+}
+fn default_div_factor() -> f64 {
+    25.0
+}
+fn default_final_div_factor() -> f64 {
+    1e4
+}
+fn default_metrics() -> Vec<Metric> {
+    vec![Metric::Uar, Metric::Wa, Metric::MacroF1]
+}
+fn default_evaluation_batch() -> usize {
+    32
+}
+fn default_log_steps() -> u64 {
+    10
+}
+fn default_tensorboard() -> bool {
+    true
+}

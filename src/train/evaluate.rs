@@ -1,0 +1,173 @@
+//! Measuring a network on the items of a split.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, activation::softmax};
+use emorun_metrics::{Classification, Confusion};
+
+use super::state::Seen;
+use super::{Abort, StepNames};
+use crate::feed::Feed;
+use crate::feed::order::plain_batches;
+use crate::network::{Network, Schedule};
+use crate::value::Value;
+
+/// What a head said of one item.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// Index of the item in the corpus.
+    pub item: usize,
+    /// Its label; `None` where it has none.
+    pub truth: Option<u32>,
+    /// The class with the highest score.
+    pub predicted: u32,
+    /// Probability of each class.
+    pub probabilities: Vec<f32>,
+}
+
+/// A network's result on a split.
+#[derive(Clone, Debug, Default)]
+pub struct SplitResult {
+    /// Number of items.
+    pub n: u64,
+    /// Mean loss; `None` without items.
+    pub loss: Option<f64>,
+    /// Metrics of each head over the items that carry its label.
+    pub heads: BTreeMap<String, Classification>,
+    /// Predictions of each head, in the order of the items.
+    pub predictions: BTreeMap<String, Vec<Prediction>>,
+}
+
+impl SplitResult {
+    /// A metric by name: `loss`, or `<head>.<metric>`.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        if name == "loss" {
+            return self.loss;
+        }
+        let (head, metric) = name.rsplit_once('.')?;
+        let head = self.heads.get(head)?;
+        match metric {
+            "uar" => head.uar,
+            "wa" => head.wa,
+            "macro_f1" => head.macro_f1,
+            _ => None,
+        }
+    }
+}
+
+/// Evaluates a network (without autodiff) on items.
+///
+/// # Errors
+/// An item's audio cannot be read, or a node fails.
+pub fn evaluate(
+    network: &Network,
+    feed: &Feed,
+    items: &[usize],
+    batch_size: usize,
+    names: &StepNames,
+    device: &Device,
+) -> Result<SplitResult, Abort> {
+    let mut seen = Seen::default();
+    let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
+    for batch in feed.load(plain_batches(items, batch_size)) {
+        let batch = batch.map_err(Abort::Data)?;
+        let members = batch.items.clone();
+        let mut values = feed.values(batch, device);
+        network
+            .forward(Schedule::Evaluate, &mut values, &names.evaluation(feed.keys(&members)))
+            .map_err(Abort::Node)?;
+        let loss: f64 = network
+            .losses(&values)
+            .into_iter()
+            .map(|(_, weight, loss)| weight * f64::from(loss.into_scalar::<f32>()))
+            .sum();
+        seen.items += members.len() as u64;
+        seen.loss += loss * members.len() as f64;
+        for head in network.wired().iter().filter_map(|node| node.head()) {
+            let Some(Value::Logits(logits)) = values.get(&head.output) else {
+                continue;
+            };
+            let [_, classes] = logits.dims();
+            let probabilities: Vec<f32> = softmax(logits.clone(), 1).into_data().iter::<f32>().collect();
+            let labels = match values.get(&head.target) {
+                Some(Value::Labels(labels)) => labels.as_slice().to_vec(),
+                _ => vec![None; members.len()],
+            };
+            let rows = predictions.entry(head.name.to_owned()).or_default();
+            for ((&item, truth), probabilities) in members.iter().zip(labels).zip(probabilities.chunks_exact(classes)) {
+                rows.push(Prediction {
+                    item,
+                    truth,
+                    predicted: highest(probabilities),
+                    probabilities: probabilities.to_vec(),
+                });
+            }
+            let confusion = seen
+                .heads
+                .entry(head.name.to_owned())
+                .or_insert_with(|| Confusion::new(head.classes));
+            count(confusion, &rows[rows.len() - members.len()..])?;
+        }
+    }
+    Ok(SplitResult {
+        n: seen.items,
+        loss: seen.mean_loss(),
+        heads: seen
+            .heads
+            .iter()
+            .map(|(name, confusion)| (name.clone(), confusion.classification()))
+            .collect(),
+        predictions,
+    })
+}
+
+/// Adds the predictions of items that carry the label.
+fn count(confusion: &mut Confusion, rows: &[Prediction]) -> Result<(), Abort> {
+    for row in rows {
+        if let Some(truth) = row.truth {
+            confusion
+                .add(truth as usize, row.predicted as usize)
+                .map_err(|error| Abort::Bug(error.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a training batch's predictions to what the epoch has seen.
+///
+/// # Errors
+/// A label is outside the head's classes.
+pub fn count_batch(network: &Network, values: &crate::network::Values, seen: &mut Seen) -> Result<(), Abort> {
+    for head in network.wired().iter().filter_map(|node| node.head()) {
+        let (Some(Value::Logits(logits)), Some(Value::Labels(labels))) =
+            (values.get(&head.output), values.get(&head.target))
+        else {
+            continue;
+        };
+        let [_, classes] = logits.dims();
+        let scores: Vec<f32> = logits.clone().into_data().iter::<f32>().collect();
+        let confusion = seen
+            .heads
+            .entry(head.name.to_owned())
+            .or_insert_with(|| Confusion::new(head.classes));
+        for (scores, label) in scores.chunks_exact(classes).zip(labels.as_slice()) {
+            if let Some(truth) = label {
+                confusion
+                    .add(*truth as usize, highest(scores) as usize)
+                    .map_err(|error| Abort::Bug(error.to_string()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Index of the highest score, the first of equals.
+fn highest(scores: &[f32]) -> u32 {
+    let mut best = 0;
+    for (index, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = index;
+        }
+    }
+    best as u32
+}

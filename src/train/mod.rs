@@ -1,0 +1,596 @@
+//! Training one network on one split with one seed.
+//!
+//! The loop is our own: burn-train checkpoints at the ends of epochs only, without the order of
+//! items or the state of its loader, so it cannot continue a killed run to the same bits.
+
+pub mod checkpoint;
+pub mod evaluate;
+pub mod interrupt;
+pub mod journal;
+pub mod parameters;
+pub mod progress;
+pub mod schedule;
+pub mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use emorun_data::DataError;
+
+use crate::draw::DrawKey;
+use crate::exit::Failure;
+use crate::feed::Feed;
+use crate::feed::order::{plain_batches, training_batches};
+use crate::network::{Network, RunError, Schedule, StepContext};
+use crate::settings::{FinalWeights, Settings};
+use checkpoint::Checkpoint;
+use evaluate::{SplitResult, count_batch, evaluate};
+use journal::{Journal, Line};
+use parameters::{Gradients, Optimizer};
+use progress::Progress;
+use state::{Best, LoopState};
+
+/// Why training or evaluation stopped.
+#[derive(Debug)]
+pub enum Abort {
+    /// An item's audio cannot be read.
+    Data(DataError),
+    /// A node cannot run.
+    Node(RunError),
+    /// The loss is not finite; the message names node and batch.
+    Diverged(String),
+    /// A file cannot be written or read.
+    File(Failure),
+    /// Interrupted; the checkpoint is written.
+    Interrupted,
+    /// Something that should not happen.
+    Bug(String),
+}
+
+impl Abort {
+    /// The failure of the run in `dir`.
+    pub fn into_failure(self, dir: &Path) -> Failure {
+        match self {
+            Self::Data(error) => Failure::Data(vec![error]),
+            Self::Node(error) => Failure::Bug(error.to_string()),
+            Self::Diverged(message) => Failure::Diverged(message),
+            Self::File(failure) => failure,
+            Self::Interrupted => Failure::Interrupted(dir.to_owned()),
+            Self::Bug(message) => Failure::Bug(message),
+        }
+    }
+}
+
+impl From<Failure> for Abort {
+    fn from(failure: Failure) -> Self {
+        Self::File(failure)
+    }
+}
+
+/// Keys of a run's draws.
+#[derive(Clone, Debug)]
+pub struct StepNames {
+    key: DrawKey,
+}
+
+impl StepNames {
+    /// Keys under a seed.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            key: DrawKey::root(seed),
+        }
+    }
+
+    fn training(&self, step: u64, micro_batch: usize, epoch: u64, items: Arc<[String]>) -> StepContext {
+        StepContext {
+            training: true,
+            step: self.key.with("step").at(step).at(micro_batch as u64),
+            epoch: self.key.with("epoch").at(epoch),
+            items,
+        }
+    }
+
+    fn evaluation(&self, items: Arc<[String]>) -> StepContext {
+        StepContext {
+            training: false,
+            step: self.key,
+            epoch: self.key,
+            items,
+        }
+    }
+}
+
+/// One training: what it is about, and where it is written.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    /// Settings of the experiment.
+    pub settings: &'a Settings,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Items and host pipeline.
+    pub feed: Feed,
+    /// Items to train on.
+    pub train: &'a [usize],
+    /// Items to choose by; may be empty.
+    pub validation: &'a [usize],
+    /// Metric by which the best epoch is chosen.
+    pub best_metric: String,
+    /// Device with autodiff.
+    pub device: Device,
+    /// The run directory.
+    pub dir: PathBuf,
+    /// Name shown with the progress.
+    pub label: String,
+}
+
+/// A trained network and how it came about.
+#[derive(Debug)]
+pub struct Trained {
+    /// The network with the weights of the final evaluation, without autodiff.
+    pub network: Network,
+    /// Where the loop ended.
+    pub state: LoopState,
+    /// The journal, for the final evaluation's entries.
+    pub journal: Journal,
+}
+
+/// Device-side running state of a training.
+struct Session {
+    network: Network,
+    optimizer: Optimizer,
+    journal: Journal,
+    state: LoopState,
+    names: StepNames,
+}
+
+impl Trainer<'_> {
+    fn checkpoints(&self) -> PathBuf {
+        self.dir.join("checkpoints")
+    }
+
+    /// Optimizer steps of an epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        let micro_batches = training_batches(
+            self.train,
+            self.settings.training.batch_size,
+            &DrawKey::root(self.seed),
+            0,
+        )
+        .len();
+        micro_batches.div_ceil(self.settings.training.accumulate) as u64
+    }
+
+    /// Trains to the end, from the newest checkpoint if there is one.
+    ///
+    /// `prepare` writes what belongs at the start of the journal, on a fresh start only.
+    ///
+    /// # Errors
+    /// See [`Abort`].
+    pub fn run(&self, network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Trained, Abort> {
+        let mut session = self.open(network, prepare)?;
+        let schedule = schedule::Schedule::new(
+            &self.settings.training.scheduler,
+            self.settings.training.optimizer.lr(),
+            self.steps_per_epoch(),
+            self.settings.training.epochs,
+        );
+        let mut progress = Progress::new(
+            &self.label,
+            session.state.step,
+            self.steps_per_epoch() * self.settings.training.epochs,
+        );
+        let before = session.state.seconds;
+        let started = Instant::now();
+        while !session.state.finished {
+            let outcome = self.epoch(&mut session, &schedule, &mut progress, started, before);
+            if outcome.is_err() {
+                progress.finish();
+            }
+            outcome?;
+        }
+        progress.finish();
+        let Session {
+            mut network,
+            journal,
+            state,
+            ..
+        } = session;
+        if let (FinalWeights::Best, Some(best)) = (self.final_weights(), &state.best)
+            && best.step != state.step
+        {
+            let weights = checkpoint::read(&checkpoint::path_of(&self.checkpoints(), best.step))?.weights;
+            parameters::restore(&mut network, weights).map_err(Abort::Bug)?;
+        }
+        Ok(Trained {
+            network: network.without_autodiff(),
+            state,
+            journal,
+        })
+    }
+
+    /// Which weights the final evaluation uses.
+    pub fn final_weights(&self) -> FinalWeights {
+        let default = if self.validation.is_empty() {
+            FinalWeights::Last
+        } else {
+            FinalWeights::Best
+        };
+        self.settings.evaluation.weights.unwrap_or(default)
+    }
+
+    fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
+        let mut optimizer = Optimizer::new(&self.settings.training.optimizer);
+        let names = StepNames::new(self.seed);
+        let tensorboard = self.settings.logging.tensorboard;
+        let found = checkpoint::read_newest(&self.checkpoints(), |warning| tracing::warn!("{warning}"))?;
+        let Some(Checkpoint {
+            weights,
+            optimizer: stored,
+            state,
+        }) = found
+        else {
+            self.fit(&mut network, &names)?;
+            let mut journal = Journal::open(&self.dir, 0, 0, tensorboard)?;
+            prepare(&mut journal);
+            return Ok(Session {
+                network,
+                optimizer,
+                journal,
+                state: LoopState::default(),
+                names,
+            });
+        };
+        let corrupt = |message| {
+            Abort::File(Failure::Corrupt {
+                path: checkpoint::path_of(&self.checkpoints(), state.step),
+                message,
+            })
+        };
+        parameters::restore(&mut network, weights).map_err(corrupt)?;
+        optimizer
+            .load(stored, &state.optimizer_counters, &self.device.clone().inner())
+            .map_err(corrupt)?;
+        let journal = Journal::open(&self.dir, state.metrics_bytes, state.step, tensorboard)?;
+        Ok(Session {
+            network,
+            optimizer,
+            journal,
+            state,
+            names,
+        })
+    }
+
+    /// Takes the statistics that nodes need of the training items.
+    fn fit(&self, network: &mut Network, names: &StepNames) -> Result<(), Abort> {
+        for index in network.fitted_nodes() {
+            let frozen = network.without_autodiff();
+            let device = self.device.clone().inner();
+            for batch in self
+                .feed
+                .load(plain_batches(self.train, self.settings.evaluation.batch_size))
+            {
+                let batch = batch.map_err(Abort::Data)?;
+                let keys = self.feed.keys(&batch.items);
+                let mut values = self.feed.values(batch, &device);
+                frozen
+                    .forward(Schedule::Upto(index), &mut values, &names.evaluation(keys))
+                    .map_err(Abort::Node)?;
+                let ports = network.ports(index, &values);
+                let node = network.wired()[index].name.clone();
+                if let Some(layer) = network.layer_mut(index) {
+                    crate::node::Layer::fit(layer, &ports).map_err(|source| Abort::Node(RunError { node, source }))?;
+                }
+            }
+            if let Some(layer) = network.layer_mut(index) {
+                crate::node::Layer::finish_fit(layer);
+            }
+        }
+        Ok(())
+    }
+
+    fn epoch(
+        &self,
+        session: &mut Session,
+        schedule: &schedule::Schedule,
+        progress: &mut Progress,
+        started: Instant,
+        before: f64,
+    ) -> Result<(), Abort> {
+        let epoch = session.state.epoch;
+        let training = &self.settings.training;
+        let key = DrawKey::root(self.seed);
+        let batches = training_batches(self.train, training.batch_size, &key, epoch);
+        let ends_at = batches.len();
+        let rest = batches[session.state.batch.min(ends_at)..].to_vec();
+        let mut loader = self.feed.load(rest.clone());
+        let epoch_started = Instant::now();
+        let items_before = session.state.seen.items;
+        let mut waited = 0.0;
+        for group in rest.chunks(training.accumulate) {
+            let step = session.state.step;
+            let group_items: usize = group.iter().map(Vec::len).sum();
+            let mut gradients = Gradients::default();
+            let mut step_loss = 0.0;
+            for micro_batch in 0..group.len() {
+                let asked = Instant::now();
+                let Some(batch) = loader.next() else {
+                    return Err(Abort::Bug("the loader ended early".into()));
+                };
+                waited += asked.elapsed().as_secs_f64();
+                let batch = batch.map_err(Abort::Data)?;
+                let items = batch.items.clone();
+                let context = session.names.training(step, micro_batch, epoch, self.feed.keys(&items));
+                let mut values = self.feed.values(batch, &self.device);
+                session
+                    .network
+                    .forward(Schedule::Train, &mut values, &context)
+                    .map_err(Abort::Node)?;
+                let losses = session.network.losses(&values);
+                let Some(total) = losses
+                    .into_iter()
+                    .map(|(_, weight, loss)| loss.mul_scalar(weight))
+                    .reduce(|sum, loss| sum + loss)
+                else {
+                    return Err(Abort::Bug("the graph has no loss".into()));
+                };
+                let loss = f64::from(total.clone().into_scalar::<f32>());
+                if !loss.is_finite() {
+                    return Err(self.diverged(&session.network, &values, loss, step, epoch, &items));
+                }
+                count_batch(&session.network, &values, &mut session.state.seen)?;
+                drop(values);
+                let share = items.len() as f64 / group_items as f64;
+                gradients.add(&session.network, total.mul_scalar(share).backward());
+                step_loss += loss * share;
+                session.state.seen.items += items.len() as u64;
+                session.state.seen.loss += loss * items.len() as f64;
+            }
+            let norm = gradients.norm(&session.network);
+            if !norm.is_finite() {
+                return Err(Abort::Diverged(format!(
+                    "the gradient's norm is {norm} at step {} (epoch {}); lower the learning rate, or set training.clip_norm",
+                    step + 1,
+                    epoch + 1
+                )));
+            }
+            let scale = match training.clip_norm {
+                Some(most) if norm > most => most / norm,
+                _ => 1.0,
+            };
+            let lr = schedule.lr(step);
+            session.optimizer.step(&mut session.network, gradients, lr, scale);
+            session.state.step += 1;
+            session.state.batch += group.len();
+            let seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
+            let speed = (session.state.seen.items - items_before) as f64 / seconds;
+            progress.step(session.state.step, epoch + 1, step_loss, speed);
+            if session.state.step % self.settings.logging.every_steps == 0 {
+                let line = Line {
+                    metrics: vec![
+                        ("loss".into(), Some(step_loss)),
+                        ("lr".into(), Some(lr)),
+                        ("grad_norm".into(), Some(norm)),
+                    ],
+                    wall: vec![("items_per_second", speed), ("loader_wait_s", waited)],
+                };
+                session.journal.line(session.state.step, epoch + 1, "train", &line)?;
+            }
+            session.state.seconds = before + started.elapsed().as_secs_f64();
+            let at_end = session.state.batch >= ends_at;
+            if !at_end && interrupt::asked() {
+                self.save(session)?;
+                return Err(Abort::Interrupted);
+            }
+            if !at_end
+                && training
+                    .checkpoints
+                    .every_steps
+                    .is_some_and(|every| session.state.step % every == 0)
+            {
+                self.save(session)?;
+            }
+        }
+        drop(loader);
+        self.end_epoch(session, progress, epoch_started.elapsed().as_secs_f64())?;
+        session.state.seconds = before + started.elapsed().as_secs_f64();
+        let due = session.state.epoch % training.checkpoints.every_epochs == 0;
+        let is_best = session
+            .state
+            .best
+            .as_ref()
+            .is_some_and(|best| best.step == session.state.step);
+        if due || is_best || session.state.finished || interrupt::asked() {
+            self.save(session)?;
+        }
+        if !session.state.finished && interrupt::asked() {
+            return Err(Abort::Interrupted);
+        }
+        Ok(())
+    }
+
+    fn end_epoch(&self, session: &mut Session, progress: &mut Progress, seconds: f64) -> Result<(), Abort> {
+        let Session {
+            network,
+            journal,
+            state,
+            names,
+            ..
+        } = session;
+        state.epoch += 1;
+        state.batch = 0;
+        let seen = std::mem::take(&mut state.seen);
+        let mut summary = format!(
+            "epoch {}/{}  train loss {:.4}",
+            state.epoch,
+            self.settings.training.epochs,
+            seen.mean_loss().unwrap_or(f64::NAN)
+        );
+        let train = SplitResult {
+            n: seen.items,
+            loss: seen.mean_loss(),
+            heads: seen
+                .heads
+                .iter()
+                .map(|(name, confusion)| (name.clone(), confusion.classification()))
+                .collect(),
+            ..SplitResult::default()
+        };
+        journal.line(
+            state.step,
+            state.epoch,
+            "train_epoch",
+            &Line {
+                metrics: metrics_of(&train),
+                wall: vec![("seconds", seconds)],
+            },
+        )?;
+        let shown = if self.validation.is_empty() {
+            train
+        } else {
+            let device = self.device.clone().inner();
+            let validation = evaluate(
+                &network.without_autodiff(),
+                &self.feed,
+                self.validation,
+                self.settings.evaluation.batch_size,
+                names,
+                &device,
+            )?;
+            journal.line(
+                state.step,
+                state.epoch,
+                "validation",
+                &Line {
+                    metrics: metrics_of(&validation),
+                    wall: Vec::new(),
+                },
+            )?;
+            summary.push_str(&format!("  validation loss {:.4}", validation.loss.unwrap_or(f64::NAN)));
+            self.choose(state, &validation);
+            validation
+        };
+        for (head, result) in &shown.heads {
+            for metric in &self.settings.evaluation.metrics {
+                if let Some(value) = shown.metric(&format!("{head}.{}", metric.name())) {
+                    summary.push_str(&format!("  {head} {} {:.1} %", metric.title(), 100.0 * value));
+                }
+            }
+            let title = format!("{head}, epoch {}", state.epoch);
+            let figure = emorun_figures::confusion_matrix(&title, result.confusion.labels(), result.confusion.rows());
+            match figure.and_then(|figure| figure.to_png()) {
+                Ok(png) => journal.image(&format!("confusion/{head}"), state.step, &png.bytes),
+                Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
+            }
+        }
+        state.finished = state.epoch >= self.settings.training.epochs;
+        if let Some(stopping) = &self.settings.training.early_stopping
+            && state.stale_epochs >= stopping.patience
+        {
+            state.finished = true;
+            summary.push_str(&format!(
+                "  stopped early: no improvement in {} epochs",
+                state.stale_epochs
+            ));
+        }
+        progress.epoch(state.step, &summary);
+        Ok(())
+    }
+
+    /// Notes the best epoch and how long nothing has improved.
+    fn choose(&self, state: &mut LoopState, validation: &SplitResult) {
+        let better = |metric: &str, value: f64, than: f64, by: f64| {
+            if metric.ends_with("loss") {
+                value < than - by
+            } else {
+                value > than + by
+            }
+        };
+        if let Some(value) = validation.metric(&self.best_metric)
+            && state
+                .best
+                .as_ref()
+                .is_none_or(|best| better(&self.best_metric, value, best.value, 0.0))
+        {
+            state.best = Some(Best {
+                step: state.step,
+                epoch: state.epoch,
+                metric: self.best_metric.clone(),
+                value,
+            });
+        }
+        let Some(stopping) = &self.settings.training.early_stopping else {
+            return;
+        };
+        let metric = stopping.metric.as_ref().unwrap_or(&self.best_metric);
+        let value = validation.metric(metric);
+        match (value, state.watched) {
+            (Some(value), Some(watched)) if !better(metric, value, watched, stopping.min_delta) => {
+                state.stale_epochs += 1
+            }
+            (None, _) => state.stale_epochs += 1,
+            (Some(value), _) => {
+                state.watched = Some(value);
+                state.stale_epochs = 0;
+            }
+        }
+    }
+
+    fn save(&self, session: &mut Session) -> Result<(), Abort> {
+        session.journal.sync()?;
+        session.state.metrics_bytes = session.journal.bytes();
+        let (optimizer, counters) = session.optimizer.save();
+        session.state.optimizer_counters = counters;
+        let checkpoint = Checkpoint {
+            weights: parameters::collect(&session.network),
+            optimizer,
+            state: session.state.clone(),
+        };
+        checkpoint::write(
+            &self.checkpoints(),
+            &checkpoint,
+            session.state.best.as_ref().map(|best| best.step),
+        )?;
+        Ok(())
+    }
+
+    fn diverged(
+        &self,
+        network: &Network,
+        values: &crate::network::Values,
+        loss: f64,
+        step: u64,
+        epoch: u64,
+        items: &[usize],
+    ) -> Abort {
+        let node = network
+            .first_not_finite(values)
+            .unwrap_or_else(|| "the sum of losses".into());
+        let mut names: Vec<String> = items
+            .iter()
+            .take(4)
+            .map(|&item| self.feed.items[item].display_path())
+            .collect();
+        if items.len() > names.len() {
+            names.push(format!("and {} more", items.len() - names.len()));
+        }
+        Abort::Diverged(format!(
+            "the loss is {loss} at step {} (epoch {}): the first output that is not finite is that of node `{node}`; the batch holds {}; lower the learning rate, or set training.clip_norm",
+            step + 1,
+            epoch + 1,
+            names.join(", ")
+        ))
+    }
+}
+
+/// Metrics of a result as named numbers.
+pub fn metrics_of(result: &SplitResult) -> Vec<(String, Option<f64>)> {
+    let mut metrics = vec![("loss".to_owned(), result.loss)];
+    for (head, report) in &result.heads {
+        metrics.push((format!("{head}.uar"), report.uar));
+        metrics.push((format!("{head}.wa"), report.wa));
+        metrics.push((format!("{head}.macro_f1"), report.macro_f1));
+    }
+    metrics
+}

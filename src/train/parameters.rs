@@ -1,0 +1,415 @@
+//! Walking a network's tensors by name: saving, loading, gradient norm, the optimizer's step.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::{
+    Adam, AdamConfig, AdamW, AdamWConfig, DynOptimizer, DynState, GradientsParams, Optimizer as Rule, Sgd, SgdConfig,
+    StateSink, StateSource, decay::WeightDecayConfig, momentum::MomentumConfig,
+};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::network::Network;
+use crate::settings::OptimizerConfig;
+
+/// Named tensors, as they are stored.
+pub type NamedTensors = BTreeMap<String, TensorData>;
+
+/// Keeps the dotted path of the tensor being visited: `<node>.<field>.…`.
+#[derive(Debug, Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    fn enter(&mut self, name: &str, container: &str) {
+        // The enum over node kinds is our own wrapping, not part of a tensor's name.
+        self.0.push(if container.starts_with("Enum:") {
+            String::new()
+        } else {
+            name.to_owned()
+        });
+    }
+
+    fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    fn join(&self) -> String {
+        let mut joined = String::new();
+        for part in self.0.iter().filter(|part| !part.is_empty()) {
+            if !joined.is_empty() {
+                joined.push('.');
+            }
+            joined.push_str(part);
+        }
+        joined
+    }
+}
+
+/// All tensors of a network, parameters and running statistics, by `<node>.<field>.…`.
+pub fn collect(network: &Network) -> NamedTensors {
+    struct Collect {
+        path: Path,
+        tensors: NamedTensors,
+    }
+    impl ModuleVisitor for Collect {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.tensors.insert(self.path.join(), param.val().into_data());
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+    }
+    let mut visitor = Collect {
+        path: Path::default(),
+        tensors: NamedTensors::new(),
+    };
+    for (name, node) in network.nodes() {
+        visitor.path.0.push(name.to_owned());
+        node.visit(&mut visitor);
+        visitor.path.0.pop();
+    }
+    visitor.tensors
+}
+
+/// Puts stored tensors into a network of the same structure.
+///
+/// # Errors
+/// The names or shapes do not match; the message lists them.
+pub fn restore(network: &mut Network, tensors: NamedTensors) -> Result<(), String> {
+    struct Restore {
+        path: Path,
+        tensors: NamedTensors,
+        mistakes: Vec<String>,
+    }
+    impl ModuleMapper for Restore {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let name = self.path.join();
+            let Some(data) = self.tensors.remove(&name) else {
+                self.mistakes.push(format!("{name} is missing"));
+                return param;
+            };
+            if *data.shape() != param.val().shape() {
+                self.mistakes.push(format!(
+                    "{name} has shape {}, not {}",
+                    data.shape(),
+                    param.val().shape()
+                ));
+                return param;
+            }
+            param.map(|tensor| {
+                let tracked = tensor.is_require_grad();
+                Tensor::from_data(data, &tensor.device()).set_require_grad(tracked)
+            })
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+    }
+    let mut mapper = Restore {
+        path: Path::default(),
+        tensors,
+        mistakes: Vec::new(),
+    };
+    network.map_nodes(|name, node| {
+        mapper.path.0.push(name.to_owned());
+        let node = node.map(&mut mapper);
+        mapper.path.0.pop();
+        node
+    });
+    mapper.mistakes.extend(
+        mapper
+            .tensors
+            .keys()
+            .map(|name| format!("{name} is not part of this network")),
+    );
+    if mapper.mistakes.is_empty() {
+        Ok(())
+    } else {
+        Err(mapper.mistakes.join("; "))
+    }
+}
+
+/// Number of parameters: (all, those that train).
+pub fn count(network: &Network) -> (u64, u64) {
+    struct Count(u64, u64);
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let tensor = param.val();
+            let size = tensor.shape().num_elements() as u64;
+            if tensor.is_require_grad() {
+                self.1 += size;
+            }
+            self.0 += size;
+        }
+    }
+    let mut visitor = Count(0, 0);
+    network.nodes().for_each(|(_, node)| node.visit(&mut visitor));
+    (visitor.0, visitor.1)
+}
+
+/// Gradients of one step, summed over micro-batches.
+#[derive(Debug, Default)]
+pub struct Gradients(GradientsParams);
+
+impl Gradients {
+    /// Adds the gradients of one micro-batch.
+    pub fn add(&mut self, network: &Network, mut gradients: burn::tensor::Gradients) {
+        struct Add<'a> {
+            sum: &'a mut GradientsParams,
+            new: GradientsParams,
+        }
+        impl ModuleVisitor for Add<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let Some(new) = self.new.remove::<D>(param.id) else {
+                    return;
+                };
+                let sum = match self.sum.remove::<D>(param.id) {
+                    Some(sum) => sum + new,
+                    None => new,
+                };
+                self.sum.register(param.id, sum);
+            }
+        }
+        let mut visitor = Add {
+            sum: &mut self.0,
+            new: GradientsParams::new(),
+        };
+        for (_, node) in network.nodes() {
+            visitor.new = GradientsParams::from_module(&mut gradients, node);
+            node.visit(&mut visitor);
+        }
+    }
+
+    /// Euclidean norm over all gradients together.
+    pub fn norm(&self, network: &Network) -> f64 {
+        struct Norm<'a> {
+            gradients: &'a GradientsParams,
+            squares: Vec<Tensor<1>>,
+        }
+        impl ModuleVisitor for Norm<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(gradient) = self.gradients.get::<D>(param.id) {
+                    self.squares.push(gradient.square().sum());
+                }
+            }
+        }
+        let mut visitor = Norm {
+            gradients: &self.0,
+            squares: Vec::new(),
+        };
+        network.nodes().for_each(|(_, node)| node.visit(&mut visitor));
+        if visitor.squares.is_empty() {
+            return 0.0;
+        }
+        let squares = Tensor::cat(visitor.squares, 0).into_data();
+        squares.iter::<f32>().map(f64::from).sum::<f64>().sqrt()
+    }
+}
+
+#[derive(Clone)]
+enum AnyRule {
+    Adam(Adam),
+    AdamW(AdamW),
+    Sgd(Sgd),
+}
+
+impl AnyRule {
+    fn dynamic(&self) -> &dyn DynOptimizer {
+        match self {
+            Self::Adam(rule) => rule,
+            Self::AdamW(rule) => rule,
+            Self::Sgd(rule) => rule,
+        }
+    }
+
+    fn step<const D: usize>(
+        &self,
+        lr: f64,
+        tensor: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<DynState>,
+    ) -> (Tensor<D>, Option<DynState>) {
+        fn run<R: Rule, const D: usize>(
+            rule: &R,
+            lr: f64,
+            tensor: Tensor<D>,
+            gradient: Tensor<D>,
+            state: Option<DynState>,
+        ) -> (Tensor<D>, Option<DynState>) {
+            let (tensor, state) = rule.step(lr, tensor, gradient, state.map(DynState::downcast::<R::State<D>>));
+            (tensor, state.map(|state| DynState::create(state, D)))
+        }
+        match self {
+            Self::Adam(rule) => run(rule, lr, tensor, gradient, state),
+            Self::AdamW(rule) => run(rule, lr, tensor, gradient, state),
+            Self::Sgd(rule) => run(rule, lr, tensor, gradient, state),
+        }
+    }
+}
+
+/// Burn's optimizer rules, with their state kept by tensor name.
+///
+/// Burn's own `ModuleOptimizer` keys the state by random parameter ids and restores it on the
+/// default device, which on a CUDA build is a GPU that may not exist.
+pub struct Optimizer {
+    rule: AnyRule,
+    states: BTreeMap<String, DynState>,
+}
+
+impl std::fmt::Debug for Optimizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Optimizer")
+            .field("states", &self.states.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Optimizer {
+    /// An optimizer without state.
+    pub fn new(config: &OptimizerConfig) -> Self {
+        let decay = |rate: f64| (rate > 0.0).then(|| WeightDecayConfig::new(rate as f32));
+        let rule = match config {
+            OptimizerConfig::Adam(adam) => AnyRule::Adam(
+                AdamConfig::new()
+                    .with_beta_1(adam.betas[0])
+                    .with_beta_2(adam.betas[1])
+                    .with_epsilon(adam.eps)
+                    .with_weight_decay(decay(adam.weight_decay))
+                    .build(),
+            ),
+            OptimizerConfig::AdamW(adamw) => AnyRule::AdamW(
+                AdamWConfig::new()
+                    .with_beta_1(adamw.betas[0])
+                    .with_beta_2(adamw.betas[1])
+                    .with_epsilon(adamw.eps)
+                    .with_weight_decay(adamw.weight_decay as f32)
+                    .build(),
+            ),
+            OptimizerConfig::Sgd(sgd) => AnyRule::Sgd(
+                SgdConfig::new()
+                    .with_momentum((sgd.momentum > 0.0).then(|| MomentumConfig {
+                        momentum: sgd.momentum,
+                        dampening: 0.0,
+                        nesterov: sgd.nesterov,
+                    }))
+                    .with_weight_decay(decay(sgd.weight_decay))
+                    .build(),
+            ),
+        };
+        Self {
+            rule,
+            states: BTreeMap::new(),
+        }
+    }
+
+    /// One step: every parameter with a gradient moves by it times `scale`.
+    pub fn step(&mut self, network: &mut Network, gradients: Gradients, lr: f64, scale: f64) {
+        struct Step<'a> {
+            optimizer: &'a mut Optimizer,
+            gradients: GradientsParams,
+            path: Path,
+            lr: f64,
+            scale: f64,
+        }
+        impl ModuleMapper for Step<'_> {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                let Some(mut gradient) = self.gradients.remove::<D>(param.id) else {
+                    return param;
+                };
+                if self.scale != 1.0 {
+                    gradient = gradient.mul_scalar(self.scale);
+                }
+                let name = self.path.join();
+                let state = self.optimizer.states.remove(&name);
+                let mut next = None;
+                let param = param.map(|tensor| {
+                    let (tensor, state) = self.optimizer.rule.step(self.lr, tensor.inner(), gradient, state);
+                    next = state;
+                    Tensor::from_inner(tensor).require_grad()
+                });
+                if let Some(state) = next {
+                    self.optimizer.states.insert(name, state);
+                }
+                param
+            }
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.path.enter(name, container);
+            }
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.path.exit();
+            }
+        }
+        let mut mapper = Step {
+            optimizer: self,
+            gradients: gradients.0,
+            path: Path::default(),
+            lr,
+            scale,
+        };
+        network.map_nodes(|name, node| {
+            mapper.path.0.push(name.to_owned());
+            let node = node.map(&mut mapper);
+            mapper.path.0.pop();
+            node
+        });
+    }
+
+    /// The state as named tensors and counters, to be stored.
+    pub fn save(&self) -> (NamedTensors, BTreeMap<String, u64>) {
+        let mut sink = StateSink::default();
+        let mut counters = BTreeMap::new();
+        for (name, state) in &self.states {
+            self.rule.dynamic().state_flatten(name, state, &mut sink);
+            counters.insert(format!("{name}{RANK}"), state.rank() as u64);
+        }
+        for (name, value) in sink.scalars {
+            if let Ok(value) = u64::try_from(value) {
+                counters.insert(name, value);
+            }
+        }
+        (sink.tensors.into_iter().collect(), counters)
+    }
+
+    /// Takes the state from what [`Optimizer::save`] gave.
+    ///
+    /// # Errors
+    /// The state of a tensor is incomplete.
+    pub fn load(
+        &mut self,
+        tensors: NamedTensors,
+        counters: &BTreeMap<String, u64>,
+        device: &Device,
+    ) -> Result<(), String> {
+        let mut source = StateSource::new(
+            counters
+                .iter()
+                .map(|(name, &value)| (name.clone(), value.into()))
+                .collect(),
+        );
+        tensors
+            .into_iter()
+            .for_each(|(name, data)| source.insert_tensor(name, data));
+        self.states.clear();
+        for (key, &rank) in counters {
+            let Some(name) = key.strip_suffix(RANK) else { continue };
+            let state = self
+                .rule
+                .dynamic()
+                .state_unflatten(rank as usize, name, &mut source, device);
+            self.states.insert(
+                name.to_owned(),
+                state.ok_or_else(|| format!("the state of {name} is incomplete"))?,
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Suffix of the counter that holds a state's number of dimensions.
+const RANK: &str = ".__rank";

@@ -1,0 +1,95 @@
+//! Learning rate over time, in the unit that the experiment states.
+
+use std::f64::consts::PI;
+
+use crate::settings::{SchedulerConfig, StepUnit};
+
+/// The learning rate as a function of the step.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    config: SchedulerConfig,
+    lr: f64,
+    steps_per_epoch: u64,
+    epochs: u64,
+}
+
+impl Schedule {
+    /// The schedule of a run of `epochs` with `steps_per_epoch` optimizer steps each, around the
+    /// optimizer's learning rate `lr`.
+    pub fn new(config: &SchedulerConfig, lr: f64, steps_per_epoch: u64, epochs: u64) -> Self {
+        Self {
+            config: config.clone(),
+            lr,
+            steps_per_epoch: steps_per_epoch.max(1),
+            epochs,
+        }
+    }
+
+    /// Time in the scheduler's unit: steps, or whole epochs.
+    fn time(&self, unit: StepUnit, step: u64) -> f64 {
+        match unit {
+            StepUnit::Step => step as f64,
+            StepUnit::Epoch => (step / self.steps_per_epoch) as f64,
+        }
+    }
+
+    /// Length of the run in the scheduler's unit.
+    fn total(&self, unit: StepUnit) -> f64 {
+        match unit {
+            StepUnit::Step => (self.steps_per_epoch * self.epochs) as f64,
+            StepUnit::Epoch => self.epochs as f64,
+        }
+    }
+
+    /// Learning rate of the optimizer step with this number, counted from 0.
+    pub fn lr(&self, step: u64) -> f64 {
+        match &self.config {
+            SchedulerConfig::Constant(_) => self.lr,
+            SchedulerConfig::WarmUp(warm_up) => self.lr * warmed(self.time(warm_up.unit, step), warm_up.warm_up),
+            SchedulerConfig::Cosine(cosine) => {
+                let (time, total) = (self.time(cosine.unit, step), self.total(cosine.unit));
+                if time < cosine.warm_up {
+                    return self.lr * warmed(time, cosine.warm_up);
+                }
+                let progress = ((time - cosine.warm_up) / (total - cosine.warm_up).max(1.0)).min(1.0);
+                annealed(self.lr, cosine.min_lr, progress)
+            }
+            SchedulerConfig::CosineWarmRestarts(restarts) => {
+                let mut time = self.time(restarts.unit, step);
+                let mut period = restarts.t_0 as f64;
+                while time >= period {
+                    time -= period;
+                    period *= restarts.t_mult as f64;
+                }
+                annealed(self.lr, restarts.min_lr, time / period)
+            }
+            SchedulerConfig::OneCycle(cycle) => {
+                let initial = cycle.max_lr / cycle.div_factor;
+                let last = initial / cycle.final_div_factor;
+                let (time, total) = (step as f64, self.total(StepUnit::Step));
+                // PyTorch's phase ends: pct_start · total − 1 and total − 1.
+                let peak = cycle.pct_start * total - 1.0;
+                let end = (total - 1.0).max(1.0);
+                if time <= peak {
+                    annealed(initial, cycle.max_lr, if peak > 0.0 { time / peak } else { 1.0 })
+                } else {
+                    annealed(cycle.max_lr, last, ((time - peak) / (end - peak)).min(1.0))
+                }
+            }
+        }
+    }
+}
+
+/// Linear warm-up from `1 / length` of the rate, full at `length`.
+fn warmed(time: f64, length: f64) -> f64 {
+    if time >= length {
+        1.0
+    } else {
+        (time + 1.0) / (length + 1.0)
+    }
+}
+
+/// Half a cosine from `from` at progress 0 to `to` at progress 1.
+fn annealed(from: f64, to: f64, progress: f64) -> f64 {
+    to + (from - to) * (1.0 + (PI * progress).cos()) / 2.0
+}

@@ -1,0 +1,67 @@
+//! Where a training loop stands, as far as it must survive a kill.
+
+use std::collections::BTreeMap;
+
+use emorun_metrics::Confusion;
+use serde::{Deserialize, Serialize};
+
+/// The state of the loop between two steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoopState {
+    /// Optimizer steps taken.
+    pub step: u64,
+    /// Epochs completed.
+    pub epoch: u64,
+    /// Micro-batches taken of the current epoch.
+    pub batch: usize,
+    /// What the current epoch has seen.
+    pub seen: Seen,
+    /// The best epoch so far, by the chosen validation metric.
+    pub best: Option<Best>,
+    /// Epochs since the watched metric last improved.
+    pub stale_epochs: u64,
+    /// Best value of the watched metric.
+    pub watched: Option<f64>,
+    /// True when no further step is to be taken.
+    pub finished: bool,
+    /// Bytes of `metrics.jsonl` that belong to this state.
+    pub metrics_bytes: u64,
+    /// Counters of the optimizer's state.
+    pub optimizer_counters: BTreeMap<String, u64>,
+    /// Seconds spent training so far.
+    pub seconds: f64,
+}
+
+/// Sums over the items of an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Items.
+    pub items: u64,
+    /// Loss times items.
+    pub loss: f64,
+    /// Predictions of each head.
+    pub heads: BTreeMap<String, Confusion>,
+}
+
+impl Seen {
+    /// Mean loss over the items seen.
+    pub fn mean_loss(&self) -> Option<f64> {
+        (self.items > 0).then(|| self.loss / self.items as f64)
+    }
+}
+
+/// The best epoch so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// Step after which it was measured.
+    pub step: u64,
+    /// Epoch, counted from 1.
+    pub epoch: u64,
+    /// Name of the metric.
+    pub metric: String,
+    /// Its value on the validation split.
+    pub value: f64,
+}

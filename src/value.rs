@@ -1,0 +1,132 @@
+//! What flows along the edges of the graph at run time: a [`Value`] for each `Signal`.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// Exact number of valid steps of each sequence of a batch; what lies behind is padding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lengths(Arc<[usize]>);
+
+impl Lengths {
+    /// Lengths of a batch, one an item.
+    pub fn new(lengths: Vec<usize>) -> Self {
+        Self(lengths.into())
+    }
+
+    /// The lengths, one an item.
+    pub fn as_slice(&self) -> &[usize] {
+        &self.0
+    }
+
+    /// The longest sequence of the batch.
+    pub fn longest(&self) -> usize {
+        self.0.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Number of valid steps in the whole batch.
+    pub fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// True when every sequence fills `steps`, so that no masking is needed.
+    pub fn all_full(&self, steps: usize) -> bool {
+        self.0.iter().all(|&length| length >= steps)
+    }
+
+    /// Lengths after a layer that maps each of them.
+    pub fn map(&self, f: impl Fn(usize) -> usize) -> Self {
+        Self(self.0.iter().map(|&length| f(length)).collect())
+    }
+
+    /// `1` at valid steps and `0` at padding.
+    ///
+    /// # Shapes
+    /// - output: `[batch, steps]`
+    pub fn mask(&self, steps: usize, device: &Device) -> Tensor<2> {
+        let mut mask = vec![0f32; self.0.len() * steps];
+        for (row, &length) in mask.chunks_exact_mut(steps.max(1)).zip(self.0.iter()) {
+            row[..length.min(steps)].fill(1.0);
+        }
+        Tensor::from_data(TensorData::new(mask, [self.0.len(), steps]), device)
+    }
+}
+
+/// Class labels of a batch; `None` where an item does not carry the label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels(Arc<[Option<u32>]>);
+
+impl Labels {
+    /// Labels of a batch, one an item.
+    pub fn new(labels: Vec<Option<u32>>) -> Self {
+        Self(labels.into())
+    }
+
+    /// The labels, one an item.
+    pub fn as_slice(&self) -> &[Option<u32>] {
+        &self.0
+    }
+
+    /// Number of items that carry the label.
+    pub fn present(&self) -> usize {
+        self.0.iter().flatten().count()
+    }
+
+    /// Class indices, `0` where absent: to be used beside [`Labels::mask`].
+    ///
+    /// # Shapes
+    /// - output: `[batch]`
+    pub fn indices(&self, device: &Device) -> Tensor<1, Int> {
+        let indices: Vec<i64> = self.0.iter().map(|label| i64::from(label.unwrap_or(0))).collect();
+        let count = indices.len();
+        Tensor::from_data(TensorData::new(indices, [count]), device)
+    }
+
+    /// `1` where the label is present, else `0`.
+    ///
+    /// # Shapes
+    /// - output: `[batch]`
+    pub fn mask(&self, device: &Device) -> Tensor<1> {
+        let mask: Vec<f32> = self
+            .0
+            .iter()
+            .map(|label| f32::from(u8::from(label.is_some())))
+            .collect();
+        let count = mask.len();
+        Tensor::from_data(TensorData::new(mask, [count]), device)
+    }
+}
+
+/// One batch of what a port gives.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Waveforms `[batch, samples]`, zero behind each length.
+    Wave(Tensor<2>, Lengths),
+    /// Feature frames `[batch, time, width]`, zero behind each length.
+    Frames(Tensor<3>, Lengths),
+    /// One vector an item, `[batch, width]`.
+    Vector(Tensor<2>),
+    /// Class scores before the softmax, `[batch, classes]`.
+    Logits(Tensor<2>),
+    /// Class labels.
+    Labels(Labels),
+    /// Texts, one an item.
+    Text(Arc<[Option<String>]>),
+    /// A loss: its mean over the items that count, `[1]`.
+    Scalar(Tensor<1>),
+}
+
+impl Value {
+    /// The kind of content, for messages about wiring.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Wave(..) => "wave",
+            Self::Frames(..) => "frames",
+            Self::Vector(_) => "vector",
+            Self::Logits(_) => "logits",
+            Self::Labels(_) => "labels",
+            Self::Text(_) => "text",
+            Self::Scalar(_) => "scalar",
+        }
+    }
+}
