@@ -8,10 +8,9 @@ use burn::tensor::{Device, Tensor};
 use emorun_lang::{InferError, InputSignals, Signal};
 
 use crate::draw::DrawKey;
-use crate::feed::host::PortId;
 use crate::kinds::{NodeConfig, NodeLayer};
 use crate::node::{BuildContext, Context, Layer, NodeError, Ports};
-use crate::value::Value;
+use crate::value::{PortId, Value, Values};
 
 /// A device node of the graph with its wires.
 #[derive(Clone, Debug)]
@@ -60,6 +59,19 @@ pub struct HeadPorts<'a> {
     pub classes: &'a [String],
 }
 
+/// What a loss node gives for a batch.
+#[derive(Clone, Debug)]
+pub struct BatchLoss<'a> {
+    /// Name of the node.
+    pub node: &'a str,
+    /// Its factor in the sum of losses.
+    pub weight: f64,
+    /// Mean over the items that count.
+    pub mean: Tensor<1>,
+    /// How much the items count together.
+    pub count: f64,
+}
+
 /// Which schedules need a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needed {
@@ -91,9 +103,6 @@ pub struct RunError {
     /// Why.
     pub source: NodeError,
 }
-
-/// Values by port of one batch.
-pub type Values = HashMap<PortId, Value>;
 
 /// What a step knows beside its values.
 #[derive(Clone, Debug)]
@@ -243,14 +252,19 @@ impl Network {
         Ok(())
     }
 
-    /// Losses of the batch: node name, weight, mean.
-    pub fn losses(&self, values: &Values) -> Vec<(String, f64, Tensor<1>)> {
+    /// Losses of the batch, in topological order.
+    pub fn losses(&self, values: &Values) -> Vec<BatchLoss<'_>> {
         self.wired
             .iter()
             .filter_map(|node| {
                 let weight = node.config.loss_weight()?;
                 match values.get(&PortId::new(&node.name, ""))? {
-                    Value::Scalar(loss) => Some((node.name.clone(), weight, loss.clone())),
+                    Value::Scalar(mean, count) => Some(BatchLoss {
+                        node: &node.name,
+                        weight,
+                        mean: mean.clone(),
+                        count: *count,
+                    }),
                     _ => None,
                 }
             })
@@ -269,7 +283,7 @@ impl Network {
                     .any(|(_, value)| match value {
                         Value::Wave(x, _) | Value::Vector(x) | Value::Logits(x) => not_finite(x.clone()),
                         Value::Frames(x, _) => not_finite(x.clone()),
-                        Value::Scalar(x) => not_finite(x.clone()),
+                        Value::Scalar(x, _) => not_finite(x.clone()),
                         Value::Labels(_) | Value::Text(_) => false,
                     })
             })

@@ -15,11 +15,12 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::exit::Failure;
-use crate::feed::host::{HostOp, HostStep, PortId};
+use crate::feed::host::{HostOp, HostStep};
 use crate::kinds::{Kinds, NodeConfig};
 use crate::memory::Load;
 use crate::network::{Needed, Wired};
 use crate::settings::{FinalWeights, Settings};
+use crate::value::PortId;
 
 /// The language of emorun's experiment files.
 pub type ExperimentLanguage = Language<Settings, Kinds>;

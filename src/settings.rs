@@ -88,7 +88,7 @@ pub struct EarlyStopping {
     pub min_delta: f64,
 }
 
-/// When checkpoints are written. The last and the best are kept.
+/// When checkpoints are written. The last two and the best are kept.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoints {

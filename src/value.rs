@@ -1,5 +1,6 @@
 //! What flows along the edges of the graph at run time: a [`Value`] for each `Signal`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -97,6 +98,28 @@ impl Labels {
     }
 }
 
+/// Where a value stands in the graph: a node (or `data`) and its output port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId {
+    /// Node name, or `data`.
+    pub node: String,
+    /// Port of the node; empty for its only one.
+    pub port: String,
+}
+
+impl PortId {
+    /// A port.
+    pub fn new(node: &str, port: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            port: port.to_owned(),
+        }
+    }
+}
+
+/// Values by port of one batch.
+pub type Values = HashMap<PortId, Value>;
+
 /// One batch of what a port gives.
 #[derive(Clone, Debug)]
 pub enum Value {
@@ -112,8 +135,8 @@ pub enum Value {
     Labels(Labels),
     /// Texts, one an item.
     Text(Arc<[Option<String>]>),
-    /// A loss: its mean over the items that count, `[1]`.
-    Scalar(Tensor<1>),
+    /// A loss: its mean over the items that count, `[1]`, and how much they count together.
+    Scalar(Tensor<1>, f64),
 }
 
 impl Value {
@@ -126,7 +149,7 @@ impl Value {
             Self::Logits(_) => "logits",
             Self::Labels(_) => "labels",
             Self::Text(_) => "text",
-            Self::Scalar(_) => "scalar",
+            Self::Scalar(..) => "scalar",
         }
     }
 }

@@ -30,6 +30,14 @@ pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, form
 pub(super) fn resume(path: &Path, device: DeviceRequest, format: Format) -> Result<(), Failure> {
     let device = choose(device)?;
     interrupt::install();
+    // `runs/<name>/<label>` is read off the path, which may be as short as `.` within the run.
+    let whole;
+    let path = if path.parent().and_then(Path::parent).is_none() {
+        whole = std::fs::canonicalize(path).map_err(Failure::io("find", path))?;
+        &whole
+    } else {
+        path
+    };
     if path.join("sweep.yaml").is_file() {
         return super::sweep::resume(path, &device, format);
     }

@@ -7,26 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use emorun_audio::LogMel;
 use emorun_data::{DataError, Item};
 
-use crate::value::{Lengths, Value};
-
-/// Where a value stands in the graph: a node (or `data`) and its output port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortId {
-    /// Node name, or `data`.
-    pub node: String,
-    /// Port of the node; empty for its only one.
-    pub port: String,
-}
-
-impl PortId {
-    /// A port.
-    pub fn new(node: &str, port: &str) -> Self {
-        Self {
-            node: node.to_owned(),
-            port: port.to_owned(),
-        }
-    }
-}
+use crate::value::{Lengths, PortId, Value};
 
 /// What a host node gives for one item.
 #[derive(Clone, Debug)]

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use emorun_data::Item;
 
-use crate::network::Values;
-use crate::value::{Labels, Value};
-use host::{HostPipeline, PortId};
+use crate::value::{Labels, PortId, Value, Values};
+use host::HostPipeline;
 use loader::{Batch, Loader};
 
 /// The items of a run and how their values come about.

@@ -164,6 +164,9 @@ impl Layer for CrossEntropyLayer {
         }
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [batch, classes]), &device);
         let sum = (log_softmax(logits, 1) * targets).sum().neg();
-        Ok(output(Value::Scalar(sum.div_scalar(total.max(f32::MIN_POSITIVE)))))
+        Ok(output(Value::Scalar(
+            sum.div_scalar(total.max(f32::MIN_POSITIVE)),
+            total.into(),
+        )))
     }
 }

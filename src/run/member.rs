@@ -187,6 +187,7 @@ fn train_and_evaluate(
     } = trainer
         .run(network, |journal| open_journal(prepared, spec, journal))
         .map_err(abort)?;
+    journal.trained();
     let names = StepNames::new(spec.seed);
     let mut splits = IndexMap::new();
     for (name, items) in [

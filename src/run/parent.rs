@@ -16,6 +16,7 @@ use crate::exit::Failure;
 use crate::memory::peak_rss;
 use crate::prepare::Prepared;
 use crate::settings::Metric;
+use crate::train::progress::say;
 
 /// A run that is done.
 #[derive(Debug)]
@@ -209,7 +210,7 @@ fn run_members(
             results.push((spec.clone(), read_json(&stored)?));
             continue;
         }
-        eprintln!("member {} of {}: {}", number + 1, members.len(), spec.path);
+        say(&format!("member {} of {}: {}", number + 1, members.len(), spec.path));
         let member_dir = if place.join("run.json").is_file() {
             RunDir::open(&place)?
         } else {

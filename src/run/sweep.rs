@@ -15,6 +15,7 @@ use crate::device::Chosen;
 use crate::exit::Failure;
 use crate::prepare::{Depth, OnReport, Prepared, Source, prepare, read_text};
 use crate::run::report::table;
+use crate::train::progress::say;
 
 /// A model_runs file: runs to compare, each an experiment with changed values.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +43,9 @@ pub struct SweepRun {
     #[serde(default)]
     pub set: IndexMap<String, Value>,
 }
+
+/// Names within a sweep's directory that are no runs.
+const RESERVED: [&str; 4] = ["entries", "sweep.yaml", "summary.json", "report.txt"];
 
 /// Most runs of one sweep.
 const MAX_ENTRIES: usize = 10_000;
@@ -116,6 +120,11 @@ pub fn entries(file: &SweepFile) -> Result<Vec<Entry>, Failure> {
                     "`{label}` cannot be a run label: it becomes the name of a folder"
                 )));
             }
+            if RESERVED.contains(&label.as_str()) {
+                return Err(Failure::Usage(format!(
+                    "`{label}` cannot be a run label: the sweep's own files are called so"
+                )));
+            }
             if entries.iter().any(|entry| entry.label == label) {
                 return Err(Failure::Usage(format!(
                     "two runs of the sweep are labelled `{label}`; give each its own label"
@@ -150,7 +159,7 @@ pub fn check(entries: &[Entry], on_report: OnReport<'_>) -> Result<Vec<Prepared>
         match prepare(&entry.source, Depth::Deep, on_report) {
             Ok(one) => prepared.push(one),
             Err(error) => {
-                eprintln!("run `{}` of the sweep: {error}", entry.label);
+                say(&format!("run `{}` of the sweep: {error}", entry.label));
                 failure.get_or_insert(error);
             }
         }
@@ -231,7 +240,7 @@ pub fn work(
 ) -> Result<String, Failure> {
     let mut finished: Vec<(String, Finished)> = Vec::new();
     for (number, (entry, prepared)) in entries.iter().zip(prepared).enumerate() {
-        eprintln!("run {} of {}: {}", number + 1, entries.len(), entry.label);
+        say(&format!("run {} of {}: {}", number + 1, entries.len(), entry.label));
         let path = dir.path().join(&entry.label);
         let run = if path.join("run.json").is_file() {
             RunDir::open(&path)?

@@ -47,7 +47,10 @@ pub fn track(runs: &Path, run: TrackedRun) -> Result<(), Failure> {
     let lock = File::create(&lock_path).map_err(Failure::io("create", &lock_path))?;
     lock.lock().map_err(Failure::io("lock", &lock_path))?;
     let mut tracker = read(&path)?;
-    match tracker.runs.iter_mut().find(|known| known.log_dir == run.log_dir) {
+    // A run may be resumed under another spelling of its path.
+    let place = |log_dir: &str| fs::canonicalize(log_dir).unwrap_or_else(|_| log_dir.into());
+    let here = place(&run.log_dir);
+    match tracker.runs.iter_mut().find(|known| place(&known.log_dir) == here) {
         Some(known) => *known = run,
         None => tracker.runs.push(run),
     }

@@ -1,7 +1,8 @@
 //! Checkpoints: one directory each, complete or not there at all.
 //!
 //! A checkpoint is written beside its final place, every file synced, then a manifest with a
-//! SHA-256 a file, then renamed. Older ones go only after the newer one is in place.
+//! SHA-256 a file, then renamed. Older ones go only after the newer one is in place, and the one
+//! before it stays.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,7 +47,8 @@ pub fn path_of(checkpoints: &Path, step: u64) -> PathBuf {
     checkpoints.join(format!("step-{step}"))
 }
 
-/// Writes the checkpoint of `state.step` and removes all others but that of `keep`.
+/// Writes the checkpoint of `state.step` and removes all others but the one before it, to fall back
+/// on if the newest is damaged, and that of `keep`.
 ///
 /// # Errors
 /// A file cannot be written; the earlier checkpoints are then untouched.
@@ -80,8 +82,12 @@ pub fn write(checkpoints: &Path, checkpoint: &Checkpoint, keep: Option<u64>) -> 
     }
     fs::rename(&draft, &place).map_err(Failure::io("rename", &draft))?;
     sync_dir(checkpoints)?;
-    for (step, path) in steps(checkpoints)? {
-        if step != checkpoint.state.step && Some(step) != keep {
+    let mut found = steps(checkpoints)?;
+    found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
+    let newest = found.iter().map(|(step, _)| *step);
+    let before = newest.into_iter().find(|&step| step < checkpoint.state.step);
+    for (step, path) in found {
+        if ![Some(checkpoint.state.step), before, keep].contains(&Some(step)) {
             fs::remove_dir_all(&path).map_err(Failure::io("remove", &path))?;
         }
     }
@@ -246,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_and_the_kept_one_stay() {
+    fn only_the_newest_two_and_the_kept_one_stay() {
         let dir = tempfile::tempdir().unwrap();
-        for step in [1, 2, 3, 10] {
+        for step in [1, 2, 3, 7, 10] {
             write(dir.path(), &checkpoint(step), Some(2)).unwrap();
         }
         let mut left: Vec<u64> = steps(dir.path()).unwrap().into_iter().map(|(step, _)| step).collect();
         left.sort_unstable();
-        assert_eq!(left, [2, 10]);
+        assert_eq!(left, [2, 7, 10]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Abort, StepNames};
 use crate::feed::Feed;
 use crate::feed::order::plain_batches;
 use crate::network::{Network, Schedule};
-use crate::value::Value;
+use crate::value::{Value, Values};
 
 /// What a head said of one item.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Prediction {
 pub struct SplitResult {
     /// Number of items.
     pub n: u64,
-    /// Mean loss; `None` without items.
+    /// Sum of the losses, each a mean over the items that it counts; `None` without such items.
     pub loss: Option<f64>,
     /// Metrics of each head over the items that carry its label.
     pub heads: BTreeMap<String, Classification>,
@@ -55,6 +55,13 @@ impl SplitResult {
     }
 }
 
+/// Sums of one loss over batches, so that the mean does not depend on how items are batched.
+#[derive(Default)]
+struct LossSums {
+    total: f64,
+    count: f64,
+}
+
 /// Evaluates a network (without autodiff) on items.
 ///
 /// # Errors
@@ -68,6 +75,7 @@ pub fn evaluate(
     device: &Device,
 ) -> Result<SplitResult, Abort> {
     let mut seen = Seen::default();
+    let mut losses: BTreeMap<String, LossSums> = BTreeMap::new();
     let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
     for batch in feed.load(plain_batches(items, batch_size)) {
         let batch = batch.map_err(Abort::Data)?;
@@ -76,13 +84,16 @@ pub fn evaluate(
         network
             .forward(Schedule::Evaluate, &mut values, &names.evaluation(feed.keys(&members)))
             .map_err(Abort::Node)?;
-        let loss: f64 = network
-            .losses(&values)
-            .into_iter()
-            .map(|(_, weight, loss)| weight * f64::from(loss.into_scalar::<f32>()))
-            .sum();
+        for loss in network.losses(&values) {
+            let sums = losses.entry(loss.node.to_owned()).or_default();
+            let mean = f64::from(loss.mean.into_scalar::<f32>());
+            // What no item counts in has no mean.
+            if loss.count > 0.0 {
+                sums.total += loss.weight * mean * loss.count;
+                sums.count += loss.count;
+            }
+        }
         seen.items += members.len() as u64;
-        seen.loss += loss * members.len() as f64;
         for head in network.wired().iter().filter_map(|node| node.head()) {
             let Some(Value::Logits(logits)) = values.get(&head.output) else {
                 continue;
@@ -111,7 +122,11 @@ pub fn evaluate(
     }
     Ok(SplitResult {
         n: seen.items,
-        loss: seen.mean_loss(),
+        loss: losses
+            .values()
+            .filter(|sums| sums.count > 0.0)
+            .map(|sums| sums.total / sums.count)
+            .reduce(|sum, loss| sum + loss),
         heads: seen
             .heads
             .iter()
@@ -137,7 +152,7 @@ fn count(confusion: &mut Confusion, rows: &[Prediction]) -> Result<(), Abort> {
 ///
 /// # Errors
 /// A label is outside the head's classes.
-pub fn count_batch(network: &Network, values: &crate::network::Values, seen: &mut Seen) -> Result<(), Abort> {
+pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Result<(), Abort> {
     for head in network.wired().iter().filter_map(|node| node.head()) {
         let (Some(Value::Logits(logits)), Some(Value::Labels(labels))) =
             (values.get(&head.output), values.get(&head.target))

@@ -13,7 +13,7 @@ pub fn install() {
             if ASKED.swap(true, Ordering::SeqCst) {
                 std::process::exit(130);
             }
-            eprintln!("interrupted: finishing the step and writing a checkpoint (again to stop at once)");
+            super::progress::say("interrupted: finishing the step and writing a checkpoint (again to stop at once)");
         });
         if let Err(error) = handler {
             tracing::warn!("an interrupt will stop the run without a checkpoint: {error}");

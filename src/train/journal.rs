@@ -18,6 +18,7 @@ pub struct Journal {
     bytes: u64,
     path: std::path::PathBuf,
     events: Option<EventWriter>,
+    trained: bool,
 }
 
 /// Numbers of one logged step, in the order in which they are written.
@@ -30,12 +31,13 @@ pub struct Line {
 }
 
 impl Journal {
-    /// Opens the journal of a run directory at a state with `bytes` of metrics and `step` steps:
-    /// what an interrupted run wrote beyond that is cut off, because it will be written again.
+    /// Opens the journal of a run directory at a state with `bytes` of metrics, of which
+    /// `first_step` is the first step to be written: what an interrupted run wrote beyond that is
+    /// cut off, because it will be written again.
     ///
     /// # Errors
     /// `metrics.jsonl` cannot be opened.
-    pub fn open(dir: &Path, bytes: u64, step: u64, tensorboard: bool) -> Result<Self, Failure> {
+    pub fn open(dir: &Path, bytes: u64, first_step: u64, tensorboard: bool) -> Result<Self, Failure> {
         let path = dir.join("metrics.jsonl");
         let io = |action| Failure::io(action, &path);
         let mut metrics = OpenOptions::new()
@@ -47,7 +49,7 @@ impl Journal {
         metrics.set_len(bytes).map_err(io("truncate"))?;
         metrics.seek(SeekFrom::End(0)).map_err(io("seek in"))?;
         let events = if tensorboard {
-            EventWriter::create(dir, step.try_into().unwrap_or(i64::MAX), now())
+            EventWriter::create(dir, clamp(first_step), now())
                 .inspect_err(|error| tracing::warn!("no TensorBoard events will be written: {error}"))
                 .ok()
         } else {
@@ -58,6 +60,7 @@ impl Journal {
             bytes,
             path,
             events,
+            trained: false,
         })
     }
 
@@ -106,20 +109,34 @@ impl Journal {
             .metrics
             .iter()
             .filter_map(|(name, value)| Some((name.as_str(), (*value)?)));
+        let step = self.event_step(step);
         for (name, value) in scalars.chain(line.wall.iter().copied()) {
-            self.event(|events, time| events.scalar(&format!("{split}/{name}"), clamp(step), value as f32, time));
+            self.event(|events, time| events.scalar(&format!("{split}/{name}"), step, value as f32, time));
         }
         Ok(())
     }
 
+    /// Marks that training is over: what follows is the final evaluation, shown in TensorBoard one
+    /// step after the last. If the run is killed and measures again, TensorBoard can then replace
+    /// these values, and them alone: it drops all that stands at a step or later.
+    pub fn trained(&mut self) {
+        self.trained = true;
+    }
+
+    fn event_step(&self, step: u64) -> i64 {
+        clamp(step.saturating_add(u64::from(self.trained)))
+    }
+
     /// A Markdown text for TensorBoard's text view.
     pub fn text(&mut self, tag: &str, step: u64, markdown: &str) {
-        self.event(|events, time| events.text(tag, clamp(step), markdown, time));
+        let step = self.event_step(step);
+        self.event(|events, time| events.text(tag, step, markdown, time));
     }
 
     /// A PNG for TensorBoard's image view.
     pub fn image(&mut self, tag: &str, step: u64, png: &[u8]) {
-        self.event(|events, time| events.image(tag, clamp(step), png, time));
+        let step = self.event_step(step);
+        self.event(|events, time| events.image(tag, step, png, time));
     }
 
     /// The run's hyperparameters for TensorBoard's hparams view.

@@ -25,6 +25,7 @@ use crate::feed::Feed;
 use crate::feed::order::{plain_batches, training_batches};
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, Settings};
+use crate::value::Values;
 use checkpoint::Checkpoint;
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
@@ -179,7 +180,7 @@ impl Trainer<'_> {
         let mut progress = Progress::new(
             &self.label,
             session.state.step,
-            self.steps_per_epoch() * self.settings.training.epochs,
+            self.steps_per_epoch().saturating_mul(self.settings.training.epochs),
         );
         let before = session.state.seconds;
         let started = Instant::now();
@@ -252,7 +253,7 @@ impl Trainer<'_> {
         optimizer
             .load(stored, &state.optimizer_counters, &self.device.clone().inner())
             .map_err(corrupt)?;
-        let journal = Journal::open(&self.dir, state.metrics_bytes, state.step, tensorboard)?;
+        let journal = Journal::open(&self.dir, state.metrics_bytes, state.step + 1, tensorboard)?;
         Ok(Session {
             network,
             optimizer,
@@ -330,7 +331,7 @@ impl Trainer<'_> {
                 let losses = session.network.losses(&values);
                 let Some(total) = losses
                     .into_iter()
-                    .map(|(_, weight, loss)| loss.mul_scalar(weight))
+                    .map(|loss| loss.mean.mul_scalar(loss.weight))
                     .reduce(|sum, loss| sum + loss)
                 else {
                     return Err(Abort::Bug("the graph has no loss".into()));
@@ -555,15 +556,7 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    fn diverged(
-        &self,
-        network: &Network,
-        values: &crate::network::Values,
-        loss: f64,
-        step: u64,
-        epoch: u64,
-        items: &[usize],
-    ) -> Abort {
+    fn diverged(&self, network: &Network, values: &Values, loss: f64, step: u64, epoch: u64, items: &[usize]) -> Abort {
         let node = network
             .first_not_finite(values)
             .unwrap_or_else(|| "the sum of losses".into());

@@ -69,10 +69,12 @@ impl Progress {
 
     /// A line that stays.
     fn say(&self, line: &str) {
-        tracing::info!("{line}");
         match &self.bar {
-            Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            Some(bar) => {
+                tracing::info!("{line}");
+                bar.println(line);
+            }
+            None => say(line),
         }
     }
 
@@ -91,6 +93,12 @@ impl Progress {
         let seconds = self.started.elapsed().as_secs_f64() / done as f64 * self.total.saturating_sub(step) as f64;
         duration(seconds)
     }
+}
+
+/// A line on stderr, and in the run's log.
+pub fn say(line: &str) {
+    tracing::info!("{line}");
+    eprintln!("{line}");
 }
 
 /// A duration as people read it.

@@ -36,7 +36,7 @@ impl Schedule {
     /// Length of the run in the scheduler's unit.
     fn total(&self, unit: StepUnit) -> f64 {
         match unit {
-            StepUnit::Step => (self.steps_per_epoch * self.epochs) as f64,
+            StepUnit::Step => self.steps_per_epoch as f64 * self.epochs as f64,
             StepUnit::Epoch => self.epochs as f64,
         }
     }
