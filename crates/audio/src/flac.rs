@@ -6,6 +6,7 @@
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
@@ -100,8 +101,13 @@ pub(crate) fn decode_mono(
     start: u64,
     frames: u64,
 ) -> Result<Vec<f32>, AudioError> {
-    let path = source.path;
-    catch_unwind(AssertUnwindSafe(|| decode(source, header, start, frames))).unwrap_or_else(|_| {
+    contained(source.path, || decode(source, header, start, frames))
+}
+
+/// Turns a panic within `work` into an error.
+fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, AudioError>) -> Result<T, AudioError> {
+    // Nothing that `work` owns is seen after a panic.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(AudioError::Malformed {
             path: path.to_owned(),
             source: MalformedFile::DecoderPanicked,
@@ -174,4 +180,19 @@ fn decode(mut source: Source<'_>, header: &FlacHeader, start: u64, frames: u64) 
         return Err(malformed(MalformedFile::Checksum));
     }
     Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_decoder_is_an_error_naming_the_file() {
+        let numbers: Vec<u8> = Vec::new();
+        let error = contained(Path::new("a.flac"), || Ok(numbers[0])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a.flac: is damaged (the decoder failed on it); copy or download it again"
+        );
+    }
 }

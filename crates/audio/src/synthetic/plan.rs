@@ -8,6 +8,9 @@ pub(super) const FRAME_S: f64 = 0.0025;
 /// Formants of the vocal tract.
 pub(super) const FORMANTS: usize = 5;
 
+/// Level of a plain voice relative to full scale, in decibels.
+const PLAIN_DB: f64 = -30.0;
+
 /// Keys that keep the streams of draws apart.
 const SPEAKER: u64 = 1;
 const SENTENCE: u64 = 2;
@@ -70,11 +73,11 @@ impl Cues {
                 range: 0.5,
                 rate: 0.12,
                 level: 2.5,
-                tilt: 4.0,
+                tilt: 3.5,
                 breath: 0.0,
                 roughness: 0.0,
                 formants: 0.10,
-                articulation: 0.10,
+                articulation: 0.05,
                 attack: 0.3,
                 ending: 4.0,
                 tremor: 0.0,
@@ -85,7 +88,7 @@ impl Cues {
                 rate: -0.22,
                 level: -4.0,
                 tilt: -6.0,
-                breath: 8.0,
+                breath: 12.0,
                 roughness: 0.2,
                 formants: -0.02,
                 articulation: -0.35,
@@ -98,22 +101,22 @@ impl Cues {
                 range: 0.30,
                 rate: 0.15,
                 level: 5.0,
-                tilt: 10.0,
-                breath: -6.0,
+                tilt: 9.0,
+                breath: -4.0,
                 roughness: 0.9,
-                formants: 0.0,
-                articulation: 0.20,
+                formants: 0.02,
+                articulation: 0.05,
                 attack: 0.9,
                 ending: -3.0,
                 tremor: 0.0,
             },
             SyntheticEmotion::Fearful => Self {
-                pitch: 4.5,
+                pitch: 6.0,
                 range: -0.20,
                 rate: 0.22,
                 level: -1.0,
                 tilt: -1.0,
-                breath: 6.0,
+                breath: 9.0,
                 roughness: 0.4,
                 formants: 0.02,
                 articulation: -0.15,
@@ -185,8 +188,10 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct Score {
     pub frames: Vec<Frame>,
-    /// Level of the speech, as a root mean square amplitude.
+    /// Level of the voiced parts, as a root mean square amplitude.
     pub level: f64,
+    /// Level that frication is relative to: it follows half of the voice's changes in decibels.
+    pub frication_level: f64,
     /// Spectral tilt in decibels at 3 kHz.
     pub tilt_db: f64,
     /// Open part of a glottal period.
@@ -370,7 +375,8 @@ impl Score {
         let open_quotient = (0.62 - 0.02 * cues.tilt + 0.008 * cues.breath).clamp(0.35, 0.85);
         Self {
             frames: frames(&row, &cues, base_hz, tract, &mut random),
-            level: decibels(cues.level - 30.0).min(0.12),
+            level: decibels(PLAIN_DB + cues.level).min(0.12),
+            frication_level: decibels(PLAIN_DB + 0.5 * cues.level),
             tilt_db: (cues.tilt - 10.0).clamp(-30.0, 0.0),
             open_quotient,
             jitter: 0.006 * libm::exp(cues.roughness),
@@ -385,7 +391,7 @@ fn frames(row: &[Target], cues: &Cues, base_hz: f64, tract: f64, random: &mut Ra
     let range = libm::exp(cues.range);
     let articulation = libm::exp(cues.articulation);
     let tract = tract * libm::exp(cues.formants);
-    let breath = decibels(cues.breath - 26.0);
+    let breath = decibels(cues.breath - 44.0);
     // Part of the way to its target that a control value goes in a frame.
     let pace = |seconds: f64| 1.0 - libm::exp(-FRAME_S / seconds);
     let amplitude_pace = pace(0.014 * libm::exp(-cues.attack));

@@ -56,3 +56,36 @@ impl Random {
         (sum as f64 / 65_535.0 - 2.0) * 1.732_050_807_568_877_2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_are_those_of_splitmix64() {
+        let mut random = Random { state: 1_234_567 };
+        let expected = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+        ];
+        assert_eq!([random.next(), random.next(), random.next()], expected);
+    }
+
+    #[test]
+    fn normal_draws_have_mean_0_and_deviation_1() {
+        let mut random = Random::keyed(&[7]);
+        let draws: Vec<f64> = (0..100_000).map(|_| random.normal()).collect();
+        let mean = draws.iter().sum::<f64>() / 1e5;
+        let square = draws.iter().map(|x| x * x).sum::<f64>() / 1e5;
+        assert!(mean.abs() < 0.02, "{mean}");
+        assert!((square - 1.0).abs() < 0.02, "{square}");
+    }
+
+    #[test]
+    fn keys_that_differ_anywhere_give_other_draws() {
+        let keys: [&[u64]; 6] = [&[], &[0], &[0, 0], &[0, 1], &[1, 0], &[1]];
+        let draws: std::collections::BTreeSet<u64> = keys.iter().map(|key| Random::keyed(key).next()).collect();
+        assert_eq!(draws.len(), keys.len());
+    }
+}

@@ -25,7 +25,10 @@ fn fingerprint(clip: &Clip) -> u64 {
 #[test]
 fn a_specification_has_the_same_bits_everywhere() {
     let clip = synthesise(&PLAIN);
-    assert_eq!((clip.samples.len(), fingerprint(&clip)), (0, 0));
+    assert_eq!(
+        (clip.samples.len(), fingerprint(&clip)),
+        (18_040, 1_858_269_422_533_249_002)
+    );
 }
 
 #[test]
@@ -83,7 +86,7 @@ struct Measured {
     pitch_deviation_hz: f64,
     level_db: f64,
     duration_s: f64,
-    /// Energy above about 2 kHz relative to all.
+    /// Energy of the vowels above about 3.3 kHz relative to that below.
     brightness_db: f64,
 }
 
@@ -98,25 +101,33 @@ impl Measured {
         let clip = synthesise(spec);
         let square: f64 = clip.samples.iter().map(|&x| f64::from(x).powi(2)).sum();
         let bands = log_mel.compute(&clip.samples);
-        let energy = |from: usize| -> f64 {
-            let frames = bands.chunks_exact(64).flat_map(|frame| &frame[from..]);
-            frames.map(|&x| f64::from(x).exp()).sum()
-        };
+        // A spectrogram frame lasts four control frames. The mean is one of logarithms, because
+        // vowels differ in level and consonants spill into their edges.
+        let vowels = score.frames.iter().step_by(4).zip(bands.chunks_exact(64));
+        let ratios: Vec<f64> = vowels
+            .filter(|(frame, _)| frame.voicing > 0.5 && frame.frication < 0.01)
+            .map(|(_, bands)| {
+                let energy = |bands: &[f32]| bands.iter().map(|&x| f64::from(x).exp()).sum::<f64>();
+                10.0 * (energy(&bands[45..]) / energy(&bands[..45])).log10()
+            })
+            .collect();
         Self {
             pitch_hz,
             pitch_deviation_hz: variance.sqrt(),
             level_db: 10.0 * (square / clip.samples.len() as f64).log10(),
             duration_s: clip.duration_s(),
-            brightness_db: 10.0 * (energy(35) / energy(0)).log10(),
+            brightness_db: ratios.iter().sum::<f64>() / ratios.len() as f64,
         }
     }
 }
+
+type Value = fn(&Measured) -> f64;
 
 #[test]
 fn emotions_move_pitch_range_level_rate_and_tilt_as_documented() {
     use SyntheticEmotion::{Angry, Fearful, Happy, Neutral, Sad};
     let log_mel = LogMel::new(LogMelConfig::default()).unwrap();
-    let prototype = |emotion: SyntheticEmotion, value: fn(&Measured) -> f64| -> f64 {
+    let prototype = |emotion: SyntheticEmotion, value: Value| -> f64 {
         (0..8)
             .map(|speaker| {
                 let spec = VoiceSpec {
@@ -129,12 +140,12 @@ fn emotions_move_pitch_range_level_rate_and_tilt_as_documented() {
             })
             .sum()
     };
-    let orders: [(&str, fn(&Measured) -> f64, &[SyntheticEmotion]); 5] = [
+    let orders: [(&str, Value, &[SyntheticEmotion]); 5] = [
         ("pitch", |m| m.pitch_hz, &[Sad, Neutral, Angry, Happy, Fearful]),
         ("range", |m| m.pitch_deviation_hz, &[Sad, Neutral, Angry, Happy]),
         ("level", |m| m.level_db, &[Sad, Fearful, Neutral, Happy, Angry]),
         ("duration", |m| m.duration_s, &[Fearful, Angry, Happy, Neutral, Sad]),
-        ("brightness", |m| m.brightness_db, &[Neutral, Happy, Angry]),
+        ("brightness", |m| m.brightness_db, &[Sad, Neutral, Happy, Angry]),
     ];
     for (what, value, order) in orders {
         let values: Vec<f64> = order.iter().map(|&emotion| prototype(emotion, value)).collect();
@@ -181,9 +192,9 @@ fn nearest_mean_recall<const N: usize>(
 }
 
 #[test]
-fn emotions_overlap_in_pitch_and_energy_and_less_with_rate_and_spectrum() {
+fn pitch_and_level_alone_tell_emotions_apart_only_in_part() {
     let log_mel = LogMel::new(LogMelConfig::default()).unwrap();
-    for seed in 1..4 {
+    for seed in 1..3 {
         let mut utterances = Vec::new();
         for speaker in 0..12 {
             let gender = [Gender::Female, Gender::Male][speaker as usize % 2];
@@ -202,15 +213,6 @@ fn emotions_overlap_in_pitch_and_energy_and_less_with_rate_and_spectrum() {
             }
         }
         let prosody = nearest_mean_recall(&utterances, |m| [m.pitch_hz, m.pitch_deviation_hz, m.level_db]);
-        let all = nearest_mean_recall(&utterances, |m| {
-            [
-                m.pitch_hz,
-                m.pitch_deviation_hz,
-                m.level_db,
-                m.duration_s,
-                m.brightness_db,
-            ]
-        });
-        println!("seed {seed}: {prosody:.2} with pitch and level, {all:.2} with all");
+        assert!((0.4..0.7).contains(&prosody), "seed {seed}: {prosody:.2}");
     }
 }

@@ -4,10 +4,12 @@ use super::plan::{FORMANTS, FRAME_S, Score, decibels};
 
 /// Bandwidths of the formants in hertz.
 const BANDWIDTHS_HZ: [f64; FORMANTS] = [70.0, 90.0, 130.0, 220.0, 320.0];
+/// Bandwidth of frication noise in hertz.
+const FRICATION_BANDWIDTH_HZ: f64 = 900.0;
 /// Resonances above this part of the sampling rate are left out.
 const HIGHEST: f64 = 0.45;
 /// Room noise relative to full scale, in decibels.
-const ROOM_DB: f64 = -66.0;
+const ROOM_DB: f64 = -80.0;
 /// Frequency that tilt is stated at, in hertz.
 const TILT_HZ: f64 = 3000.0;
 
@@ -34,6 +36,14 @@ impl Resonator {
         self.c = -radius * radius;
         self.b = 2.0 * radius * libm::cos(std::f64::consts::TAU * hz / rate);
         self.a = 1.0 - self.b - self.c;
+    }
+
+    /// Standard deviation of the output's first difference for white noise of deviation 1: that of
+    /// an autoregression of order two.
+    fn difference_deviation(&self) -> f64 {
+        let Self { a, b, c, .. } = *self;
+        let variance = a * a * (1.0 - c) / ((1.0 + c) * ((1.0 - c) * (1.0 - c) - b * b));
+        libm::sqrt(2.0 * variance * (1.0 - b / (1.0 - c)))
     }
 
     fn step(&mut self, x: f64) -> f64 {
@@ -65,7 +75,9 @@ pub(super) fn render(score: &Score, rate_hz: u32) -> Vec<f32> {
     let mut formants = [Resonator::default(); FORMANTS];
     let mut frication = Resonator::default();
     let pole = tilt_coefficient(score.tilt_db, rate);
-    let (mut tilted, mut hiss_before) = (0.0, 0.0);
+    let (mut tilted, mut resonance_before) = (0.0, 0.0);
+    let room = decibels(ROOM_DB);
+    let mut frication_level = 0.0;
     // Position in the glottal period from 0 to 1, its own deviations, and the energy of speech.
     let (mut phase, mut period, mut pulse) = (1.0, 1.0, 1.0);
     let (mut energy, mut active) = (0.0, 0_usize);
@@ -78,7 +90,8 @@ pub(super) fn render(score: &Score, rate_hz: u32) -> Vec<f32> {
             for ((formant, &hz), bandwidth) in formants.iter_mut().zip(&frame.formants_hz).zip(BANDWIDTHS_HZ) {
                 formant.tune(hz, bandwidth, rate);
             }
-            frication.tune(frame.frication_hz.min(0.42 * rate), 900.0, rate);
+            frication.tune(frame.frication_hz.min(0.42 * rate), FRICATION_BANDWIDTH_HZ, rate);
+            frication_level = score.frication_level / frication.difference_deviation();
         }
         phase += frame.f0_hz / rate * period;
         if phase >= 1.0 {
@@ -101,20 +114,19 @@ pub(super) fn render(score: &Score, rate_hz: u32) -> Vec<f32> {
         for formant in &mut formants {
             x = formant.step(x);
         }
-        let hiss = frication.step(white);
-        // The difference takes away what the resonator passes at low frequencies.
-        x += frame.frication * (hiss - hiss_before);
-        hiss_before = hiss;
         if frame.voicing > 0.2 {
             energy += x * x;
             active += 1;
         }
-        samples.push(x);
+        // The difference takes away what the resonator passes at low frequencies.
+        let resonance = frication.step(white);
+        let hiss = frame.frication * frication_level * (resonance - resonance_before);
+        resonance_before = resonance;
+        samples.push((x, hiss + room * random.normal()));
     }
-    let rms = libm::sqrt(energy / active.max(1) as f64).max(1e-9);
-    let room = decibels(ROOM_DB);
+    let gain = score.level / libm::sqrt(energy / active.max(1) as f64).max(1e-9);
     samples
         .into_iter()
-        .map(|x| (x / rms * score.level + room * random.normal()).clamp(-1.0, 1.0) as f32)
+        .map(|(voice, noise)| (gain * voice + noise).clamp(-1.0, 1.0) as f32)
         .collect()
 }
