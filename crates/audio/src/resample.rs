@@ -1,7 +1,5 @@
 //! Changing the sampling rate.
 
-use std::cell::RefCell;
-
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 
@@ -58,17 +56,6 @@ pub fn resampled_len(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
     u64::try_from((u128::from(frames) * to * 2 + from) / (from * 2)).unwrap_or(u64::MAX)
 }
 
-struct Cached {
-    from_hz: u32,
-    to_hz: u32,
-    resampler: Fft<f32>,
-}
-
-thread_local! {
-    /// The filter's making costs as much as resampling seconds of audio, and a data set mostly has one rate.
-    static LAST: RefCell<Option<Cached>> = const { RefCell::new(None) };
-}
-
 /// Resamples mono audio by FFT with a linear-phase anti-aliasing filter.
 ///
 /// The result has [`resampled_len`] frames and no delay: frame `i` is the moment `i / to_hz`.
@@ -89,30 +76,17 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, R
     if frames > MAX_FRAMES {
         return Err(ResampleError::TooLong { rate_hz: to_hz, frames });
     }
-    LAST.with_borrow_mut(|last| {
-        let cached = match last {
-            Some(cached) if (cached.from_hz, cached.to_hz) == (from_hz, to_hz) => cached,
-            _ => last.insert(Cached {
-                from_hz,
-                to_hz,
-                resampler: make(from_hz, to_hz)?,
-            }),
-        };
-        let failed = |source| ResampleError::Process { from_hz, to_hz, source };
-        let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|_| {
-            failed(rubato::ResampleError::InsufficientInputBufferSize {
-                expected: samples.len(),
-                actual: 0,
-            })
-        })?;
-        let output = cached
-            .resampler
-            .process_all(&input, samples.len(), None)
-            .map_err(failed)?;
-        let mut output = output.take_data();
-        output.resize(frames as usize, 0.0);
-        Ok(output)
-    })
+    let failed = |source| ResampleError::Process { from_hz, to_hz, source };
+    let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|_| {
+        failed(rubato::ResampleError::InsufficientInputBufferSize {
+            expected: samples.len(),
+            actual: 0,
+        })
+    })?;
+    let output = make(from_hz, to_hz)?.process_all(&input, samples.len(), None);
+    let mut output = output.map_err(failed)?.take_data();
+    output.resize(frames as usize, 0.0);
+    Ok(output)
 }
 
 fn make(from_hz: u32, to_hz: u32) -> Result<Fft<f32>, ResampleError> {
@@ -193,16 +167,6 @@ mod tests {
             let level_db = 10.0 * (mean / 0.32).log10();
             println!("{from_hz} to {to_hz} Hz: {level_db:.0} dB");
             assert!(level_db < -80.0, "{from_hz} to {to_hz} Hz: {level_db:.0} dB");
-        }
-    }
-
-    #[test]
-    fn the_result_does_not_depend_on_what_was_resampled_before() {
-        let (one, other) = (sines(&[300.0], 44_100, 5000), sines(&[1200.0], 44_100, 7001));
-        let fresh = resample(&one, 44_100, 16_000).unwrap();
-        for (samples, from_hz) in [(&other, 44_100), (&one, 22_050), (&other, 44_100)] {
-            resample(samples, from_hz, 16_000).unwrap();
-            assert_eq!(resample(&one, 44_100, 16_000).unwrap(), fresh);
         }
     }
 

@@ -65,6 +65,11 @@ impl Cues {
     }
 
     /// What full expression of an emotion adds.
+    ///
+    /// These values and the spreads below are calibrated together, on 12 speakers and four emotions
+    /// at an overlap of 1: unseen speakers' emotions are to be found in 45 to 75 % of utterances
+    /// from pitch and energy statistics by a linear model, in 70 to 95 % from log-mel spectrograms
+    /// by a small network.
     fn of(emotion: SyntheticEmotion) -> Self {
         match emotion {
             SyntheticEmotion::Neutral => Self::default(),
