@@ -129,8 +129,14 @@ impl Iterator for Loader {
                 self.shared.changed.notify_all();
                 return Some(batch);
             }
-            // All workers ended without this batch only if one of them panicked.
+            // A batch stays away only if the worker that took it panicked: a bug, to be heard of.
             if self.workers.iter().all(JoinHandle::is_finished) && !state.ready.contains_key(&number) {
+                drop(state);
+                for worker in self.workers.drain(..) {
+                    if let Err(panic) = worker.join() {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
                 return None;
             }
             let (next, _) = self

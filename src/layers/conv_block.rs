@@ -6,9 +6,10 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::tensor::{Device, Tensor, activation::relu};
 
+use super::fused::{self, Geometry};
 use crate::value::Lengths;
 
-const EPSILON: f64 = 1e-5;
+pub(crate) const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 /// `conv 3×3 → batch norm → ReLU → max-pool 2×2`, with padding zeroed before and after.
@@ -53,6 +54,35 @@ impl ConvBlock {
     /// - `x`: `[batch, input, time, bands]`, zero at padding
     /// - output: `[batch, output, ⌊time / 2⌋, ⌊bands / 2⌋]`, zero at padding, and its lengths
     pub fn forward(&self, x: Tensor<4>, lengths: &Lengths, training: bool) -> (Tensor<4>, Lengths) {
+        let halved = lengths.map(|length| length / 2);
+        let pooled = if fused::runs_on(&x.device()) {
+            self.forward_fused(x, lengths, training)
+        } else {
+            self.forward_composed(x, lengths, &halved, training)
+        };
+        (pooled, halved)
+    }
+
+    /// In two operations of our own.
+    fn forward_fused(&self, x: Tensor<4>, lengths: &Lengths, training: bool) -> Tensor<4> {
+        let [batch, _, time, bands] = x.dims();
+        let geometry = Geometry { batch, time, bands, lengths: lengths.map(|length| length.min(time)).as_slice().to_vec() };
+        let y = fused::conv3x3(x, self.conv.weight.val(), &geometry);
+        let statistics = if training {
+            let statistics = fused::channel_statistics(y.clone(), &geometry);
+            let channels = statistics.dims()[1];
+            let count = (lengths.total() * bands).max(1) as f64;
+            let row = |at: usize| statistics.clone().narrow(0, at, 1).reshape([1, channels, 1, 1]);
+            self.track(row(0), row(1), count);
+            statistics
+        } else {
+            Tensor::stack(vec![self.running_mean.value(), self.running_var.value()], 0)
+        };
+        fused::norm_pool(y, self.gamma.val(), self.beta.val(), statistics, &geometry)
+    }
+
+    /// In Burn's operations, for any device.
+    fn forward_composed(&self, x: Tensor<4>, lengths: &Lengths, halved: &Lengths, training: bool) -> Tensor<4> {
         let [batch, _, time, _] = x.dims();
         let device = x.device();
         let y = self.conv.forward(x);
@@ -72,22 +102,13 @@ impl ConvBlock {
             (mean, var)
         } else {
             let shape = [1, channels, 1, 1];
-            (
-                self.running_mean.value().reshape(shape),
-                self.running_var.value().reshape(shape),
-            )
+            (self.running_mean.value().reshape(shape), self.running_var.value().reshape(shape))
         };
         let scale = self.gamma.val().reshape([1, channels, 1, 1]) / (var + EPSILON).sqrt();
         let shift = self.beta.val().reshape([1, channels, 1, 1]) - mean * scale.clone();
         let pooled = self.pool.forward(relu(y * scale + shift));
-        let lengths = lengths.map(|length| length / 2);
         let time = time / 2;
-        let pooled = if lengths.all_full(time) {
-            pooled
-        } else {
-            pooled * lengths.mask(time, &device).reshape([batch, 1, time, 1])
-        };
-        (pooled, lengths)
+        if halved.all_full(time) { pooled } else { pooled * halved.mask(time, &device).reshape([batch, 1, time, 1]) }
     }
 
     /// Moves the running statistics towards the batch's (the unbiased variance, as PyTorch).
@@ -98,6 +119,57 @@ impl ConvBlock {
             let seen = seen.detach().reshape([channels]);
             state.update(state.value().mul_scalar(1.0 - MOMENTUM) + seen.mul_scalar(MOMENTUM));
             state.value_sync();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance};
+
+    use super::*;
+
+    /// Both ways give the same outputs, gradients and running statistics, padding or not.
+    #[test]
+    fn the_fused_and_the_composed_block_agree() {
+        let device = Device::flex().autodiff();
+        device.seed(7);
+        for (lengths, time) in [(vec![9, 9], 9), (vec![3, 12, 8], 12)] {
+            let shape = [lengths.len(), 3, time, 6];
+            let lengths = Lengths::new(lengths);
+            let mask = lengths.mask(time, &device).reshape([shape[0], 1, time, 1]);
+            let x = (Tensor::<4>::random(shape, Distribution::Normal(0.5, 2.0), &device) * mask.clone()).detach().require_grad();
+            let halved = lengths.map(|length| length / 2);
+            let weigh = |y: Tensor<4>| {
+                let weights = Tensor::<1, burn::tensor::Int>::arange(0..y.shape().num_elements() as i64, &device).float();
+                (y.clone() * weights.sin().reshape(y.dims())).sum()
+            };
+            let run = |fused: bool| {
+                // Anew each time: clones share their running statistics.
+                device.seed(11);
+                let block = ConvBlock::new(3, 5, &device);
+                let y = if fused {
+                    block.forward_fused(x.clone(), &lengths, true)
+                } else {
+                    block.forward_composed(x.clone(), &lengths, &halved, true)
+                };
+                let gradients = weigh(y.clone()).backward();
+                // What a padded input would change is never asked for: it is zero by contract.
+                let inner_mask = mask.clone().inner();
+                let of = |tensor: Option<Tensor<4>>| tensor.unwrap().into_data();
+                vec![
+                    y.into_data(),
+                    (x.grad(&gradients).unwrap() * inner_mask).into_data(),
+                    of(block.conv.weight.val().grad(&gradients)),
+                    block.gamma.val().grad(&gradients).unwrap().into_data(),
+                    block.beta.val().grad(&gradients).unwrap().into_data(),
+                    block.running_mean.value().into_data(),
+                    block.running_var.value().into_data(),
+                ]
+            };
+            for (fused, composed) in run(true).into_iter().zip(run(false)) {
+                fused.assert_approx_eq::<f32>(&composed, Tolerance::rel_abs(1e-3, 1e-4));
+            }
         }
     }
 }

@@ -2,4 +2,5 @@
 
 pub mod attention_pool;
 pub mod conv_block;
+pub mod fused;
 pub mod gru;

@@ -80,7 +80,8 @@ impl Schedule {
     }
 }
 
-/// Linear warm-up from `1 / length` of the rate, full at `length`.
+/// Linear warm-up: `(time + 1) / (length + 1)` of the rate, so that the first step moves, full at
+/// `length`.
 fn warmed(time: f64, length: f64) -> f64 {
     if time >= length {
         1.0

@@ -115,7 +115,11 @@ impl Compiler for PlironCompiler {
     type Representation = PlironArtifact;
     type CompilationOptions = PlironOptions;
 
-    fn compile(&mut self, _kernel: KernelDefinition, _options: &PlironOptions) -> Result<PlironArtifact, CompilationError> {
+    fn compile(
+        &mut self,
+        _kernel: KernelDefinition,
+        _options: &PlironOptions,
+    ) -> Result<PlironArtifact, CompilationError> {
         Err(CompilationError::Generic {
             reason: "built without LLVM: CUDA kernels are compiled by NVRTC".into(),
             backtrace: BackTrace::capture(),

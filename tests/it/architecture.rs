@@ -1,0 +1,303 @@
+//! What depends on what, what touches the outside, and under which licences.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::REPOSITORY;
+
+/// Crates of the workspace and which of them each may use, itself only those above it.
+const CRATES: [(&str, &[&str]); 7] = [
+    ("emorun-lang", &[]),
+    ("emorun-audio", &[]),
+    ("emorun-metrics", &[]),
+    ("emorun-tensorboard", &[]),
+    ("emorun-figures", &[]),
+    ("emorun-data", &["emorun-lang", "emorun-audio"]),
+    (
+        "emorun",
+        &[
+            "emorun-lang",
+            "emorun-audio",
+            "emorun-metrics",
+            "emorun-tensorboard",
+            "emorun-figures",
+            "emorun-data",
+        ],
+    ),
+];
+
+/// Modules of `src/` and which of them each may use, itself only those above it.
+const MODULES: [(&str, &[&str]); 19] = [
+    ("exit", &[]),
+    ("draw", &[]),
+    ("value", &[]),
+    ("memory", &[]),
+    ("settings", &[]),
+    ("device", &["exit"]),
+    ("logging", &["exit"]),
+    ("node", &["draw", "value"]),
+    ("layers", &["value"]),
+    ("nodes", &["layers", "node", "value"]),
+    ("kinds", &["node", "nodes"]),
+    ("feed", &["draw", "value"]),
+    ("network", &["draw", "kinds", "node", "value"]),
+    (
+        "prepare",
+        &["exit", "feed", "kinds", "memory", "network", "settings", "value"],
+    ),
+    ("train", &["draw", "exit", "feed", "network", "node", "settings", "value"]),
+    (
+        "run",
+        &[
+            "device", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train",
+        ],
+    ),
+    (
+        "cli",
+        &["device", "exit", "kinds", "logging", "memory", "prepare", "run", "train"],
+    ),
+    ("lib", &[]),
+    ("main", &["cli"]),
+];
+
+/// Files that may write to the terminal.
+const TERMINAL: [&str; 3] = ["src/cli/", "src/logging.rs", "src/train/progress.rs"];
+
+/// Licences that ask for no more than to be named.
+const PERMISSIVE: [&str; 12] = [
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "ISC",
+    "MIT",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// Crates under MPL-2.0, whose files are used unchanged.
+const MPL: &str = "symphonia";
+
+fn metadata(arguments: &[&str]) -> Result<Value, String> {
+    let cargo = option_env!("CARGO").unwrap_or("cargo");
+    let output = Command::new(cargo)
+        .args(["metadata", "--offline", "--format-version", "1"])
+        .args(arguments)
+        .current_dir(REPOSITORY)
+        .output()
+        .map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().unwrap()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// All Rust files below a folder of the repository, by their paths within it.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(REPOSITORY).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(REPOSITORY).unwrap().display().to_string();
+                found.push((name, fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Lines of code: what stands before a comment, up to the unit tests at a file's end.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .take_while(|line| line.trim() != "#[cfg(test)]")
+        .map(|line| line.split("//").next().unwrap_or_default())
+}
+
+#[test]
+fn lists_of_edges_go_one_way() {
+    for list in [&CRATES[..], &MODULES[..]] {
+        for (at, (name, below)) in list.iter().enumerate() {
+            for used in *below {
+                assert!(
+                    list[..at].iter().any(|(earlier, _)| earlier == used),
+                    "{name} uses {used}, which is not listed above it"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn crates_use_only_the_crates_listed() {
+    let metadata = metadata(&["--no-deps"]).unwrap();
+    let packages = array(&metadata, "packages");
+    assert_eq!(packages.len(), CRATES.len());
+    for package in packages {
+        let name = text(package, "name");
+        let (_, allowed) = CRATES
+            .iter()
+            .find(|(listed, _)| *listed == name)
+            .unwrap_or_else(|| panic!("{name} is not listed"));
+        let used: BTreeSet<&str> = array(package, "dependencies")
+            .iter()
+            .map(|dependency| text(dependency, "name"))
+            .filter(|used| used.starts_with("emorun") && *used != name)
+            .collect();
+        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+        assert_eq!(used, allowed, "what {name} uses");
+        let heavy = array(package, "dependencies")
+            .iter()
+            .map(|dependency| text(dependency, "name"))
+            .find(|used| used.starts_with("burn") || used.starts_with("cubecl"));
+        assert!(name == "emorun" || heavy.is_none(), "{name} uses {heavy:?}");
+    }
+}
+
+#[test]
+fn modules_use_only_the_modules_listed() {
+    let mut used: Vec<(&str, BTreeSet<String>)> = MODULES.iter().map(|(name, _)| (*name, BTreeSet::new())).collect();
+    for (path, text) in sources("src") {
+        let below = Path::new(&path).strip_prefix("src").unwrap();
+        let module = below.components().next().unwrap().as_os_str().to_str().unwrap();
+        let module = module.trim_end_matches(".rs");
+        let (_, edges) = used
+            .iter_mut()
+            .find(|(name, _)| *name == module)
+            .unwrap_or_else(|| panic!("{path} is of no listed module"));
+        for line in text.lines().map(|line| line.split("//").next().unwrap_or_default()) {
+            let within = if module == "main" { "emorun::" } else { "crate::" };
+            for rest in line.split(within).skip(1) {
+                let name: String = rest
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if name != module && MODULES.iter().any(|(listed, _)| *listed == name) {
+                    edges.insert(name);
+                }
+            }
+        }
+    }
+    for ((name, edges), (_, allowed)) in used.iter().zip(MODULES) {
+        let allowed: BTreeSet<String> = allowed.iter().map(|&module| module.to_owned()).collect();
+        assert_eq!(*edges, allowed, "what src/{name} uses");
+    }
+}
+
+#[test]
+fn the_language_does_no_input_or_output() {
+    for (path, text) in sources("crates/lang/src") {
+        for line in code(&text) {
+            for outside in ["std::fs", "std::env", "std::net", "std::process", "SystemTime", "println!"] {
+                assert!(!line.contains(outside), "{path}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_command_line_writes_to_the_terminal() {
+    let folders = ["src", "crates/audio/src", "crates/data/src", "crates/figures/src", "crates/metrics/src"];
+    for (path, text) in folders.into_iter().flat_map(sources) {
+        if TERMINAL.iter().any(|allowed| path.starts_with(allowed)) {
+            continue;
+        }
+        for line in code(&text) {
+            for write in ["print!", "println!", "io::stdout", "io::stderr"] {
+                assert!(!line.contains(write), "{path}: {line}");
+            }
+        }
+    }
+}
+
+/// Whether an SPDX expression can be satisfied by permissive licences alone.
+fn permissive(licence: &str) -> bool {
+    // Cargo's old form of `OR`; no crate here nests parentheses deeper.
+    let licence = licence.replace('/', " OR ").replace(['(', ')'], " ");
+    // `A OR B AND C` binds as `A OR (B AND C)`; with parentheses taken out, asking that every
+    // alternative list holds a permissive one is the stricter reading.
+    licence.split(" AND ").all(|part| {
+        part.split(" OR ")
+            .any(|name| PERMISSIVE.contains(&name.split_whitespace().collect::<Vec<_>>().join(" ").as_str()))
+    })
+}
+
+#[test]
+fn licences_are_read_as_they_are_written() {
+    for (licence, expected) in [
+        ("MIT OR Apache-2.0", true),
+        ("MIT/Apache-2.0", true),
+        ("(MIT OR Apache-2.0) AND Unicode-3.0", true),
+        ("Apache-2.0 WITH LLVM-exception", true),
+        ("GPL-3.0-only", false),
+        ("MIT AND GPL-3.0-only", false),
+        ("MPL-2.0", false),
+        ("", false),
+    ] {
+        assert_eq!(permissive(licence), expected, "{licence}");
+    }
+}
+
+#[test]
+fn every_dependency_has_a_permissive_licence() {
+    let version = Command::new("rustc").arg("-vV").output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let metadata = match metadata(&["--filter-platform", host]) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            println!("skipped: cargo metadata needs the network: {error}");
+            return;
+        }
+    };
+    let nodes = array(&metadata["resolve"], "nodes");
+    let mut reached: BTreeSet<&str> = BTreeSet::new();
+    let mut open: Vec<&str> = array(&metadata, "workspace_members")
+        .iter()
+        .map(|id| id.as_str().unwrap())
+        .collect();
+    while let Some(id) = open.pop() {
+        if !reached.insert(id) {
+            continue;
+        }
+        let node = nodes.iter().find(|node| text(node, "id") == id).unwrap();
+        for dependency in array(node, "deps") {
+            let ships = array(dependency, "dep_kinds").iter().any(|kind| kind["kind"] != "dev");
+            if ships {
+                open.push(text(dependency, "pkg"));
+            }
+        }
+    }
+    assert!(reached.len() > 100, "only {} crates", reached.len());
+    let wrong: Vec<String> = array(&metadata, "packages")
+        .iter()
+        .filter(|package| reached.contains(text(package, "id")))
+        .filter(|package| {
+            let (name, licence) = (text(package, "name"), text(package, "license"));
+            !permissive(licence) && !(licence == "MPL-2.0" && name.starts_with(MPL))
+        })
+        .map(|package| format!("{} {}: {}", text(package, "name"), text(package, "version"), package["license"]))
+        .collect();
+    assert!(wrong.is_empty(), "not permissive: {wrong:#?}");
+}

@@ -1,0 +1,17 @@
+//! Tests of the whole program, and of its parts against what they promise each other.
+//!
+//! One binary, so that Burn is linked once.
+
+#![allow(missing_docs, reason = "tests are named as sentences")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod architecture;
+mod errors;
+mod experiments;
+mod runs;
+mod support;
