@@ -78,7 +78,7 @@ struct PlaceArguments {
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceRequest,
     /// Name of the run's folder; from the time and the configuration when left out.
-    #[arg(long, value_name = "LABEL")]
+    #[arg(long, value_name = "LABEL", value_parser = parse_label)]
     run_label: Option<String>,
     /// Folder of all runs.
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
@@ -87,6 +87,14 @@ struct PlaceArguments {
 
 fn parse_device(text: &str) -> Result<DeviceRequest, String> {
     text.parse()
+}
+
+fn parse_label(text: &str) -> Result<String, String> {
+    if crate::run::dir::can_be_label(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("it becomes the name of a folder".into())
+    }
 }
 
 #[derive(Debug, Args)]

@@ -31,13 +31,11 @@ pub(super) fn resume(path: &Path, device: DeviceRequest, format: Format) -> Resu
     let device = choose(device)?;
     interrupt::install();
     // `runs/<name>/<label>` is read off the path, which may be as short as `.` within the run.
-    let whole;
-    let path = if path.parent().and_then(Path::parent).is_none() {
-        whole = std::fs::canonicalize(path).map_err(Failure::io("find", path))?;
-        &whole
-    } else {
-        path
-    };
+    let whole = path
+        .parent()
+        .and_then(Path::parent)
+        .map_or_else(|| std::fs::canonicalize(path).ok(), |_| None);
+    let path = whole.as_deref().unwrap_or(path);
     if path.join("sweep.yaml").is_file() {
         return super::sweep::resume(path, &device, format);
     }

@@ -96,10 +96,23 @@ impl RunDir {
     /// # Errors
     /// It cannot be written.
     pub fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<(), Failure> {
-        let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Failure::Bug(error.to_string()))?;
-        bytes.push(b'\n');
-        self.write(name, &bytes)
+        write_json(&self.path.join(name), value)
     }
+}
+
+/// Writes a JSON file as a whole.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Failure::Bug(error.to_string()))?;
+    bytes.push(b'\n');
+    crate::train::checkpoint::write_atomically(path, &bytes)
+}
+
+/// Whether a run can be called so: its label becomes the name of a folder.
+pub fn can_be_label(label: &str) -> bool {
+    !label.is_empty() && !label.contains(['/', '\\']) && !label.starts_with('.')
 }
 
 /// Reads a JSON file of a run.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use indexmap::IndexMap;
 
-use super::dir::{RunDir, read_json};
+use super::dir::{RunDir, read_json, write_json};
 use super::member::{self, MemberResult, MemberSpec};
 use super::record::{RunRecord, Status, timestamp};
 use super::report;
@@ -72,11 +72,6 @@ pub fn start(prepared: &Prepared, place: &Place, device: &Chosen) -> Result<Fini
         let time = chrono::Local::now().format("%Y%m%d-%H%M%S");
         format!("{time}-{}", &prepared.config_hash()[..6])
     });
-    if label.is_empty() || label.contains(['/', '\\']) || label.starts_with('.') {
-        return Err(Failure::Usage(format!(
-            "`{label}` cannot be a run label: it becomes the name of a folder"
-        )));
-    }
     let dir = RunDir::create(&place.runs.join(&prepared.settings.name).join(label))?;
     work(prepared, &dir, device, &place.runs)
 }
@@ -150,11 +145,28 @@ fn note(prepared: &Prepared, dir: &RunDir, runs: &Path, status: &str, test: &Ind
     }
 }
 
+/// The summary of a run that was finished before; a kill right behind it may have left `run.json`
+/// behind, which is mended.
+fn finished_before(place: &Path) -> Result<Option<Summary>, Failure> {
+    let summary = place.join("summary.json");
+    if !summary.is_file() {
+        return Ok(None);
+    }
+    let path = place.join("run.json");
+    let mut record: RunRecord = read_json(&path)?;
+    if record.status != Status::Completed {
+        record.status = Status::Completed;
+        record.error = None;
+        record.ended = Some(timestamp());
+        write_json(&path, &record)?;
+    }
+    read_json(&summary).map(Some)
+}
+
 fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
-    let summary = dir.path().join("summary.json");
-    let (summary, text) = if summary.is_file() {
+    let (summary, text) = if let Some(summary) = finished_before(dir.path())? {
         let text = std::fs::read_to_string(dir.path().join("report/report.txt")).unwrap_or_default();
-        (read_json(&summary)?, text)
+        (summary, text)
     } else {
         let MemberResult { summary, splits } = member::run(prepared, spec, dir, None, device)?;
         (summary, splits.map(|splits| report::text(&splits)).unwrap_or_default())
@@ -205,9 +217,8 @@ fn run_members(
     let mut results = Vec::new();
     for (number, spec) in members.iter().enumerate() {
         let place = dir.path().join(&spec.path);
-        let stored = place.join("summary.json");
-        if stored.is_file() {
-            results.push((spec.clone(), read_json(&stored)?));
+        if let Some(summary) = finished_before(&place)? {
+            results.push((spec.clone(), summary));
             continue;
         }
         say(&format!("member {} of {}: {}", number + 1, members.len(), spec.path));

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::dir::RunDir;
+use super::dir::{RunDir, can_be_label};
 use super::parent::{self, Finished};
 use super::tracker::{TrackedRun, track};
 use crate::device::Chosen;
@@ -115,7 +115,7 @@ pub fn entries(file: &SweepFile) -> Result<Vec<Entry>, Failure> {
                     .collect();
                 label.push_str(&format!("_{name}={value}"));
             }
-            if label.is_empty() || label.contains(['/', '\\']) || label.starts_with('.') {
+            if !can_be_label(&label) {
                 return Err(Failure::Usage(format!(
                     "`{label}` cannot be a run label: it becomes the name of a folder"
                 )));

@@ -1,7 +1,7 @@
 //! `runs/model_runs.yaml`: the list of runs, kept by emorun.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,18 +40,31 @@ pub struct TrackedRun {
 ///
 /// # Errors
 /// The tracker cannot be read or written, or was edited into something else.
-pub fn track(runs: &Path, run: TrackedRun) -> Result<(), Failure> {
+pub fn track(runs: &Path, mut run: TrackedRun) -> Result<(), Failure> {
     let path = runs.join(TRACKER);
     // Parallel runs share the file: one at a time.
     let lock_path = runs.join(".model_runs.lock");
     let lock = File::create(&lock_path).map_err(Failure::io("create", &lock_path))?;
     lock.lock().map_err(Failure::io("lock", &lock_path))?;
     let mut tracker = read(&path)?;
-    // A run may be resumed under another spelling of its path.
-    let place = |log_dir: &str| fs::canonicalize(log_dir).unwrap_or_else(|_| log_dir.into());
-    let here = place(&run.log_dir);
-    match tracker.runs.iter_mut().find(|known| place(&known.log_dir) == here) {
-        Some(known) => *known = run,
+    // A run may be resumed under another spelling of its path, and from another folder: a relative
+    // path then starts from some folder that holds the runs.
+    let here = fs::canonicalize(&run.log_dir);
+    let bases: Vec<PathBuf> = fs::canonicalize(runs)
+        .map(|runs| runs.ancestors().map(Path::to_owned).collect())
+        .unwrap_or_default();
+    let is_this = |known: &TrackedRun| {
+        known.log_dir == run.log_dir
+            || here.as_ref().is_ok_and(|here| {
+                let is_here = |base: &PathBuf| fs::canonicalize(base.join(&known.log_dir)).is_ok_and(|at| at == *here);
+                bases.iter().any(is_here)
+            })
+    };
+    match tracker.runs.iter().position(is_this) {
+        Some(at) => {
+            run.log_dir.clone_from(&tracker.runs[at].log_dir);
+            tracker.runs[at] = run;
+        }
         None => tracker.runs.push(run),
     }
     let value = serde_json::to_value(&tracker).map_err(|error| Failure::Bug(error.to_string()))?;

@@ -49,7 +49,10 @@ const MODULES: [(&str, &[&str]); 19] = [
         "prepare",
         &["exit", "feed", "kinds", "memory", "network", "settings", "value"],
     ),
-    ("train", &["draw", "exit", "feed", "network", "node", "settings", "value"]),
+    (
+        "train",
+        &["draw", "exit", "feed", "network", "node", "settings", "value"],
+    ),
     (
         "run",
         &[
@@ -58,7 +61,9 @@ const MODULES: [(&str, &[&str]); 19] = [
     ),
     (
         "cli",
-        &["device", "exit", "kinds", "logging", "memory", "prepare", "run", "train"],
+        &[
+            "device", "exit", "kinds", "logging", "memory", "prepare", "run", "train",
+        ],
     ),
     ("lib", &[]),
     ("main", &["cli"]),
@@ -189,10 +194,7 @@ fn modules_use_only_the_modules_listed() {
         for line in text.lines().map(|line| line.split("//").next().unwrap_or_default()) {
             let within = if module == "main" { "emorun::" } else { "crate::" };
             for rest in line.split(within).skip(1) {
-                let name: String = rest
-                    .chars()
-                    .take_while(|c| c.is_alphanumeric() || *c == '_')
-                    .collect();
+                let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 if name != module && MODULES.iter().any(|(listed, _)| *listed == name) {
                     edges.insert(name);
                 }
@@ -209,7 +211,14 @@ fn modules_use_only_the_modules_listed() {
 fn the_language_does_no_input_or_output() {
     for (path, text) in sources("crates/lang/src") {
         for line in code(&text) {
-            for outside in ["std::fs", "std::env", "std::net", "std::process", "SystemTime", "println!"] {
+            for outside in [
+                "std::fs",
+                "std::env",
+                "std::net",
+                "std::process",
+                "SystemTime",
+                "println!",
+            ] {
                 assert!(!line.contains(outside), "{path}: {line}");
             }
         }
@@ -218,7 +227,13 @@ fn the_language_does_no_input_or_output() {
 
 #[test]
 fn only_the_command_line_writes_to_the_terminal() {
-    let folders = ["src", "crates/audio/src", "crates/data/src", "crates/figures/src", "crates/metrics/src"];
+    let folders = [
+        "src",
+        "crates/audio/src",
+        "crates/data/src",
+        "crates/figures/src",
+        "crates/metrics/src",
+    ];
     for (path, text) in folders.into_iter().flat_map(sources) {
         if TERMINAL.iter().any(|allowed| path.starts_with(allowed)) {
             continue;
@@ -297,7 +312,14 @@ fn every_dependency_has_a_permissive_licence() {
             let (name, licence) = (text(package, "name"), text(package, "license"));
             !permissive(licence) && !(licence == "MPL-2.0" && name.starts_with(MPL))
         })
-        .map(|package| format!("{} {}: {}", text(package, "name"), text(package, "version"), package["license"]))
+        .map(|package| {
+            format!(
+                "{} {}: {}",
+                text(package, "name"),
+                text(package, "version"),
+                package["license"]
+            )
+        })
         .collect();
     assert!(wrong.is_empty(), "not permissive: {wrong:#?}");
 }

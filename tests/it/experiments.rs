@@ -60,7 +60,9 @@ fn a_schema_that_is_not_up_to_date_is_named() {
     let outcome = lab.emorun(&["schema", "--check"]);
     assert_eq!(outcome.code, 2);
     assert!(
-        outcome.stderr.contains("schemas/experiment.schema.json is not up to date"),
+        outcome
+            .stderr
+            .contains("schemas/experiment.schema.json is not up to date"),
         "{}",
         outcome.stderr
     );
@@ -81,7 +83,10 @@ fn examples_validate_against_the_schemas() {
 
 #[test]
 fn the_schemas_refuse_what_the_check_refuses() {
-    let experiment = examples().into_iter().find(|example| example.name == "quickstart.yaml").unwrap();
+    let experiment = examples()
+        .into_iter()
+        .find(|example| example.name == "quickstart.yaml")
+        .unwrap();
     let schema = json(Path::new(REPOSITORY).join("schemas").join(&experiment.schema));
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     for (path, value) in [

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json as value};
 
-use crate::support::{Lab, TINY, assert_same_run, files, finished, fingerprint, json, kill, metrics, signal, yaml};
+use crate::support::{Lab, TINY, assert_same_run, files, fingerprint, finished, json, kill, metrics, signal, yaml};
 
 #[test]
 fn a_run_directory_is_complete_by_itself() {
@@ -49,7 +49,11 @@ fn a_run_directory_is_complete_by_itself() {
     );
     let resolved = yaml(run.join("resolved.yaml"));
     assert_eq!(resolved["training"]["epochs"], 2, "what --set changed");
-    assert_eq!(resolved["training"]["optimizer"]["betas"], value!([0.9, 0.999]), "defaults");
+    assert_eq!(
+        resolved["training"]["optimizer"]["betas"],
+        value!([0.9, 0.999]),
+        "defaults"
+    );
 
     let record = json(run.join("run.json"));
     let keys: Vec<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
@@ -94,13 +98,22 @@ fn a_run_directory_is_complete_by_itself() {
         }
     }
     assert_eq!(summary["best"]["metric"], "loss");
-    assert!(summary["best"]["step"].as_u64().is_some_and(|step| [6, 12].contains(&step)));
+    assert!(
+        summary["best"]["step"]
+            .as_u64()
+            .is_some_and(|step| [6, 12].contains(&step))
+    );
     assert!(summary["seconds"]["train"].as_f64().unwrap() > 0.0);
 
     for checkpoint in files(&run.join("checkpoints")) {
         assert_eq!(
             files(&run.join("checkpoints").join(checkpoint)),
-            ["manifest.json", "optimizer.safetensors", "state.json", "weights.safetensors"]
+            [
+                "manifest.json",
+                "optimizer.safetensors",
+                "state.json",
+                "weights.safetensors"
+            ]
         );
     }
     let splits: Vec<String> = metrics(&run)
@@ -120,13 +133,26 @@ fn a_run_directory_is_complete_by_itself() {
 fn predictions(run: &Path) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_path(run.join("report/predictions.emotion.csv")).unwrap();
     let header = reader.headers().unwrap().clone();
-    let expected = ["path", "dataset", "split", "speaker", "true", "predicted", "p_neutral", "p_angry"];
+    let expected = [
+        "path",
+        "dataset",
+        "split",
+        "speaker",
+        "true",
+        "predicted",
+        "p_neutral",
+        "p_angry",
+    ];
     assert_eq!(header.iter().collect::<Vec<_>>(), expected);
     reader
         .records()
         .map(|row| {
             let row = row.unwrap();
-            header.iter().map(str::to_owned).zip(row.iter().map(str::to_owned)).collect()
+            header
+                .iter()
+                .map(str::to_owned)
+                .zip(row.iter().map(str::to_owned))
+                .collect()
         })
         .collect()
 }
@@ -180,10 +206,17 @@ fn the_summary_is_what_the_predictions_say() {
         assert_eq!(found["n"], of_split.len());
         assert_close(head_metrics(found), recomputed(&of_split), split);
         for row in of_split {
-            assert!(certificate["splits"][split]["speakers"].get(&row["speaker"]).is_some(), "{row:?}");
+            assert!(
+                certificate["splits"][split]["speakers"].get(&row["speaker"]).is_some(),
+                "{row:?}"
+            );
             let p = |class: &str| row[&format!("p_{class}")].parse::<f64>().unwrap();
             assert!((p("neutral") + p("angry") - 1.0).abs() < 2e-6, "{row:?}");
-            let other = if row["predicted"] == "angry" { "neutral" } else { "angry" };
+            let other = if row["predicted"] == "angry" {
+                "neutral"
+            } else {
+                "angry"
+            };
             assert!(p(&row["predicted"]) >= p(other), "{row:?}");
         }
     }
@@ -211,7 +244,13 @@ fn a_run_repeats_to_the_same_bits_with_any_number_of_workers() {
 fn what_is_kept_in_memory_changes_nothing() {
     let lab = Lab::new();
     let kept = lab.run(&["crnn.yaml", "--run-label", "kept"]);
-    let computed = lab.run(&["crnn.yaml", "--run-label", "computed", "--set", "training.loader.memory_mib=0"]);
+    let computed = lab.run(&[
+        "crnn.yaml",
+        "--run-label",
+        "computed",
+        "--set",
+        "training.loader.memory_mib=0",
+    ]);
     assert_same_run(&kept, &computed);
 }
 
@@ -237,23 +276,43 @@ fn an_interrupt_writes_a_checkpoint_and_resuming_gives_the_same_bits() {
     for experiment in TINY {
         let lab = Lab::new();
         // Only the interrupt itself writes a checkpoint within an epoch.
-        let rare = ["--set", "training.checkpoints.every_steps=null", "--set", "training.epochs=6"];
+        let rare = [
+            "--set",
+            "training.checkpoints.every_steps=null",
+            "--set",
+            "training.batch_size=1",
+            "--set",
+            "datasets.synthetic.utterances=8",
+        ];
         let whole = lab.run(&[&[experiment, "--run-label", "whole"], &rare[..]].concat());
         let run = lab.path("runs/tiny/cut");
         let arguments = [&[experiment, "--run-label", "cut"], &rare[..]].concat();
-        // The fourth step of the second epoch.
-        let mut child = lab.start_until(&arguments, &run.join("metrics.jsonl"), 12);
+        // An epoch is 64 steps: early in the second one.
+        let mut child = lab.start_until(&arguments, &run.join("metrics.jsonl"), 68);
         signal(&child, "INT");
         assert_eq!(child.wait().unwrap().code(), Some(130));
         let record = json(run.join("run.json"));
         assert_eq!(record["status"], "interrupted");
-        assert!(record["error"].as_str().unwrap().contains("emorun resume runs/tiny/cut"));
+        assert!(
+            record["error"]
+                .as_str()
+                .unwrap()
+                .contains("emorun resume runs/tiny/cut")
+        );
         let newest = newest_checkpoint(&run);
         let state = json(newest.join("state.json"));
-        assert_ne!(state["batch"], 0, "{experiment} was interrupted within an epoch: {state}");
+        assert_ne!(
+            state["batch"], 0,
+            "{experiment} was interrupted within an epoch: {state}"
+        );
         assert!(!run.join("summary.json").exists());
         let outcome = lab.emorun(&["resume", "runs/tiny/cut"]);
-        assert_eq!((outcome.code, outcome.last_line()), (0, "runs/tiny/cut"), "{}", outcome.stderr);
+        assert_eq!(
+            (outcome.code, outcome.last_line()),
+            (0, "runs/tiny/cut"),
+            "{}",
+            outcome.stderr
+        );
         assert_same_results(&run, &whole);
         assert_eq!(json(run.join("run.json"))["status"], "completed");
     }
@@ -271,7 +330,9 @@ fn assert_same_results(one: &Path, other: &Path) {
     let last = newest_checkpoint(one).file_name().unwrap().to_str().unwrap().to_owned();
     let of = |run: &Path| -> Vec<(String, Vec<u8>)> {
         let parts = fingerprint(run).into_iter();
-        parts.filter(|(name, _)| !name.starts_with("step-") || name.starts_with(&last)).collect()
+        parts
+            .filter(|(name, _)| !name.starts_with("step-") || name.starts_with(&last))
+            .collect()
     };
     for ((name, left), (_, right)) in of(one).into_iter().zip(of(other)) {
         assert!(left == right, "{name} differs");
@@ -300,10 +361,18 @@ fn a_run_killed_at_any_moment_goes_on_to_the_same_bits() {
         let outcome = lab.emorun(&arguments);
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         assert_same_run(&run, &whole);
+        // As a kill between the last two files would leave it.
+        let record = fs::read_to_string(run.join("run.json")).unwrap();
+        fs::write(run.join("run.json"), record.replace("\"completed\"", "\"running\"")).unwrap();
         let again = lab.emorun(&["resume", "runs/tiny/cut"]);
+        assert_eq!(json(run.join("run.json"))["status"], "completed");
         assert_eq!(again.code, 0, "{}", again.stderr);
         assert_same_run(&run, &whole);
-        assert!(again.stdout.contains("emotion confusion"), "the report once more: {}", again.stdout);
+        assert!(
+            again.stdout.contains("emotion confusion"),
+            "the report once more: {}",
+            again.stdout
+        );
     }
 }
 
@@ -312,7 +381,12 @@ fn a_resumed_run_may_be_named_in_any_way() {
     let lab = Lab::new();
     lab.run(&["crnn.yaml", "--run-label", "first"]);
     let absolute = lab.path("runs/tiny/first").display().to_string();
-    for (folder, name) in [("", absolute.as_str()), ("", "./runs/tiny/first/"), ("runs/tiny/first", "."), ("runs/tiny", "first")] {
+    for (folder, name) in [
+        ("", absolute.as_str()),
+        ("", "./runs/tiny/first/"),
+        ("runs/tiny/first", "."),
+        ("runs/tiny", "first"),
+    ] {
         let outcome = finished(
             &lab.command(&["resume", name])
                 .current_dir(lab.path(folder))
@@ -341,7 +415,11 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_it_used() {
     let outcome = lab.emorun(&["resume", "runs/tiny/cut"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let name = newest.file_name().unwrap().to_str().unwrap();
-    let warning = outcome.stderr.lines().find(|line| line.contains("checkpoint not used")).unwrap();
+    let warning = outcome
+        .stderr
+        .lines()
+        .find(|line| line.contains("checkpoint not used"))
+        .unwrap();
     assert!(warning.contains(&format!("{name}/weights.safetensors")), "{warning}");
     assert_same_run(&run, &whole);
 }
@@ -365,10 +443,18 @@ fn a_run_whose_data_has_changed_is_not_resumed() {
     let run = lab.path("runs/tiny/cut");
     kill(lab.start_until(&["crnn.yaml", "--run-label", "cut"], &run.join("metrics.jsonl"), 11));
     let resolved = fs::read_to_string(run.join("resolved.yaml")).unwrap();
-    fs::write(run.join("resolved.yaml"), resolved.replace("utterances: 3", "utterances: 4")).unwrap();
+    fs::write(
+        run.join("resolved.yaml"),
+        resolved.replace("utterances: 3", "utterances: 4"),
+    )
+    .unwrap();
     let outcome = lab.emorun(&["resume", "runs/tiny/cut"]);
     assert_eq!(outcome.code, 5, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("the items or their split have changed"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("the items or their split have changed"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -434,7 +520,10 @@ fn folds_and_seeds_are_members_of_one_run() {
     for member in MEMBERS {
         let dir = run.join(member);
         assert_eq!(json(dir.join("run.json"))["parent"], "runs/cross/all");
-        let test: Vec<_> = predictions(&dir).into_iter().filter(|row| row["split"] == "test").collect();
+        let test: Vec<_> = predictions(&dir)
+            .into_iter()
+            .filter(|row| row["split"] == "test")
+            .collect();
         let found = recomputed(&test.iter().collect::<Vec<_>>());
         assert_close(head_metrics(&summary["members"][member]), found, member);
         per_member.push(found);
@@ -442,7 +531,11 @@ fn folds_and_seeds_are_members_of_one_run() {
     }
     assert_eq!(all.len(), 2 * 36, "each item is tested once a seed");
     assert_eq!(summary["pooled"]["n"], all.len());
-    assert_close(head_metrics(&summary["pooled"]), recomputed(&all.iter().collect::<Vec<_>>()), "pooled");
+    assert_close(
+        head_metrics(&summary["pooled"]),
+        recomputed(&all.iter().collect::<Vec<_>>()),
+        "pooled",
+    );
     let n = per_member.len() as f64;
     let mean = [0, 1, 2].map(|metric| per_member.iter().map(|found| found[metric]).sum::<f64>() / n);
     let sd = [0, 1, 2].map(|metric| {
@@ -475,12 +568,21 @@ fn a_killed_parent_repeats_nothing_that_is_finished() {
     let run = lab.path("runs/cross/cut");
     let third = run.join(MEMBERS[2]);
     kill(lab.start_until(&["cross.yaml", "--run-label", "cut"], &third.join("metrics.jsonl"), 5));
-    let stamps = |member: &str| fs::metadata(run.join(member).join("summary.json")).unwrap().modified().unwrap();
+    let stamps = |member: &str| {
+        fs::metadata(run.join(member).join("summary.json"))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
     let before = [stamps(MEMBERS[0]), stamps(MEMBERS[1])];
     assert!(!third.join("summary.json").exists());
     let refused = lab.emorun(&["resume", &format!("runs/cross/cut/{}", MEMBERS[2])]);
     assert_eq!(refused.code, 2);
-    assert!(refused.stderr.contains("is a member of runs/cross/cut"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("is a member of runs/cross/cut"),
+        "{}",
+        refused.stderr
+    );
     let outcome = lab.emorun(&["resume", "runs/cross/cut"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert_eq!([stamps(MEMBERS[0]), stamps(MEMBERS[1])], before);
@@ -503,7 +605,13 @@ fn an_interrupted_parent_is_resumed_as_one() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let record = json(run.join("run.json"));
     assert_eq!(record["status"], "interrupted");
-    assert!(record["error"].as_str().unwrap().ends_with("emorun resume runs/cross/cut"), "{record}");
+    assert!(
+        record["error"]
+            .as_str()
+            .unwrap()
+            .ends_with("emorun resume runs/cross/cut"),
+        "{record}"
+    );
     assert_eq!(lab.emorun(&["resume", "runs/cross/cut"]).code, 0);
     assert_eq!(json(run.join("run.json"))["status"], "completed");
 }
@@ -546,12 +654,26 @@ fn a_killed_sweep_goes_on_where_it_was() {
         .map(|(label, status)| ((*label).to_owned(), status.to_owned()))
         .collect();
     assert_eq!(tracked(&lab), expected);
-    let stamp = |entry: &str| fs::metadata(sweep.join(entry).join("summary.json")).unwrap().modified().unwrap();
+    let stamp = |entry: &str| {
+        fs::metadata(sweep.join(entry).join("summary.json"))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
     let before = stamp(ENTRIES[0]);
     let outcome = lab.emorun(&["resume", "runs/compared/one"]);
-    assert_eq!((outcome.code, outcome.last_line()), (0, "runs/compared/one"), "{}", outcome.stderr);
+    assert_eq!(
+        (outcome.code, outcome.last_line()),
+        (0, "runs/compared/one"),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(stamp(ENTRIES[0]), before);
-    assert!(tracked(&lab).iter().all(|(_, status)| status == "completed"), "{:?}", tracked(&lab));
+    assert!(
+        tracked(&lab).iter().all(|(_, status)| status == "completed"),
+        "{:?}",
+        tracked(&lab)
+    );
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     assert_eq!(lines[0], "test results");
     assert_eq!(
@@ -563,7 +685,10 @@ fn a_killed_sweep_goes_on_where_it_was() {
         assert!(line.starts_with(entry), "{line}");
         let run = sweep.join(entry);
         let smoothing = yaml(run.join("resolved.yaml"))["losses"]["ce"]["label_smoothing"].clone();
-        assert_eq!(smoothing.as_f64().unwrap(), entry.split('=').next_back().unwrap().parse::<f64>().unwrap());
+        assert_eq!(
+            smoothing.as_f64().unwrap(),
+            entry.split('=').next_back().unwrap().parse::<f64>().unwrap()
+        );
         let uar = json(run.join("summary.json"))["splits"]["test"]["heads"]["emotion"]["uar"].clone();
         assert_eq!(results["runs"][entry]["emotion.uar"], uar);
     }
@@ -583,10 +708,17 @@ fn a_killed_sweep_goes_on_where_it_was() {
 #[test]
 fn a_sweep_with_one_invalid_run_starts_none() {
     let lab = Lab::new();
-    lab.write("sweep.yaml", SWEEP.replace("training.epochs: 2", "training.epochs: none"));
+    lab.write(
+        "sweep.yaml",
+        SWEEP.replace("training.epochs: 2", "training.epochs: none"),
+    );
     let outcome = lab.emorun(&["sweep", "sweep.yaml"]);
     assert_eq!(outcome.code, 3, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains(ENTRIES[2]) && outcome.stderr.contains(ENTRIES[3]), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains(ENTRIES[2]) && outcome.stderr.contains(ENTRIES[3]),
+        "{}",
+        outcome.stderr
+    );
     assert!(!lab.path("runs").exists());
 }
 
@@ -609,7 +741,15 @@ fn accumulated_micro_batches_are_one_step() {
         "training.scheduler={ kind: constant }",
     ];
     let run = |label: &str, batch: &str, accumulate: &str| {
-        let own = ["transformer.yaml", "--run-label", label, "--set", batch, "--set", accumulate];
+        let own = [
+            "transformer.yaml",
+            "--run-label",
+            label,
+            "--set",
+            batch,
+            "--set",
+            accumulate,
+        ];
         let run = lab.run(&[&own[..], &common].concat());
         let losses = metrics(&run).into_iter().filter(|line| line["split"] == "validation");
         losses.map(|line| line["loss"].as_f64().unwrap()).collect::<Vec<_>>()

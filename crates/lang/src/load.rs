@@ -240,12 +240,7 @@ impl Level {
 fn merge(base: &mut Tree, over: Tree, level: Level, report: &mut Report) {
     match (&mut base.value, over.value) {
         (Value::Map(below), Value::Map(above)) => {
-            let changes_kind = level == Level::Inner
-                && matches!(
-                    (value_of(below, "kind"), value_of(&above, "kind")),
-                    (Some(old), Some(new)) if old != new
-                );
-            if changes_kind {
+            if changes_kind(below, &above, level) {
                 base.value = Value::Map(above);
                 base.span = over.span;
             } else {
@@ -257,6 +252,15 @@ fn merge(base: &mut Tree, over: Tree, level: Level, report: &mut Report) {
             base.span = over.span;
         }
     }
+}
+
+/// Whether a mapping replaces another as a whole, being of another kind.
+fn changes_kind(below: &[Entry], above: &[Entry], level: Level) -> bool {
+    level == Level::Inner
+        && matches!(
+            (value_of(below, "kind"), value_of(above, "kind")),
+            (Some(old), Some(new)) if old != new
+        )
 }
 
 fn value_of<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Value> {
@@ -295,10 +299,10 @@ fn merge_entries(below: &mut Vec<Entry>, above: Vec<Entry>, level: Level, report
             Some(at) => {
                 let level = level.below(&entry.key);
                 let target = &mut below[at];
-                let merges = matches!(
-                    (&target.value.value, &entry.value.value),
-                    (Value::Map(_), Value::Map(_))
-                );
+                let merges = match (&target.value.value, &entry.value.value) {
+                    (Value::Map(below), Value::Map(above)) => !changes_kind(below, above, level),
+                    _ => false,
+                };
                 if !merges {
                     target.key_span = entry.key_span;
                 }
