@@ -28,21 +28,42 @@ fn main() {
 /// Median milliseconds of a forward pass and of a whole step.
 fn measure(frames: usize) -> (f64, f64) {
     let device = Device::flex().autodiff();
-    let crnn = Crnn { input: PortRef::new("mel"), channels: vec![32, 64, 128, 128], gru_hidden: 128 };
-    let Some(rate) = FrameRate::new(100, 1) else { return (f64::NAN, f64::NAN) };
+    let crnn = Crnn {
+        input: PortRef::new("mel"),
+        channels: vec![32, 64, 128, 128],
+        gru_hidden: 128,
+    };
+    let Some(rate) = FrameRate::new(100, 1) else {
+        return (f64::NAN, f64::NAN);
+    };
     let signal = Signal::Frames { width: BANDS, rate };
     let signals = InputSignals::new(vec![("input".into(), &signal)]);
     let counts = HashMap::new();
-    let Ok(layer) = crnn.build(&signals, &BuildContext { device: &device, class_counts: &counts }) else { return (f64::NAN, f64::NAN) };
+    let Ok(layer) = crnn.build(
+        &signals,
+        &BuildContext {
+            device: &device,
+            class_counts: &counts,
+        },
+    ) else {
+        return (f64::NAN, f64::NAN);
+    };
     let x = Tensor::<3>::random([BATCH, frames, BANDS], Distribution::Normal(0.0, 1.0), &device);
     let mut ports = Ports::default();
     ports.insert("input".into(), Value::Frames(x, Lengths::new(vec![frames; BATCH])));
     let key = DrawKey::root(1);
-    let context = Context { training: true, step: key, epoch: key, items: Arc::from(Vec::new()) };
+    let context = Context {
+        training: true,
+        step: key,
+        epoch: key,
+        items: Arc::from(Vec::new()),
+    };
     let mut times: Vec<(f64, f64)> = Vec::new();
     for _ in 0..REPEATS {
         let started = Instant::now();
-        let Ok(outputs) = layer.forward(&ports, &context) else { return (f64::NAN, f64::NAN) };
+        let Ok(outputs) = layer.forward(&ports, &context) else {
+            return (f64::NAN, f64::NAN);
+        };
         let forward = started.elapsed();
         for (_, value) in outputs {
             if let Value::Frames(y, _) = value {
@@ -56,5 +77,8 @@ fn measure(frames: usize) -> (f64, f64) {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
-    (median(times.iter().map(|time| time.0).collect()), median(times.iter().map(|time| time.1).collect()))
+    (
+        median(times.iter().map(|time| time.0).collect()),
+        median(times.iter().map(|time| time.1).collect()),
+    )
 }

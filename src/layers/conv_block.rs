@@ -66,7 +66,12 @@ impl ConvBlock {
     /// In two operations of our own.
     fn forward_fused(&self, x: Tensor<4>, lengths: &Lengths, training: bool) -> Tensor<4> {
         let [batch, _, time, bands] = x.dims();
-        let geometry = Geometry { batch, time, bands, lengths: lengths.map(|length| length.min(time)).as_slice().to_vec() };
+        let geometry = Geometry {
+            batch,
+            time,
+            bands,
+            lengths: lengths.map(|length| length.min(time)).as_slice().to_vec(),
+        };
         let y = fused::conv3x3(x, self.conv.weight.val(), &geometry);
         let statistics = if training {
             let statistics = fused::channel_statistics(y.clone(), &geometry);
@@ -102,13 +107,20 @@ impl ConvBlock {
             (mean, var)
         } else {
             let shape = [1, channels, 1, 1];
-            (self.running_mean.value().reshape(shape), self.running_var.value().reshape(shape))
+            (
+                self.running_mean.value().reshape(shape),
+                self.running_var.value().reshape(shape),
+            )
         };
         let scale = self.gamma.val().reshape([1, channels, 1, 1]) / (var + EPSILON).sqrt();
         let shift = self.beta.val().reshape([1, channels, 1, 1]) - mean * scale.clone();
         let pooled = self.pool.forward(relu(y * scale + shift));
         let time = time / 2;
-        if halved.all_full(time) { pooled } else { pooled * halved.mask(time, &device).reshape([batch, 1, time, 1]) }
+        if halved.all_full(time) {
+            pooled
+        } else {
+            pooled * halved.mask(time, &device).reshape([batch, 1, time, 1])
+        }
     }
 
     /// Moves the running statistics towards the batch's (the unbiased variance, as PyTorch).
@@ -138,10 +150,13 @@ mod tests {
             let shape = [lengths.len(), 3, time, 6];
             let lengths = Lengths::new(lengths);
             let mask = lengths.mask(time, &device).reshape([shape[0], 1, time, 1]);
-            let x = (Tensor::<4>::random(shape, Distribution::Normal(0.5, 2.0), &device) * mask.clone()).detach().require_grad();
+            let x = (Tensor::<4>::random(shape, Distribution::Normal(0.5, 2.0), &device) * mask.clone())
+                .detach()
+                .require_grad();
             let halved = lengths.map(|length| length / 2);
             let weigh = |y: Tensor<4>| {
-                let weights = Tensor::<1, burn::tensor::Int>::arange(0..y.shape().num_elements() as i64, &device).float();
+                let weights =
+                    Tensor::<1, burn::tensor::Int>::arange(0..y.shape().num_elements() as i64, &device).float();
                 (y.clone() * weights.sin().reshape(y.dims())).sum()
             };
             let run = |fused: bool| {

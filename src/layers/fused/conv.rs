@@ -17,24 +17,40 @@ fn tile_frames(bands: usize) -> usize {
 }
 
 fn rows(columns: usize) -> Strides {
-    Strides { row: columns, column: 1 }
+    Strides {
+        row: columns,
+        column: 1,
+    }
 }
 
 fn transposed(columns: usize) -> Strides {
-    Strides { row: 1, column: columns }
+    Strides {
+        row: 1,
+        column: columns,
+    }
 }
 
 /// Frames of one item in tiles: first frame and number of frames.
 fn tiles(length: usize, bands: usize) -> impl Iterator<Item = (usize, usize)> {
     let step = tile_frames(bands);
-    (0..length).step_by(step).map(move |first| (first, step.min(length - first)))
+    (0..length)
+        .step_by(step)
+        .map(move |first| (first, step.min(length - first)))
 }
 
 /// Unfolds frames `first..first + count` of an item `[channels, time, bands]` with `length` valid
 /// frames into `[channels × 9, count × bands]`.
-fn unfold(x: &[f32], unfolded: &mut [f32], (first, count): (usize, usize), (length, time, bands): (usize, usize, usize)) {
+fn unfold(
+    x: &[f32],
+    unfolded: &mut [f32],
+    (first, count): (usize, usize),
+    (length, time, bands): (usize, usize, usize),
+) {
     let columns = count * bands;
-    for (channel, taps) in x.chunks_exact(time * bands).zip(unfolded.chunks_exact_mut(TAPS * columns)) {
+    for (channel, taps) in x
+        .chunks_exact(time * bands)
+        .zip(unfolded.chunks_exact_mut(TAPS * columns))
+    {
         for (tap, target) in taps.chunks_exact_mut(columns).enumerate() {
             let (down, right) = (tap / 3, tap % 3);
             for (offset, target) in target.chunks_exact_mut(bands).enumerate() {
@@ -62,10 +78,23 @@ fn unfold(x: &[f32], unfolded: &mut [f32], (first, count): (usize, usize), (leng
 }
 
 /// Adds unfolded gradients back to the item that they were unfolded from.
-fn fold(unfolded: &[f32], dx: &mut [f32], (first, count): (usize, usize), (length, time, bands): (usize, usize, usize)) {
+fn fold(
+    unfolded: &[f32],
+    dx: &mut [f32],
+    (first, count): (usize, usize),
+    (length, time, bands): (usize, usize, usize),
+) {
     let columns = count * bands;
-    let add = |target: &mut [f32], source: &[f32]| target.iter_mut().zip(source).for_each(|(target, source)| *target += source);
-    for (channel, taps) in dx.chunks_exact_mut(time * bands).zip(unfolded.chunks_exact(TAPS * columns)) {
+    let add = |target: &mut [f32], source: &[f32]| {
+        target
+            .iter_mut()
+            .zip(source)
+            .for_each(|(target, source)| *target += source)
+    };
+    for (channel, taps) in dx
+        .chunks_exact_mut(time * bands)
+        .zip(unfolded.chunks_exact(TAPS * columns))
+    {
         for (tap, source) in taps.chunks_exact(columns).enumerate() {
             let (down, right) = (tap / 3, tap % 3);
             for (offset, source) in source.chunks_exact(bands).enumerate() {
@@ -87,12 +116,18 @@ fn fold(unfolded: &[f32], dx: &mut [f32], (first, count): (usize, usize), (lengt
 /// `[batch, outputs, time, bands]` from `x` `[batch, inputs, time, bands]` and `weight`
 /// `[outputs, inputs, 3, 3]`.
 pub fn forward(x: &[f32], weight: &[f32], inputs: usize, outputs: usize, geometry: &Geometry) -> Vec<f32> {
-    let Geometry { batch, time, bands, lengths } = geometry;
+    let Geometry {
+        batch,
+        time,
+        bands,
+        lengths,
+    } = geometry;
     let (time, bands, plane) = (*time, *bands, time * bands);
     let mut y = vec![0f32; batch * outputs * plane];
-    y.par_chunks_exact_mut((outputs * plane).max(1)).zip(x.par_chunks_exact((inputs * plane).max(1))).zip(lengths).for_each_init(
-        Vec::new,
-        |unfolded: &mut Vec<f32>, ((y, x), &length)| {
+    y.par_chunks_exact_mut((outputs * plane).max(1))
+        .zip(x.par_chunks_exact((inputs * plane).max(1)))
+        .zip(lengths)
+        .for_each_init(Vec::new, |unfolded: &mut Vec<f32>, ((y, x), &length)| {
             for (first, count) in tiles(length, bands) {
                 let columns = count * bands;
                 unfolded.resize(inputs * TAPS * columns, 0.0);
@@ -105,19 +140,30 @@ pub fn forward(x: &[f32], weight: &[f32], inputs: usize, outputs: usize, geometr
                     false,
                 );
             }
-        },
-    );
+        });
     y
 }
 
 /// Gradient of `forward` for `x`.
-pub fn input_gradient(weight: &[f32], gradient: &[f32], inputs: usize, outputs: usize, geometry: &Geometry) -> Vec<f32> {
-    let Geometry { batch, time, bands, lengths } = geometry;
+pub fn input_gradient(
+    weight: &[f32],
+    gradient: &[f32],
+    inputs: usize,
+    outputs: usize,
+    geometry: &Geometry,
+) -> Vec<f32> {
+    let Geometry {
+        batch,
+        time,
+        bands,
+        lengths,
+    } = geometry;
     let (time, bands, plane) = (*time, *bands, time * bands);
     let mut dx = vec![0f32; batch * inputs * plane];
-    dx.par_chunks_exact_mut((inputs * plane).max(1)).zip(gradient.par_chunks_exact((outputs * plane).max(1))).zip(lengths).for_each_init(
-        Vec::new,
-        |unfolded: &mut Vec<f32>, ((dx, gradient), &length)| {
+    dx.par_chunks_exact_mut((inputs * plane).max(1))
+        .zip(gradient.par_chunks_exact((outputs * plane).max(1)))
+        .zip(lengths)
+        .for_each_init(Vec::new, |unfolded: &mut Vec<f32>, ((dx, gradient), &length)| {
             for (first, count) in tiles(length, bands) {
                 let columns = count * bands;
                 unfolded.resize(inputs * TAPS * columns, 0.0);
@@ -130,14 +176,18 @@ pub fn input_gradient(weight: &[f32], gradient: &[f32], inputs: usize, outputs: 
                 );
                 fold(unfolded, dx, (first, count), (length, time, bands));
             }
-        },
-    );
+        });
     dx
 }
 
 /// Gradient of `forward` for `weight`.
 pub fn weight_gradient(x: &[f32], gradient: &[f32], inputs: usize, outputs: usize, geometry: &Geometry) -> Vec<f32> {
-    let Geometry { batch, time, bands, lengths } = geometry;
+    let Geometry {
+        batch,
+        time,
+        bands,
+        lengths,
+    } = geometry;
     let (time, bands, plane) = (*time, *bands, time * bands);
     let group = batch.div_ceil(GROUPS).max(1);
     let items: Vec<(&[f32], &[f32], usize)> = x

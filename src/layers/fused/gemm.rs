@@ -12,7 +12,11 @@ pub struct Strides {
 impl Strides {
     /// Elements that a matrix of this layout spans.
     fn span(self, rows: usize, columns: usize) -> usize {
-        if rows == 0 || columns == 0 { 0 } else { (rows - 1) * self.row + (columns - 1) * self.column + 1 }
+        if rows == 0 || columns == 0 {
+            0
+        } else {
+            (rows - 1) * self.row + (columns - 1) * self.column + 1
+        }
     }
 }
 
@@ -30,12 +34,19 @@ pub fn product(
     add: bool,
 ) {
     assert!(a_strides.span(m, k) <= a.len() && b_strides.span(k, n) <= b.len() && out_strides.span(m, n) <= out.len());
-    assert!(out_strides.column == 1 && out_strides.row >= n, "rows of the product must not overlap");
+    assert!(
+        out_strides.column == 1 && out_strides.row >= n,
+        "rows of the product must not overlap"
+    );
     let distance = |strides: Strides| (strides.column as isize, strides.row as isize);
-    let ((a_cs, a_rs), (b_cs, b_rs), (out_cs, out_rs)) = (distance(a_strides), distance(b_strides), distance(out_strides));
+    let ((a_cs, a_rs), (b_cs, b_rs), (out_cs, out_rs)) =
+        (distance(a_strides), distance(b_strides), distance(out_strides));
     // SAFETY: the slices hold every element that the strides reach (asserted above), `out` is
     // borrowed mutably and so overlaps neither `a` nor `b`, and no two of its elements coincide.
-    #[expect(unsafe_code, reason = "gemm's interface takes raw pointers; its bounds are asserted above")]
+    #[expect(
+        unsafe_code,
+        reason = "gemm's interface takes raw pointers; its bounds are asserted above"
+    )]
     unsafe {
         gemm::gemm(
             m,
@@ -70,7 +81,10 @@ mod tests {
         let (m, k, n) = (3, 5, 4);
         let a: Vec<f32> = (0..m * k).map(|x| x as f32 - 6.0).collect();
         let b: Vec<f32> = (0..k * n).map(|x| 0.5 * x as f32).collect();
-        let rows = |columns| Strides { row: columns, column: 1 };
+        let rows = |columns| Strides {
+            row: columns,
+            column: 1,
+        };
         let mut out = vec![1.0; m * n];
         product([m, k, n], (&a, rows(k)), (&b, rows(n)), (&mut out, rows(n)), true);
         for i in 0..m {
@@ -81,7 +95,13 @@ mod tests {
         }
         // The transpose of `b` by its strides.
         let mut gram = vec![7.0; k * k];
-        product([k, n, k], (&b, rows(n)), (&b, Strides { row: 1, column: n }), (&mut gram, rows(k)), false);
+        product(
+            [k, n, k],
+            (&b, rows(n)),
+            (&b, Strides { row: 1, column: n }),
+            (&mut gram, rows(k)),
+            false,
+        );
         assert_eq!(gram[k + 2], (0..n).map(|at| b[n + at] * b[2 * n + at]).sum::<f32>());
     }
 
@@ -89,6 +109,12 @@ mod tests {
     #[should_panic(expected = "assertion failed")]
     fn a_slice_that_is_too_short_is_refused() {
         let rows = Strides { row: 2, column: 1 };
-        product([2, 2, 2], (&[0.0; 3], rows), (&[0.0; 4], rows), (&mut [0.0; 4], rows), false);
+        product(
+            [2, 2, 2],
+            (&[0.0; 3], rows),
+            (&[0.0; 4], rows),
+            (&mut [0.0; 4], rows),
+            false,
+        );
     }
 }

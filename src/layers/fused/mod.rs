@@ -75,8 +75,13 @@ struct Numbers(FlexTensor);
 impl Numbers {
     fn of(tensor: &FlexTensor) -> Self {
         let tensor = tensor.to_contiguous();
-        let whole = tensor.layout().num_elements() == tensor.storage::<f32>().len() && tensor.layout().start_offset() == 0;
-        Self(if whole { tensor } else { FlexTensor::from_data(tensor.into_data()) })
+        let whole =
+            tensor.layout().num_elements() == tensor.storage::<f32>().len() && tensor.layout().start_offset() == 0;
+        Self(if whole {
+            tensor
+        } else {
+            FlexTensor::from_data(tensor.into_data())
+        })
     }
 
     fn get(&self) -> &[f32] {
@@ -110,7 +115,10 @@ impl ConvBlockOps for Flex {
     fn conv3x3_weight(x: FlexTensor, gradient: FlexTensor, geometry: Geometry) -> FlexTensor {
         let (x, gradient) = (Numbers::of(&x), Numbers::of(&gradient));
         let (inputs, outputs) = (x.channels(), gradient.channels());
-        tensor(conv::weight_gradient(x.get(), gradient.get(), inputs, outputs, &geometry), [outputs, inputs, 3, 3])
+        tensor(
+            conv::weight_gradient(x.get(), gradient.get(), inputs, outputs, &geometry),
+            [outputs, inputs, 3, 3],
+        )
     }
 
     fn channel_statistics(x: FlexTensor, geometry: Geometry) -> FlexTensor {
@@ -119,11 +127,20 @@ impl ConvBlockOps for Flex {
         tensor(Statistics::of(x.get(), channels, &geometry).into_vec(), [2, channels])
     }
 
-    fn norm_pool(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, statistics: FlexTensor, geometry: Geometry) -> FlexTensor {
+    fn norm_pool(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        statistics: FlexTensor,
+        geometry: Geometry,
+    ) -> FlexTensor {
         let (x, gamma, beta) = (Numbers::of(&x), Numbers::of(&gamma), Numbers::of(&beta));
         let statistics = Statistics::from_slice(Numbers::of(&statistics).get());
         let pooled = norm_pool::forward(x.get(), gamma.get(), beta.get(), &statistics, &geometry);
-        tensor(pooled, [geometry.batch, x.channels(), geometry.time / 2, geometry.bands / 2])
+        tensor(
+            pooled,
+            [geometry.batch, x.channels(), geometry.time / 2, geometry.bands / 2],
+        )
     }
 
     fn norm_pool_backward(
@@ -134,10 +151,16 @@ impl ConvBlockOps for Flex {
         gradient: FlexTensor,
         geometry: Geometry,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let (x, gamma, beta, gradient) = (Numbers::of(&x), Numbers::of(&gamma), Numbers::of(&beta), Numbers::of(&gradient));
+        let (x, gamma, beta, gradient) = (
+            Numbers::of(&x),
+            Numbers::of(&gamma),
+            Numbers::of(&beta),
+            Numbers::of(&gradient),
+        );
         let statistics = Statistics::from_slice(Numbers::of(&statistics).get());
         let channels = x.channels();
-        let (dx, dgamma, dbeta) = norm_pool::backward(x.get(), gamma.get(), beta.get(), &statistics, gradient.get(), &geometry);
+        let (dx, dgamma, dbeta) =
+            norm_pool::backward(x.get(), gamma.get(), beta.get(), &statistics, gradient.get(), &geometry);
         (
             tensor(dx, [geometry.batch, channels, geometry.time, geometry.bands]),
             tensor(dgamma, [channels]),
@@ -196,11 +219,23 @@ impl<B: ConvBlockOps, C: CheckpointStrategy> ConvBlockOps for Autodiff<B, C> {
             }
         }
         let statistics = statistics.into_primitive();
-        match NormPool.prepare::<C>([x.node(), gamma.node(), beta.node()]).compute_bound().stateful() {
+        match NormPool
+            .prepare::<C>([x.node(), gamma.node(), beta.node()])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(prep) => {
-                let inputs = [x.into_primitive(), gamma.into_primitive(), beta.into_primitive(), statistics];
+                let inputs = [
+                    x.into_primitive(),
+                    gamma.into_primitive(),
+                    beta.into_primitive(),
+                    statistics,
+                ];
                 let [x, gamma, beta, statistics] = inputs.clone();
-                prep.finish((inputs, geometry.clone()), B::norm_pool(x, gamma, beta, statistics, geometry))
+                prep.finish(
+                    (inputs, geometry.clone()),
+                    B::norm_pool(x, gamma, beta, statistics, geometry),
+                )
             }
             OpsKind::UnTracked(prep) => {
                 let (gamma, beta) = (gamma.into_primitive(), beta.into_primitive());
@@ -215,11 +250,19 @@ impl<B: ConvBlockOps, C: CheckpointStrategy> ConvBlockOps for Autodiff<B, C> {
     }
 
     fn conv3x3_input(weight: FloatTensor<Self>, gradient: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
-        Self::FloatTensorPrimitive::new(B::conv3x3_input(weight.into_primitive(), gradient.into_primitive(), geometry))
+        Self::FloatTensorPrimitive::new(B::conv3x3_input(
+            weight.into_primitive(),
+            gradient.into_primitive(),
+            geometry,
+        ))
     }
 
     fn conv3x3_weight(x: FloatTensor<Self>, gradient: FloatTensor<Self>, geometry: Geometry) -> FloatTensor<Self> {
-        Self::FloatTensorPrimitive::new(B::conv3x3_weight(x.into_primitive(), gradient.into_primitive(), geometry))
+        Self::FloatTensorPrimitive::new(B::conv3x3_weight(
+            x.into_primitive(),
+            gradient.into_primitive(),
+            geometry,
+        ))
     }
 
     fn norm_pool_backward(
@@ -254,7 +297,11 @@ pub fn runs_on(device: &Device) -> bool {
 /// - `x`: `[batch, inputs, time, bands]`, zero at padding; `weight`: `[outputs, inputs, 3, 3]`
 /// - output: `[batch, outputs, time, bands]`
 pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>, geometry: &Geometry) -> Tensor<4> {
-    Tensor::from_dispatch(<Dispatch as ConvBlockOps>::conv3x3(x.into_dispatch(), weight.into_dispatch(), geometry.clone()))
+    Tensor::from_dispatch(<Dispatch as ConvBlockOps>::conv3x3(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        geometry.clone(),
+    ))
 }
 
 /// Mean and biased variance of each channel over the valid frames, without gradient.
@@ -263,7 +310,10 @@ pub fn conv3x3(x: Tensor<4>, weight: Tensor<4>, geometry: &Geometry) -> Tensor<4
 /// - `x`: `[batch, channels, time, bands]`
 /// - output: `[2, channels]`
 pub fn channel_statistics(x: Tensor<4>, geometry: &Geometry) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as ConvBlockOps>::channel_statistics(x.into_dispatch(), geometry.clone()))
+    Tensor::from_dispatch(<Dispatch as ConvBlockOps>::channel_statistics(
+        x.into_dispatch(),
+        geometry.clone(),
+    ))
 }
 
 /// Batch norm with the given statistics, ReLU and 2×2 max-pooling over the valid frames.
@@ -271,7 +321,13 @@ pub fn channel_statistics(x: Tensor<4>, geometry: &Geometry) -> Tensor<2> {
 /// # Shapes
 /// - `x`: `[batch, channels, time, bands]`; `gamma`, `beta`: `[channels]`; `statistics`: `[2, channels]`
 /// - output: `[batch, channels, ⌊time / 2⌋, ⌊bands / 2⌋]`, zero at padding
-pub fn norm_pool(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, statistics: Tensor<2>, geometry: &Geometry) -> Tensor<4> {
+pub fn norm_pool(
+    x: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    statistics: Tensor<2>,
+    geometry: &Geometry,
+) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as ConvBlockOps>::norm_pool(
         x.into_dispatch(),
         gamma.into_dispatch(),

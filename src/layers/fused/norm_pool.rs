@@ -50,7 +50,9 @@ impl Statistics {
                 };
                 let mean = valid().map(|values| sum(values, |x| x)).sum::<f64>() / count;
                 let centre = mean as f32;
-                let squares = valid().map(|values| sum(values, |x| (x - centre) * (x - centre))).sum::<f64>();
+                let squares = valid()
+                    .map(|values| sum(values, |x| (x - centre) * (x - centre)))
+                    .sum::<f64>();
                 (centre, (squares / count) as f32)
             })
             .unzip();
@@ -65,7 +67,10 @@ impl Statistics {
     /// From means and then variances.
     pub fn from_slice(values: &[f32]) -> Self {
         let (mean, var) = values.split_at(values.len() / 2);
-        Self { mean: mean.to_vec(), var: var.to_vec() }
+        Self {
+            mean: mean.to_vec(),
+            var: var.to_vec(),
+        }
     }
 
     /// `1 / sqrt(var + ε)` of a channel.
@@ -82,7 +87,12 @@ fn window(frame: usize, band: usize, bands: usize) -> [usize; 4] {
 
 /// See [`super::norm_pool`].
 pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], statistics: &Statistics, geometry: &Geometry) -> Vec<f32> {
-    let Geometry { batch, time, bands, lengths } = geometry;
+    let Geometry {
+        batch,
+        time,
+        bands,
+        lengths,
+    } = geometry;
     let (channels, plane) = (gamma.len(), time * bands);
     let (pooled_time, pooled_bands) = (time / 2, bands / 2);
     let mut pooled = vec![0f32; batch * channels * pooled_time * pooled_bands];
@@ -100,7 +110,10 @@ pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], statistics: &Statistics, 
                 let (upper, lower) = pair.split_at(*bands);
                 for ((target, upper), lower) in row.iter_mut().zip(upper.chunks_exact(2)).zip(lower.chunks_exact(2)) {
                     let norm = |x: f32| x * scale + shift;
-                    *target = norm(upper[0]).max(norm(upper[1])).max(norm(lower[0]).max(norm(lower[1]))).max(0.0);
+                    *target = norm(upper[0])
+                        .max(norm(upper[1]))
+                        .max(norm(lower[0]).max(norm(lower[1])))
+                        .max(0.0);
                 }
             }
         });
@@ -120,7 +133,12 @@ pub fn backward(
     gradient: &[f32],
     geometry: &Geometry,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let Geometry { batch, time, bands, lengths } = geometry;
+    let Geometry {
+        batch,
+        time,
+        bands,
+        lengths,
+    } = geometry;
     let (channels, plane, bands) = (gamma.len(), time * bands, *bands);
     let pooled_bands = bands / 2;
     let pooled_plane = (time / 2) * pooled_bands;
@@ -139,7 +157,11 @@ pub fn backward(
             let scale = gamma[channel] * inverse_sd;
             let shift = beta[channel] - statistics.mean[channel] * scale;
             let (mut dbeta, mut dgamma) = (0f64, 0f64);
-            for (frame, gradient) in gradient.chunks_exact(pooled_bands.max(1)).take(lengths[item] / 2).enumerate() {
+            for (frame, gradient) in gradient
+                .chunks_exact(pooled_bands.max(1))
+                .take(lengths[item] / 2)
+                .enumerate()
+            {
                 let (mut row_dbeta, mut row_dgamma) = (0f32, 0f32);
                 for (band, &gradient) in gradient.iter().enumerate() {
                     let places = window(frame, band, bands);
@@ -164,21 +186,29 @@ pub fn backward(
         })
         .collect();
     let of_channel = |channel: usize| {
-        (0..*batch).map(|item| sums[item * channels + channel]).fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+        (0..*batch)
+            .map(|item| sums[item * channels + channel])
+            .fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
     };
     let totals: Vec<(f64, f64)> = (0..channels).map(of_channel).collect();
-    dx.par_chunks_exact_mut(plane.max(1)).zip(x.par_chunks_exact(plane.max(1))).enumerate().for_each(|(at, (dx, x))| {
-        let (item, channel) = (at / channels, at % channels);
-        let (dbeta, dgamma) = totals[channel];
-        let inverse_sd = statistics.inverse_sd(channel);
-        let scale = gamma[channel] * inverse_sd;
-        // dx = scale · (g − a − b · (x − mean))
-        let (a, b) = ((dbeta / count) as f32, (dgamma / count) as f32 * inverse_sd);
-        let mean = statistics.mean[channel];
-        for (dx, &x) in dx.iter_mut().zip(x).take(lengths[item] * bands) {
-            *dx = scale * (*dx - a - b * (x - mean));
-        }
-    });
-    let (dbeta, dgamma) = totals.into_iter().map(|(dbeta, dgamma)| (dbeta as f32, dgamma as f32)).unzip();
+    dx.par_chunks_exact_mut(plane.max(1))
+        .zip(x.par_chunks_exact(plane.max(1)))
+        .enumerate()
+        .for_each(|(at, (dx, x))| {
+            let (item, channel) = (at / channels, at % channels);
+            let (dbeta, dgamma) = totals[channel];
+            let inverse_sd = statistics.inverse_sd(channel);
+            let scale = gamma[channel] * inverse_sd;
+            // dx = scale · (g − a − b · (x − mean))
+            let (a, b) = ((dbeta / count) as f32, (dgamma / count) as f32 * inverse_sd);
+            let mean = statistics.mean[channel];
+            for (dx, &x) in dx.iter_mut().zip(x).take(lengths[item] * bands) {
+                *dx = scale * (*dx - a - b * (x - mean));
+            }
+        });
+    let (dbeta, dgamma) = totals
+        .into_iter()
+        .map(|(dbeta, dgamma)| (dbeta as f32, dgamma as f32))
+        .unzip();
     (dx, dgamma, dbeta)
 }
