@@ -20,26 +20,30 @@ pub struct Load {
     pub cost: Cost,
     /// Items of a micro-batch.
     pub batch_size: usize,
-    /// Mean length of the items of the longest batch in seconds.
+    /// Items of a batch in evaluation.
+    pub evaluation_batch_size: usize,
+    /// Length to which the longest batch is padded, in seconds.
     pub batch_seconds: f64,
     /// Bytes of host values kept from epoch to epoch.
     pub host_bytes: f64,
 }
 
-/// Bytes of the process before it holds anything of the run: code, thread pools, tables.
-const BASE: f64 = 60e6;
-/// Share by which the allocator holds more than is in use.
+/// Bytes of the process beside weights, activations and host values: code, threads, what scanning
+/// and loading the corpora left with the allocator. Measured, on two cores.
+const BASE: f64 = 120e6;
+/// Factor by which the allocator holds more than is in use.
 const SLACK: f64 = 1.15;
+/// Share of the activations of training that evaluation holds at its peak: nothing is kept for a
+/// backward pass, but the outputs of nodes.
+const EVALUATION_SHARE: f64 = 0.5;
 
 impl Load {
     /// Estimate of the largest resident memory in bytes: weights, gradients and two moments,
     /// activations kept for the backward pass, host values.
     pub fn peak_bytes(&self) -> u64 {
         let parameters = 4.0 * (self.cost.parameters + 3 * self.cost.trainable + self.cost.buffers) as f64;
-        let items = self.batch_size as f64;
-        let activations = 4.0
-            * items
-            * (self.cost.activation_floats_per_second * self.batch_seconds + self.cost.activation_floats_per_item);
+        let item = 4.0 * (self.cost.activation_floats_per_second * self.batch_seconds + self.cost.activation_floats_per_item);
+        let activations = (item * self.batch_size as f64).max(EVALUATION_SHARE * item * self.evaluation_batch_size as f64);
         (BASE + SLACK * (parameters + activations) + self.host_bytes) as u64
     }
 }

@@ -607,6 +607,7 @@ impl Prepared {
         Some(Load {
             cost,
             batch_size: batch,
+            evaluation_batch_size: self.settings.evaluation.batch_size,
             batch_seconds: longest,
             host_bytes: (4.0 * host_floats * all_seconds).min(budget),
         })

@@ -106,7 +106,7 @@ impl Kind for Transformer {
                 // The sinusoidal position table is a constant that the module carries.
                 buffers: (self.max_frames * self.width) as u64,
                 flops_per_second: 2.0 * parameters as f64 * out_rate.hz(),
-                activation_floats_per_second: out_rate.hz() * self.layers as f64 * (16 * d + 4 * ff) as f64,
+                activation_floats_per_second: out_rate.hz() * self.layers as f64 * (8 * d + 3 * ff) as f64,
                 ..Cost::default()
             },
             reads_labels: false,

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 
 def number(value):
     """Nine digits hold every float32."""
-    value = float(value)
+    value = float(torch.as_tensor(value).detach())
     return value if math.isinf(value) or value == 0.0 else float(f"{value:.9g}")
 
 

@@ -282,7 +282,18 @@ fn licences_are_read_as_they_are_written() {
 #[test]
 fn every_dependency_has_a_permissive_licence() {
     for features in [&[][..], &["--features", "cuda"]] {
-        let output = cargo(&["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}|{l}"], features);
+        let output = cargo(
+            &[
+                "tree",
+                "--edges",
+                "normal,build",
+                "--prefix",
+                "none",
+                "--format",
+                "{p}|{l}",
+            ],
+            features,
+        );
         let tree = match output {
             Ok(tree) => tree,
             Err(error) => {

@@ -13,5 +13,9 @@
 mod architecture;
 mod errors;
 mod experiments;
+mod golden;
+mod networks;
+mod padding;
 mod runs;
 mod support;
+mod tensorboard;

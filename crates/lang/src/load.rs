@@ -34,7 +34,7 @@ pub enum ReadError {
 /// `read` gives the text of a file; a path in `extends` is joined to the folder of the file that
 /// names it. Later files override earlier ones: mappings merge deeply, sequences and scalars are
 /// replaced, a changed `kind` replaces the whole mapping that holds it, and `null` in the place of
-/// a node removes the node.
+/// a node removes the node. A mapping given by `--set` replaces the one at its path.
 ///
 /// Gives `None` where reading had to end; mistakes that it can go on after (duplicate keys, …) are
 /// reported beside a tree.
@@ -344,6 +344,16 @@ fn set_at(tree: &mut Tree, path: &[(String, Span)], value: Tree, level: Level, w
         return;
     };
     if rest.is_empty() {
+        // An assignment, not another layer: a mapping stands in place of what was there.
+        if matches!(value.value, Value::Map(_)) && level.below(key) == Level::Inner {
+            entries.retain(|entry| entry.key != *key);
+            entries.push(Entry {
+                key: key.clone(),
+                key_span: *key_span,
+                value,
+            });
+            return;
+        }
         let over = Tree {
             value: Value::Map(vec![Entry {
                 key: key.clone(),

@@ -201,6 +201,12 @@ encoders: { mel: { kind: hubert, input: data.audio } }
     assert_eq!(set["training"]["seeds"], serde_json::json!([1, 2]));
     assert_eq!(set["name"], "11");
     assert_eq!(resolve(&["augmentations=null"]).get("augmentations"), None);
+
+    // The fields of a mapping that is set are its own; of one that extends, also those below it.
+    let betas = |sets: &[&str]| resolve(sets)["training"]["optimizer"]["betas"].clone();
+    let custom = "training.optimizer.betas=[0.5, 0.6]";
+    assert_eq!(betas(&[custom]), serde_json::json!([0.5, 0.6]));
+    assert_ne!(betas(&[custom, "training.optimizer={ kind: adam, lr: 1 }"]), serde_json::json!([0.5, 0.6]));
 }
 
 #[test]

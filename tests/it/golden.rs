@@ -1,0 +1,312 @@
+//! Parts of training against PyTorch: values, gradients and updates.
+//!
+//! The vectors are made by `tests/golden/make_golden.py`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::tensor::{Tensor, TensorData};
+use emorun::network::Network;
+use emorun::settings::{OptimizerConfig, SchedulerConfig};
+use emorun::train::parameters::{Gradients, NamedTensors, Optimizer, collect, restore};
+use emorun::train::schedule::Schedule;
+use emorun::value::{Lengths, PortId, Value};
+use serde_json::{Value as Json, json};
+
+use crate::networks::{
+    assert_near, data, device, frames_signal, gradients, labels, labels_signal, logits_signal, network, numbers, run,
+    turn, wired,
+};
+use crate::support::{self, REPOSITORY};
+
+fn golden(name: &str) -> Json {
+    support::json(Path::new(REPOSITORY).join("tests/golden").join(name))
+}
+
+fn array(value: &Json) -> &[Json] {
+    value.as_array().unwrap()
+}
+
+fn floats(value: &Json) -> Vec<f32> {
+    array(value)
+        .iter()
+        .map(|value| value.as_f64().unwrap() as f32)
+        .collect()
+}
+
+fn sizes(value: &Json) -> Vec<usize> {
+    array(value)
+        .iter()
+        .map(|value| value.as_u64().unwrap() as usize)
+        .collect()
+}
+
+fn stored(value: &Json) -> TensorData {
+    TensorData::new(floats(&value["values"]), sizes(&value["shape"]))
+}
+
+fn tensor<const D: usize>(value: &Json) -> Tensor<D> {
+    Tensor::from_data(stored(value), &device())
+}
+
+fn by_name(value: &Json) -> BTreeMap<String, Vec<f32>> {
+    let entries = value.as_object().unwrap().iter();
+    entries
+        .map(|(name, tensor)| (name.clone(), floats(&tensor["values"])))
+        .collect()
+}
+
+fn weights(value: &Json) -> NamedTensors {
+    let entries = value.as_object().unwrap().iter();
+    entries.map(|(name, tensor)| (name.clone(), stored(tensor))).collect()
+}
+
+fn present(value: &Json) -> Vec<Option<u32>> {
+    array(value)
+        .iter()
+        .map(|label| label.as_u64().map(|label| label as u32))
+        .collect()
+}
+
+fn loss_of(network: &Network, values: &emorun::value::Values) -> Tensor<1> {
+    network.losses(values).remove(0).mean
+}
+
+#[test]
+fn cross_entropy_and_its_gradient_are_those_of_pytorch() {
+    let _turn = turn();
+    let cases = golden("cross_entropy.json");
+    assert_eq!(array(&cases).len(), 27);
+    for case in array(&cases) {
+        let class_weights = match &case["weights"] {
+            Json::Null => json!("none"),
+            weights => json!({ "values": weights }),
+        };
+        let fields = json!({ "class_weights": class_weights, "label_smoothing": case["smoothing"] });
+        let inputs = [
+            ("input", data("logits"), logits_signal(4)),
+            ("target", data("emotion"), labels_signal(4)),
+        ];
+        let network = network(vec![wired("ce", "cross_entropy", &fields, &inputs)], 1);
+        let logits = tensor::<2>(&case["logits"]).require_grad();
+        let values = run(
+            &network,
+            &[
+                (data("logits"), Value::Logits(logits.clone())),
+                (data("emotion"), labels(&present(&case["labels"]))),
+            ],
+            true,
+            5,
+        );
+        let loss = loss_of(&network, &values);
+        let of = format!("{} {} {}", case["weights"], case["smoothing"], case["labels"]);
+        assert_near(
+            &numbers(loss.clone()),
+            &[case["loss"].as_f64().unwrap() as f32],
+            1e-6,
+            &of,
+        );
+        let gradient = logits.grad(&loss.backward()).unwrap();
+        assert_near(&numbers(gradient), &floats(&case["gradient"]["values"]), 1e-6, &of);
+    }
+}
+
+#[test]
+fn the_crnn_and_its_gradients_are_those_of_pytorch() {
+    let _turn = turn();
+    let golden = golden("crnn.json");
+    let bands = golden["bands"].as_u64().unwrap() as usize;
+    let fields = json!({ "channels": golden["channels"], "gru_hidden": golden["hidden"] });
+    let inputs = [("input", data("mel"), frames_signal(bands))];
+    let lengths = Lengths::new(sizes(&golden["lengths"]));
+    for (mode, training) in [("training", true), ("evaluation", false)] {
+        let expected = &golden["modes"][mode];
+        let mut network = network(vec![wired("node", "crnn", &fields, &inputs)], 1);
+        restore(&mut network, weights(&golden["weights"])).unwrap();
+        let frames = tensor::<3>(&golden["frames"]).require_grad();
+        let values = run(
+            &network,
+            &[(data("mel"), Value::Frames(frames.clone(), lengths.clone()))],
+            training,
+            3,
+        );
+        let Value::Frames(output, after) = &values[&PortId::new("node", "")] else {
+            panic!("no frames");
+        };
+        assert_eq!(after.as_slice(), sizes(&expected["lengths"]));
+        assert_near(
+            &numbers(output.clone()),
+            &floats(&expected["output"]["values"]),
+            1e-5,
+            mode,
+        );
+        let gradient = (output.clone() * tensor::<3>(&golden["seen"])).sum().backward();
+        let found = gradients(&network, &gradient);
+        let reference = by_name(&expected["gradients"]);
+        assert_eq!(found.keys().collect::<Vec<_>>(), reference.keys().collect::<Vec<_>>());
+        for (name, reference) in &reference {
+            assert_near(&found[name], reference, 1e-5, &format!("{mode}: gradient of {name}"));
+        }
+        let of_input = numbers(frames.grad(&gradient).unwrap());
+        // Behind an item's end the reference has the gradient of the convolution's reach.
+        for (item, &length) in lengths.as_slice().iter().enumerate() {
+            let valid = item * 11 * bands..(item * 11 + length) * bands;
+            let reference = floats(&expected["input_gradient"]["values"]);
+            assert_near(
+                &of_input[valid.clone()],
+                &reference[valid],
+                1e-5,
+                &format!("{mode}: gradient of item {item}"),
+            );
+        }
+        let after = collect(&network);
+        for (name, reference) in by_name(&expected["running"]) {
+            let found: Vec<f32> = after[&name].iter::<f32>().collect();
+            assert_near(&found, &reference, 1e-5, &format!("{mode}: {name}"));
+        }
+    }
+}
+
+#[test]
+fn five_steps_of_every_optimizer_are_those_of_pytorch() {
+    let _turn = turn();
+    let golden = golden("optimizers.json");
+    let frames = [
+        ("input", data("mel"), frames_signal(3)),
+        ("target", data("emotion"), labels_signal(3)),
+    ];
+    let logits = [
+        ("input", PortId::new("head", ""), logits_signal(3)),
+        ("target", data("emotion"), labels_signal(3)),
+    ];
+    let inputs = [
+        (
+            data("mel"),
+            Value::Frames(tensor(&golden["frames"]), Lengths::new(vec![4; 6])),
+        ),
+        (data("emotion"), labels(&present(&golden["labels"]))),
+    ];
+    for case in array(&golden["runs"]) {
+        let of = case["optimizer"].to_string();
+        let config: OptimizerConfig = serde_json::from_value(case["optimizer"].clone()).unwrap();
+        let mut network = network(
+            vec![
+                wired("head", "mean_classifier", &json!({ "hidden": 5 }), &frames),
+                wired("ce", "cross_entropy", &json!({}), &logits),
+            ],
+            1,
+        );
+        restore(&mut network, weights(&golden["start"])).unwrap();
+        let mut optimizer = Optimizer::new(&config);
+        for (number, (loss, norm)) in floats(&case["losses"])
+            .into_iter()
+            .zip(floats(&case["norms"]))
+            .enumerate()
+        {
+            let found = loss_of(&network, &run(&network, &inputs, true, 6));
+            assert_near(
+                &numbers(found.clone()),
+                &[loss],
+                1e-5,
+                &format!("{of}: loss at step {number}"),
+            );
+            let mut gradients = Gradients::default();
+            gradients.add(&network, found.backward());
+            let found = gradients.norm(&network);
+            assert_near(&[found as f32], &[norm], 1e-5, &format!("{of}: norm at step {number}"));
+            let scale = case["clip_norm"].as_f64().map_or(1.0, |most| (most / found).min(1.0));
+            optimizer.step(&mut network, gradients, config.lr(), scale);
+            // Stored and taken up again between any two steps, it goes on as if it had not been.
+            let (tensors, counters) = optimizer.save();
+            optimizer = Optimizer::new(&config);
+            optimizer.load(tensors, &counters, &device().inner()).unwrap();
+        }
+        let end = collect(&network);
+        for (name, reference) in by_name(&case["end"]) {
+            let found: Vec<f32> = end[&name].iter::<f32>().collect();
+            assert_near(&found, &reference, 1e-5, &format!("{of}: {name}"));
+        }
+    }
+}
+
+fn rates(config: Json, lr: f64, steps_per_epoch: u64, epochs: u64) -> Vec<f64> {
+    let config: SchedulerConfig = serde_json::from_value(config).unwrap();
+    let schedule = Schedule::new(&config, lr, steps_per_epoch, epochs);
+    (0..steps_per_epoch * epochs).map(|step| schedule.lr(step)).collect()
+}
+
+fn assert_rates(found: &[f64], expected: &[f64], of: &str) {
+    assert_eq!(found.len(), expected.len(), "{of}");
+    for (step, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (found - expected).abs() < 1e-11,
+            "{of}: step {step} has {found}, not {expected}"
+        );
+    }
+}
+
+#[test]
+fn learning_rates_are_those_of_pytorch() {
+    let cases = golden("schedules.json");
+    assert_eq!(array(&cases).len(), 15);
+    for case in array(&cases) {
+        let count = |key: &str| case[key].as_u64().unwrap();
+        let lr = case["lr"].as_f64().unwrap();
+        let found = rates(case["scheduler"].clone(), lr, count("steps_per_epoch"), count("epochs"));
+        let expected: Vec<f64> = array(&case["rates"])
+            .iter()
+            .map(|rate| rate.as_f64().unwrap())
+            .collect();
+        assert_rates(&found, &expected, &case["scheduler"].to_string());
+    }
+}
+
+#[test]
+fn constant_and_warming_rates_follow_their_definition() {
+    assert_rates(&rates(json!({ "kind": "constant" }), 0.1, 2, 3), &[0.1; 6], "constant");
+    let warm = |fields: Json| rates(fields, 1.0, 2, 4);
+    let (a, b, c) = (0.2, 0.4, 0.6);
+    assert_rates(
+        &warm(json!({ "kind": "warm_up", "unit": "step", "warm_up": 4.0 })),
+        &[a, b, c, 0.8, 1.0, 1.0, 1.0, 1.0],
+        "by step",
+    );
+    assert_rates(
+        &warm(json!({ "kind": "warm_up", "unit": "epoch", "warm_up": 1.0 })),
+        &[0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
+        "by epoch",
+    );
+    let cosine = warm(json!({ "kind": "cosine", "unit": "step", "warm_up": 4.0, "min_lr": 0.2 }));
+    let half = |progress: f64| 0.2 + 0.8 * (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0;
+    assert_rates(
+        &cosine,
+        &[a, b, c, 0.8, half(0.0), half(0.25), half(0.5), half(0.75)],
+        "cosine after warm-up",
+    );
+}
+
+#[test]
+fn no_length_of_a_run_makes_a_rate_that_is_no_number() {
+    for kind in [
+        json!({ "kind": "constant" }),
+        json!({ "kind": "warm_up", "unit": "step", "warm_up": 0.0 }),
+        json!({ "kind": "cosine", "unit": "epoch", "warm_up": 100.0 }),
+        json!({ "kind": "cosine_warm_restarts", "unit": "step", "t_0": 1, "t_mult": 3 }),
+        json!({ "kind": "one_cycle", "max_lr": 0.1, "pct_start": 0.0 }),
+        json!({ "kind": "one_cycle", "max_lr": 0.1, "pct_start": 1.0 }),
+    ] {
+        for (steps_per_epoch, epochs) in [(1, 1), (1, 2), (2, 1), (3, 7)] {
+            for rate in rates(kind.clone(), 0.1, steps_per_epoch, epochs) {
+                assert!(
+                    rate.is_finite() && (0.0..=0.1 + 1e-12).contains(&rate),
+                    "{kind}: {rate}"
+                );
+            }
+        }
+        let config: SchedulerConfig = serde_json::from_value(kind.clone()).unwrap();
+        let longest = Schedule::new(&config, 0.1, u64::MAX, u64::MAX);
+        for step in [0, 1, 1_000_000] {
+            assert!(longest.lr(step).is_finite(), "{kind}");
+        }
+    }
+}
