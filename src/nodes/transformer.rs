@@ -2,7 +2,8 @@
 
 use burn::module::Module;
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
-use burn::nn::{Linear, LinearConfig, PositionalEncoding, PositionalEncodingConfig};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, TensorData};
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,10 +45,6 @@ pub struct Transformer {
     #[serde(default = "default_dropout")]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
-    /// Longest sequence in stacked frames that positions are prepared for.
-    #[serde(default = "default_max_frames")]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub max_frames: usize,
 }
 
 fn default_stack() -> usize {
@@ -67,9 +64,6 @@ fn default_feed_forward() -> usize {
 }
 fn default_dropout() -> f64 {
     0.1
-}
-fn default_max_frames() -> usize {
-    4096
 }
 
 impl Kind for Transformer {
@@ -103,8 +97,6 @@ impl Kind for Transformer {
             cost: Cost {
                 parameters,
                 trainable: parameters,
-                // The sinusoidal position table is a constant that the module carries.
-                buffers: (self.max_frames * self.width) as u64,
                 flops_per_second: 2.0 * parameters as f64 * out_rate.hz(),
                 activation_floats_per_second: out_rate.hz() * self.layers as f64 * (8 * d + 3 * ff) as f64,
                 ..Cost::default()
@@ -118,15 +110,11 @@ impl Kind for Transformer {
         let (width, _) = frames_on(inputs, "input")?;
         Ok(TransformerLayer {
             projection: LinearConfig::new(width * self.stack, self.width).init(context.device),
-            positions: PositionalEncodingConfig::new(self.width)
-                .with_max_sequence_size(self.max_frames)
-                .init(context.device),
             encoder: TransformerEncoderConfig::new(self.width, self.feed_forward, self.heads, self.layers)
                 .with_dropout(self.dropout)
                 .with_norm_first(true)
                 .init(context.device),
             stack: self.stack,
-            max_frames: self.max_frames,
         })
     }
 }
@@ -135,12 +123,24 @@ impl Kind for Transformer {
 #[derive(Module, Debug)]
 pub struct TransformerLayer {
     projection: Linear,
-    positions: PositionalEncoding,
     encoder: TransformerEncoder,
     #[module(skip)]
     stack: usize,
-    #[module(skip)]
-    max_frames: usize,
+}
+
+/// Sinusoidal positions `[1, time, width]` of Vaswani et al. 2017, §3.5, sine and cosine in turn.
+///
+/// Made for each batch, so that no length has to be foreseen.
+fn positions(time: usize, width: usize, device: &Device) -> Tensor<3> {
+    let table: Vec<f32> = (0..time)
+        .flat_map(|at| {
+            (0..width / 2).flat_map(move |pair| {
+                let (sin, cos) = (at as f64 / 1e4_f64.powf((2 * pair) as f64 / width as f64)).sin_cos();
+                [sin as f32, cos as f32]
+            })
+        })
+        .collect();
+    Tensor::from_data(TensorData::new(table, [1, time, width]), device)
 }
 
 impl Layer for TransformerLayer {
@@ -150,17 +150,17 @@ impl Layer for TransformerLayer {
         // Items shorter than one stack keep one frame, padded with zeros; a rest is dropped.
         let stacked_time = (time / self.stack).max(1);
         let frames = if time < self.stack {
-            let rest = burn::tensor::Tensor::zeros([batch, self.stack - time, width], &frames.device());
-            burn::tensor::Tensor::cat(vec![frames, rest], 1)
+            let rest = Tensor::zeros([batch, self.stack - time, width], &frames.device());
+            Tensor::cat(vec![frames, rest], 1)
         } else {
             frames.narrow(1, 0, stacked_time * self.stack)
         };
-        let stacked_time = stacked_time.min(self.max_frames);
-        let lengths = lengths.map(|length| (length / self.stack).clamp(1, self.max_frames));
-        let frames = frames
-            .narrow(1, 0, stacked_time * self.stack)
-            .reshape([batch, stacked_time, width * self.stack]);
-        let x = self.positions.forward(self.projection.forward(frames));
+        let lengths = lengths.map(|length| (length / self.stack).max(1));
+        let x = self
+            .projection
+            .forward(frames.reshape([batch, stacked_time, width * self.stack]));
+        let [_, _, model] = x.dims();
+        let x = x.clone() + positions(stacked_time, model, &x.device());
         let mask = lengths.mask(stacked_time, &x.device());
         let padding = mask.clone().equal_elem(0.0);
         let encoded = self.encoder.forward(TransformerEncoderInput::new(x).mask_pad(padding));

@@ -80,7 +80,9 @@ def masked_block(x, lengths, weight, gamma, beta, running, training):
         new = running
     y = (y - mean[None, :, None, None]) / torch.sqrt(var[None, :, None, None] + 1e-5)
     y = torch.relu(y * gamma[None, :, None, None] + beta[None, :, None, None]) * mask
-    return F.max_pool2d(y, 2), [length // 2 for length in lengths], new
+    # An odd last frame is dropped, as it is where nothing stands behind it.
+    mask = (torch.arange(x.shape[2] // 2)[None, :] < torch.tensor(lengths)[:, None] // 2)[:, None, :, None]
+    return F.max_pool2d(y, 2) * mask, [length // 2 for length in lengths], new
 
 
 def crnn():

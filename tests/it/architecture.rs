@@ -88,8 +88,9 @@ const PERMISSIVE: [&str; 12] = [
     "Zlib",
 ];
 
-/// Crates under MPL-2.0, whose files are used unchanged: the FLAC decoder, and what Burn prints with.
-const MPL: [&str; 2] = ["symphonia", "colored "];
+/// Crates under MPL-2.0, whose files are used unchanged: the FLAC decoder, what Burn prints with, and
+/// (with CUDA) how cubecl tells builds apart.
+const MPL: [&str; 3] = ["symphonia", "colored ", "buildid "];
 
 fn cargo(arguments: &[&str], more: &[&str]) -> Result<String, String> {
     let output = Command::new(option_env!("CARGO").unwrap_or("cargo"))

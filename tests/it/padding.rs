@@ -268,21 +268,15 @@ fn more_padding_changes_no_gradient_in_training() {
 fn any_config() -> impl Strategy<Value = (&'static str, Json)> {
     let crnn = (prop::collection::vec(1..20_usize, 1..4), 1..10_usize)
         .prop_map(|(channels, hidden)| ("crnn", json!({ "channels": channels, "gru_hidden": hidden })));
-    let transformer = (
-        1..6_usize,
-        1..5_usize,
-        1..4_usize,
-        1..3_usize,
-        1..12_usize,
-        20..80_usize,
-    )
-        .prop_map(|(stack, heads, times, layers, feed_forward, max_frames)| {
+    let transformer = (1..6_usize, 1..5_usize, 1..4_usize, 1..3_usize, 1..12_usize).prop_map(
+        |(stack, heads, times, layers, feed_forward)| {
+            let width = 2 * heads * times;
             let fields = json!({
-                "stack": stack, "width": 2 * heads * times, "heads": heads, "layers": layers,
-                "feed_forward": feed_forward, "max_frames": max_frames
+                "stack": stack, "width": width, "heads": heads, "layers": layers, "feed_forward": feed_forward
             });
             ("transformer", fields)
-        });
+        },
+    );
     let heads = (1..20_usize, prop::bool::ANY).prop_map(|(hidden, attention)| {
         let kind = if attention {
             "attention_classifier"
