@@ -173,6 +173,76 @@ def crnn():
     )
 
 
+def transformer():
+    """Pre-norm encoder layers on stacked frames with sinusoidal positions; padding is not attended."""
+    torch.manual_seed(4)
+    bands, stack, width, heads, feed_forward, lengths = 3, 2, 6, 2, 5, [9, 6, 3]
+    projection = nn.Linear(bands * stack, width)
+    layers = [
+        nn.TransformerEncoderLayer(
+            width, heads, feed_forward, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        for _ in range(2)
+    ]
+    for layer in layers:
+        for parameter in layer.parameters():
+            nn.init.normal_(parameter, std=0.5)
+    frames = torch.randn(3, max(lengths), bands)
+    for row, length in zip(frames, lengths):
+        row[length:] = 0
+    time = max(lengths) // stack
+    stacked = torch.tensor([length // stack for length in lengths])
+    seen = torch.randn(3, time, width)
+    at = torch.arange(time)[:, None] / 10000 ** (torch.arange(0, width, 2) / width)
+    positions = torch.stack([at.sin(), at.cos()], 2).reshape(time, width)
+    padding = torch.arange(time)[None, :] >= stacked[:, None]
+    x = projection(frames[:, : time * stack].reshape(3, time, bands * stack)) + positions
+    for layer in layers:
+        x = layer(x, src_key_padding_mask=padding)
+    x = x * ~padding[:, :, None]
+    (x * seen).sum().backward()
+
+    def named(of):
+        found = {"node.projection.weight": of(projection.weight).T, "node.projection.bias": of(projection.bias)}
+        for at, layer in enumerate(layers):
+            name = f"node.encoder.layers.{at}"
+            weights, biases = of(layer.self_attn.in_proj_weight), of(layer.self_attn.in_proj_bias)
+            for part, weight, bias in zip(["query", "key", "value"], weights.chunk(3), biases.chunk(3)):
+                found[f"{name}.mha.{part}.weight"], found[f"{name}.mha.{part}.bias"] = weight.T, bias
+            # Burn calls the norm in front of the attention its second.
+            for part, module in [
+                ("mha.output", layer.self_attn.out_proj),
+                ("pwff.linear_inner", layer.linear1),
+                ("pwff.linear_outer", layer.linear2),
+            ]:
+                found[f"{name}.{part}.weight"], found[f"{name}.{part}.bias"] = of(module.weight).T, of(module.bias)
+            for part, module in [("norm_2", layer.norm1), ("norm_1", layer.norm2)]:
+                found[f"{name}.{part}.gamma"], found[f"{name}.{part}.beta"] = of(module.weight), of(module.bias)
+        return {name: stored(tensor) for name, tensor in found.items()}
+
+    write(
+        "transformer",
+        {
+            "fields": {
+                "stack": stack,
+                "width": width,
+                "layers": len(layers),
+                "heads": heads,
+                "feed_forward": feed_forward,
+                "dropout": 0.0,
+            },
+            "bands": bands,
+            "lengths": lengths,
+            "frames": stored(frames),
+            "seen": stored(seen),
+            "weights": named(lambda parameter: parameter),
+            "output": stored(x),
+            "stacked": stacked.tolist(),
+            "gradients": named(lambda parameter: parameter.grad),
+        },
+    )
+
+
 def optimizers():
     """Five steps on a small classifier: linear, ReLU, mean over frames, linear, cross-entropy."""
     torch.manual_seed(3)
@@ -322,5 +392,6 @@ def schedules():
 
 cross_entropy()
 crnn()
+transformer()
 optimizers()
 schedules()

@@ -171,6 +171,40 @@ fn the_crnn_and_its_gradients_are_those_of_pytorch() {
 }
 
 #[test]
+fn the_transformer_and_its_gradients_are_those_of_pytorch() {
+    let _turn = turn();
+    let golden = golden("transformer.json");
+    let bands = golden["bands"].as_u64().unwrap() as usize;
+    let inputs = [("input", data("mel"), frames_signal(bands))];
+    let mut network = network(vec![wired("node", "transformer", &golden["fields"], &inputs)], 1);
+    restore(&mut network, weights(&golden["weights"])).unwrap();
+    let lengths = Lengths::new(sizes(&golden["lengths"]));
+    let values = run(
+        &network,
+        &[(data("mel"), Value::Frames(tensor(&golden["frames"]), lengths))],
+        true,
+        3,
+    );
+    let Value::Frames(output, after) = &values[&PortId::new("node", "")] else {
+        panic!("no frames");
+    };
+    assert_eq!(after.as_slice(), sizes(&golden["stacked"]));
+    assert_near(
+        &numbers(output.clone()),
+        &floats(&golden["output"]["values"]),
+        1e-5,
+        "output",
+    );
+    let gradient = (output.clone() * tensor::<3>(&golden["seen"])).sum().backward();
+    let found = gradients(&network, &gradient);
+    let reference = by_name(&golden["gradients"]);
+    assert_eq!(found.keys().collect::<Vec<_>>(), reference.keys().collect::<Vec<_>>());
+    for (name, reference) in &reference {
+        assert_near(&found[name], reference, 1e-5, &format!("gradient of {name}"));
+    }
+}
+
+#[test]
 fn five_steps_of_every_optimizer_are_those_of_pytorch() {
     let _turn = turn();
     let golden = golden("optimizers.json");
