@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use emorun_data::{Assignment, SplitName};
+use emorun_figures::{LineChart, Series};
 use emorun_tensorboard::HParam;
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -232,6 +233,7 @@ fn train_and_evaluate(
     dir.write("report/report.txt", report::text(&splits).as_bytes())?;
     journal.completed();
     journal.sync()?;
+    draw_losses(dir)?;
     let summary = Summary {
         status: "completed".into(),
         splits: splits
@@ -350,4 +352,33 @@ fn draw_confusions(
         }
     }
     Ok(())
+}
+
+/// Loss over epochs as a picture, from what the journal holds.
+fn draw_losses(dir: &RunDir) -> Result<(), Failure> {
+    let path = dir.path().join("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(Failure::io("read", &path))?;
+    let lines: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let series = [("training", "train_epoch"), ("validation", "validation")]
+        .into_iter()
+        .map(|(name, split)| Series {
+            name: name.to_owned(),
+            points: lines
+                .iter()
+                .filter(|line| line["split"] == split)
+                .filter_map(|line| Some((line["epoch"].as_f64()?, line["loss"].as_f64()?)))
+                .collect(),
+        })
+        .filter(|series| !series.points.is_empty())
+        .collect();
+    let chart = LineChart {
+        title: "loss".to_owned(),
+        x_label: "epoch".to_owned(),
+        y_label: "loss".to_owned(),
+        series,
+    };
+    dir.write("report/loss.svg", chart.draw().to_svg().as_bytes())
 }

@@ -2,8 +2,8 @@
 //! labels and speakers, merging several into one [`Corpus`], and splitting it so that no speaker is
 //! on both sides.
 //!
-//! Three stages, each a type: a [`DatasetConfig`] says what to use; [`declare`] tells from it,
-//! without reading a file, what the experiment's graph can count on; [`scan`] reads names, headers
+//! Three stages, each a type: a [`DatasetConfig`] says what to use; [`declare()`] tells from it,
+//! without reading a file, what the experiment's graph can count on; [`scan()`] reads names, headers
 //! or every sample and gives the [`Corpus`]; [`split()`] assigns its items to sides and proves in a
 //! [`Certificate`] that nothing is on two of them.
 

@@ -85,7 +85,7 @@ fn window(frame: usize, band: usize, bands: usize) -> [usize; 4] {
     [corner, corner + 1, corner + bands, corner + bands + 1]
 }
 
-/// See [`super::norm_pool`].
+/// See [`super::norm_pool()`].
 pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], statistics: &Statistics, geometry: &Geometry) -> Vec<f32> {
     let Geometry {
         batch,

@@ -206,7 +206,10 @@ encoders: { mel: { kind: hubert, input: data.audio } }
     let betas = |sets: &[&str]| resolve(sets)["training"]["optimizer"]["betas"].clone();
     let custom = "training.optimizer.betas=[0.5, 0.6]";
     assert_eq!(betas(&[custom]), serde_json::json!([0.5, 0.6]));
-    assert_ne!(betas(&[custom, "training.optimizer={ kind: adam, lr: 1 }"]), serde_json::json!([0.5, 0.6]));
+    assert_ne!(
+        betas(&[custom, "training.optimizer={ kind: adam, lr: 1 }"]),
+        serde_json::json!([0.5, 0.6])
+    );
 }
 
 #[test]
