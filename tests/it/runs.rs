@@ -39,6 +39,7 @@ fn a_run_directory_is_complete_by_itself() {
             "confusion.emotion.train.svg",
             "confusion.emotion.validation.svg",
             "graph.svg",
+            "loss.svg",
             "predictions.emotion.csv",
             "report.txt"
         ]

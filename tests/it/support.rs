@@ -224,7 +224,7 @@ pub fn metrics(run: &Path) -> Vec<Value> {
 }
 
 /// Everything of a run that must not depend on the clock, nor on how often it was killed: metrics,
-/// predictions, summary, and of each checkpoint the bytes of weights, optimizer and state.
+/// reports, summary, and of each checkpoint the bytes of weights, optimizer and state.
 pub fn fingerprint(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut parts: Vec<(String, Vec<u8>)> = metrics(run)
         .into_iter()
@@ -235,9 +235,8 @@ pub fn fingerprint(run: &Path) -> Vec<(String, Vec<u8>)> {
     summary.as_object_mut().unwrap().remove("seconds");
     parts.push(("summary.json".into(), summary.to_string().into_bytes()));
     for report in files(&run.join("report")) {
-        if report.ends_with(".csv") || report.ends_with(".txt") {
-            parts.push((report.clone(), fs::read(run.join("report").join(report)).unwrap()));
-        }
+        let bytes = fs::read(run.join("report").join(&report)).unwrap();
+        parts.push((report, bytes));
     }
     for step in files(&run.join("checkpoints")) {
         let checkpoint = run.join("checkpoints").join(&step);
