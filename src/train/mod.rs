@@ -367,7 +367,7 @@ impl Trainer<'_> {
             let seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
             let speed = (session.state.seen.items - items_before) as f64 / seconds;
             progress.step(session.state.step, epoch + 1, step_loss, speed);
-            if session.state.step % self.settings.logging.every_steps == 0 {
+            if session.state.step.is_multiple_of(self.settings.logging.every_steps) {
                 let line = Line {
                     metrics: vec![
                         ("loss".into(), Some(step_loss)),
@@ -388,7 +388,7 @@ impl Trainer<'_> {
                 && training
                     .checkpoints
                     .every_steps
-                    .is_some_and(|every| session.state.step % every == 0)
+                    .is_some_and(|every| session.state.step.is_multiple_of(every))
             {
                 self.save(session)?;
             }
@@ -396,7 +396,7 @@ impl Trainer<'_> {
         drop(loader);
         self.end_epoch(session, progress, epoch_started.elapsed().as_secs_f64())?;
         session.state.seconds = before + started.elapsed().as_secs_f64();
-        let due = session.state.epoch % training.checkpoints.every_epochs == 0;
+        let due = session.state.epoch.is_multiple_of(training.checkpoints.every_epochs);
         let is_best = session
             .state
             .best

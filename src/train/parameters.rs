@@ -273,7 +273,7 @@ impl std::fmt::Debug for Optimizer {
 impl Optimizer {
     /// An optimizer without state.
     pub fn new(config: &OptimizerConfig) -> Self {
-        let decay = |rate: f64| (rate > 0.0).then(|| WeightDecayConfig::new(rate as f32));
+        let decay = |rate: f64| (rate > 0.0).then_some(WeightDecayConfig::new(rate as f32));
         let rule = match config {
             OptimizerConfig::Adam(adam) => AnyRule::Adam(
                 AdamConfig::new()
@@ -293,7 +293,7 @@ impl Optimizer {
             ),
             OptimizerConfig::Sgd(sgd) => AnyRule::Sgd(
                 SgdConfig::new()
-                    .with_momentum((sgd.momentum > 0.0).then(|| MomentumConfig {
+                    .with_momentum((sgd.momentum > 0.0).then_some(MomentumConfig {
                         momentum: sgd.momentum,
                         dampening: 0.0,
                         nesterov: sgd.nesterov,
