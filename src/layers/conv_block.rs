@@ -55,7 +55,10 @@ impl ConvBlock {
     /// - output: `[batch, output, ⌊time / 2⌋, ⌊bands / 2⌋]`, zero at padding, and its lengths
     pub fn forward(&self, x: Tensor<4>, lengths: &Lengths, training: bool) -> (Tensor<4>, Lengths) {
         let halved = lengths.map(|length| length / 2);
-        let pooled = if fused::runs_on(&x.device()) {
+        // The fused gradient goes through the batch's own statistics: a block in evaluation inside a
+        // trained graph takes the composed way.
+        let device = x.device();
+        let pooled = if fused::runs_on(&device) && (training || !device.is_autodiff()) {
             self.forward_fused(x, lengths, training)
         } else {
             self.forward_composed(x, lengths, &halved, training)

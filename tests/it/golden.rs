@@ -140,27 +140,24 @@ fn the_crnn_and_its_gradients_are_those_of_pytorch() {
             1e-5,
             mode,
         );
-        // Outside training nothing is differentiated.
-        if training {
-            let gradient = (output.clone() * tensor::<3>(&golden["seen"])).sum().backward();
-            let found = gradients(&network, &gradient);
-            let reference = by_name(&expected["gradients"]);
-            assert_eq!(found.keys().collect::<Vec<_>>(), reference.keys().collect::<Vec<_>>());
-            for (name, reference) in &reference {
-                assert_near(&found[name], reference, 1e-5, &format!("{mode}: gradient of {name}"));
-            }
-            let of_input = numbers(frames.grad(&gradient).unwrap());
-            // Behind an item's end the reference has the gradient of the convolution's reach.
-            for (item, &length) in lengths.as_slice().iter().enumerate() {
-                let valid = item * 11 * bands..(item * 11 + length) * bands;
-                let reference = floats(&expected["input_gradient"]["values"]);
-                assert_near(
-                    &of_input[valid.clone()],
-                    &reference[valid],
-                    1e-5,
-                    &format!("{mode}: gradient of item {item}"),
-                );
-            }
+        let gradient = (output.clone() * tensor::<3>(&golden["seen"])).sum().backward();
+        let found = gradients(&network, &gradient);
+        let reference = by_name(&expected["gradients"]);
+        assert_eq!(found.keys().collect::<Vec<_>>(), reference.keys().collect::<Vec<_>>());
+        for (name, reference) in &reference {
+            assert_near(&found[name], reference, 1e-5, &format!("{mode}: gradient of {name}"));
+        }
+        let of_input = numbers(frames.grad(&gradient).unwrap());
+        // Behind an item's end the reference has the gradient of the convolution's reach.
+        for (item, &length) in lengths.as_slice().iter().enumerate() {
+            let valid = item * 11 * bands..(item * 11 + length) * bands;
+            let reference = floats(&expected["input_gradient"]["values"]);
+            assert_near(
+                &of_input[valid.clone()],
+                &reference[valid],
+                1e-5,
+                &format!("{mode}: gradient of item {item}"),
+            );
         }
         let after = collect(&network);
         for (name, reference) in by_name(&expected["running"]) {
