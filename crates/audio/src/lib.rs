@@ -7,18 +7,24 @@
 mod decode;
 mod error;
 mod flac;
+mod kaldi;
 mod log_mel;
 mod mel;
+mod mfcc;
 mod resample;
 pub mod synthetic;
 mod wav;
+mod whisper;
 
 pub use decode::{MAX_AMPLITUDE, MIN_DURATION_S, Segment, check_clip, load, probe};
 pub use error::{AudioError, MalformedFile};
+pub use kaldi::{KaldiFbank, KaldiFbankConfig, KaldiFbankError, KaldiWindow};
 pub use log_mel::{LogMel, LogMelConfig, LogMelError, LogScale, PadMode};
 pub use mel::{MelNorm, MelScale};
+pub use mfcc::{DctNorm, Mfcc, MfccConfig, MfccError};
 pub use resample::{ResampleError, resample, resampled_len};
 pub use wav::write_wav;
+pub use whisper::{WhisperFront, WhisperFrontConfig, WhisperFrontError};
 
 /// Sampling rates this crate accepts, in hertz: from a telemetry channel to eight times studio rate.
 pub const RATE_BOUNDS_HZ: std::ops::RangeInclusive<u32> = 1_000..=768_000;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::RATE_BOUNDS_HZ;
-use crate::mel::{Filterbank, MelFilter, MelNorm, MelScale};
+use crate::mel::{Filterbank, MelFilter, MelNorm, MelScale, dot};
 
 /// Largest Fourier transform, in samples.
 const MAX_N_FFT: usize = 1 << 16;
@@ -407,21 +407,6 @@ impl LogMel {
         }
         padded
     }
-}
-
-/// Dot product over the shorter length, in eight lanes so that it vectorises.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let b = &b[..a.len()];
-    let (a_lanes, a_rest) = a.as_chunks::<8>();
-    let (b_lanes, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0_f32; 8];
-    for (x, y) in a_lanes.iter().zip(b_lanes) {
-        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
-            *sum += x * y;
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]
