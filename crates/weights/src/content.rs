@@ -1,0 +1,207 @@
+//! Hashes of files, remembered between runs.
+
+use crate::WeightsError;
+use serde::{Deserialize, Serialize};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A file changed more recently could change again without its time changing.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// What a file looked like when it was hashed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    size: u64,
+    modified_ns: u64,
+    blake3: String,
+}
+
+/// The memory of hashes: a JSON file, of which nothing but time is lost when it goes.
+pub(crate) struct Memory<'a> {
+    path: Option<&'a Path>,
+    files: BTreeMap<String, Remembered>,
+    changed: bool,
+}
+
+impl<'a> Memory<'a> {
+    /// Reads the memory; one that is missing or damaged is empty.
+    pub(crate) fn open(path: Option<&'a Path>) -> Self {
+        let files = path
+            .and_then(|path| fs::read(path).ok())
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        Self {
+            path,
+            files,
+            changed: false,
+        }
+    }
+
+    /// The BLAKE3 of a file's bytes. A file of the Hub's cache is also compared with the hash that is its name.
+    pub(crate) fn hash(&mut self, path: &Path) -> Result<[u8; 32], WeightsError> {
+        let path = path.canonicalize().map_err(WeightsError::io("find", path))?;
+        let key = path.to_string_lossy().into_owned();
+        let before = fs::metadata(&path).map_err(WeightsError::io("read", &path))?;
+        let known = self
+            .files
+            .get(&key)
+            .filter(|known| Some(known.modified_ns) == modified_ns(&before));
+        if let Some(hash) = known
+            .filter(|known| known.size == before.len())
+            .and_then(|known| blake3::Hash::from_hex(&known.blake3).ok())
+        {
+            return Ok(hash.into());
+        }
+        let hash = hash_file(&path)?;
+        let after = fs::metadata(&path).map_err(WeightsError::io("read", &path))?;
+        let settled = before
+            .modified()
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= SETTLED));
+        let unchanged = before.len() == after.len() && before.modified().ok() == after.modified().ok();
+        if let Some(modified_ns) = modified_ns(&before).filter(|_| settled && unchanged) {
+            let blake3 = hash.to_hex().to_string();
+            self.files.insert(
+                key,
+                Remembered {
+                    size: before.len(),
+                    modified_ns,
+                    blake3,
+                },
+            );
+            self.changed = true;
+        }
+        Ok(hash.into())
+    }
+
+    /// Writes the memory, without files that are gone. A failure only costs the next run a second.
+    pub(crate) fn close(mut self) {
+        let Some(path) = self.path.filter(|_| self.changed) else {
+            return;
+        };
+        self.files.retain(|file, _| Path::new(file).exists());
+        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+        let written = serde_json::to_vec(&self.files).is_ok_and(|bytes| {
+            path.parent().is_none_or(|folder| fs::create_dir_all(folder).is_ok())
+                && File::create(&aside).and_then(|mut file| file.write_all(&bytes)).is_ok()
+                && fs::rename(&aside, path).is_ok()
+        });
+        if !written {
+            fs::remove_file(&aside).ok();
+        }
+    }
+}
+
+fn modified_ns(metadata: &Metadata) -> Option<u64> {
+    let since: Duration = metadata
+        .modified()
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+        .duration_since(UNIX_EPOCH)
+        .ok()?;
+    u64::try_from(since.as_nanos()).ok()
+}
+
+fn hash_file(path: &Path) -> Result<blake3::Hash, WeightsError> {
+    let failed = || WeightsError::io("read", path);
+    let mut file = File::open(path).map_err(failed())?;
+    let length = file.metadata().map_err(failed())?.len();
+    let mut blake3 = blake3::Hasher::new();
+    let mut promised = blob_name(path).and_then(|name| Promise::new(name, length));
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut piece).map_err(failed())?;
+        if read == 0 {
+            break;
+        }
+        blake3.update(&piece[..read]);
+        if let Some(promise) = &mut promised {
+            promise.update(&piece[..read]);
+        }
+    }
+    match promised.map(Promise::finish) {
+        Some(Err(what)) => {
+            let expected = blob_name(path).unwrap_or_default().to_owned();
+            Err(WeightsError::Hash {
+                path: path.to_owned(),
+                expected,
+                what,
+            })
+        }
+        _ => Ok(blake3.finalize()),
+    }
+}
+
+/// The name of a file in a cache's `blobs`.
+fn blob_name(path: &Path) -> Option<&str> {
+    let in_blobs = path
+        .parent()
+        .and_then(Path::file_name)
+        .is_some_and(|folder| folder == "blobs");
+    path.file_name().and_then(|name| name.to_str()).filter(|_| in_blobs)
+}
+
+/// The hash that the Hub gives a file: SHA-256 of large ones, Git's SHA-1 of small ones.
+pub(crate) enum Promise {
+    /// 64 hexadecimal digits.
+    Sha256(Sha256, String),
+    /// 40 hexadecimal digits.
+    Git(Sha1, String),
+}
+
+impl Promise {
+    /// What a name promises of a file of so many bytes; none when the name is no hash.
+    pub(crate) fn new(name: &str, length: u64) -> Option<Self> {
+        if !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        match name.len() {
+            64 => Some(Self::Sha256(Sha256::new(), name.to_ascii_lowercase())),
+            40 => Some(Self::Git(
+                Sha1::new_with_prefix(format!("blob {length}\0")),
+                name.to_ascii_lowercase(),
+            )),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher, _) => hasher.update(bytes),
+            Self::Git(hasher, _) => hasher.update(bytes),
+        }
+    }
+
+    /// Whether the promise holds; if not, the kind of hash.
+    pub(crate) fn finish(self) -> Result<(), &'static str> {
+        let (found, expected, what) = match self {
+            Self::Sha256(hasher, expected) => (hex(&hasher.finalize()), expected, "SHA-256"),
+            Self::Git(hasher, expected) => (hex(&hasher.finalize()), expected, "Git SHA-1"),
+        };
+        if found == expected { Ok(()) } else { Err(what) }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Checks that a file on disk is what its name in the cache promises; nothing to check when the name is no hash.
+pub(crate) fn check_promise(path: &Path, name: &str) -> Result<Result<(), &'static str>, WeightsError> {
+    let failed = || WeightsError::io("read", PathBuf::from(path));
+    let mut file = File::open(path).map_err(failed())?;
+    let length = file.metadata().map_err(failed())?.len();
+    let Some(mut promise) = Promise::new(name, length) else {
+        return Ok(Ok(()));
+    };
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece).map_err(failed())? {
+            0 => return Ok(promise.finish()),
+            read => promise.update(&piece[..read]),
+        }
+    }
+}
