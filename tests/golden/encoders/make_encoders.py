@@ -96,6 +96,7 @@ Where transformers is not what one would guess
 import itertools
 import json
 import math
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -367,8 +368,11 @@ def other_spellings(model):
         (folder / file).write_text((source / file).read_text())
     old = {"parametrizations.weight.original0": "weight_g"}
     old["parametrizations.weight.original1"] = "weight_v"
-    state = {}
-    for name, tensor in model.state_dict().items():
+    # As a module's own state: an OrderedDict that carries _metadata.
+    own = model.state_dict()
+    state = OrderedDict()
+    state._metadata = own._metadata
+    for name, tensor in own.items():
         for new_name, old_name in old.items():
             name = name.replace(new_name, old_name)
         state[name] = tensor.detach().clone()
