@@ -1,9 +1,11 @@
-//! The host audio path: files to samples, samples to features, without a tensor library.
+//! The host audio path: files to samples, samples to features and augmented
+//! samples, without a tensor library.
 //!
 //! Files come from outside and can be wrong in any way: every function that reads one answers with
 //! an [`AudioError`] that names the file, and neither panics nor allocates what a header merely
 //! claims.
 
+pub mod augment;
 mod decode;
 mod error;
 mod flac;

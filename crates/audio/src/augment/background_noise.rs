@@ -1,0 +1,119 @@
+//! Recorded noise behind the speech.
+
+use std::path::{Component, Path, PathBuf};
+
+use rand::{Rng, RngExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_at_snr, power};
+use super::noise_folder::NoiseFolder;
+use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes};
+
+/// Mean square below which a stretch of noise is silence (-80 dBFS): raised to the ratio asked for, it
+/// would be the noise of a converter.
+const SILENCE: f64 = 1e-8;
+/// Stretches drawn before an item is left unchanged.
+const ATTEMPTS: usize = 10;
+
+/// Adds recorded noise at a random signal-to-noise ratio, measured over the whole item.
+///
+/// A file of the folder and a stretch of it are drawn, each file as likely as any other; noise shorter
+/// than the item is repeated. A silent stretch is drawn anew, up to ten times. A silent item stays
+/// unchanged. Nothing is clipped.
+///
+/// Draws the ratio, then the file and where its stretch starts, both again while that is silent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackgroundNoise {
+    /// Folder with WAV and FLAC files at any depth, such as MUSAN.
+    // `x-path` is how the experiment language knows a path.
+    #[schemars(length(min = 1), extend("x-path" = true))]
+    pub root: PathBuf,
+    /// Names of folders below `root` that files are taken from, such as `noise`, `music` and `speech`
+    /// of MUSAN; every file when empty.
+    #[serde(default)]
+    pub categories: Vec<String>,
+    /// Range of the signal-to-noise ratio in dB.
+    #[serde(default = "default_snr_db")]
+    #[schemars(inner(range(min = -60.0, max = 100.0)))]
+    pub snr_db: Interval,
+    /// Probability with which it is applied to an item.
+    #[serde(default = "default_p")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub p: f64,
+}
+
+fn default_snr_db() -> Interval {
+    Interval::known(5.0, 20.0)
+}
+fn default_p() -> f64 {
+    0.3
+}
+
+impl BackgroundNoise {
+    /// All files below `root`, 5 to 20 dB, `p` 0.3.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            categories: Vec::new(),
+            snr_db: default_snr_db(),
+            p: default_p(),
+        }
+    }
+}
+
+impl AugmentConfig for BackgroundNoise {
+    fn p(&self) -> f64 {
+        self.p
+    }
+
+    fn validate(&self) -> Result<(), Vec<AugmentError>> {
+        let mut mistakes = Mistakes::default();
+        for category in &self.categories {
+            let mut parts = Path::new(category).components();
+            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+                mistakes.0.push(AugmentError::CategoryName(category.clone()));
+            }
+        }
+        mistakes
+            .range("snr_db", self.snr_db, MIN_SNR_DB, MAX_SNR_DB, "dB")
+            .probability(self.p)
+            .finish()
+    }
+
+    fn transform(&self, rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError> {
+        Ok(Box::new(Background {
+            noise: NoiseFolder::scan(&self.root, &self.categories, rate_hz)?,
+            snr_db: self.snr_db,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Background {
+    noise: NoiseFolder,
+    snr_db: Interval,
+}
+
+impl Augment for Background {
+    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        let snr_db = self.snr_db.draw(rng);
+        if power(wave) == 0.0 {
+            return Ok(());
+        }
+        for _ in 0..ATTEMPTS {
+            let file = rng.random_range(0..self.noise.len());
+            let stretch = self.noise.stretch(file, wave.len(), rng)?;
+            if power(&stretch) >= SILENCE {
+                mix_at_snr(wave, &stretch, snr_db);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        self.noise.paths().collect()
+    }
+}

@@ -1,0 +1,81 @@
+//! White noise.
+
+use rand::{Rng, RngExt};
+use rand_distr::StandardNormal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_at_snr};
+use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes};
+
+/// How loud white noise is, uniform within a range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseLevel {
+    /// Standard deviation of the noise, where full scale is 1; the same for loud and soft items.
+    Amplitude(#[schemars(inner(range(min = 0.0, max = 1.0)))] Interval),
+    /// Signal-to-noise ratio over the item in dB. A silent item stays unchanged.
+    SnrDb(#[schemars(inner(range(min = -60.0, max = 100.0)))] Interval),
+}
+
+/// Adds white Gaussian noise.
+///
+/// Draws the level, then one normal number a sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GaussianNoise {
+    /// Loudness: `{ amplitude: [low, high] }` as a standard deviation where full scale is 1, or
+    /// `{ snr_db: [low, high] }` as a signal-to-noise ratio in dB.
+    pub level: NoiseLevel,
+    /// Probability with which it is applied to an item.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub p: f64,
+}
+
+impl Default for GaussianNoise {
+    fn default() -> Self {
+        Self {
+            level: NoiseLevel::Amplitude(Interval::known(0.005, 0.005)),
+            p: 0.5,
+        }
+    }
+}
+
+impl AugmentConfig for GaussianNoise {
+    fn p(&self) -> f64 {
+        self.p
+    }
+
+    fn validate(&self) -> Result<(), Vec<AugmentError>> {
+        let mistakes = Mistakes::default();
+        match self.level {
+            NoiseLevel::Amplitude(range) => mistakes.range("level.amplitude", range, 0.0, 1.0, "of full scale"),
+            NoiseLevel::SnrDb(range) => mistakes.range("level.snr_db", range, MIN_SNR_DB, MAX_SNR_DB, "dB"),
+        }
+        .probability(self.p)
+        .finish()
+    }
+
+    fn transform(&self, _rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Augment for GaussianNoise {
+    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        match self.level {
+            NoiseLevel::Amplitude(range) => {
+                let deviation = range.draw(rng) as f32;
+                for x in wave {
+                    *x += deviation * rng.sample::<f32, _>(StandardNormal);
+                }
+            }
+            NoiseLevel::SnrDb(range) => {
+                let snr_db = range.draw(rng);
+                let noise: Vec<f32> = wave.iter().map(|_| rng.sample(StandardNormal)).collect();
+                mix_at_snr(wave, &noise, snr_db);
+            }
+        }
+        Ok(())
+    }
+}

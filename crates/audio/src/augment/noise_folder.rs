@@ -1,0 +1,206 @@
+//! A folder of recordings that stretches are drawn from.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::{Rng, RngExt};
+use walkdir::WalkDir;
+
+use super::{AugmentError, NoiseFolderError};
+use crate::{AudioInfo, Segment, load, probe, resampled_len};
+
+/// File name extensions that are read, in lower case.
+const EXTENSIONS: [&str; 3] = ["wav", "wave", "flac"];
+/// Longest file that is decoded whole and remembered, in seconds; of longer ones the stretch alone is
+/// read. It must not depend on what is remembered: resampling a stretch gives other bits than cutting
+/// the resampled whole.
+const WHOLE_S: f64 = 30.0;
+/// Decoded audio that is remembered, in bytes.
+const MEMORY_BYTES: usize = 256 << 20;
+/// Folder names in an error.
+const NAMES_SHOWN: usize = 20;
+
+/// Recordings, found once.
+#[derive(Debug)]
+pub(super) struct NoiseFolder {
+    files: Vec<NoiseFile>,
+    rate_hz: u32,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug)]
+struct NoiseFile {
+    path: PathBuf,
+    info: AudioInfo,
+}
+
+/// Decoded files. Draws are uniform, so it does not matter which ones are kept: the first.
+#[derive(Debug)]
+struct Memory {
+    files: HashMap<usize, Arc<Vec<f32>>>,
+    bytes_left: usize,
+}
+
+impl NoiseFolder {
+    /// The recordings below `root`, in the order of their paths there, with their headers read.
+    pub(super) fn scan(root: &Path, categories: &[String], rate_hz: u32) -> Result<Self, AugmentError> {
+        let files = find(root, categories)?
+            .into_iter()
+            .map(|path| {
+                let info = probe(&path)?;
+                Ok(NoiseFile { path, info })
+            })
+            .collect::<Result<Vec<_>, AugmentError>>()?;
+        Ok(Self {
+            files,
+            rate_hz,
+            memory: Mutex::new(Memory {
+                files: HashMap::new(),
+                bytes_left: MEMORY_BYTES,
+            }),
+        })
+    }
+
+    /// Number of recordings, at least one.
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Their paths.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// `length` samples of recording `index` from a random moment on, within it if it is long enough,
+    /// else repeated.
+    pub(super) fn stretch(&self, index: usize, length: usize, rng: &mut dyn Rng) -> Result<Vec<f32>, AugmentError> {
+        let NoiseFile { path, info } = &self.files[index];
+        let total = resampled_len(info.frames, info.rate_hz, self.rate_hz).max(1);
+        let room = total.saturating_sub(length as u64);
+        let start = if room > 0 {
+            rng.random_range(0..=room)
+        } else {
+            rng.random_range(0..total)
+        };
+        let (samples, skipped) = if info.duration_s() <= WHOLE_S {
+            (self.whole(index)?, start as usize)
+        } else if room > 0 {
+            (Arc::new(self.part(path, info, start, length)?), 0)
+        } else {
+            (Arc::new(load(path, self.rate_hz, None)?.samples), start as usize)
+        };
+        let mut stretch = Vec::with_capacity(length);
+        if !samples.is_empty() {
+            stretch.extend_from_slice(samples.get(skipped..).unwrap_or_default());
+            stretch.truncate(length);
+            while stretch.len() < length {
+                let missing = samples.len().min(length - stretch.len());
+                stretch.extend_from_slice(&samples[..missing]);
+            }
+        }
+        stretch.resize(length, 0.0);
+        Ok(stretch)
+    }
+
+    /// A whole recording, from memory where it is there.
+    fn whole(&self, index: usize) -> Result<Arc<Vec<f32>>, AugmentError> {
+        if let Some(samples) = self.memory().files.get(&index) {
+            return Ok(samples.clone());
+        }
+        let samples = Arc::new(load(&self.files[index].path, self.rate_hz, None)?.samples);
+        let bytes = samples.len() * size_of::<f32>();
+        let mut memory = self.memory();
+        if bytes <= memory.bytes_left && !memory.files.contains_key(&index) {
+            memory.bytes_left -= bytes;
+            memory.files.insert(index, samples.clone());
+        }
+        Ok(samples)
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        // A thread that panicked left at worst a file uncounted.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// About `length` samples of a recording from sample `start` on, both at the rate asked for.
+    fn part(&self, path: &Path, info: &AudioInfo, start: u64, length: usize) -> Result<Vec<f32>, AugmentError> {
+        let frame = |sample: u64| u128::from(sample) * u128::from(info.rate_hz) / u128::from(self.rate_hz);
+        let first = u64::try_from(frame(start)).unwrap_or(u64::MAX).min(info.frames - 1);
+        // One more for the fraction that was cut off at either end.
+        let count = u64::try_from(frame(length as u64))
+            .unwrap_or(u64::MAX)
+            .saturating_add(2);
+        let end = first.saturating_add(count).min(info.frames);
+        let seconds = |frame: u64| frame as f64 / f64::from(info.rate_hz);
+        let segment = Segment {
+            start_s: seconds(first),
+            end_s: seconds(end),
+        };
+        Ok(load(path, self.rate_hz, Some(segment))?.samples)
+    }
+}
+
+/// The audio files below `root`, in any of the categories if there are some, by their paths.
+fn find(root: &Path, categories: &[String]) -> Result<Vec<PathBuf>, NoiseFolderError> {
+    if !root.is_dir() {
+        return Err(NoiseFolderError::Missing { path: root.to_owned() });
+    }
+    let mut files = Vec::new();
+    for entry in WalkDir::new(root).follow_links(true) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && is_audio(entry.path()) => files.push(entry.into_path()),
+            Ok(_) => {}
+            // A link to a folder above leads to files that are found without it.
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => {
+                return Err(NoiseFolderError::Unreadable {
+                    path: error.path().unwrap_or(root).to_owned(),
+                    reason: error.io_error().map_or_else(|| error.to_string(), ToString::to_string),
+                });
+            }
+        }
+    }
+    if files.is_empty() {
+        return Err(NoiseFolderError::Empty { path: root.to_owned() });
+    }
+    for category in categories {
+        if !files
+            .iter()
+            .any(|file| folders(root, file).any(|name| name == *category))
+        {
+            let names: BTreeSet<String> = files.iter().flat_map(|file| folders(root, file)).collect();
+            return Err(NoiseFolderError::NoCategory {
+                path: root.to_owned(),
+                category: category.clone(),
+                found: names.into_iter().take(NAMES_SHOWN).collect(),
+            });
+        }
+    }
+    if !categories.is_empty() {
+        files.retain(|file| folders(root, file).any(|name| categories.contains(&name)));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Names of the folders between `root` and a file.
+fn folders(root: &Path, file: &Path) -> impl Iterator<Item = String> {
+    let folder = file.strip_prefix(root).ok().and_then(Path::parent);
+    folder
+        .into_iter()
+        .flat_map(Path::components)
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+}
+
+fn is_audio(path: &Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
+    // Archives made on a Mac hold a `._name.wav` beside each file, which is no audio.
+    !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
