@@ -1,0 +1,3 @@
+//! How fast entries are written and read.
+
+fn main() {}
