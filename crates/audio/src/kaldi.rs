@@ -52,7 +52,7 @@ pub struct KaldiFbankConfig {
     /// Whether each frame's mean is subtracted.
     pub remove_dc_offset: bool,
     /// Coefficient of the pre-emphasis, from 0 to 1.
-    pub preemphasis_coefficient: f32,
+    pub preemphasis_coefficient: f64,
     /// Window.
     pub window_type: KaldiWindow,
     /// Whether frames are padded with zeros to a power of two.
@@ -131,7 +131,7 @@ pub enum KaldiFbankError {
     FrameShift(f64),
     /// Pre-emphasis.
     #[error("preemphasis_coefficient is {0}; give 0 to 1")]
-    Preemphasis(f32),
+    Preemphasis(f64),
     /// Number of bands.
     #[error("num_mel_bins is {0}; give {MIN_BINS} to {MAX_BINS} bands")]
     NumMelBins(usize),
@@ -246,8 +246,10 @@ impl KaldiFbankConfig {
 /// Computes Kaldi's filterbank energies; made once, used from any number of threads.
 pub struct KaldiFbank {
     config: KaldiFbankConfig,
-    fft: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
+    /// In double precision: the floor of the logarithm lies so low that bands without energy would
+    /// show the rounding of the transform.
+    fft: Arc<dyn RealToComplex<f64>>,
+    window: Vec<f64>,
     shift: usize,
     filters: Vec<MelFilter>,
 }
@@ -275,13 +277,12 @@ impl KaldiFbank {
         let window = (0..length)
             .map(|i| {
                 let cosine = (std::f64::consts::TAU * i as f64 / (length - 1) as f64).cos();
-                let weight = match config.window_type {
+                match config.window_type {
                     KaldiWindow::Povey => (0.5 - 0.5 * cosine).powf(0.85),
                     KaldiWindow::Hanning => 0.5 - 0.5 * cosine,
                     KaldiWindow::Hamming => 0.54 - 0.46 * cosine,
                     KaldiWindow::Rectangular => 1.0,
-                };
-                weight as f32
+                }
             })
             .collect();
         Ok(Self {
@@ -349,10 +350,8 @@ impl KaldiFbank {
             // Fails on wrong buffer lengths only, and the plan made these buffers.
             let _ = self.fft.process_with_scratch(&mut frame, &mut spectrum, &mut scratch);
             for (energy, z) in energies.iter_mut().zip(&spectrum) {
-                *energy = z.re * z.re + z.im * z.im;
-                if !self.config.use_power {
-                    *energy = energy.sqrt();
-                }
+                let power = z.re * z.re + z.im * z.im;
+                *energy = if self.config.use_power { power } else { power.sqrt() } as f32;
             }
             if self.config.use_energy && !self.config.htk_compat {
                 features.push(energy);
@@ -373,8 +372,8 @@ impl KaldiFbank {
     }
 
     /// Copies frame `t`, scaled, from a signal that is not empty.
-    fn cut(&self, samples: &[f32], t: usize, frame: &mut [f32]) {
-        let scale = self.config.scale;
+    fn cut(&self, samples: &[f32], t: usize, frame: &mut [f64]) {
+        let scale = f64::from(self.config.scale);
         let length = frame.len();
         // Samples of the frame before the signal's first one.
         let before = if self.config.snip_edges {
@@ -391,7 +390,7 @@ impl KaldiFbank {
             && let Some(inside) = samples.get(start..start + length)
         {
             for (out, x) in frame.iter_mut().zip(inside) {
-                *out = x * scale;
+                *out = f64::from(*x) * scale;
             }
             return;
         }
@@ -402,14 +401,14 @@ impl KaldiFbank {
         };
         for (i, out) in frame.iter_mut().enumerate() {
             let index = if i < before { before - 1 - i } else { start + i - before };
-            *out = samples[mirrored(index)] * scale;
+            *out = f64::from(samples[mirrored(index)]) * scale;
         }
     }
 
     /// Removes the mean, emphasises, windows; gives the logarithm of the energy.
-    fn shape(&self, frame: &mut [f32]) -> f32 {
+    fn shape(&self, frame: &mut [f64]) -> f32 {
         if self.config.remove_dc_offset {
-            let mean = (frame.iter().map(|&x| f64::from(x)).sum::<f64>() / frame.len() as f64) as f32;
+            let mean = frame.iter().sum::<f64>() / frame.len() as f64;
             for x in frame.iter_mut() {
                 *x -= mean;
             }
@@ -431,8 +430,8 @@ impl KaldiFbank {
         }
     }
 
-    fn log_energy(&self, frame: &[f32]) -> f32 {
-        let energy: f64 = frame.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    fn log_energy(&self, frame: &[f64]) -> f32 {
+        let energy: f64 = frame.iter().map(|x| x * x).sum();
         energy.max(f64::from(LEAST_ENERGY)).max(self.config.energy_floor).ln() as f32
     }
 }

@@ -19,8 +19,8 @@ const ATTEMPTS: usize = 10;
 /// Adds recorded noise at a random signal-to-noise ratio, measured over the whole item.
 ///
 /// A file of the folder and a stretch of it are drawn, each file as likely as any other; noise shorter
-/// than the item is repeated. A silent stretch is drawn anew, up to ten times. A silent item stays
-/// unchanged. Nothing is clipped.
+/// than the item is repeated. A silent stretch (below -80 dBFS) is drawn anew, up to ten times, and then
+/// the item stays as it is; so does a silent item. Nothing is clipped.
 ///
 /// Draws the ratio, then the file and where its stretch starts, both again while that is silent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -163,3 +163,6 @@ impl Mistakes {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,15 +77,14 @@ impl NoiseFolder {
     pub(super) fn stretch(&self, index: usize, length: usize, rng: &mut dyn Rng) -> Result<Vec<f32>, AugmentError> {
         let NoiseFile { path, info } = &self.files[index];
         let total = resampled_len(info.frames, info.rate_hz, self.rate_hz).max(1);
-        let room = total.saturating_sub(length as u64);
-        let start = if room > 0 {
-            rng.random_range(0..=room)
-        } else {
-            rng.random_range(0..total)
+        let room = total.checked_sub(length as u64);
+        let start = match room {
+            Some(room) => rng.random_range(0..=room),
+            None => rng.random_range(0..total),
         };
         let (samples, skipped) = if info.duration_s() <= WHOLE_S {
             (self.whole(index)?, start as usize)
-        } else if room > 0 {
+        } else if room.is_some() {
             (Arc::new(self.part(path, info, start, length)?), 0)
         } else {
             (Arc::new(load(path, self.rate_hz, None)?.samples), start as usize)
