@@ -9,7 +9,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Most values of one item that are read: 1 GiB in memory, ten hours of frames of a large encoder.
+/// Most values of one item that are read: 1 GiB in memory, 87 minutes of frames of width 1024 at 50 Hz.
 pub(crate) const MAX_VALUES: usize = 1 << 28;
 /// Bytes read at once; a multiple of every element's size.
 const PIECE: usize = 1 << 18;

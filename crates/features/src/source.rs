@@ -146,11 +146,11 @@ impl FeatureSource {
     }
 
     /// The files that a table names: pairs of an item's key and the path of its `.npy`, or of a `.safetensors` with one
-    /// tensor or one whose name fits the item.
+    /// tensor or one whose name fits the item. `table` is for messages.
     ///
     /// # Errors
     /// Where a `.safetensors` cannot be read, or a file is of neither format.
-    pub fn listed(files: impl IntoIterator<Item = (String, PathBuf)>) -> Result<Self, FeatureError> {
+    pub fn listed(table: &Path, files: impl IntoIterator<Item = (String, PathBuf)>) -> Result<Self, FeatureError> {
         let items: BTreeMap<String, PathBuf> = files.into_iter().collect();
         let mut files = BTreeMap::new();
         for path in items.values() {
@@ -162,7 +162,7 @@ impl FeatureSource {
             }
         }
         Ok(Self {
-            root: PathBuf::from("the table"),
+            root: table.to_owned(),
             index: Index::Listed { items, files },
         })
     }
@@ -328,7 +328,7 @@ impl FeatureSource {
         let full = missing.first().map(|item| canonical(item)).unwrap_or_default();
         let inner = within_dataset(&full);
         let (looked_for, near) = match &self.index {
-            Index::Listed { .. } => (vec!["its row".to_owned()], None),
+            Index::Listed { .. } => (vec!["a row that names its file".to_owned()], None),
             Index::Named { features, by_last } => {
                 let mut names = vec![full.clone(), inner.to_owned(), last(inner).to_owned()];
                 names.dedup();

@@ -158,12 +158,11 @@ impl Header {
             _ => return None,
         };
         let origin = u32::from_le_bytes(*origin) as usize;
-        let axes = usize::from(*axes);
-        if *magic != MAGIC || origin > MAX_ORIGIN || !(1..=3).contains(&axes) {
+        let (used, unused) = sizes.as_chunks::<8>().0.split_at_checked(usize::from(*axes))?;
+        if *magic != MAGIC || origin > MAX_ORIGIN || used.is_empty() || unused.iter().any(|size| *size != [0; 8]) {
             return None;
         }
-        let sizes = sizes.as_chunks().0.iter().take(axes);
-        let shape: Result<Vec<usize>, _> = sizes.map(|size| u64::from_le_bytes(*size).try_into()).collect();
+        let shape: Result<Vec<usize>, _> = used.iter().map(|size| u64::from_le_bytes(*size).try_into()).collect();
         Some(Self {
             key: Key(*key),
             precision,
