@@ -1,13 +1,14 @@
 //! Hashes of files, remembered between runs.
 
 use crate::WeightsError;
+use crate::aside::aside;
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A file changed more recently could change again without its time changing.
@@ -84,14 +85,16 @@ impl<'a> Memory<'a> {
             return;
         };
         self.files.retain(|file, _| Path::new(file).exists());
-        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
+        let temporary = aside(path);
         let written = serde_json::to_vec(&self.files).is_ok_and(|bytes| {
             path.parent().is_none_or(|folder| fs::create_dir_all(folder).is_ok())
-                && File::create(&aside).and_then(|mut file| file.write_all(&bytes)).is_ok()
-                && fs::rename(&aside, path).is_ok()
+                && File::create(&temporary)
+                    .and_then(|mut file| file.write_all(&bytes))
+                    .is_ok()
+                && fs::rename(&temporary, path).is_ok()
         });
         if !written {
-            fs::remove_file(&aside).ok();
+            fs::remove_file(&temporary).ok();
         }
     }
 }
@@ -106,32 +109,17 @@ fn modified_ns(metadata: &Metadata) -> Option<u64> {
 }
 
 fn hash_file(path: &Path) -> Result<blake3::Hash, WeightsError> {
-    let failed = || WeightsError::io("read", path);
-    let mut file = File::open(path).map_err(failed())?;
-    let length = file.metadata().map_err(failed())?.len();
     let mut blake3 = blake3::Hasher::new();
-    let mut promised = blob_name(path).and_then(|name| Promise::new(name, length));
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut piece).map_err(failed())?;
-        if read == 0 {
-            break;
-        }
-        blake3.update(&piece[..read]);
-        if let Some(promise) = &mut promised {
-            promise.update(&piece[..read]);
-        }
-    }
-    match promised.map(Promise::finish) {
-        Some(Err(what)) => {
-            let expected = blob_name(path).unwrap_or_default().to_owned();
-            Err(WeightsError::Hash {
-                path: path.to_owned(),
-                expected,
-                what,
-            })
-        }
-        _ => Ok(blake3.finalize()),
+    let name = blob_name(path).unwrap_or_default();
+    match check_while_reading(path, name, |piece| {
+        blake3.update(piece);
+    })? {
+        Ok(()) => Ok(blake3.finalize()),
+        Err(what) => Err(WeightsError::Hash {
+            path: path.to_owned(),
+            expected: name.to_owned(),
+            what,
+        }),
     }
 }
 
@@ -145,7 +133,7 @@ fn blob_name(path: &Path) -> Option<&str> {
 }
 
 /// The hash that the Hub gives a file: SHA-256 of large ones, Git's SHA-1 of small ones.
-pub(crate) enum Promise {
+enum Promise {
     /// 64 hexadecimal digits.
     Sha256(Sha256, String),
     /// 40 hexadecimal digits.
@@ -154,7 +142,7 @@ pub(crate) enum Promise {
 
 impl Promise {
     /// What a name promises of a file of so many bytes; none when the name is no hash.
-    pub(crate) fn new(name: &str, length: u64) -> Option<Self> {
+    fn new(name: &str, length: u64) -> Option<Self> {
         if !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
@@ -168,7 +156,7 @@ impl Promise {
         }
     }
 
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+    fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hasher, _) => hasher.update(bytes),
             Self::Git(hasher, _) => hasher.update(bytes),
@@ -176,7 +164,7 @@ impl Promise {
     }
 
     /// Whether the promise holds; if not, the kind of hash.
-    pub(crate) fn finish(self) -> Result<(), &'static str> {
+    fn finish(self) -> Result<(), &'static str> {
         let (found, expected, what) = match self {
             Self::Sha256(hasher, expected) => (hex(&hasher.finalize()), expected, "SHA-256"),
             Self::Git(hasher, expected) => (hex(&hasher.finalize()), expected, "Git SHA-1"),
@@ -189,19 +177,26 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Checks that a file on disk is what its name in the cache promises; nothing to check when the name is no hash.
-pub(crate) fn check_promise(path: &Path, name: &str) -> Result<Result<(), &'static str>, WeightsError> {
-    let failed = || WeightsError::io("read", PathBuf::from(path));
+/// Reads a file to its end and says whether it is what its name in the cache promises; if not, the kind of hash. A name
+/// that is no hash promises nothing.
+pub(crate) fn check_while_reading(
+    path: &Path,
+    name: &str,
+    mut piece_read: impl FnMut(&[u8]),
+) -> Result<Result<(), &'static str>, WeightsError> {
+    let failed = || WeightsError::io("read", path);
     let mut file = File::open(path).map_err(failed())?;
     let length = file.metadata().map_err(failed())?.len();
-    let Some(mut promise) = Promise::new(name, length) else {
-        return Ok(Ok(()));
-    };
+    let mut promise = Promise::new(name, length);
     let mut piece = vec![0; 1 << 20];
     loop {
-        match file.read(&mut piece).map_err(failed())? {
-            0 => return Ok(promise.finish()),
-            read => promise.update(&piece[..read]),
+        let read = file.read(&mut piece).map_err(failed())?;
+        if read == 0 {
+            return Ok(promise.map_or(Ok(()), Promise::finish));
+        }
+        piece_read(&piece[..read]);
+        if let Some(promise) = &mut promise {
+            promise.update(&piece[..read]);
         }
     }
 }

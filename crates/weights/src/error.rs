@@ -193,6 +193,12 @@ pub enum WeightsError {
         /// The file, or the files of which one is needed.
         file: String,
     },
+    /// A file of certificates without any.
+    #[error("no certificate in {path:?}, which REQUESTS_CA_BUNDLE or SSL_CERT_FILE names; it must be a PEM file")]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+    },
     /// An answer that no Hub gives.
     #[error("{url} does not answer as a Hub does: {reason}; check HF_ENDPOINT, or a proxy's log-in page")]
     NoHub {

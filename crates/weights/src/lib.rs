@@ -12,6 +12,7 @@
 //! file's pickles name must be one that plain checkpoints need. Files are read, not mapped into memory: each value is
 //! converted once anyway, and a file that shrinks meanwhile is an error instead of the end of the process.
 
+mod aside;
 mod checkpoint;
 mod content;
 mod convert;

@@ -2,6 +2,7 @@
 //! commit as links to `blobs`, which are named by their hash.
 
 use crate::WeightsError;
+use crate::aside::aside;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -116,13 +117,6 @@ pub(super) fn is_commit(text: &str) -> bool {
 fn make_folder_of(path: &Path) -> Result<(), WeightsError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(WeightsError::io("create", folder))
-}
-
-/// A name beside a file that no other process uses.
-fn aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    PathBuf::from(name)
 }
 
 #[cfg(unix)]

@@ -8,7 +8,9 @@ use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
-/// Longest wait for a connection, for an answer and between two pieces of a file.
+/// Longest wait for an address and for a connection.
+const TO_CONNECT: Duration = Duration::from_secs(10);
+/// Longest wait for an answer and between two pieces of a file.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Most redirects in a row.
 const REDIRECTS: usize = 8;
@@ -54,6 +56,9 @@ impl Client {
                         _ => None,
                     })
                     .collect();
+                if certificates.is_empty() {
+                    return Err(WeightsError::Certificates { path: path.clone() });
+                }
                 RootCerts::new_with_certs(&certificates)
             }
         };
@@ -68,8 +73,8 @@ impl Client {
             .http_status_as_error(false)
             // Redirects are followed here: they decide who may see the token, and whose word on the hash counts.
             .max_redirects(0)
-            .timeout_resolve(Some(PATIENCE))
-            .timeout_connect(Some(PATIENCE))
+            .timeout_resolve(Some(TO_CONNECT))
+            .timeout_connect(Some(TO_CONNECT))
             .timeout_recv_response(Some(PATIENCE))
             .timeout_per_read(Some(PATIENCE))
             .build();
@@ -276,7 +281,18 @@ fn location(url: &str, response: &Response<Body>) -> Option<String> {
     } else if to.starts_with('/') {
         format!("{}{to}", origin(url))
     } else {
-        let path = url.split(['?', '#']).next().unwrap_or_default();
-        format!("{}/{to}", path.rsplit_once('/').map_or(path, |(folder, _)| folder))
+        let start = origin(url);
+        let path = url[start.len()..].split(['?', '#']).next().unwrap_or_default();
+        let mut folders: Vec<&str> = path.split('/').collect();
+        folders.pop();
+        for part in to.split('/') {
+            match part {
+                "." => {}
+                ".." if folders.len() > 1 => drop(folders.pop()),
+                ".." => {}
+                part => folders.push(part),
+            }
+        }
+        format!("{start}{}", folders.join("/"))
     })
 }

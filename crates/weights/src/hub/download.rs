@@ -4,7 +4,7 @@ use super::Progress;
 use super::cache::RepoCache;
 use super::client::{Client, Remote};
 use crate::WeightsError;
-use crate::content::check_promise;
+use crate::content::check_while_reading;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -63,7 +63,7 @@ pub(super) fn fetch(
             .open(&aside)
             .map_err(failed("write"))?;
         if receive(client, id, file, remote, &mut out, &aside, progress)? {
-            match check_promise(&aside, &remote.etag)? {
+            match check_while_reading(&aside, &remote.etag, |_| ())? {
                 Ok(()) => {
                     out.sync_all().map_err(failed("write"))?;
                     return fs::rename(&aside, &blob).map_err(WeightsError::io("write", &blob));
@@ -96,6 +96,7 @@ fn receive(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<bool, WeightsError> {
     let mut fruitless = 0;
+    let mut most = 0;
     loop {
         let have = out.seek(SeekFrom::End(0)).map_err(WeightsError::io("read", path))?;
         match remote.size {
@@ -123,7 +124,9 @@ fn receive(
             Err(Broke::Here(error)) => return Err(error),
         };
         let received = out.seek(SeekFrom::End(0)).map_err(WeightsError::io("read", path))?;
-        if received > have {
+        // More than ever before, not than just before: a server may make the download start anew each time.
+        if received > most.max(have) {
+            most = received;
             fruitless = 0;
             continue;
         }
@@ -154,6 +157,7 @@ fn append(
     let status = response.status();
     let mut have = match status {
         StatusCode::PARTIAL_CONTENT if starts_at(&response, have) => have,
+        StatusCode::OK if have == 0 => 0,
         StatusCode::OK => {
             out.set_len(0).and_then(|()| out.rewind()).map_err(here)?;
             0
