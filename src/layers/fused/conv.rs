@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Geometry;
-use super::gemm::{Strides, product};
+use super::gemm::{product, rows, transposed};
 
 const TAPS: usize = 9;
 /// Columns (frames × bands) of a tile: the unfolded tile should stay in a core's cache.
@@ -14,20 +14,6 @@ const GROUPS: usize = 8;
 
 fn tile_frames(bands: usize) -> usize {
     (TILE_COLUMNS / bands.max(1)).max(1)
-}
-
-fn rows(columns: usize) -> Strides {
-    Strides {
-        row: columns,
-        column: 1,
-    }
-}
-
-fn transposed(columns: usize) -> Strides {
-    Strides {
-        row: 1,
-        column: columns,
-    }
 }
 
 /// Frames of one item in tiles: first frame and number of frames.

@@ -20,18 +20,50 @@ impl Strides {
     }
 }
 
+/// Strides of a matrix whose rows follow each other.
+pub fn rows(columns: usize) -> Strides {
+    Strides {
+        row: columns,
+        column: 1,
+    }
+}
+
+/// Strides of the transpose of a matrix whose rows, `columns` long, follow each other.
+pub fn transposed(columns: usize) -> Strides {
+    Strides {
+        row: 1,
+        column: columns,
+    }
+}
+
 /// `out (+)= a · b`, single-threaded: `a` is `m × k`, `b` is `k × n`, `out` is `m × n`.
 ///
 /// Adds to `out` where `add`, else replaces it.
 ///
 /// # Panics
 /// A slice is shorter than its matrix, or two elements of `out` would share a place.
-pub fn product(
+pub fn product(sizes: [usize; 3], a: (&[f32], Strides), b: (&[f32], Strides), out: (&mut [f32], Strides), add: bool) {
+    product_on(sizes, a, b, out, add, gemm::Parallelism::None);
+}
+
+/// As [`product`], on all cores; the result does not depend on their number.
+pub fn product_on_all_cores(
+    sizes: [usize; 3],
+    a: (&[f32], Strides),
+    b: (&[f32], Strides),
+    out: (&mut [f32], Strides),
+    add: bool,
+) {
+    product_on(sizes, a, b, out, add, gemm::Parallelism::Rayon(0));
+}
+
+fn product_on(
     [m, k, n]: [usize; 3],
     (a, a_strides): (&[f32], Strides),
     (b, b_strides): (&[f32], Strides),
     (out, out_strides): (&mut [f32], Strides),
     add: bool,
+    parallelism: gemm::Parallelism,
 ) {
     assert!(a_strides.span(m, k) <= a.len() && b_strides.span(k, n) <= b.len() && out_strides.span(m, n) <= out.len());
     assert!(
@@ -67,7 +99,7 @@ pub fn product(
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            parallelism,
         );
     }
 }

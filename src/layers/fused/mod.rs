@@ -5,9 +5,19 @@
 //! touched, a tile at a time. Results do not depend on the number of threads: what is summed over
 //! items is summed in a fixed order.
 
+mod attention;
+#[cfg(test)]
+mod check;
 mod conv;
+mod frame_conv;
+mod gelu;
 mod gemm;
+mod grouped_conv;
+mod kernel;
+mod layer_norm;
 mod norm_pool;
+mod simd;
+mod time_norm;
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -18,7 +28,13 @@ use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, Flex, backend_e
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
+pub use attention::{AttentionExtras, attention};
+pub use frame_conv::conv1d_channels_last;
+pub use gelu::gelu;
+pub use grouped_conv::grouped_same_conv;
+pub use layer_norm::layer_norm;
 pub use norm_pool::Statistics;
+pub use time_norm::group_norm_over_time;
 
 /// Sizes of a batch of images `[batch, channels, time, bands]` and each item's valid frames.
 #[derive(Clone, Debug)]
