@@ -135,7 +135,7 @@ pub enum WeightsError {
     },
     /// The Hub cannot be reached or asked, and the cache does not have the file.
     #[error(
-        "the weights `{id}` are not in the cache and {why}. Three ways out:\n  \
+        "the weights `{id}` are neither a path nor in the cache, and {why}. Three ways out:\n  \
          - set HTTPS_PROXY, or HF_ENDPOINT to a mirror, or try again when online\n  \
          - put {file} and the repository's other files into a folder and give its path as `weights:`, or copy \
          {folder} from a machine that has it to {cache:?}\n  \
@@ -155,8 +155,8 @@ pub enum WeightsError {
     },
     /// The Hub does not know the id.
     #[error(
-        "the Hub at {endpoint} has no repository `{id}` that may be read without more rights; check its spelling, or \
-         set HF_TOKEN if it is private"
+        "the Hub at {endpoint} has no repository `{id}` that may be read without more rights; check its spelling (a \
+         relative path that does not exist yet begins with ./), or set HF_TOKEN if it is private"
     )]
     NoRepository {
         /// The Hub id.

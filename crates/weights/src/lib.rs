@@ -5,8 +5,7 @@
 //! tensors, whose values are read one at a time.
 //!
 //! The Hub is spoken to with `ureq`, over the cache layout of `huggingface_hub`, so that both share files and locks. The
-//! crate `hf-hub` does not do: from 1.0 it brings tokio, reqwest, hyper and Xet, and 0.5, with `ureq` 2, neither checks
-//! hashes nor takes the cache's word without a request.
+//! crate `hf-hub` does not do: from 1.0 it brings tokio, reqwest, hyper and Xet.
 //!
 //! PyTorch files are read by `pytorch-reader`, which executes nothing; before it sees a file, every global that the
 //! file's pickles name must be one that plain checkpoints need. Files are read, not mapped into memory: each value is
