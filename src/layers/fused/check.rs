@@ -21,7 +21,7 @@ pub struct Case<const N: usize, const D: usize> {
 }
 
 fn vector<const D: usize>(x: Tensor<D>) -> Vec<f64> {
-    x.into_data().convert_dtype(DType::F64).to_vec().unwrap()
+    x.into_data().convert_dtype(DType::F64).try_to_vec().unwrap()
 }
 
 impl<const N: usize, const D: usize> Case<N, D> {

@@ -238,7 +238,7 @@ impl Kernel for FrameConv {
         vec![
             wanted[0].then(|| tensor(input_gradient(weight, gradient, self.0), x_shape)),
             wanted[1].then(|| tensor(weight_gradient(x, gradient, self.0), weight_shape)),
-            (wanted.len() > 2).then(|| tensor(column_sums(gradient, self.0.outputs), [self.0.outputs])),
+            (wanted.get(2) == Some(&true)).then(|| tensor(column_sums(gradient, self.0.outputs), [self.0.outputs])),
         ]
     }
 }

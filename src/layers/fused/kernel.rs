@@ -26,7 +26,6 @@ pub trait Kernel: Debug + Send + Sync {
 
 /// One to five tensors: what the extension takes for a list of them.
 #[derive(ExtensionType, Clone, Debug)]
-#[expect(missing_docs, reason = "a list written out")]
 pub enum Inputs<B: Backend> {
     One(FloatTensor<B>),
     Two(FloatTensor<B>, FloatTensor<B>),

@@ -15,9 +15,11 @@ mod gemm;
 mod grouped_conv;
 mod kernel;
 mod layer_norm;
+mod linear;
 mod norm_pool;
 mod simd;
 mod time_norm;
+mod wave_layer;
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -33,8 +35,10 @@ pub use frame_conv::conv1d_channels_last;
 pub use gelu::gelu;
 pub use grouped_conv::grouped_same_conv;
 pub use layer_norm::layer_norm;
+pub use linear::linear;
 pub use norm_pool::Statistics;
 pub use time_norm::group_norm_over_time;
+pub use wave_layer::wave_layer;
 
 /// Sizes of a batch of images `[batch, channels, time, bands]` and each item's valid frames.
 #[derive(Clone, Debug)]
