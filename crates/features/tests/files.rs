@@ -1,5 +1,7 @@
 //! Feature files: those of numpy, of safetensors and of our own writer, found for items.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 use emorun_features::{
     Array, Common, FeatureError, FeatureFile, FeatureSource, FeatureWriter, Missing, Precision, write_features,
 };
