@@ -9,6 +9,7 @@ use std::time::Instant;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use emorun::draw::DrawKey;
+use emorun::facts::Facts;
 use emorun::node::{BuildContext, Context, Kind, Layer, Ports};
 use emorun::nodes::crnn::Crnn;
 use emorun::value::{Lengths, Value};
@@ -42,6 +43,8 @@ fn measure(frames: usize) -> (f64, f64) {
     let Ok(layer) = crnn.build(
         &signals,
         &BuildContext {
+            facts: &Facts::default(),
+            key: DrawKey::root(1),
             device: &device,
             class_counts: &counts,
         },

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use emorun_data::{DataError, ErrorClass};
 
+use crate::node::BuildError;
+
 /// The exit codes of `emorun`, stable for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -45,6 +47,9 @@ pub enum Failure {
     /// The corpora do not give what the experiment needs.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Data(Vec<DataError>),
+    /// Weights are missing, or do not fit their architecture.
+    #[error("{0}")]
+    Weights(String),
     /// A run of this label exists, or another process is running it.
     #[error("{0}")]
     Conflict(String),
@@ -77,6 +82,15 @@ pub enum Failure {
     Bug(String),
 }
 
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Weights { .. } => Self::Weights(error.to_string()),
+            BuildError::Infer(error) => Self::Bug(error.to_string()),
+        }
+    }
+}
+
 fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => " (choose a writable folder with --runs)",
@@ -99,6 +113,7 @@ impl Failure {
                     ExitCode::Data
                 }
             }
+            Self::Weights(_) => ExitCode::Data,
             Self::Conflict(_) => ExitCode::Conflict,
             Self::Diverged(_) => ExitCode::Diverged,
             Self::Io { .. } => ExitCode::Io,

@@ -4,13 +4,17 @@ use burn::module::Module;
 use emorun_data::DatasetConfig;
 use emorun_lang::{
     Cost, DeserializeError, InferError, Inferred, InputSignals, KindInfo, KindSet, Kinded, NodeSpec, Placement,
-    Section, Tree, from_tree, schema_of,
+    Section, Signal, Tree, from_tree, schema_of,
 };
 use serde::{Serialize, Serializer};
 
-use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
+use crate::feed::host::HostOp;
 use crate::nodes;
+use crate::nodes::pretrained::Pretrained;
 use crate::nodes::log_mel::LogMelNode;
+use crate::value::Value;
 
 /// Makes, from the list of device kinds, the enum of configurations, the enum of Burn modules and
 /// the dispatch over both: Burn's `Module` cannot be boxed.
@@ -42,6 +46,12 @@ macro_rules! device_kinds {
             fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
                 match self { $(Self::$config(layer) => layer.forward(inputs, context)),+ }
             }
+            fn learning_rate(&self, path: &str) -> f64 {
+                match self { $(Self::$config(layer) => layer.learning_rate(path)),+ }
+            }
+            fn prefix(&self, inputs: &Ports, context: &Context) -> Result<Option<Value>, NodeError> {
+                match self { $(Self::$config(layer) => layer.prefix(inputs, context)),+ }
+            }
             fn fits(&self) -> bool {
                 match self { $(Self::$config(layer) => layer.fits()),+ }
             }
@@ -54,7 +64,9 @@ macro_rules! device_kinds {
         }
 
         impl NodeSpec for NodeConfig {
-            fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+            type Facts = Facts;
+
+            fn infer(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError> {
                 match self {
                     // What datasets give stands at the ports of `data`.
                     Self::Dataset(_) => Ok(Inferred {
@@ -65,7 +77,7 @@ macro_rules! device_kinds {
                         train_only: false,
                     }),
                     Self::LogMel(config) => config.infer(inputs),
-                    $(Self::$config(config) => config.infer(inputs)),+
+                    $(Self::$config(config) => config.infer(inputs, facts)),+
                 }
             }
         }
@@ -84,10 +96,10 @@ macro_rules! device_kinds {
             /// Builds a device node's module.
             ///
             /// # Errors
-            /// As inference; and a host node has no module.
-            pub fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NodeLayer, InferError> {
+            /// As inference; a host node has no module; weights that cannot be used.
+            pub fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NodeLayer, BuildError> {
                 match self {
-                    Self::Dataset(_) | Self::LogMel(_) => Err(InferError::invalid("kind", "a host node has no module")),
+                    Self::Dataset(_) | Self::LogMel(_) => Err(InferError::invalid("kind", "a host node has no module").into()),
                     $(Self::$config(config) => config.build(inputs, context).map(NodeLayer::$config)),+
                 }
             }
@@ -122,6 +134,21 @@ macro_rules! device_kinds {
 }
 
 device_kinds! {
+    hubert => Hubert(nodes::pretrained::Hubert), Encoders,
+        "HuBERT, pretrained: frames or the stack of hidden states",
+        "Hsu et al., IEEE/ACM TASLP 29, 2021", "input: wave" => "frames, or layer stack";
+    wav2vec2 => Wav2Vec2(nodes::pretrained::Wav2Vec2Node), Encoders,
+        "wav2vec 2.0, pretrained: frames or the stack of hidden states",
+        "Baevski et al., NeurIPS 2020", "input: wave" => "frames, or layer stack";
+    wavlm => WavLm(nodes::pretrained::WavLm), Encoders,
+        "WavLM, pretrained: frames or the stack of hidden states",
+        "Chen et al., IEEE JSTSP 16, 2022", "input: wave" => "frames, or layer stack";
+    data2vec_audio => Data2VecAudio(nodes::pretrained::Data2VecAudio), Encoders,
+        "data2vec for speech, pretrained: frames or the stack of hidden states",
+        "Baevski et al., ICML 2022", "input: wave" => "frames, or layer stack";
+    whisper => Whisper(nodes::pretrained::Whisper), Encoders,
+        "encoder of Whisper, pretrained: frames or the stack of hidden states",
+        "Radford et al., ICML 2023", "input: wave" => "frames, or layer stack";
     crnn => Crnn(nodes::crnn::Crnn), Encoders,
         "convolution blocks over a spectrogram, then a bidirectional GRU",
         "Zhao, Mao & Chen, Biomedical Signal Processing and Control 47, 2019", "input: frames" => "frames";
@@ -156,6 +183,39 @@ const LOG_MEL: KindInfo = KindInfo {
 };
 
 impl NodeConfig {
+    /// The text of `weights:` of a pretrained encoder.
+    pub fn weights(&self) -> Option<&str> {
+        self.pretrained().map(|pretrained| pretrained.weights.as_str())
+    }
+
+    /// The common fields of a pretrained encoder.
+    pub fn pretrained(&self) -> Option<&Pretrained> {
+        match self {
+            Self::Hubert(node) => Some(&node.0),
+            Self::Wav2Vec2(node) => Some(&node.0),
+            Self::WavLm(node) => Some(&node.0),
+            Self::Data2VecAudio(node) => Some(&node.0),
+            Self::Whisper(node) => Some(&node.0),
+            _ => None,
+        }
+    }
+
+    /// What the node computes on the host: all of it, or the front end of a device node.
+    ///
+    /// # Errors
+    /// As inference.
+    pub fn host_op(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Option<HostOp>, InferError> {
+        let rate_hz = inputs.iter().find_map(|(_, signal)| match signal {
+            Signal::Wave { rate_hz } => Some(*rate_hz),
+            _ => None,
+        });
+        Ok(match (self, rate_hz) {
+            (Self::LogMel(config), Some(rate_hz)) => Some(HostOp::LogMel(Box::new(config.extractor(rate_hz)?))),
+            (Self::Whisper(config), _) => Some(HostOp::WhisperMel(Box::new(config.front_end(inputs, facts)?))),
+            _ => None,
+        })
+    }
+
     /// Factor in the sum of losses; `None` for what is no loss.
     pub fn loss_weight(&self) -> Option<f64> {
         match self {

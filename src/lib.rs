@@ -2,10 +2,12 @@
 //!
 //! A YAML file describes an experiment as a graph; [`cli`] is the way in. See ARCHITECTURE.md.
 
+pub mod checkpoints;
 pub mod cli;
 pub mod device;
 pub mod draw;
 pub mod exit;
+pub mod facts;
 pub mod feed;
 pub mod kinds;
 pub mod layers;
@@ -15,6 +17,7 @@ pub mod network;
 pub mod node;
 pub mod nodes;
 pub mod prepare;
+pub mod pretrained;
 pub mod run;
 pub mod settings;
 pub mod train;

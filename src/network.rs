@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use emorun_lang::{InferError, InputSignals, Signal};
+use emorun_lang::{InputSignals, Signal};
 
 use crate::draw::DrawKey;
 use crate::kinds::{NodeConfig, NodeLayer};
-use crate::node::{BuildContext, Context, Layer, NodeError, Ports};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, Ports};
 use crate::value::{PortId, Value, Values};
 
 /// A device node of the graph with its wires.
@@ -28,6 +29,16 @@ pub struct Wired {
 }
 
 impl Wired {
+    /// The signals at its input ports.
+    pub fn signals(&self) -> InputSignals<'_> {
+        InputSignals::new(
+            self.inputs
+                .iter()
+                .map(|(port, _, signal)| (port.clone(), signal))
+                .collect(),
+        )
+    }
+
     /// The node as a classification head: one that gives logits and has a target.
     pub fn head(&self) -> Option<HeadPorts<'_>> {
         let (_, target, signal) = self.inputs.iter().find(|(port, _, _)| port == "target")?;
@@ -128,28 +139,28 @@ impl Network {
     /// Builds every node, with weights drawn for (seed, node).
     ///
     /// # Errors
-    /// As inference: it was called with the same signals before, so this is a bug.
+    /// Weights that cannot be used; as inference, which was called with the same signals before.
     pub fn build(
         wired: Arc<[Wired]>,
         class_counts: &HashMap<String, Vec<usize>>,
+        facts: &Facts,
         seed: u64,
         device: &Device,
-    ) -> Result<Self, InferError> {
+    ) -> Result<Self, BuildError> {
         let key = DrawKey::root(seed).with("weights");
         let layers = wired
             .iter()
             .map(|node| {
-                device.seed(key.with(&node.name).device_seed());
-                let signals = InputSignals::new(
-                    node.inputs
-                        .iter()
-                        .map(|(port, _, signal)| (port.clone(), signal))
-                        .collect(),
-                );
+                let key = key.with(&node.name);
+                device.seed(key.device_seed());
                 // Burn draws weights at first use: draw them now, under this node's seed.
-                node.config
-                    .build(&signals, &BuildContext { device, class_counts })
-                    .map(Module::materialize)
+                let context = BuildContext {
+                    device,
+                    class_counts,
+                    facts,
+                    key,
+                };
+                node.config.build(&node.signals(), &context).map(Module::materialize)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { wired, layers })
@@ -283,6 +294,7 @@ impl Network {
                     .any(|(_, value)| match value {
                         Value::Wave(x, _) | Value::Vector(x) | Value::Logits(x) => not_finite(x.clone()),
                         Value::Frames(x, _) => not_finite(x.clone()),
+                        Value::Stack(x, _) => not_finite(x.clone()),
                         Value::Scalar(x, _) => not_finite(x.clone()),
                         Value::Labels(_) | Value::Text(_) => false,
                     })

@@ -6,8 +6,17 @@ use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use emorun_lang::{InferError, Inferred, InputSignals};
 
+use rand::RngExt;
+
 use crate::draw::DrawKey;
+use crate::facts::Facts;
 use crate::value::{Labels, Lengths, Value};
+
+/// Port of a device node at which what the host computes of it stands.
+pub const FRONT_END: &str = "front_end";
+
+/// Port at which a node finds what its frozen part gave, where that was kept.
+pub const PREFIX: &str = "prefix";
 
 /// A kind of node that runs on the device: its configuration can be checked and built.
 ///
@@ -20,13 +29,30 @@ pub trait Kind {
     ///
     /// # Errors
     /// A port that carries something else than the node takes, or a field that does not fit it.
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError>;
+    fn infer(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError>;
 
     /// Makes the module; weights are drawn from the device's generator, seeded for this node.
     ///
     /// # Errors
-    /// As [`Kind::infer`], which was called with the same signals before.
-    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<Self::Layer, InferError>;
+    /// As [`Kind::infer`], which was called with the same signals before; or weights that cannot be
+    /// used.
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<Self::Layer, BuildError>;
+}
+
+/// Why a node could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Inference accepted what building did not: a bug.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+    /// The weights do not fit the architecture, or cannot be read.
+    #[error("the weights `{weights}` cannot be used: {message}")]
+    Weights {
+        /// The text of `weights:`.
+        weights: String,
+        /// What is wrong with them.
+        message: String,
+    },
 }
 
 /// What a node may know when it is built.
@@ -36,6 +62,10 @@ pub struct BuildContext<'a> {
     pub device: &'a Device,
     /// Training items of each class, by label column.
     pub class_counts: &'a HashMap<String, Vec<usize>>,
+    /// What is known of checkpoints.
+    pub facts: &'a Facts,
+    /// Key of what the node draws when it is built.
+    pub key: DrawKey,
 }
 
 /// A built node: a Burn module that maps the values of its input ports to its outputs.
@@ -45,6 +75,20 @@ pub trait Layer: Module {
     /// # Errors
     /// A port that is missing or carries another kind of value than `infer` accepted.
     fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError>;
+
+    /// Factor of the learning rate for a tensor, by its path in the module.
+    fn learning_rate(&self, _path: &str) -> f64 {
+        1.0
+    }
+
+    /// What the node's frozen part gives for a batch, to be kept and handed in at [`PREFIX`]; `None`
+    /// for a node without such a part.
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn prefix(&self, _inputs: &Ports, _context: &Context) -> Result<Option<Value>, NodeError> {
+        Ok(None)
+    }
 
     /// True for a node that takes statistics of the training items before training.
     fn fits(&self) -> bool {
@@ -114,6 +158,33 @@ impl Ports {
         self.0.get(port).ok_or_else(|| NodeError::Missing(port.to_owned()))
     }
 
+    /// True if a value is on the side of autodiff.
+    pub fn is_autodiff(&self) -> bool {
+        self.0.values().any(Value::is_autodiff)
+    }
+
+    /// The same values without autodiff.
+    pub fn without_autodiff(&self) -> Self {
+        Self(
+            self.0
+                .iter()
+                .map(|(port, value)| (port.clone(), value.clone().without_autodiff()))
+                .collect(),
+        )
+    }
+
+    typed_port!(
+        /// Waveforms `[batch, samples]` and their lengths.
+        wave, Wave(wave, lengths) -> (Tensor<2>, Lengths), "a waveform"
+    );
+    typed_port!(
+        /// Stacks of hidden states `[layers, batch, time, width]` and their lengths.
+        stack, Stack(stack, lengths) -> (Tensor<4>, Lengths), "a layer stack"
+    );
+    typed_port!(
+        /// Vectors `[batch, width]`.
+        vector, Vector(vector) -> Tensor<2>, "vectors"
+    );
     typed_port!(
         /// Frames `[batch, time, width]` and their lengths.
         frames, Frames(frames, lengths) -> (Tensor<3>, Lengths), "frames"
@@ -150,6 +221,20 @@ pub struct Context {
 }
 
 impl Context {
+    /// The same step, for a part of the node that draws by itself.
+    pub fn within(&self, part: &str) -> Self {
+        Self {
+            step: self.step.with(part),
+            epoch: self.epoch.with(part),
+            ..self.clone()
+        }
+    }
+
+    /// True with probability `p`, drawn for this step.
+    pub fn chance(&self, site: &str, p: f64) -> bool {
+        self.step.with(site).rng().random::<f64>() < p
+    }
+
     /// Randomly zeroes elements with probability `p` and scales the rest by `1 / (1 − p)`.
     ///
     /// `site` tells several dropouts of one node apart.

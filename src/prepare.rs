@@ -8,17 +8,22 @@ use std::sync::Arc;
 use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Item, ScanLevel};
 use emorun_figures::{Diagram, DiagramEdge, DiagramNode};
 use emorun_lang::{
-    Code, Diagnostic, Experiment, LabelSet, Language, Placement, Plan, ReadError, Report, Role, Section, Signal,
-    Sources, Span, Tree, load, to_yaml,
+    Code, Diagnostic, Draft, Experiment, LabelSet, Language, Placement, Plan, PlanNode, ReadError, Report, Role,
+    Section, Signal, Sources, Span, Tree, load, to_yaml,
 };
+use emorun_weights::WeightsSource;
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::checkpoints::{self, Mistakes, Search};
+use crate::draw::DrawKey;
 use crate::exit::Failure;
+use crate::facts::Facts;
 use crate::feed::host::{HostOp, HostStep};
 use crate::kinds::{Kinds, NodeConfig};
 use crate::memory::Load;
 use crate::network::{Needed, Wired};
+use crate::node::{BuildContext, FRONT_END};
 use crate::settings::{FinalWeights, Settings};
 use crate::value::PortId;
 
@@ -32,6 +37,8 @@ pub struct Source {
     pub path: PathBuf,
     /// `path=value` arguments.
     pub sets: Vec<String>,
+    /// Whether nothing may be downloaded.
+    pub offline: bool,
 }
 
 /// How far an experiment is checked.
@@ -65,6 +72,8 @@ pub struct Prepared {
     pub corpus: MergedCorpus,
     /// Who is on which side, one a fold; empty after a structural check.
     pub assignments: Vec<Assignment>,
+    /// What is known of checkpoints.
+    pub facts: Facts,
     experiment: Experiment<Settings, NodeConfig>,
 }
 
@@ -145,13 +154,14 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
     let mut report = Report::new();
     let path = source.path.to_string_lossy();
     let tree = load(&path, &source.sets, &mut read_text, &mut sources, &mut report);
-    let Some(tree) = tree else {
+    let Some(mut tree) = tree else {
         report.sort();
         on_report(&report, &sources);
         return Err(rejected(&report));
     };
     let given = std::fs::read_to_string(&source.path).map_err(Failure::io("read", &source.path))?;
     let language = language()?;
+    make_weights_absolute(&mut tree);
     let draft = language.read(tree.clone(), &mut report);
     let datasets: IndexMap<String, DatasetConfig> = draft
         .configs(Section::Datasets)
@@ -160,6 +170,8 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
             _ => None,
         })
         .collect();
+    let (facts, unusable) = gather(&draft, Search::Glance, true);
+    add_weights_errors(&draft, &unusable, &tree, &mut report);
     let rate_hz = draft.settings().map_or(16_000, |settings| settings.sample_rate_hz);
     let ports = match emorun_data::declare(&datasets, rate_hz) {
         Ok(ports) => ports,
@@ -194,7 +206,7 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
             &mut report,
         );
     }
-    let (experiment, mut report) = match draft.finish(&ports, report) {
+    let (experiment, mut report) = match draft.finish(&ports, &facts, report) {
         Ok(finished) => finished,
         Err(report) => {
             on_report(&report, &sources);
@@ -215,6 +227,7 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
         resolved: experiment.resolved.clone(),
         corpus: MergedCorpus::default(),
         assignments: Vec::new(),
+        facts,
         experiment,
     };
     if depth == Depth::Structure {
@@ -226,15 +239,20 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
     } else {
         ScanLevel::Metadata
     };
+    let search = if depth == Depth::Deep { Search::Fetch } else { Search::Local };
+    let draft = language.read(tree.clone(), &mut Report::new());
+    let (facts, unusable) = gather(&draft, search, source.offline);
     let probed = probe(&prepared.settings, &datasets, level);
+    add_weights_errors(&draft, &unusable, &tree, &mut report);
     let (corpus, assignments) = match probed {
-        Ok(probed) => probed,
-        Err(errors) => {
+        Ok(probed) if unusable.is_empty() => probed,
+        probed => {
+            let errors = probed.err().unwrap_or_default();
             add_data_errors(&errors, &tree, &mut report);
             report.sort();
             on_report(&report, &sources);
             return Err(Failure::Rejected {
-                mistakes: errors.len(),
+                mistakes: errors.len() + unusable.len(),
                 data: errors.iter().all(|error| error.class() == ErrorClass::Data),
             });
         }
@@ -253,18 +271,65 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
             ));
         }
     }
-    let finished = language.read(tree, &mut Report::new()).finish(&ports, report);
+    let finished = draft.finish(&ports, &facts, report);
     match finished {
         Ok((experiment, report)) => {
             on_report(&report, &sources);
             prepared.experiment = experiment;
             prepared.corpus = corpus;
             prepared.assignments = assignments;
+            prepared.facts = facts;
+            if depth == Depth::Deep {
+                prepared.check_weights()?;
+            }
             Ok(prepared)
         }
         Err(report) => {
             on_report(&report, &sources);
             Err(rejected(&report))
+        }
+    }
+}
+
+/// Writes the paths among `weights:` absolute, as all paths in a file are; Hub ids stay as they are.
+fn make_weights_absolute(tree: &mut Tree) {
+    use emorun_lang::Value::{Map, Str};
+    let Map(sections) = &mut tree.value else { return };
+    for section in sections.iter_mut().filter(|entry| entry.key == Section::Encoders.name()) {
+        let Map(nodes) = &mut section.value.value else { continue };
+        for node in nodes {
+            let Map(fields) = &mut node.value.value else { continue };
+            for field in fields.iter_mut().filter(|field| field.key == "weights") {
+                if let Str(text) = &mut field.value.value
+                    && let Ok(WeightsSource::Folder(path) | WeightsSource::File(path)) = WeightsSource::parse(text)
+                    && let Ok(path) = std::path::absolute(path)
+                {
+                    *text = path.to_string_lossy().into_owned();
+                }
+            }
+        }
+    }
+}
+
+type ExperimentDraft = Draft<Settings, NodeConfig>;
+
+/// Names of nodes and the text of their `weights:`.
+fn weights_of(draft: &ExperimentDraft) -> impl Iterator<Item = (&str, &str)> {
+    draft
+        .configs(Section::Encoders)
+        .filter_map(|(name, config)| Some((name, config.weights()?)))
+}
+
+fn gather(draft: &ExperimentDraft, search: Search, offline: bool) -> (Facts, Mistakes) {
+    let weights = weights_of(draft).map(|(_, weights)| weights);
+    checkpoints::gather(weights, search, offline)
+}
+
+fn add_weights_errors(draft: &ExperimentDraft, mistakes: &Mistakes, tree: &Tree, report: &mut Report) {
+    for (name, weights) in weights_of(draft) {
+        if let Some(error) = mistakes.get(weights) {
+            let place = [Section::Encoders.name(), name, "weights"].map(str::to_owned);
+            report.push(at(Diagnostic::error(Code::MissingData, error.to_string()), &place, tree));
         }
     }
 }
@@ -290,12 +355,17 @@ fn probe(
 
 /// Where decoded files are remembered from run to run; nowhere without a home directory.
 fn cache_file() -> Option<PathBuf> {
+    cache_folder().map(|folder| folder.join("scanned.json"))
+}
+
+/// Where everything is kept that can be computed again.
+pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
     let folder = base.join("emorun");
     std::fs::create_dir_all(&folder).ok()?;
-    Some(folder.join("scanned.json"))
+    Some(folder)
 }
 
 /// The declared ports with the classes that the corpora really have.
@@ -447,6 +517,24 @@ fn has_validation(settings: &Settings) -> bool {
 }
 
 impl Prepared {
+    /// Builds every node that has pretrained weights, to hear now what is wrong with them.
+    fn check_weights(&self) -> Result<(), Failure> {
+        let device = burn::tensor::Device::flex();
+        for wired in self.wired()?.iter().filter(|wired| wired.config.weights().is_some()) {
+            let context = BuildContext {
+                device: &device,
+                class_counts: &HashMap::new(),
+                facts: &self.facts,
+                key: DrawKey::root(self.settings.seed),
+            };
+            wired
+                .config
+                .build(&wired.signals(), &context)
+                .map_err(Failure::from)?;
+        }
+        Ok(())
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.experiment.plan
@@ -500,6 +588,7 @@ impl Prepared {
                 let config =
                     config.ok_or_else(|| Failure::Bug(format!("the plan names an unknown node `{}`", node.name)))?;
                 let runs = |role: Role| role == Role::Runs;
+                let has_front_end = self.host_op(node)?.is_some();
                 Ok(Wired {
                     name: node.name.clone(),
                     config,
@@ -507,11 +596,12 @@ impl Prepared {
                         .inputs
                         .iter()
                         .map(|input| {
-                            (
-                                input.port.clone(),
-                                PortId::new(&input.node, &input.node_port),
-                                input.signal.clone(),
-                            )
+                            let from = if has_front_end {
+                                PortId::new(&node.name, FRONT_END)
+                            } else {
+                                PortId::new(&input.node, &input.node_port)
+                            };
+                            (input.port.clone(), from, input.signal.clone())
                         })
                         .collect(),
                     outputs: node.outputs.clone(),
@@ -525,12 +615,22 @@ impl Prepared {
             .collect()
     }
 
+    /// What a node computes on the host, if it does: all of it, or its front end.
+    fn host_op(&self, node: &PlanNode) -> Result<Option<HostOp>, Failure> {
+        let Some(found) = self.experiment.graph.node(&node.name) else {
+            return Ok(None);
+        };
+        found
+            .config
+            .host_op(&node.input_signals(), &self.facts)
+            .map_err(|error| Failure::Bug(error.to_string()))
+    }
+
     /// The host nodes as steps, and the host values that device nodes read.
     ///
     /// # Errors
     /// A host node cannot be built, which its check should have found.
     pub fn host_steps(&self) -> Result<(Vec<HostStep>, Vec<PortId>), Failure> {
-        let bug = |error: emorun_lang::InferError| Failure::Bug(error.to_string());
         let mut steps = Vec::new();
         let mut wanted: Vec<PortId> = Vec::new();
         let is_host = |name: &str| {
@@ -541,22 +641,25 @@ impl Prepared {
                     .is_some_and(|node| node.placement == Placement::Host)
         };
         for node in self.plan().nodes().iter().filter(|node| node.section.has_ports()) {
-            if node.placement == Placement::Device {
+            let op = self.host_op(node)?;
+            if let (Some(op), Some(input)) = (op, node.inputs.first()) {
+                let on_host = node.placement == Placement::Host;
+                let output = PortId::new(&node.name, if on_host { "" } else { FRONT_END });
+                if !on_host {
+                    wanted.push(output.clone());
+                }
+                steps.push(HostStep {
+                    input: PortId::new(&input.node, &input.node_port),
+                    output,
+                    op,
+                });
+            } else if node.placement == Placement::Device {
                 for input in node.inputs.iter().filter(|input| is_host(&input.node)) {
                     let port = PortId::new(&input.node, &input.node_port);
                     if matches!(input.signal, Signal::Wave { .. } | Signal::Frames { .. }) && !wanted.contains(&port) {
                         wanted.push(port);
                     }
                 }
-                continue;
-            }
-            let config = self.experiment.graph.node(&node.name).map(|node| &node.config);
-            if let (Some(NodeConfig::LogMel(config)), Some(input)) = (config, node.inputs.first()) {
-                steps.push(HostStep {
-                    input: PortId::new(&input.node, &input.node_port),
-                    output: PortId::new(&node.name, ""),
-                    op: HostOp::LogMel(Box::new(config.extractor(self.settings.sample_rate_hz).map_err(bug)?)),
-                });
             }
         }
         Ok((steps, wanted))

@@ -127,6 +127,8 @@ pub enum Value {
     Wave(Tensor<2>, Lengths),
     /// Feature frames `[batch, time, width]`, zero behind each length.
     Frames(Tensor<3>, Lengths),
+    /// Hidden states of several layers `[layers, batch, time, width]`, zero behind each length.
+    Stack(Tensor<4>, Lengths),
     /// One vector an item, `[batch, width]`.
     Vector(Tensor<2>),
     /// Class scores before the softmax, `[batch, classes]`.
@@ -140,11 +142,36 @@ pub enum Value {
 }
 
 impl Value {
+    /// True if it is a tensor on the side of autodiff.
+    pub fn is_autodiff(&self) -> bool {
+        match self {
+            Self::Wave(x, _) | Self::Vector(x) | Self::Logits(x) => x.is_autodiff(),
+            Self::Frames(x, _) => x.is_autodiff(),
+            Self::Stack(x, _) => x.is_autodiff(),
+            Self::Scalar(x, _) => x.is_autodiff(),
+            Self::Labels(_) | Self::Text(_) => false,
+        }
+    }
+
+    /// The same value without autodiff.
+    pub fn without_autodiff(self) -> Self {
+        match self {
+            Self::Wave(x, lengths) => Self::Wave(x.inner(), lengths),
+            Self::Frames(x, lengths) => Self::Frames(x.inner(), lengths),
+            Self::Stack(x, lengths) => Self::Stack(x.inner(), lengths),
+            Self::Vector(x) => Self::Vector(x.inner()),
+            Self::Logits(x) => Self::Logits(x.inner()),
+            Self::Scalar(x, count) => Self::Scalar(x.inner(), count),
+            value @ (Self::Labels(_) | Self::Text(_)) => value,
+        }
+    }
+
     /// The kind of content, for messages about wiring.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Wave(..) => "wave",
             Self::Frames(..) => "frames",
+            Self::Stack(..) => "layer stack",
             Self::Vector(_) => "vector",
             Self::Logits(_) => "logits",
             Self::Labels(_) => "labels",

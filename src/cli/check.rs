@@ -8,10 +8,10 @@ use emorun_lang::{Report, Schedule, Sources};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-use super::{ExperimentArguments, Format, print};
+use super::{Common, ExperimentArguments, Format, print};
 use crate::exit::Failure;
 use crate::memory::mib;
-use crate::prepare::{Depth, Prepared, Source, prepare};
+use crate::prepare::{Depth, Prepared, prepare};
 use crate::run::parent;
 use crate::run::report::table;
 
@@ -30,11 +30,8 @@ pub(super) struct Arguments {
     format: Format,
 }
 
-pub(super) fn check(arguments: &Arguments, message_format: Format) -> Result<(), Failure> {
-    let source = Source {
-        path: arguments.experiment.experiment.clone(),
-        sets: arguments.experiment.sets.clone(),
-    };
+pub(super) fn check(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    let source = arguments.experiment.source(common);
     let depth = match (arguments.structure, arguments.deep) {
         (true, _) => Depth::Structure,
         (_, true) => Depth::Deep,
@@ -45,7 +42,7 @@ pub(super) fn check(arguments: &Arguments, message_format: Format) -> Result<(),
     let outcome = prepare(&source, depth, &mut |report, sources| {
         diagnostics = report.to_json(sources);
         if !json {
-            write(report, sources, message_format);
+            write(report, sources, common.format);
         }
     });
     match outcome {

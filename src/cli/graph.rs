@@ -2,9 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{ExperimentArguments, Format, print};
+use super::{Common, ExperimentArguments, print};
 use crate::exit::Failure;
-use crate::prepare::{Depth, Source, prepare};
+use crate::prepare::{Depth, prepare};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -25,13 +25,10 @@ enum Drawing {
     Mermaid,
 }
 
-pub(super) fn graph(arguments: &Arguments, format: Format) -> Result<(), Failure> {
-    let source = Source {
-        path: arguments.experiment.experiment.clone(),
-        sets: arguments.experiment.sets.clone(),
-    };
+pub(super) fn graph(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    let source = arguments.experiment.source(common);
     let prepared = prepare(&source, Depth::Structure, &mut |report, sources| {
-        super::check::write(report, sources, format)
+        super::check::write(report, sources, common.format)
     })?;
     let diagram = prepared.diagram();
     let text = match arguments.format {

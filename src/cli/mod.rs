@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::device::DeviceRequest;
 use crate::exit::{ExitCode, Failure};
+use crate::prepare::Source;
 
 /// Declarative experiments on emotion in speech: `emorun EXPERIMENT.yaml` checks, trains,
 /// evaluates and reports.
@@ -29,6 +30,18 @@ struct Cli {
     /// How errors are written: for people, or as JSON objects.
     #[arg(long, value_enum, default_value_t = Format::Human, global = true)]
     message_format: Format,
+    /// Download nothing: weights must be on this machine.
+    #[arg(long, global = true)]
+    offline: bool,
+}
+
+/// What every command knows.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    /// How errors are written.
+    format: Format,
+    /// Nothing may be downloaded.
+    offline: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 bug, 2 usage, 3 invalid experiment, 4 data or weights missing or corrupt, \
@@ -69,6 +82,16 @@ struct ExperimentArguments {
     /// Sets a value of the file, such as training.epochs=3; may be given several times.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+}
+
+impl ExperimentArguments {
+    fn source(&self, common: Common) -> Source {
+        Source {
+            path: self.experiment.clone(),
+            sets: self.sets.clone(),
+            offline: common.offline,
+        }
+    }
 }
 
 /// Where and on what to run.
@@ -133,20 +156,23 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     crate::logging::init(cli.verbose);
-    let format = cli.message_format;
+    let common = Common {
+        format: cli.message_format,
+        offline: cli.offline,
+    };
     let outcome = match cli.command {
-        Command::Run(arguments) => run::run(&arguments.experiment, &arguments.place, format),
-        Command::Check(arguments) => check::check(&arguments, format),
-        Command::Graph(arguments) => graph::graph(&arguments, format),
-        Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, format),
-        Command::Sweep(arguments) => sweep::sweep(&arguments, format),
+        Command::Run(arguments) => run::run(&arguments.experiment, &arguments.place, common),
+        Command::Check(arguments) => check::check(&arguments, common),
+        Command::Graph(arguments) => graph::graph(&arguments, common),
+        Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, common),
+        Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::Ok,
         Err(failure) => {
-            report(&failure, format);
+            report(&failure, common.format);
             failure.code()
         }
     }

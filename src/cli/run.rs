@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ExperimentArguments, Format, PlaceArguments, print};
+use super::{Common, ExperimentArguments, Format, PlaceArguments, print};
 use crate::device::{self, Chosen, DeviceRequest};
 use crate::exit::Failure;
 use crate::prepare::{Depth, Prepared, Source, prepare};
@@ -10,13 +10,9 @@ use crate::run::dir::RunDir;
 use crate::run::parent::{self, Finished, Place};
 use crate::train::interrupt;
 
-pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, format: Format) -> Result<(), Failure> {
+pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, common: Common) -> Result<(), Failure> {
     let device = choose(place.device)?;
-    let source = Source {
-        path: experiment.experiment.clone(),
-        sets: experiment.sets.clone(),
-    };
-    let prepared = prepared(&source, format)?;
+    let prepared = prepared(&experiment.source(common), common.format)?;
     interrupt::install();
     let place = Place {
         runs: place.runs.clone(),
@@ -27,7 +23,7 @@ pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, form
     Ok(())
 }
 
-pub(super) fn resume(path: &Path, device: DeviceRequest, format: Format) -> Result<(), Failure> {
+pub(super) fn resume(path: &Path, device: DeviceRequest, common: Common) -> Result<(), Failure> {
     let device = choose(device)?;
     interrupt::install();
     // `runs/<name>/<label>` is read off the path, which may be as short as `.` within the run.
@@ -37,7 +33,7 @@ pub(super) fn resume(path: &Path, device: DeviceRequest, format: Format) -> Resu
         .map_or_else(|| std::fs::canonicalize(path).ok(), |_| None);
     let path = whole.as_deref().unwrap_or(path);
     if path.join("sweep.yaml").is_file() {
-        return super::sweep::resume(path, &device, format);
+        return super::sweep::resume(path, &device, common);
     }
     let dir = RunDir::open(path)?;
     let record: crate::run::record::RunRecord = crate::run::dir::read_json(&path.join("run.json"))?;
@@ -50,8 +46,9 @@ pub(super) fn resume(path: &Path, device: DeviceRequest, format: Format) -> Resu
     let source = Source {
         path: path.join("resolved.yaml"),
         sets: Vec::new(),
+        offline: common.offline,
     };
-    let prepared = prepared(&source, format)?;
+    let prepared = prepared(&source, common.format)?;
     let finished = parent::resume(&prepared, &dir, &device)?;
     show(&finished);
     Ok(())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Format, PlaceArguments, print};
+use super::{Common, PlaceArguments, print};
 use crate::device::Chosen;
 use crate::exit::Failure;
 use crate::prepare::Prepared;
@@ -23,13 +23,13 @@ pub(super) struct Arguments {
     place: PlaceArguments,
 }
 
-pub(super) fn sweep(arguments: &Arguments, format: Format) -> Result<(), Failure> {
+pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure> {
     let place = &arguments.place;
     let device = super::run::choose(place.device)?;
     let mut on_report =
-        |report: &emorun_lang::Report, sources: &emorun_lang::Sources| super::check::write(report, sources, format);
+        |report: &emorun_lang::Report, sources: &emorun_lang::Sources| super::check::write(report, sources, common.format);
     let (file, text) = sweep::read(&arguments.model_runs, &mut on_report)?;
-    let entries = sweep::entries(&file)?;
+    let entries = sweep::entries(&file, common.offline)?;
     let prepared = sweep::check(&entries, &mut on_report)?;
     if arguments.check {
         print(&format!("{} runs, all valid\n", entries.len()));
@@ -46,11 +46,11 @@ pub(super) fn sweep(arguments: &Arguments, format: Format) -> Result<(), Failure
 }
 
 /// Continues a sweep in its directory.
-pub(super) fn resume(path: &Path, device: &Chosen, format: Format) -> Result<(), Failure> {
+pub(super) fn resume(path: &Path, device: &Chosen, common: Common) -> Result<(), Failure> {
     let dir = RunDir::open_sweep(path)?;
     let mut on_report =
-        |report: &emorun_lang::Report, sources: &emorun_lang::Sources| super::check::write(report, sources, format);
-    let (entries, prepared) = sweep::stored(path, &mut on_report)?;
+        |report: &emorun_lang::Report, sources: &emorun_lang::Sources| super::check::write(report, sources, common.format);
+    let (entries, prepared) = sweep::stored(path, common.offline, &mut on_report)?;
     let runs = path
         .parent()
         .and_then(Path::parent)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use emorun_audio::LogMel;
+use emorun_audio::{LogMel, WhisperFront};
 use emorun_data::{DataError, Item};
 
 use crate::value::{Lengths, PortId, Value};
@@ -20,6 +20,8 @@ pub enum HostValue {
         values: Vec<f32>,
         /// Width of a frame.
         width: usize,
+        /// Frames that are the item's own; what follows belongs to a fixed length.
+        valid: usize,
     },
 }
 
@@ -46,12 +48,15 @@ pub struct HostStep {
 pub enum HostOp {
     /// Log-mel spectrogram.
     LogMel(Box<LogMel>),
+    /// Whisper's log-mel spectrogram of 30 s.
+    WhisperMel(Box<WhisperFront>),
 }
 
 impl std::fmt::Debug for HostOp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LogMel(_) => f.write_str("LogMel"),
+            Self::WhisperMel(_) => f.write_str("WhisperMel"),
         }
     }
 }
@@ -124,11 +129,21 @@ impl HostPipeline {
                 continue;
             };
             let output = match (&step.op, input) {
-                (HostOp::LogMel(extractor), HostValue::Wave(samples)) => HostValue::Frames {
-                    values: extractor.compute(samples),
-                    width: extractor.config().n_mels,
+                (HostOp::LogMel(extractor), HostValue::Wave(samples)) => {
+                    let values = extractor.compute(samples);
+                    let width = extractor.config().n_mels;
+                    HostValue::Frames {
+                        valid: values.len() / width.max(1),
+                        values,
+                        width,
+                    }
+                }
+                (HostOp::WhisperMel(front), HostValue::Wave(samples)) => HostValue::Frames {
+                    values: front.compute(samples),
+                    width: front.config().feature_size,
+                    valid: front.frames(samples.len()),
                 },
-                (HostOp::LogMel(_), HostValue::Frames { .. }) => continue,
+                (_, HostValue::Frames { .. }) => continue,
             };
             values.push((step.output.clone(), output));
         }
@@ -152,12 +167,16 @@ pub struct HostBatch {
 impl HostBatch {
     /// Joins items' values.
     pub fn collate<'a>(items: impl Iterator<Item = &'a HostValue> + Clone) -> Self {
-        let length = |value: &HostValue| match value {
+        let steps = |value: &HostValue| match value {
             HostValue::Wave(samples) => samples.len(),
-            HostValue::Frames { values, width } => values.len() / (*width).max(1),
+            HostValue::Frames { values, width, .. } => values.len() / (*width).max(1),
         };
-        let lengths: Vec<usize> = items.clone().map(length).collect();
-        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let valid = |value: &HostValue| match value {
+            HostValue::Wave(samples) => samples.len(),
+            HostValue::Frames { valid, .. } => *valid,
+        };
+        let lengths: Vec<usize> = items.clone().map(valid).collect();
+        let longest = items.clone().map(steps).max().unwrap_or(0);
         let width = items.clone().find_map(|value| match value {
             HostValue::Frames { width, .. } => Some(*width),
             HostValue::Wave(_) => None,

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{class_count, frames_on, labels_on, trainable};
 use crate::layers::attention_pool::AttentionPool;
-use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
 /// Attention pooling over frames, then `linear → GELU → dropout → linear` to the target's classes.
@@ -47,7 +48,7 @@ fn default_dropout() -> f64 {
 impl Kind for AttentionClassifier {
     type Layer = AttentionClassifierLayer;
 
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let labels = labels_on(inputs, "target")?;
         let classes = class_count(&labels);
@@ -72,7 +73,7 @@ impl Kind for AttentionClassifier {
         &self,
         inputs: &InputSignals<'_>,
         context: &BuildContext<'_>,
-    ) -> Result<AttentionClassifierLayer, InferError> {
+    ) -> Result<AttentionClassifierLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         let classes = class_count(&labels_on(inputs, "target")?);
         Ok(AttentionClassifierLayer {

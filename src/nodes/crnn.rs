@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{frames_on, slower};
 use crate::layers::conv_block::ConvBlock;
 use crate::layers::gru::BiGru;
-use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
 /// Convolution blocks `[conv 3×3, batch norm, ReLU, max-pool 2×2]`, one for each entry of
@@ -73,7 +74,7 @@ impl Crnn {
 impl Kind for Crnn {
     type Layer = CrnnLayer;
 
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let bands = self.bands(width)?;
         let gru_input = self.channels.last().copied().unwrap_or(1) * bands;
@@ -117,7 +118,7 @@ impl Kind for Crnn {
         })
     }
 
-    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrnnLayer, InferError> {
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrnnLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         let gru_input = self.channels.last().copied().unwrap_or(1) * self.bands(width)?;
         Ok(CrnnLayer {

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{class_count, labels_on};
-use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
 /// Cross-entropy of a head's logits against its target, over the items that carry the label.
@@ -92,7 +93,7 @@ impl CrossEntropy {
 impl Kind for CrossEntropy {
     type Layer = CrossEntropyLayer;
 
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let classes = self.classes(inputs)?;
         Ok(Inferred {
             outputs: vec![(String::new(), Signal::Scalar)],
@@ -107,7 +108,7 @@ impl Kind for CrossEntropy {
         })
     }
 
-    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrossEntropyLayer, InferError> {
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrossEntropyLayer, BuildError> {
         let classes = self.classes(inputs)?;
         let class_weights = match &self.class_weights {
             ClassWeights::None => None,

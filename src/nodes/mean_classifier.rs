@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{class_count, frames_on, labels_on, trainable};
 use crate::layers::attention_pool::mean_pool;
-use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
 /// `linear → ReLU → mean over valid frames → dropout → linear` to the target's classes.
@@ -39,7 +40,7 @@ fn default_hidden() -> usize {
 impl Kind for MeanClassifier {
     type Layer = MeanClassifierLayer;
 
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let labels = labels_on(inputs, "target")?;
         let classes = class_count(&labels);
@@ -60,7 +61,7 @@ impl Kind for MeanClassifier {
         })
     }
 
-    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MeanClassifierLayer, InferError> {
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MeanClassifierLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         let classes = class_count(&labels_on(inputs, "target")?);
         Ok(MeanClassifierLayer {

@@ -6,6 +6,7 @@ pub mod cross_entropy;
 pub mod log_mel;
 pub mod mean_classifier;
 pub mod normalise;
+pub mod pretrained;
 pub mod spec_augment;
 pub mod transformer;
 

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::frames_on;
-use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
 /// Per-band mean and standard deviation over all valid frames of the training items only, fitted
@@ -25,7 +26,7 @@ const LEAST_SD: f64 = 1e-5;
 impl Kind for Normalise {
     type Layer = NormaliseLayer;
 
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         Ok(Inferred {
             outputs: vec![(String::new(), Signal::Frames { width, rate })],
@@ -41,7 +42,7 @@ impl Kind for Normalise {
         })
     }
 
-    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NormaliseLayer, InferError> {
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NormaliseLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         Ok(NormaliseLayer {
             mean: RunningState::new(Tensor::zeros([width], context.device)),

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::frames_on;
-use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
 /// Masks blocks of bands and of frames with zero (the mean, after `normalise`), each block of
@@ -63,7 +64,7 @@ fn default_p() -> f64 {
 impl Kind for SpecAugment {
     type Layer = SpecAugmentLayer;
 
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         if self.features_mask_size > width {
             return Err(InferError::Invalid {
@@ -88,7 +89,7 @@ impl Kind for SpecAugment {
         })
     }
 
-    fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<SpecAugmentLayer, InferError> {
+    fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<SpecAugmentLayer, BuildError> {
         Ok(SpecAugmentLayer { config: self.clone() })
     }
 }

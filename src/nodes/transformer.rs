@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{frames_on, slower};
-use crate::node::{BuildContext, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
 /// Frames stacked by `stack`, projected to `width`, given sinusoidal positions and passed through
@@ -69,7 +70,7 @@ fn default_dropout() -> f64 {
 impl Kind for Transformer {
     type Layer = TransformerLayer;
 
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         if !self.width.is_multiple_of(self.heads) || !self.width.is_multiple_of(2) {
             return Err(InferError::Invalid {
@@ -106,7 +107,7 @@ impl Kind for Transformer {
         })
     }
 
-    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<TransformerLayer, InferError> {
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<TransformerLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         Ok(TransformerLayer {
             projection: LinearConfig::new(width * self.stack, self.width).init(context.device),

@@ -261,7 +261,7 @@ fn build(
     device: &burn::tensor::Device,
 ) -> Result<Network, Failure> {
     let counts = prepared.class_counts(assignment);
-    Network::build(prepared.wired()?, &counts, seed, device).map_err(|error| Failure::Bug(error.to_string()))
+    Ok(Network::build(prepared.wired()?, &counts, &prepared.facts, seed, device)?)
 }
 
 /// The metric that chooses the best epoch.

@@ -87,7 +87,7 @@ pub fn read(path: &Path, on_report: OnReport<'_>) -> Result<(SweepFile, String),
 ///
 /// # Errors
 /// Labels repeat or cannot be folder names, or there are too many entries.
-pub fn entries(file: &SweepFile) -> Result<Vec<Entry>, Failure> {
+pub fn entries(file: &SweepFile, offline: bool) -> Result<Vec<Entry>, Failure> {
     let mut combinations: Vec<Vec<(&str, &Value)>> = vec![Vec::new()];
     for (path, values) in &file.grid {
         combinations = combinations
@@ -141,6 +141,7 @@ pub fn entries(file: &SweepFile) -> Result<Vec<Entry>, Failure> {
                 source: Source {
                     path: PathBuf::from(&run.experiment),
                     sets,
+                    offline,
                 },
             });
         }
@@ -199,7 +200,7 @@ struct Order {
 ///
 /// # Errors
 /// A stored file is missing or has mistakes.
-pub fn stored(dir: &Path, on_report: OnReport<'_>) -> Result<(Vec<Entry>, Vec<Prepared>), Failure> {
+pub fn stored(dir: &Path, offline: bool, on_report: OnReport<'_>) -> Result<(Vec<Entry>, Vec<Prepared>), Failure> {
     let mut sources = Sources::new();
     let mut report = Report::new();
     let path = dir.join("entries/order.yaml");
@@ -219,6 +220,7 @@ pub fn stored(dir: &Path, on_report: OnReport<'_>) -> Result<(Vec<Entry>, Vec<Pr
             let source = Source {
                 path: dir.join(format!("entries/{label}.yaml")),
                 sets: Vec::new(),
+                offline,
             };
             Entry { label, source }
         })

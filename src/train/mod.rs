@@ -222,7 +222,7 @@ impl Trainer<'_> {
     }
 
     fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
-        let mut optimizer = Optimizer::new(&self.settings.training.optimizer);
+        let mut optimizer = Optimizer::new(&self.settings.training.optimizer, &network);
         let names = StepNames::new(self.seed);
         let tensorboard = self.settings.logging.tensorboard;
         let found = checkpoint::read_newest(&self.checkpoints(), |warning| tracing::warn!("{warning}"))?;

@@ -9,7 +9,9 @@ use burn::optim::{
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::kinds::NodeLayer;
 use crate::network::Network;
+use crate::node::Layer;
 use crate::settings::OptimizerConfig;
 
 /// Named tensors, as they are stored.
@@ -153,6 +155,42 @@ pub fn count(network: &Network) -> (u64, u64) {
     (visitor.0, visitor.1)
 }
 
+/// Factors of the learning rate by tensor name, where they are not 1.
+fn learning_rates(network: &Network) -> BTreeMap<String, f64> {
+    struct Rates<'a> {
+        path: Path,
+        node: &'a NodeLayer,
+        factors: BTreeMap<String, f64>,
+    }
+    impl ModuleVisitor for Rates<'_> {
+        fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+            let name = self.path.join();
+            let within = name.split_once('.').map_or("", |(_, within)| within);
+            let factor = self.node.learning_rate(within);
+            if factor != 1.0 {
+                self.factors.insert(name, factor);
+            }
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+    }
+    let mut factors = BTreeMap::new();
+    for (name, node) in network.nodes() {
+        let mut visitor = Rates {
+            path: Path(vec![name.to_owned()]),
+            node,
+            factors: std::mem::take(&mut factors),
+        };
+        node.visit(&mut visitor);
+        factors = visitor.factors;
+    }
+    factors
+}
+
 /// Gradients of one step, summed over micro-batches.
 #[derive(Debug, Default)]
 pub struct Gradients(GradientsParams);
@@ -260,6 +298,8 @@ impl AnyRule {
 pub struct Optimizer {
     rule: AnyRule,
     states: BTreeMap<String, DynState>,
+    /// Factors of the learning rate, where they are not 1.
+    factors: BTreeMap<String, f64>,
 }
 
 impl std::fmt::Debug for Optimizer {
@@ -271,8 +311,8 @@ impl std::fmt::Debug for Optimizer {
 }
 
 impl Optimizer {
-    /// An optimizer without state.
-    pub fn new(config: &OptimizerConfig) -> Self {
+    /// An optimizer without state for a network's parameters.
+    pub fn new(config: &OptimizerConfig, network: &Network) -> Self {
         let decay = |rate: f64| (rate > 0.0).then_some(WeightDecayConfig::new(rate as f32));
         let rule = match config {
             OptimizerConfig::Adam(adam) => AnyRule::Adam(
@@ -305,6 +345,7 @@ impl Optimizer {
         Self {
             rule,
             states: BTreeMap::new(),
+            factors: learning_rates(network),
         }
     }
 
@@ -327,9 +368,10 @@ impl Optimizer {
                 }
                 let name = self.path.join();
                 let state = self.optimizer.states.remove(&name);
+                let lr = self.lr * self.optimizer.factors.get(&name).copied().unwrap_or(1.0);
                 let mut next = None;
                 let param = param.map(|tensor| {
-                    let (tensor, state) = self.optimizer.rule.step(self.lr, tensor.inner(), gradient, state);
+                    let (tensor, state) = self.optimizer.rule.step(lr, tensor.inner(), gradient, state);
                     next = state;
                     Tensor::from_inner(tensor).require_grad()
                 });

@@ -231,7 +231,7 @@ fn five_steps_of_every_optimizer_are_those_of_pytorch() {
             1,
         );
         restore(&mut network, weights(&golden["start"])).unwrap();
-        let mut optimizer = Optimizer::new(&config);
+        let mut optimizer = Optimizer::new(&config, &network);
         for (number, (loss, norm)) in floats(&case["losses"])
             .into_iter()
             .zip(floats(&case["norms"]))
@@ -252,7 +252,7 @@ fn five_steps_of_every_optimizer_are_those_of_pytorch() {
             optimizer.step(&mut network, gradients, config.lr(), scale);
             // Stored and taken up again between any two steps, it goes on as if it had not been.
             let (tensors, counters) = optimizer.save();
-            optimizer = Optimizer::new(&config);
+            optimizer = Optimizer::new(&config, &network);
             optimizer.load(tensors, &counters, &device().inner()).unwrap();
         }
         let end = collect(&network);

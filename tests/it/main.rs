@@ -16,6 +16,7 @@ mod experiments;
 mod golden;
 mod networks;
 mod padding;
+mod pretrained;
 mod runs;
 mod support;
 mod tensorboard;

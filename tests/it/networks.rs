@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use emorun::draw::DrawKey;
+use emorun::facts::Facts;
 use emorun::kinds::{Kinds, NodeConfig};
 use emorun::network::{Needed, Network, Schedule, StepContext, Wired};
 use emorun::value::{Labels, Lengths, PortId, Value, Values};
@@ -68,13 +69,24 @@ pub fn config(kind: &str, fields: &Json, inputs: &[(&str, PortId, Signal)]) -> N
 
 /// A node with its wires, which every schedule needs.
 pub fn wired(name: &str, kind: &str, fields: &Json, inputs: &[(&str, PortId, Signal)]) -> Wired {
+    wired_with(name, kind, fields, inputs, &Facts::default())
+}
+
+/// A node with its wires and what is known of its checkpoint.
+pub fn wired_with(
+    name: &str,
+    kind: &str,
+    fields: &Json,
+    inputs: &[(&str, PortId, Signal)],
+    facts: &Facts,
+) -> Wired {
     let config = config(kind, fields, inputs);
     let signals = inputs
         .iter()
         .map(|(port, _, signal)| ((*port).to_owned(), signal))
         .collect();
     let inferred = config
-        .infer(&InputSignals::new(signals))
+        .infer(&InputSignals::new(signals), facts)
         .unwrap_or_else(|error| panic!("{kind} {fields}: {error}"));
     Wired {
         name: name.to_owned(),
@@ -104,7 +116,12 @@ pub fn device() -> Device {
 
 /// A network of these nodes with weights drawn for a seed.
 pub fn network(nodes: Vec<Wired>, seed: u64) -> Network {
-    Network::build(nodes.into(), &HashMap::new(), seed, &device()).unwrap()
+    network_with(nodes, &Facts::default(), seed)
+}
+
+/// A network of these nodes, some with the weights of checkpoints.
+pub fn network_with(nodes: Vec<Wired>, facts: &Facts, seed: u64) -> Network {
+    Network::build(nodes.into(), &HashMap::new(), facts, seed, &device()).unwrap()
 }
 
 /// What a step knows; items are named by their numbers.

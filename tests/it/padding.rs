@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::{Tensor, TensorData};
+use emorun::facts::Facts;
 use emorun::kinds::Kinds;
 use emorun::network::Network;
 use emorun::train::parameters::count;
@@ -312,7 +313,7 @@ fn what_is_inferred_is_what_is_built() {
             .map(|(port, _, signal)| ((*port).to_owned(), signal))
             .collect();
         // A configuration that does not fit is refused, which is for other tests.
-        let Ok(inferred) = node.infer(&InputSignals::new(signals)) else {
+        let Ok(inferred) = node.infer(&InputSignals::new(signals), &Facts::default()) else {
             return Ok(());
         };
         let network = one_node(kind, &fields, width);

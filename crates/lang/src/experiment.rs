@@ -357,12 +357,17 @@ where
         &self.tree
     }
 
-    /// Infers all signals from what the datasets give (ports of `data`) and makes the plan; what
-    /// is wrong is added to the report of the stages before.
+    /// Infers all signals from what the datasets give (ports of `data`) and the facts of files that
+    /// nodes name, and makes the plan; what is wrong is added to the report of the stages before.
     ///
     /// # Errors
     /// The sorted report, if it holds an error; warnings alone are handed back beside the result.
-    pub fn finish(self, data: &[(String, Signal)], mut report: Report) -> Result<(Experiment<S, C>, Report), Report> {
+    pub fn finish(
+        self,
+        data: &[(String, Signal)],
+        facts: &C::Facts,
+        mut report: Report,
+    ) -> Result<(Experiment<S, C>, Report), Report> {
         let order = order(&self.graph);
         let is_broken = |dataset: &Node<Option<C>>| dataset.config.is_none();
         let context = Context {
@@ -371,7 +376,7 @@ where
             incomplete: &self.incomplete,
             tree: &self.tree,
         };
-        let inferred = infer(&self.graph, &order, &context, &mut report);
+        let inferred = infer(&self.graph, &order, facts, &context, &mut report);
         let roles = roles(&self.graph);
         report_unused(&self.graph, &roles, &self.mentioned, &mut report);
         report_labels(&self.graph, &roles, &inferred, data, &mut report);

@@ -73,6 +73,7 @@ pub(crate) struct Context<'a> {
 pub(crate) fn infer<C: NodeSpec>(
     graph: &Graph<Option<C>>,
     order: &[usize],
+    facts: &C::Facts,
     context: &Context<'_>,
     report: &mut Report,
 ) -> Vec<Option<Inferred>> {
@@ -86,7 +87,7 @@ pub(crate) fn infer<C: NodeSpec>(
         let (Some(config), false) = (&node.config, context.incomplete[at]) else {
             continue;
         };
-        match config.infer(&inputs) {
+        match config.infer(&inputs, facts) {
             Ok(result) => {
                 check_placement(node, &result, graph, &inferred, report);
                 inferred[at] = Some(result);

@@ -293,11 +293,15 @@ impl InferError {
 
 /// The typed configuration of a node.
 pub trait NodeSpec {
+    /// What was found out about files that configurations name, before inference: inference itself
+    /// reads nothing.
+    type Facts;
+
     /// Output signals and cost from input signals: pure, without device and without I/O.
     ///
     /// # Errors
     /// A port that carries what the node can't take, or a field that does not fit its inputs.
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError>;
+    fn infer(&self, inputs: &InputSignals<'_>, facts: &Self::Facts) -> Result<Inferred, InferError>;
 }
 
 /// The node kinds of a program.

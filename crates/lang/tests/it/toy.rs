@@ -310,7 +310,9 @@ fn frames(inputs: &InputSignals<'_>, port: &str) -> Result<(usize, FrameRate), I
 }
 
 impl NodeSpec for Config {
-    fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    type Facts = ();
+
+    fn infer(&self, inputs: &InputSignals<'_>, (): &()) -> Result<Inferred, InferError> {
         match self {
             Self::Corpus(_) | Self::Gain(_) => Ok(none(Placement::Host)),
             Self::LogMel(config) => {

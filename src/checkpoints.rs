@@ -1,0 +1,109 @@
+//! Finding the checkpoints that an experiment names, and what they say of themselves.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use emorun_weights::{Checkpoint, HubSettings, Progress, WeightsError, WeightsSource, locate};
+
+use crate::facts::{CheckpointFacts, Facts};
+use crate::memory::mib;
+
+/// How far checkpoints are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Only what is on this machine, and nothing missing is a mistake.
+    Glance,
+    /// What is on this machine.
+    Local,
+    /// Also on the Hub, and every byte of the files is hashed.
+    Fetch,
+}
+
+/// A checkpoint that cannot be used, by the text of `weights:`.
+pub type Mistakes = BTreeMap<String, WeightsError>;
+
+/// Looks for the checkpoints of these texts.
+pub fn gather<'a>(
+    weights: impl Iterator<Item = &'a str>,
+    search: Search,
+    offline: bool,
+) -> (Facts, Mistakes) {
+    let mut facts = Facts::default();
+    let mut mistakes = Mistakes::new();
+    let hub = HubSettings::from_env(offline || search != Search::Fetch);
+    for text in weights {
+        if facts.checkpoint(text).is_some() || mistakes.contains_key(text) {
+            continue;
+        }
+        match find(text, search, &hub) {
+            Ok(Some(found)) => facts.insert(text, found),
+            Ok(None) => {}
+            Err(error @ WeightsError::Form { .. }) => {
+                mistakes.insert(text.to_owned(), error);
+            }
+            Err(_) if search == Search::Glance => {}
+            Err(error) => {
+                mistakes.insert(text.to_owned(), error);
+            }
+        }
+    }
+    (facts, mistakes)
+}
+
+fn find(
+    text: &str,
+    search: Search,
+    hub: &HubSettings,
+) -> Result<Option<CheckpointFacts>, WeightsError> {
+    let mut shown = Shown::default();
+    let Some(located) = locate(&WeightsSource::parse(text)?, hub, &mut |progress| shown.note(progress))? else {
+        return Ok(None);
+    };
+    if search != Search::Glance {
+        located.notes.iter().for_each(|note| tracing::info!("{text}: {note}"));
+    }
+    let checkpoint = Checkpoint::open(&located)?;
+    let hash = match search {
+        Search::Fetch => Some(*checkpoint.content_hash(hashed_file().as_deref())?.as_bytes()),
+        Search::Glance | Search::Local => None,
+    };
+    Ok(Some(CheckpointFacts {
+        config: checkpoint.config().clone(),
+        preprocessor: checkpoint.preprocessor().cloned(),
+        hash,
+        files: Some(Arc::new(checkpoint)),
+    }))
+}
+
+/// What was last said of a download.
+#[derive(Debug, Default)]
+struct Shown {
+    file: String,
+    at: Option<Instant>,
+}
+
+impl Shown {
+    /// A line for each file, then one every few seconds.
+    fn note(&mut self, progress: Progress<'_>) {
+        const EVERY: Duration = Duration::from_secs(5);
+        let (file, line) = match progress {
+            Progress::Waiting { file } => (file, format!("{file}: another process downloads it; waiting")),
+            Progress::Received { file, bytes, total } => {
+                let of = total.map_or_else(String::new, |total| format!(" of {}", mib(total)));
+                (file, format!("downloading {file}: {}{of}", mib(bytes)))
+            }
+        };
+        if file != self.file || self.at.is_none_or(|at| at.elapsed() >= EVERY) {
+            tracing::warn!("{line}");
+            file.clone_into(&mut self.file);
+            self.at = Some(Instant::now());
+        }
+    }
+}
+
+/// Where hashes of checkpoint files are remembered from run to run.
+fn hashed_file() -> Option<PathBuf> {
+    crate::prepare::cache_folder().map(|folder| folder.join("hashed.json"))
+}

@@ -1,0 +1,302 @@
+//! Pretrained encoders as nodes: `hubert`, `wav2vec2`, `wavlm`, `data2vec_audio`, `whisper`.
+
+use std::sync::Arc;
+
+use emorun_audio::{WhisperFront, WhisperFrontConfig};
+use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, PortRef, Signal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::slower;
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Kind};
+use crate::pretrained::cache::Cache;
+use crate::pretrained::config::{Dropouts, Family, Preprocessor, SpeechConfig, WhisperConfig};
+use crate::pretrained::cost::{Sizes, cost};
+use crate::pretrained::encoder::{PretrainedEncoder, Spec};
+use crate::pretrained::known::{self, Layout};
+use crate::pretrained::load::{self, RANDOM};
+use crate::pretrained::train::{Frozen, Hidden, LearningRates, Part, Train};
+use crate::pretrained::wav2vec2::{self, Wav2Vec2};
+use crate::pretrained::whisper::{self, WhisperEncoder};
+
+/// A pretrained encoder: frames from a waveform, or the stack of all its hidden states.
+///
+/// Sizes, preparation of the waveform and sample rate are those of the checkpoint's `config.json`
+/// and `preprocessor_config.json`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrained {
+    /// Waveform to encode, usually `data.audio`.
+    pub input: PortRef,
+    /// Where the weights come from: a Hub id such as `facebook/hubert-base-ls960` (with
+    /// `@revision` to pin it), a local folder, a `.safetensors` or PyTorch file beside its
+    /// `config.json`, or `random`.
+    pub weights: String,
+    /// Sizes for `weights: random`.
+    #[serde(default)]
+    pub layout: Option<Layout>,
+    /// What the node gives: the `last` hidden state, that of one layer, or the stack of `all`.
+    #[serde(default)]
+    pub output: Hidden,
+    /// What is trained.
+    #[serde(default)]
+    pub train: Train,
+    /// Whether `train: all` includes the convolutional front end, which is usually kept frozen.
+    #[serde(default)]
+    pub train_front_end: bool,
+    /// Dropout probability in trained layers, in place of the checkpoint's own.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub dropout: Option<f64>,
+    /// Probability of skipping a trained layer in a step, in place of the checkpoint's own.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub layer_drop: Option<f64>,
+    /// Learning rates of what trains.
+    #[serde(default)]
+    pub learning_rates: LearningRates,
+    /// How what cannot change is kept from epoch to epoch and from run to run.
+    #[serde(default)]
+    pub cache: Cache,
+}
+
+/// What the fields come to for a checkpoint.
+struct Resolved<C> {
+    config: C,
+    /// Layers that are run, of those that there are.
+    depth: usize,
+    layers: usize,
+    frozen: Frozen,
+    rate: FrameRate,
+    width: usize,
+}
+
+impl Pretrained {
+    /// What `config.json` says: of the checkpoint, or of what its name or `layout` stands for.
+    fn config(&self, facts: &Facts, known: impl Fn(&str) -> Option<serde_json::Value>, layout: impl Fn(Layout) -> serde_json::Value) -> serde_json::Value {
+        let id = self.weights.split('@').next().unwrap_or_default();
+        match facts.checkpoint(&self.weights) {
+            Some(facts) => facts.config.clone(),
+            None => known(id).unwrap_or_else(|| layout(self.layout.unwrap_or_default())),
+        }
+    }
+
+    fn resolve<C>(
+        &self,
+        inputs: &InputSignals<'_>,
+        config: C,
+        sample_rate_hz: u32,
+        (layers, width, stride): (usize, usize, usize),
+    ) -> Result<Resolved<C>, InferError> {
+        let rate_hz = match inputs.require("input")? {
+            Signal::Wave { rate_hz } => *rate_hz,
+            found => return Err(InferError::mismatch("input", "a waveform such as data.audio", found)),
+        };
+        if rate_hz != sample_rate_hz {
+            return Err(InferError::Mismatch {
+                port: "input".into(),
+                wanted: format!("a waveform at {sample_rate_hz} Hz"),
+                found: Signal::Wave { rate_hz },
+                help: Some(format!("set `sample_rate_hz: {sample_rate_hz}`")),
+            });
+        }
+        if self.layout.is_some() && self.weights != RANDOM {
+            return Err(InferError::invalid("layout", "is only for `weights: random`"));
+        }
+        let depth = self.output.depth(layers)?;
+        let frozen = self.train.frozen(layers, depth, self.train_front_end)?;
+        let rate = FrameRate::new(rate_hz, 1)
+            .ok_or_else(|| InferError::invalid("input", "the sample rate is 0 Hz"))
+            .and_then(|rate| slower(rate, stride, "weights"))?;
+        Ok(Resolved {
+            config,
+            depth,
+            layers,
+            frozen,
+            rate,
+            width,
+        })
+    }
+
+    fn inferred<C>(&self, resolved: &Resolved<C>, sizes: &Sizes) -> Inferred {
+        let Resolved { depth, layers, frozen, rate, width, .. } = *resolved;
+        let output = match self.output {
+            Hidden::All => Signal::LayerStack {
+                layers: layers + 1,
+                width,
+                rate,
+            },
+            Hidden::Last | Hidden::Layer(_) => Signal::Frames { width, rate },
+        };
+        let cost: Cost = cost(sizes, &self.train, frozen, depth);
+        Inferred::device(output, cost)
+    }
+
+    fn spec<C>(&self, resolved: &Resolved<C>, checkpoint: Dropouts) -> Arc<Spec> {
+        let rate = |own: f64| self.dropout.unwrap_or(own);
+        Arc::new(Spec {
+            output: self.output,
+            depth: resolved.depth,
+            whole: resolved.depth == resolved.layers,
+            frozen: resolved.frozen,
+            rates: Dropouts {
+                projection: rate(checkpoint.projection),
+                hidden: rate(checkpoint.hidden),
+                attention: rate(checkpoint.attention),
+                activation: rate(checkpoint.activation),
+                layer: self.layer_drop.unwrap_or(checkpoint.layer),
+            },
+            learning_rates: self.learning_rates,
+        })
+    }
+
+    fn speech(
+        &self,
+        family: Family,
+        inputs: &InputSignals<'_>,
+        facts: &Facts,
+    ) -> Result<(Resolved<SpeechConfig>, Preprocessor), InferError> {
+        let config = self.config(facts, |id| known::speech(family, id), |layout| layout.speech(family));
+        let config = SpeechConfig::from_json(family, &config)
+            .map_err(|error| unusable("config.json", &error.to_string(), family.model_type()))?;
+        let preprocessor = facts.checkpoint(&self.weights).and_then(|facts| facts.preprocessor.clone());
+        let preprocessor = Preprocessor::from_json(&preprocessor.unwrap_or_else(|| serde_json::json!({})))
+            .map_err(|error| unusable("preprocessor_config.json", &error.to_string(), family.model_type()))?;
+        let sizes = (config.layers, config.hidden, config.stride());
+        Ok((self.resolve(inputs, config, preprocessor.sampling_rate, sizes)?, preprocessor))
+    }
+
+    fn infer_speech(&self, family: Family, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError> {
+        let (resolved, _) = self.speech(family, inputs, facts)?;
+        Ok(self.inferred(&resolved, &Sizes::of_speech(&resolved.config)))
+    }
+
+    fn build_speech(
+        &self,
+        family: Family,
+        inputs: &InputSignals<'_>,
+        context: &BuildContext<'_>,
+    ) -> Result<PretrainedEncoder<Wav2Vec2>, BuildError> {
+        let (mut resolved, preprocessor) = self.speech(family, inputs, context.facts)?;
+        let spec = self.spec(&resolved, resolved.config.dropout);
+        let stable = resolved.config.stable;
+        resolved.config.layers = resolved.depth;
+        let (depth, frozen) = (resolved.depth, resolved.frozen);
+        let model = load::model(
+            &load::Request {
+                weights: &self.weights,
+                prefixes: &[family.prefix()],
+                probe: "feature_projection.projection.weight",
+                adaptation: self.train.adaptation(),
+                trains: &|name| self.train.trains(frozen, wav2vec2::part_of(name, stable)),
+                skips: &|name| {
+                    // Used for masking while pretraining; layers above the one asked for.
+                    name == "masked_spec_embed"
+                        || matches!(wav2vec2::part_of(name, stable), Part::Layer(layer) if layer >= depth)
+                },
+            },
+            context,
+            |reader| Wav2Vec2::read(&resolved.config, preprocessor.do_normalize, reader),
+        )?;
+        Ok(PretrainedEncoder { model, spec })
+    }
+
+    fn whisper(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Resolved<WhisperConfig>, InferError> {
+        let config = self.config(facts, known::whisper_by_id, Layout::whisper);
+        let config = WhisperConfig::from_json(&config)
+            .map_err(|error| unusable("config.json", &error.to_string(), WhisperConfig::MODEL_TYPE))?;
+        let sizes = (config.layers, config.hidden, whisper::STRIDE);
+        self.resolve(inputs, config, whisper::SAMPLE_RATE_HZ, sizes)
+    }
+}
+
+fn unusable(file: &str, message: &str, model_type: &str) -> InferError {
+    InferError::Invalid {
+        field: "weights".into(),
+        message: format!("has a {file} that cannot be used: {message}"),
+        help: Some(format!("the kind takes checkpoints of the architecture `{model_type}`")),
+    }
+}
+
+/// Makes a kind of its own for each architecture of the wav2vec 2.0 layout.
+macro_rules! speech_kinds {
+    ($($(#[$doc:meta])* $name:ident => $family:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(pub Pretrained);
+
+        impl Kind for $name {
+            type Layer = PretrainedEncoder<Wav2Vec2>;
+
+            fn infer(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError> {
+                self.0.infer_speech(Family::$family, inputs, facts)
+            }
+
+            fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<Self::Layer, BuildError> {
+                self.0.build_speech(Family::$family, inputs, context)
+            }
+        }
+    )+};
+}
+
+speech_kinds! {
+    /// wav2vec 2.0.
+    Wav2Vec2Node => Wav2Vec2;
+    /// HuBERT.
+    Hubert => Hubert;
+    /// WavLM.
+    WavLm => WavLm;
+    /// data2vec for speech.
+    Data2VecAudio => Data2VecAudio;
+}
+
+/// The encoder of Whisper.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Whisper(pub Pretrained);
+
+impl Whisper {
+    /// Its front end, which runs on the host.
+    ///
+    /// # Errors
+    /// As [`Kind::infer`].
+    pub fn front_end(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<WhisperFront, InferError> {
+        let resolved = self.0.whisper(inputs, facts)?;
+        WhisperFront::new(WhisperFrontConfig {
+            feature_size: resolved.config.mels,
+            ..WhisperFrontConfig::default()
+        })
+        .map_err(|error| unusable("config.json", &error.to_string(), WhisperConfig::MODEL_TYPE))
+    }
+}
+
+impl Kind for Whisper {
+    type Layer = PretrainedEncoder<WhisperEncoder>;
+
+    fn infer(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError> {
+        let resolved = self.0.whisper(inputs, facts)?;
+        Ok(self.0.inferred(&resolved, &Sizes::of_whisper(&resolved.config)))
+    }
+
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<Self::Layer, BuildError> {
+        let mut resolved = self.0.whisper(inputs, context.facts)?;
+        let spec = self.0.spec(&resolved, resolved.config.dropout);
+        resolved.config.layers = resolved.depth;
+        let (depth, frozen) = (resolved.depth, resolved.frozen);
+        let model = load::model(
+            &load::Request {
+                weights: &self.0.weights,
+                prefixes: &["model.encoder.", "encoder."],
+                probe: "conv1.weight",
+                adaptation: self.0.train.adaptation(),
+                trains: &|name| !whisper::is_constant(name) && self.0.train.trains(frozen, whisper::part_of(name)),
+                skips: &|name| matches!(whisper::part_of(name), Part::Layer(layer) if layer >= depth),
+            },
+            context,
+            |reader| WhisperEncoder::read(&resolved.config, reader),
+        )?;
+        Ok(PretrainedEncoder { model, spec })
+    }
+}

@@ -1,0 +1,47 @@
+//! How a pretrained encoder's frozen part is cached, as the experiment file says it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Cache of what the frozen part of an encoder gives for an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// Whether the frozen part is computed once and read back from then on.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// With waveform augmentation in front: number of different augmented versions of each item,
+    /// taken in turn by epoch. Left out, augmentation is drawn anew each epoch and nothing of
+    /// training items is cached.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1000))]
+    pub views: Option<u64>,
+    /// Precision in which values are kept, and to which computed ones are rounded too.
+    #[serde(default)]
+    pub precision: CachePrecision,
+}
+
+/// Precision of cached values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CachePrecision {
+    /// 16 bits: half the space, about three decimal digits.
+    F16,
+    /// 32 bits, as computed.
+    #[default]
+    F32,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            views: None,
+            precision: CachePrecision::default(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Sizes of architectures known by name, so that structure can be checked without their files, and
+//! of the layouts that `weights: random` draws.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::config::{Family, WhisperConfig};
+
+/// Sizes of a model with random weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// 12 layers, 768 wide.
+    #[default]
+    Base,
+    /// 24 layers, 1024 wide.
+    Large,
+    /// The layers of `base`, 16 wide: for trying an experiment out.
+    TinyBase,
+    /// The layers of `large`, 16 wide: for trying an experiment out.
+    TinyLarge,
+}
+
+impl Layout {
+    fn is_large(self) -> bool {
+        matches!(self, Self::Large | Self::TinyLarge)
+    }
+
+    fn is_tiny(self) -> bool {
+        matches!(self, Self::TinyBase | Self::TinyLarge)
+    }
+
+    /// The layout of as many layers that is quick to compute.
+    pub fn tiny(self) -> Self {
+        if self.is_large() {
+            Self::TinyLarge
+        } else {
+            Self::TinyBase
+        }
+    }
+
+    /// What `config.json` would say of a model of the wav2vec 2.0 layout.
+    pub fn speech(self, family: Family) -> Value {
+        let large = self.is_large();
+        let mut config = json!({
+            "model_type": family.model_type(),
+            "hidden_size": if large { 1024 } else { 768 },
+            "num_hidden_layers": if large { 24 } else { 12 },
+            "num_attention_heads": if large { 16 } else { 12 },
+            "intermediate_size": if large { 4096 } else { 3072 },
+            "feat_extract_norm": if large { "layer" } else { "group" },
+            "do_stable_layer_norm": large,
+            "conv_bias": large && family != Family::WavLm,
+        });
+        if family == Family::Data2VecAudio {
+            config["feat_extract_norm"] = "layer".into();
+            config["conv_bias"] = false.into();
+            config["do_stable_layer_norm"] = false.into();
+        }
+        if self.is_tiny() {
+            for (key, value) in [
+                ("hidden_size", json!(16)),
+                ("num_attention_heads", json!(2)),
+                ("intermediate_size", json!(16)),
+                ("conv_dim", json!([8, 8, 8, 8, 8, 8, 8])),
+                ("num_conv_pos_embedding_groups", json!(4)),
+                ("num_buckets", json!(32)),
+                ("max_bucket_distance", json!(80)),
+            ] {
+                config[key] = value;
+            }
+            if family != Family::Data2VecAudio {
+                config["num_conv_pos_embeddings"] = json!(16);
+            }
+        }
+        config
+    }
+
+    /// What `config.json` would say of a Whisper model; `base` is whisper-base.
+    pub fn whisper(self) -> Value {
+        let (width, layers, heads) = match self {
+            Self::Base => (512, 6, 8),
+            Self::Large => (1280, 32, 20),
+            Self::TinyBase => (16, 6, 2),
+            Self::TinyLarge => (16, 32, 2),
+        };
+        whisper(width, layers, heads, 80)
+    }
+}
+
+fn whisper(width: usize, layers: usize, heads: usize, mels: usize) -> Value {
+    json!({
+        "model_type": WhisperConfig::MODEL_TYPE,
+        "d_model": width,
+        "encoder_layers": layers,
+        "encoder_attention_heads": heads,
+        "encoder_ffn_dim": 4 * width,
+        "num_mel_bins": mels,
+    })
+}
+
+/// `config.json` of a published checkpoint of the wav2vec 2.0 layout, as far as sizes go.
+pub fn speech(family: Family, id: &str) -> Option<Value> {
+    let layout = match (family, id) {
+        (Family::Hubert, "facebook/hubert-base-ls960" | "superb/hubert-base-superb-er")
+        | (Family::Wav2Vec2, "facebook/wav2vec2-base" | "facebook/wav2vec2-base-960h")
+        | (Family::WavLm, "microsoft/wavlm-base" | "microsoft/wavlm-base-plus")
+        | (Family::Data2VecAudio, "facebook/data2vec-audio-base" | "facebook/data2vec-audio-base-960h") => Layout::Base,
+        (Family::Hubert, "facebook/hubert-large-ll60k" | "facebook/hubert-large-ls960-ft")
+        | (
+            Family::Wav2Vec2,
+            "facebook/wav2vec2-large-lv60"
+            | "facebook/wav2vec2-large-robust"
+            | "facebook/wav2vec2-large-xlsr-53"
+            | "facebook/wav2vec2-xls-r-300m"
+            | "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim",
+        )
+        | (Family::WavLm, "microsoft/wavlm-large")
+        | (Family::Data2VecAudio, "facebook/data2vec-audio-large" | "facebook/data2vec-audio-large-960h") => {
+            Layout::Large
+        }
+        _ => return None,
+    };
+    let mut config = layout.speech(family);
+    if id == "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim" {
+        config["num_hidden_layers"] = 12.into();
+    }
+    Some(config)
+}
+
+/// `config.json` of a published Whisper checkpoint, as far as sizes go.
+pub fn whisper_by_id(id: &str) -> Option<Value> {
+    let size = id.strip_prefix("openai/whisper-")?;
+    let size = size.strip_suffix(".en").unwrap_or(size);
+    Some(match size {
+        "tiny" => whisper(384, 4, 6, 80),
+        "base" => whisper(512, 6, 8, 80),
+        "small" => whisper(768, 12, 12, 80),
+        "medium" => whisper(1024, 24, 16, 80),
+        "large" | "large-v2" => whisper(1280, 32, 20, 80),
+        "large-v3" | "large-v3-turbo" => whisper(1280, 32, 20, 128),
+        _ => return None,
+    })
+}

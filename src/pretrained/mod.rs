@@ -1,0 +1,18 @@
+//! Pretrained encoders: configuration and tensors as their checkpoints have them.
+//!
+//! `config` reads what a checkpoint says of itself, `known` holds sizes of published ones, `reader`
+//! and `load` hand out tensors, `wav2vec2` and `whisper` compute, `train` says what of it trains,
+//! `encoder` makes a node of a model.
+
+pub mod cache;
+pub mod config;
+pub mod cost;
+pub mod encoder;
+pub mod known;
+mod ops;
+pub mod load;
+pub mod reader;
+pub mod train;
+pub mod wav2vec2;
+pub mod weight;
+pub mod whisper;

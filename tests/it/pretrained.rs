@@ -1,0 +1,288 @@
+//! Pretrained encoders against transformers: hidden states, gradients, and what trains.
+//!
+//! The vectors are made by `tests/golden/encoders/make_encoders.py`, whose header says what each
+//! file holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Tensor, TensorData};
+use emorun::checkpoints::{Search, gather};
+use emorun::facts::Facts;
+use emorun::network::Network;
+use emorun::train::parameters::{NamedTensors, collect, restore};
+use emorun::value::{Lengths, PortId, Value};
+use emorun_lang::Signal;
+use safetensors::SafeTensors;
+use serde_json::{Value as Json, json};
+
+use crate::networks::{data, device, gradients, network_with, numbers, run, turn, wired_with};
+use crate::support::REPOSITORY;
+
+/// Folder and kind of every layout of the wav2vec 2.0 family.
+const SPEECH: [(&str, &str); 7] = [
+    ("hubert_base", "hubert"),
+    ("hubert_large", "hubert"),
+    ("wav2vec2_base", "wav2vec2"),
+    ("wav2vec2_large", "wav2vec2"),
+    ("wavlm_base", "wavlm"),
+    ("wavlm_large", "wavlm"),
+    ("data2vec_audio", "data2vec_audio"),
+];
+
+/// Largest error of a hidden state, in its standard deviations.
+const HIDDEN: f64 = 1e-4;
+/// Largest error of a gradient, relative to its largest element.
+const GRADIENT: f64 = 1e-3;
+
+fn folder(layout: &str) -> PathBuf {
+    Path::new(REPOSITORY).join("tests/golden/encoders").join(layout)
+}
+
+/// Tensors of a file by name: shape and values.
+type Golden = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+fn read(path: &Path) -> Golden {
+    let bytes = fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    file.iter()
+        .map(|(name, view)| {
+            let bytes = view.data();
+            let values = match view.dtype() {
+                safetensors::Dtype::I64 => bytes
+                    .chunks_exact(8)
+                    .map(|number| i64::from_le_bytes(number.try_into().unwrap()) as f32)
+                    .collect(),
+                _ => bytes
+                    .chunks_exact(4)
+                    .map(|number| f32::from_le_bytes(number.try_into().unwrap()))
+                    .collect(),
+            };
+            (name.to_owned(), (view.shape().to_vec(), values))
+        })
+        .collect()
+}
+
+fn sizes(golden: &Golden, name: &str) -> Vec<usize> {
+    golden[name].1.iter().map(|&size| size as usize).collect()
+}
+
+/// An encoder with the weights of a layout's checkpoint.
+fn encoder(layout: &str, kind: &str, fields: &Json) -> Network {
+    let weights = folder(layout).to_string_lossy().into_owned();
+    let (facts, mistakes) = gather([weights.as_str()].into_iter(), Search::Local, true);
+    assert!(mistakes.is_empty(), "{mistakes:?}");
+    let mut all = json!({ "weights": weights });
+    for (key, value) in fields.as_object().unwrap() {
+        all[key] = value.clone();
+    }
+    one(kind, &all, &facts)
+}
+
+fn one(kind: &str, fields: &Json, facts: &Facts) -> Network {
+    let signal = Signal::Wave { rate_hz: 16_000 };
+    let inputs = [("input", data("audio"), signal)];
+    network_with(vec![wired_with("node", kind, fields, &inputs, facts)], facts, 5)
+}
+
+/// The waveforms of a layout, padded with numbers that must not matter.
+fn waves(golden: &Golden, padding: f32) -> (Tensor<2>, Lengths) {
+    let inputs = read(&folder("input.safetensors"));
+    let lengths = sizes(golden, "lengths");
+    let longest = lengths.iter().copied().max().unwrap();
+    let mut values = Vec::new();
+    for (item, &length) in lengths.iter().enumerate() {
+        let wave = &inputs[&format!("input.{item}")].1;
+        values.extend_from_slice(&wave[..length]);
+        values.extend(std::iter::repeat_n(padding, longest - length));
+    }
+    let wave = Tensor::from_data(TensorData::new(values, [lengths.len(), longest]), &device());
+    (wave, Lengths::new(lengths))
+}
+
+/// The largest error of valid frames, in standard deviations of what is expected there.
+fn hidden_error(found: &[f32], expected: &[f32], shape: &[usize], lengths: &[usize]) -> f64 {
+    let (time, width) = (shape[1], shape[2]);
+    assert_eq!(found.len(), expected.len());
+    let mut pairs = Vec::new();
+    for (item, &length) in lengths.iter().enumerate() {
+        let start = item * time * width;
+        let valid = start..start + length * width;
+        pairs.extend(found[valid.clone()].iter().zip(&expected[valid]));
+    }
+    let count = pairs.len() as f64;
+    let mean = pairs.iter().map(|(_, e)| f64::from(**e)).sum::<f64>() / count;
+    let variance = pairs.iter().map(|(_, e)| (f64::from(**e) - mean).powi(2)).sum::<f64>() / count;
+    let worst = pairs
+        .iter()
+        .map(|(f, e)| (f64::from(**f) - f64::from(**e)).abs())
+        // A NaN must not get lost in a maximum.
+        .fold(0.0, |worst: f64, error| if error.is_nan() { f64::INFINITY } else { worst.max(error) });
+    worst / variance.sqrt()
+}
+
+fn last_hidden(golden: &Golden) -> (&Vec<usize>, &Vec<f32>) {
+    let states = golden.keys().filter(|name| {
+        name.strip_prefix("hidden.")
+            .is_some_and(|number| number.parse::<usize>().is_ok())
+    });
+    let last = format!("hidden.{}", states.count() - 1);
+    let (shape, values) = golden.get("last_hidden_state").unwrap_or(&golden[&last]);
+    (shape, values)
+}
+
+/// Hidden states that a network gives, one after another.
+fn states(network: &Network, wave: (Tensor<2>, Lengths), training: bool) -> (Vec<Vec<f32>>, Lengths) {
+    let items = wave.1.as_slice().len();
+    let values = run(network, &[(data("audio"), Value::Wave(wave.0, wave.1))], training, items);
+    match &values[&PortId::new("node", "")] {
+        Value::Stack(stack, lengths) => {
+            let count = stack.dims()[0];
+            let states = (0..count)
+                .map(|at| numbers(stack.clone().narrow(0, at, 1)))
+                .collect();
+            (states, lengths.clone())
+        }
+        Value::Frames(frames, lengths) => (vec![numbers(frames.clone())], lengths.clone()),
+        other => panic!("{}", other.name()),
+    }
+}
+
+#[test]
+fn every_hidden_state_is_that_of_transformers() {
+    let _turn = turn();
+    for (layout, kind) in SPEECH {
+        let golden = read(&folder(layout).join("golden.safetensors"));
+        for train in [json!("none"), json!("all")] {
+            let network = encoder(layout, kind, &json!({ "output": "all", "train": train }));
+            let (found, lengths) = states(&network, waves(&golden, 0.0), false);
+            assert_eq!(lengths.as_slice(), sizes(&golden, "frame_lengths"), "{layout}");
+            for (number, found) in found.iter().enumerate() {
+                let name = format!("hidden.{number}");
+                let is_last = number + 1 == golden.keys().filter(|name| name.starts_with("hidden.")).count();
+                let (shape, expected) = if is_last { last_hidden(&golden) } else { (&golden[&name].0, &golden[&name].1) };
+                let error = hidden_error(found, expected, shape, lengths.as_slice());
+                println!("{layout} train {train} {name}: {error:.1e}");
+                assert!(error <= HIDDEN, "{layout} {name}: {error:.1e} standard deviations");
+            }
+        }
+    }
+}
+
+/// The name that a checkpoint has for a parameter of ours, and whether ours lies transposed.
+fn checkpoint_name(layout: &str, name: &str) -> (String, bool) {
+    let name = name.strip_prefix("node.model.").unwrap_or(name);
+    let linear = ["_proj.weight", "projection.weight", "_dense.weight", "gru_rel_pos_linear.weight", "fc1.weight", "fc2.weight"];
+    let transposed = linear.iter().any(|end| name.ends_with(end));
+    let name = name
+        .replace("attention.gate.", "attention.")
+        .replace("encoder.positions.rel_attn_embed", "encoder.layers.0.attention.rel_attn_embed.weight");
+    // data2vec has several plain positional convolutions, the others one with weight norm.
+    let name = match name.strip_prefix("encoder.pos_conv_embed.layers.") {
+        Some(rest) if layout == "data2vec_audio" => {
+            let (number, field) = rest.split_once('.').unwrap();
+            let field = field.trim_start_matches("kernel.");
+            format!("encoder.pos_conv_embed.layers.{number}.conv.{field}")
+        }
+        Some("0.kernel.weight_g") => "encoder.pos_conv_embed.conv.parametrizations.weight.original0".into(),
+        Some("0.kernel.weight_v") => "encoder.pos_conv_embed.conv.parametrizations.weight.original1".into(),
+        Some(_) => "encoder.pos_conv_embed.conv.bias".into(),
+        None => name,
+    };
+    (name, transposed)
+}
+
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
+        .collect()
+}
+
+/// Gradients by the checkpoint's names, of `sum(last_hidden_state · R)`.
+fn loss_gradients(layout: &str, network: &Network, golden: &Golden, input: (PortId, Value)) -> BTreeMap<String, Vec<f32>> {
+    let items = golden["R"].0[0];
+    // Training, with every dropout at zero: as evaluation, but on the side of autodiff.
+    let values = run(network, &[input], true, items);
+    let Value::Frames(frames, _) = &values[&PortId::new("node", "")] else {
+        panic!("{layout}: no frames");
+    };
+    let (shape, weights) = &golden["R"];
+    let shape: [usize; 3] = shape.clone().try_into().unwrap();
+    let weights = Tensor::<3>::from_data(TensorData::new(weights.clone(), shape), &device());
+    let frames = match golden.get("frames") {
+        None => frames.clone(),
+        Some((_, picked)) => {
+            let picked: Vec<i64> = picked.iter().map(|&frame| frame as i64).collect();
+            let count = picked.len();
+            frames.clone().select(1, Tensor::from_data(TensorData::new(picked, [count]), &device()))
+        }
+    };
+    let loss = (frames * weights).sum();
+    gradients(network, &loss.backward())
+}
+
+fn check_gradients(layout: &str, found: &BTreeMap<String, Vec<f32>>, golden: &Golden, prefix: &str) {
+    let mut seen = 0;
+    for (name, found) in found {
+        let (name, transposed) = checkpoint_name(layout, name);
+        let Some((shape, expected)) = golden.get(&format!("grad.{prefix}{name}")) else {
+            panic!("{layout}: no golden gradient for {name}");
+        };
+        let expected = if transposed { transpose(expected, shape[0], shape[1]) } else { expected.clone() };
+        let largest = expected.iter().fold(0f64, |most, &x| most.max(f64::from(x).abs()));
+        // The keys' bias has no effect: its gradient is 0 but for rounding.
+        let scale = if name.ends_with("k_proj.bias") { 1.0 } else { largest };
+        let worst = found
+            .iter()
+            .zip(&expected)
+            .map(|(f, e)| (f64::from(*f) - f64::from(*e)).abs() / scale)
+            .fold(0.0, |worst: f64, error| if error.is_nan() { f64::INFINITY } else { worst.max(error) });
+        assert!(worst <= GRADIENT, "{layout} {name}: {worst:.1e}");
+        seen += 1;
+    }
+    let all = golden.keys().filter(|name| name.starts_with("grad.")).count();
+    assert_eq!(seen, all, "{layout}: gradients of all tensors");
+}
+
+/// Nothing random while training.
+fn everything_trains() -> Json {
+    json!({ "train": "all", "train_front_end": true, "dropout": 0.0, "layer_drop": 0.0 })
+}
+
+#[test]
+fn every_gradient_is_that_of_transformers() {
+    let _turn = turn();
+    for (layout, kind) in SPEECH {
+        let golden = read(&folder(layout).join("golden.safetensors"));
+        let network = encoder(layout, kind, &everything_trains());
+        let (wave, lengths) = waves(&golden, 0.0);
+        let found = loss_gradients(layout, &network, &golden, (data("audio"), Value::Wave(wave, lengths)));
+        check_gradients(layout, &found, &golden, "");
+    }
+}
+
+#[test]
+fn no_tensor_can_be_zeroed_unnoticed() {
+    let _turn = turn();
+    for (layout, kind) in SPEECH {
+        let golden = read(&folder(layout).join("golden.safetensors"));
+        let mut network = encoder(layout, kind, &everything_trains());
+        let whole: NamedTensors = collect(&network);
+        for name in whole.keys() {
+            let mut zeroed = whole.clone();
+            let data = &whole[name];
+            let zeros = vec![0f32; data.num_elements()];
+            zeroed.insert(name.clone(), TensorData::new(zeros, data.shape().clone()));
+            restore(&mut network, zeroed).unwrap();
+            let (found, lengths) = states(&network, waves(&golden, 0.0), false);
+            let (shape, expected) = last_hidden(&golden);
+            let error = hidden_error(&found[0], expected, shape, lengths.as_slice());
+            if name.ends_with("k_proj.bias") {
+                assert!(error <= HIDDEN, "{layout} {name} has no effect, but {error:.1e}");
+            } else {
+                assert!(error > 10.0 * HIDDEN, "{layout} {name}: zeroing it changes only {error:.1e}");
+            }
+        }
+    }
+}
