@@ -47,9 +47,9 @@ pub enum Failure {
     /// The corpora do not give what the experiment needs.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Data(Vec<DataError>),
-    /// Weights are missing, or do not fit their architecture.
+    /// Weights, noise or features are missing or cannot be used.
     #[error("{0}")]
-    Weights(String),
+    Input(String),
     /// A run of this label exists, or another process is running it.
     #[error("{0}")]
     Conflict(String),
@@ -85,7 +85,7 @@ pub enum Failure {
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
-            BuildError::Weights { .. } => Self::Weights(error.to_string()),
+            BuildError::Weights { .. } => Self::Input(error.to_string()),
             BuildError::Infer(error) => Self::Bug(error.to_string()),
         }
     }
@@ -113,7 +113,7 @@ impl Failure {
                     ExitCode::Data
                 }
             }
-            Self::Weights(_) => ExitCode::Data,
+            Self::Input(_) => ExitCode::Data,
             Self::Conflict(_) => ExitCode::Conflict,
             Self::Diverged(_) => ExitCode::Diverged,
             Self::Io { .. } => ExitCode::Io,

@@ -12,6 +12,7 @@ use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
 use crate::feed::host::HostOp;
 use crate::nodes;
+use crate::nodes::augmentation::{self, AugmentationNode};
 use crate::nodes::pretrained::Pretrained;
 use crate::nodes::log_mel::LogMelNode;
 use crate::value::Value;
@@ -25,6 +26,8 @@ macro_rules! device_kinds {
         pub enum NodeConfig {
             /// A corpus.
             Dataset(DatasetConfig),
+            /// A change of training waveforms on the host.
+            Augmentation(AugmentationNode),
             /// Log-mel spectrogram on the host.
             LogMel(LogMelNode),
             $(
@@ -76,6 +79,7 @@ macro_rules! device_kinds {
                         reads_labels: false,
                         train_only: false,
                     }),
+                    Self::Augmentation(config) => config.infer(),
                     Self::LogMel(config) => config.infer(inputs),
                     $(Self::$config(config) => config.infer(inputs, facts)),+
                 }
@@ -86,6 +90,7 @@ macro_rules! device_kinds {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self {
                     Self::Dataset(config) => config.serialize(serializer),
+                    Self::Augmentation(config) => config.serialize(serializer),
                     Self::LogMel(config) => config.serialize(serializer),
                     $(Self::$config(config) => config.serialize(serializer)),+
                 }
@@ -99,7 +104,7 @@ macro_rules! device_kinds {
             /// As inference; a host node has no module; weights that cannot be used.
             pub fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NodeLayer, BuildError> {
                 match self {
-                    Self::Dataset(_) | Self::LogMel(_) => Err(InferError::invalid("kind", "a host node has no module").into()),
+                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) => Err(InferError::invalid("kind", "a host node has no module").into()),
                     $(Self::$config(config) => config.build(inputs, context).map(NodeLayer::$config)),+
                 }
             }
@@ -108,6 +113,7 @@ macro_rules! device_kinds {
             pub fn kind(&self) -> &'static str {
                 match self {
                     Self::Dataset(config) => config.kind(),
+                    Self::Augmentation(config) => config.kind(),
                     Self::LogMel(_) => "log_mel",
                     $(Self::$config(_) => stringify!($name)),+
                 }
@@ -200,6 +206,18 @@ impl NodeConfig {
         }
     }
 
+    /// Why what is frozen of a pretrained encoder cannot be kept; `None` if it can.
+    pub fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
+        match self {
+            Self::Hubert(node) => node.not_cacheable(inputs, facts),
+            Self::Wav2Vec2(node) => node.not_cacheable(inputs, facts),
+            Self::WavLm(node) => node.not_cacheable(inputs, facts),
+            Self::Data2VecAudio(node) => node.not_cacheable(inputs, facts),
+            Self::Whisper(node) => node.not_cacheable(inputs, facts),
+            _ => Some("it is no pretrained encoder".into()),
+        }
+    }
+
     /// What the node computes on the host: all of it, or the front end of a device node.
     ///
     /// # Errors
@@ -232,6 +250,7 @@ pub struct Kinds(Vec<KindInfo>);
 impl Default for Kinds {
     fn default() -> Self {
         let mut kinds = emorun_data::KINDS.to_vec();
+        kinds.extend_from_slice(augmentation::KINDS);
         kinds.push(LOG_MEL);
         kinds.extend_from_slice(DEVICE_KINDS);
         Self(kinds)
@@ -248,6 +267,9 @@ impl KindSet for Kinds {
     fn parse(&self, kind: &str, fields: &Tree) -> Result<NodeConfig, DeserializeError> {
         if kind == LOG_MEL.name {
             return from_tree(fields).map(NodeConfig::LogMel);
+        }
+        if let Some(parsed) = AugmentationNode::parse(kind, fields) {
+            return parsed.map(NodeConfig::Augmentation);
         }
         parse_device(kind, fields)
             .unwrap_or_else(|| DatasetConfig::deserialize_kind(kind, fields).map(NodeConfig::Dataset))

@@ -10,7 +10,7 @@ use emorun_lang::{InputSignals, Signal};
 use crate::draw::DrawKey;
 use crate::kinds::{NodeConfig, NodeLayer};
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, Ports};
+use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, PREFIX, Ports};
 use crate::value::{PortId, Value, Values};
 
 /// A device node of the graph with its wires.
@@ -210,6 +210,29 @@ impl Network {
         self.layers.get_mut(index)
     }
 
+    /// What the frozen part of a node gives, by the node's name; `None` where it has none.
+    ///
+    /// # Errors
+    /// The node's inputs are not there.
+    pub fn frozen_part(&self, name: &str, values: &Values, items: Arc<[String]>) -> Result<Option<Value>, RunError> {
+        let key = DrawKey::root(0);
+        let context = Context {
+            training: false,
+            step: key,
+            epoch: key,
+            items,
+        };
+        match self.wired.iter().position(|node| node.name == name) {
+            Some(index) => self.layers[index]
+                .prefix(&self.ports(index, values), &context)
+                .map_err(|source| RunError {
+                    node: name.to_owned(),
+                    source,
+                }),
+            None => Ok(None),
+        }
+    }
+
     fn runs(&self, index: usize, schedule: Schedule) -> bool {
         match schedule {
             Schedule::Train => self.wired[index].needed.train,
@@ -225,6 +248,9 @@ impl Network {
             if let Some(value) = values.get(from) {
                 ports.insert(port.clone(), value.clone());
             }
+        }
+        if let Some(value) = values.get(&PortId::new(&self.wired[index].name, PREFIX)) {
+            ports.insert(PREFIX.to_owned(), value.clone());
         }
         ports
     }

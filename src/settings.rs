@@ -122,6 +122,11 @@ pub struct LoaderSettings {
     /// Memory in MiB in which computed host features are kept from epoch to epoch.
     #[serde(default = "default_memory")]
     pub memory_mib: usize,
+    /// Size in GiB beyond which the least recently used features of frozen encoders are removed
+    /// from the disk.
+    #[serde(default = "default_cache")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub cache_gib: u64,
 }
 
 impl Default for LoaderSettings {
@@ -129,6 +134,7 @@ impl Default for LoaderSettings {
         Self {
             workers: default_workers(),
             memory_mib: default_memory(),
+            cache_gib: default_cache(),
         }
     }
 }
@@ -432,6 +438,9 @@ fn default_every_epochs() -> u64 {
 }
 fn default_workers() -> usize {
     2
+}
+fn default_cache() -> u64 {
+    64
 }
 fn default_memory() -> usize {
     2048

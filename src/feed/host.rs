@@ -5,8 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use emorun_audio::{LogMel, WhisperFront};
-use emorun_data::{DataError, Item};
+use emorun_data::Item;
+use emorun_features::{Array, Key};
 
+use super::FeedError;
+use super::augment::{Augmentations, Version};
+use super::cached::{CachedNode, CachedValue, FeatureCache, key_of};
 use crate::value::{Lengths, PortId, Value};
 
 /// What a host node gives for one item.
@@ -61,6 +65,45 @@ impl std::fmt::Debug for HostOp {
     }
 }
 
+/// What the host gives for an item.
+#[derive(Clone, Debug, Default)]
+pub struct ItemValues {
+    /// The pipeline's wanted values, in its order.
+    pub wanted: Vec<HostValue>,
+    /// What its cached nodes give, in its order.
+    pub cached: Vec<CachedValue>,
+}
+
+impl ItemValues {
+    fn bytes(&self) -> usize {
+        let cached = self.cached.iter().map(|value| match value {
+            CachedValue::Known(array) => std::mem::size_of_val(array.values()),
+            CachedValue::Unknown { input, .. } => input.bytes(),
+        });
+        self.wanted.iter().map(HostValue::bytes).sum::<usize>() + cached.sum::<usize>()
+    }
+
+    /// True if nothing is left to be computed on the device.
+    fn is_complete(&self) -> bool {
+        self.cached.iter().all(|value| matches!(value, CachedValue::Known(_)))
+    }
+}
+
+/// What is computed on the host, and what of it is kept.
+#[derive(Debug, Default)]
+pub struct HostParts {
+    /// Host nodes in topological order.
+    pub steps: Vec<HostStep>,
+    /// Host values that device nodes read.
+    pub wanted: Vec<PortId>,
+    /// Changes of training waveforms.
+    pub augmentations: Augmentations,
+    /// Device nodes whose frozen part is kept on disk.
+    pub cached: Vec<CachedNode>,
+    /// Where; nowhere on a machine without a folder for caches.
+    pub cache: Option<FeatureCache>,
+}
+
 /// Everything that is computed on the host for an item, remembered within a memory budget.
 ///
 /// An item's host values are computed alone, never in a batch, so they are the same bits in every
@@ -69,26 +112,24 @@ impl std::fmt::Debug for HostOp {
 pub struct HostPipeline {
     /// Sample rate of the experiment in Hz.
     pub sample_rate_hz: u32,
-    /// Host nodes in topological order.
-    pub steps: Vec<HostStep>,
-    /// Host values that device nodes read.
-    pub wanted: Vec<PortId>,
+    /// What is computed.
+    pub parts: HostParts,
     remembered: Mutex<Remembered>,
 }
 
 #[derive(Debug, Default)]
 struct Remembered {
-    items: HashMap<String, Arc<Vec<HostValue>>>,
+    /// By item and view.
+    items: HashMap<(String, Option<u64>), Arc<ItemValues>>,
     budget: usize,
 }
 
 impl HostPipeline {
     /// A pipeline that remembers up to `budget_bytes` of computed values.
-    pub fn new(sample_rate_hz: u32, steps: Vec<HostStep>, wanted: Vec<PortId>, budget_bytes: usize) -> Self {
+    pub fn new(sample_rate_hz: u32, parts: HostParts, budget_bytes: usize) -> Self {
         Self {
             sample_rate_hz,
-            steps,
-            wanted,
+            parts,
             remembered: Mutex::new(Remembered {
                 items: HashMap::new(),
                 budget: budget_bytes,
@@ -96,20 +137,24 @@ impl HostPipeline {
         }
     }
 
-    /// The item's wanted values, in the order of `wanted`.
+    /// The values of a version of an item.
     ///
     /// # Errors
-    /// The item's audio cannot be read.
-    pub fn values(&self, item: &Item) -> Result<Arc<Vec<HostValue>>, DataError> {
-        if let Some(values) = self.remembered().items.get(&item.key) {
+    /// The item's audio, or a file that an augmentation reads, cannot be read.
+    pub fn values(&self, item: &Item, version: &Version) -> Result<Arc<ItemValues>, FeedError> {
+        let Some(view) = version.again() else {
+            return self.compute(item, version).map(Arc::new);
+        };
+        let name = (item.key.clone(), view);
+        if let Some(values) = self.remembered().items.get(&name) {
             return Ok(values.clone());
         }
-        let values = Arc::new(self.compute(item)?);
-        let bytes: usize = values.iter().map(HostValue::bytes).sum();
+        let values = Arc::new(self.compute(item, version)?);
+        let bytes = values.bytes();
         let mut remembered = self.remembered();
-        if bytes <= remembered.budget {
+        if values.is_complete() && bytes <= remembered.budget {
             remembered.budget -= bytes;
-            remembered.items.insert(item.key.clone(), values.clone());
+            remembered.items.insert(name, values.clone());
         }
         Ok(values)
     }
@@ -119,12 +164,56 @@ impl HostPipeline {
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn compute(&self, item: &Item) -> Result<Vec<HostValue>, DataError> {
-        let mut values = vec![(
-            PortId::new("data", "audio"),
-            HostValue::Wave(item.load_audio(self.sample_rate_hz)?),
-        )];
-        for step in &self.steps {
+    fn compute(&self, item: &Item, version: &Version) -> Result<ItemValues, FeedError> {
+        let HostParts {
+            wanted,
+            augmentations,
+            cached,
+            cache,
+            ..
+        } = &self.parts;
+        let keys: Vec<Option<Key>> = cached
+            .iter()
+            .map(|node| {
+                cache.as_ref()?;
+                key_of(node, item, version, augmentations, self.sample_rate_hz)
+            })
+            .collect();
+        let known: Vec<Option<Arc<Array>>> = keys
+            .iter()
+            .map(|key| Some(Arc::new(cache.as_ref()?.get(key.as_ref()?)?)))
+            .collect();
+        // Where everything is kept, nothing has to be decoded.
+        if wanted.is_empty() && known.iter().all(Option::is_some) {
+            return Ok(ItemValues {
+                wanted: Vec::new(),
+                cached: known.into_iter().flatten().map(CachedValue::Known).collect(),
+            });
+        }
+        let mut wave = item.load_audio(self.sample_rate_hz).map_err(FeedError::Data)?;
+        augmentations
+            .apply(&mut wave, item, version)
+            .map_err(|(node, error)| FeedError::Augment { node, error })?;
+        let values = self.run_steps(wave);
+        let find = |port: &PortId| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone());
+        let cached = cached
+            .iter()
+            .zip(known)
+            .zip(keys)
+            .filter_map(|((node, known), key)| match known {
+                Some(array) => Some(CachedValue::Known(array)),
+                None => find(&node.input).map(|input| CachedValue::Unknown { input, key }),
+            })
+            .collect();
+        Ok(ItemValues {
+            wanted: wanted.iter().filter_map(find).collect(),
+            cached,
+        })
+    }
+
+    fn run_steps(&self, wave: Vec<f32>) -> Vec<(PortId, HostValue)> {
+        let mut values = vec![(PortId::new("data", "audio"), HostValue::Wave(wave))];
+        for step in &self.parts.steps {
             let Some((_, input)) = values.iter().find(|(port, _)| *port == step.input) else {
                 continue;
             };
@@ -147,11 +236,7 @@ impl HostPipeline {
             };
             values.push((step.output.clone(), output));
         }
-        Ok(self
-            .wanted
-            .iter()
-            .filter_map(|port| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone()))
-            .collect())
+        values
     }
 }
 

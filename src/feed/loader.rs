@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use emorun_data::{DataError, Item};
+use emorun_data::Item;
 
+use super::FeedError;
+use super::augment::Version;
+use super::cached::CachedValue;
 use super::host::{HostBatch, HostPipeline};
 
 /// A batch ready for the device.
@@ -15,6 +18,8 @@ pub struct Batch {
     pub items: Vec<usize>,
     /// The pipeline's wanted values, in its order.
     pub values: Vec<HostBatch>,
+    /// What its cached nodes give, in its order, for each item.
+    pub cached: Vec<Vec<CachedValue>>,
 }
 
 /// Prepares batches on worker threads and hands them out in order.
@@ -39,7 +44,7 @@ struct Shared {
 struct State {
     taken: usize,
     delivered: usize,
-    ready: BTreeMap<usize, Result<Batch, DataError>>,
+    ready: BTreeMap<usize, Result<Batch, FeedError>>,
     closed: bool,
 }
 
@@ -55,6 +60,7 @@ impl Loader {
         corpus: Arc<Vec<Item>>,
         pipeline: Arc<HostPipeline>,
         batches: Vec<Vec<usize>>,
+        version: Version,
         workers: usize,
     ) -> Self {
         let workers = workers.max(1);
@@ -69,7 +75,7 @@ impl Loader {
             .map(|_| {
                 let (shared, corpus, pipeline, batches) =
                     (shared.clone(), corpus.clone(), pipeline.clone(), batches.clone());
-                std::thread::spawn(move || work(&shared, &corpus, &pipeline, &batches))
+                std::thread::spawn(move || work(&shared, &corpus, &pipeline, &batches, &version))
             })
             .collect();
         Self {
@@ -80,7 +86,7 @@ impl Loader {
     }
 }
 
-fn work(shared: &Shared, corpus: &[Item], pipeline: &HostPipeline, batches: &[Vec<usize>]) {
+fn work(shared: &Shared, corpus: &[Item], pipeline: &HostPipeline, batches: &[Vec<usize>], version: &Version) {
     loop {
         let number = {
             let mut state = shared.state();
@@ -93,28 +99,35 @@ fn work(shared: &Shared, corpus: &[Item], pipeline: &HostPipeline, batches: &[Ve
             state.taken += 1;
             state.taken - 1
         };
-        let batch = prepare(corpus, pipeline, &batches[number]);
+        let batch = prepare(corpus, pipeline, &batches[number], version);
         shared.state().ready.insert(number, batch);
         shared.changed.notify_all();
     }
 }
 
-fn prepare(corpus: &[Item], pipeline: &HostPipeline, items: &[usize]) -> Result<Batch, DataError> {
+fn prepare(
+    corpus: &[Item],
+    pipeline: &HostPipeline,
+    items: &[usize],
+    version: &Version,
+) -> Result<Batch, FeedError> {
     let values = items
         .iter()
-        .map(|&item| pipeline.values(&corpus[item]))
+        .map(|&item| pipeline.values(&corpus[item], version))
         .collect::<Result<Vec<_>, _>>()?;
-    let values = (0..pipeline.wanted.len())
-        .map(|at| HostBatch::collate(values.iter().map(|item| &item[at])))
-        .collect();
     Ok(Batch {
         items: items.to_vec(),
-        values,
+        values: (0..pipeline.parts.wanted.len())
+            .map(|at| HostBatch::collate(values.iter().map(|item| &item.wanted[at])))
+            .collect(),
+        cached: (0..pipeline.parts.cached.len())
+            .map(|at| values.iter().map(|item| item.cached[at].clone()).collect())
+            .collect(),
     })
 }
 
 impl Iterator for Loader {
-    type Item = Result<Batch, DataError>;
+    type Item = Result<Batch, FeedError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut state = self.shared.state();

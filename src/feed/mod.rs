@@ -1,5 +1,7 @@
 //! From items of the corpora to batches on the host: decode, host nodes, collate, prefetch.
 
+pub mod augment;
+pub mod cached;
 pub mod host;
 pub mod loader;
 pub mod order;
@@ -7,10 +9,16 @@ pub mod order;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use emorun_data::Item;
+use emorun_audio::augment::AugmentError;
+use emorun_data::{DataError, Item};
+use emorun_features::{Array, Key, Origin};
 
+use crate::network::{Network, RunError};
+use crate::node::{NodeError, PREFIX};
 use crate::value::{Labels, PortId, Value, Values};
-use host::HostPipeline;
+use augment::Version;
+use cached::{CachedNode, CachedValue};
+use host::{HostBatch, HostPipeline, HostValue};
 use loader::{Batch, Loader};
 
 /// The items of a run and how their values come about.
@@ -26,14 +34,46 @@ pub struct Feed {
     pub workers: usize,
 }
 
+/// Why a batch could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// An item's audio cannot be read.
+    #[error(transparent)]
+    Data(DataError),
+    /// A file that an augmentation reads cannot be read.
+    #[error("augmentation `{node}`: {error}")]
+    Augment {
+        /// The node.
+        node: String,
+        /// Why.
+        error: AugmentError,
+    },
+    /// A frozen node cannot be run.
+    #[error(transparent)]
+    Node(RunError),
+}
+
 impl Feed {
-    /// Starts preparing batches.
+    /// Starts preparing batches of items as they are.
     pub fn load(&self, batches: Vec<Vec<usize>>) -> Loader {
-        Loader::start(self.items.clone(), self.pipeline.clone(), batches, self.workers)
+        self.start(batches, Version::Plain)
     }
 
-    /// A batch's values at the ports that the network reads.
-    pub fn values(&self, batch: Batch, device: &Device) -> Values {
+    /// Starts preparing training batches of an epoch, augmented.
+    pub fn load_training(&self, batches: Vec<Vec<usize>>, seed: u64, epoch: u64) -> Loader {
+        self.start(batches, self.pipeline.parts.augmentations.version(seed, epoch))
+    }
+
+    fn start(&self, batches: Vec<Vec<usize>>, version: Version) -> Loader {
+        Loader::start(self.items.clone(), self.pipeline.clone(), batches, version, self.workers)
+    }
+
+    /// A batch's values at the ports that the network reads; what frozen nodes give and is not kept
+    /// yet is computed, item by item, so that it does not depend on the batch.
+    ///
+    /// # Errors
+    /// A frozen node cannot be run.
+    pub fn values(&self, batch: Batch, network: &Network, device: &Device) -> Result<Values, FeedError> {
         let mut values = Values::new();
         for label in self.labels.iter() {
             let column = batch
@@ -45,10 +85,70 @@ impl Feed {
         }
         let texts = batch.items.iter().map(|&item| self.items[item].text.clone()).collect();
         values.insert(PortId::new("data", "text"), Value::Text(texts));
-        for (port, value) in self.pipeline.wanted.iter().zip(batch.values) {
+        for (port, value) in self.pipeline.parts.wanted.iter().zip(batch.values) {
             values.insert(port.clone(), value.into_value(device));
         }
-        values
+        for (node, given) in self.pipeline.parts.cached.iter().zip(batch.cached) {
+            // A version that never comes again is computed within the step, as a batch.
+            let passing = given
+                .iter()
+                .any(|value| matches!(value, CachedValue::Unknown { key: None, .. }));
+            if passing {
+                let inputs = given.iter().filter_map(|value| match value {
+                    CachedValue::Unknown { input, .. } => Some(input),
+                    CachedValue::Known(_) => None,
+                });
+                values.insert(node.input.clone(), HostBatch::collate(inputs).into_value(device));
+                continue;
+            }
+            let mut arrays = Vec::with_capacity(given.len());
+            for (value, &item) in given.into_iter().zip(&batch.items) {
+                arrays.push(match value {
+                    CachedValue::Known(array) => array,
+                    CachedValue::Unknown { input, key } => {
+                        Arc::new(self.compute_frozen(node, &input, key, item, network, device)?)
+                    }
+                });
+            }
+            if let Some(stack) = cached::collate(&arrays, device) {
+                values.insert(node.output(), stack);
+            }
+        }
+        Ok(values)
+    }
+
+    fn compute_frozen(
+        &self,
+        node: &CachedNode,
+        input: &HostValue,
+        key: Option<Key>,
+        item: usize,
+        network: &Network,
+        device: &Device,
+    ) -> Result<Array, FeedError> {
+        let inner = device.clone().inner();
+        let mut values = Values::new();
+        let input = HostBatch::collate(std::iter::once(input)).into_value(&inner);
+        values.insert(node.input.clone(), input);
+        let value = network
+            .frozen_part(&node.name, &values, self.keys(&[item]))
+            .map_err(FeedError::Node)?;
+        let unusable = || {
+            FeedError::Node(RunError {
+                node: node.name.clone(),
+                source: NodeError::Missing(PREFIX.to_owned()),
+            })
+        };
+        let array = value.and_then(cached::array_of).ok_or_else(unusable)?;
+        let array = array.rounded(node.precision).unwrap_or(array);
+        if let (Some(cache), Some(key)) = (&self.pipeline.parts.cache, key) {
+            let origin = Origin {
+                kind: node.kind.clone(),
+                source: self.items[item].dataset.clone(),
+            };
+            cache.put(&key, &array, node.precision, &origin);
+        }
+        Ok(array)
     }
 
     /// Stable keys of items, for draws.

@@ -1,6 +1,7 @@
 //! The kinds of nodes, one file each. `kinds.rs` lists them.
 
 pub mod attention_classifier;
+pub mod augmentation;
 pub mod crnn;
 pub mod cross_entropy;
 pub mod log_mel;

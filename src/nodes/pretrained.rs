@@ -227,6 +227,14 @@ macro_rules! speech_kinds {
         #[serde(transparent)]
         pub struct $name(pub Pretrained);
 
+        impl $name {
+            /// Why what is frozen cannot be kept; `None` if it can.
+            pub fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
+                let (resolved, _) = self.0.speech(Family::$family, inputs, facts).ok()?;
+                (resolved.frozen == Frozen::Nothing).then(|| "everything of it trains".into())
+            }
+        }
+
         impl Kind for $name {
             type Layer = PretrainedEncoder<Wav2Vec2>;
 
@@ -258,6 +266,15 @@ speech_kinds! {
 pub struct Whisper(pub Pretrained);
 
 impl Whisper {
+    /// Why what is frozen cannot be kept; `None` if it can.
+    pub fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
+        let resolved = self.0.whisper(inputs, facts).ok()?;
+        match resolved.frozen {
+            Frozen::Everything => None,
+            _ => Some("part of it trains, and that part needs all of Whisper's 30 s of every item".into()),
+        }
+    }
+
     /// Its front end, which runs on the host.
     ///
     /// # Errors

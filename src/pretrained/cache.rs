@@ -1,5 +1,6 @@
 //! How a pretrained encoder's frozen part is cached, as the experiment file says it.
 
+use emorun_features::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,18 +19,7 @@ pub struct Cache {
     pub views: Option<u64>,
     /// Precision in which values are kept, and to which computed ones are rounded too.
     #[serde(default)]
-    pub precision: CachePrecision,
-}
-
-/// Precision of cached values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CachePrecision {
-    /// 16 bits: half the space, about three decimal digits.
-    F16,
-    /// 32 bits, as computed.
-    #[default]
-    F32,
+    pub precision: Precision,
 }
 
 fn enabled() -> bool {
@@ -41,7 +31,7 @@ impl Default for Cache {
         Self {
             enabled: true,
             views: None,
-            precision: CachePrecision::default(),
+            precision: Precision::default(),
         }
     }
 }

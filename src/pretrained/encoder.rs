@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use super::config::Dropouts;
 use super::train::{Frozen, Hidden, LearningRates, Part};
@@ -38,7 +38,7 @@ pub trait Layered: Module + ModuleDisplay + Debug {
     fn embed(&self, features: Tensor<3>, lengths: &Lengths, rates: &Dropouts, context: &Context) -> Tensor<3>;
 
     /// What all layers share.
-    fn shared(&self, lengths: &Lengths, time: usize, device: &Device) -> Self::Shared;
+    fn shared(&self, lengths: &Lengths, time: usize) -> Self::Shared;
 
     /// Transformer layer `index`, `[batch, time, width]` in and out.
     fn layer(
@@ -132,7 +132,7 @@ impl<M: Layered> PretrainedEncoder<M> {
         context: &Context,
     ) {
         let [_, time, _] = progress.newest.dims();
-        let shared = self.model.shared(lengths, time, &progress.newest.device());
+        let shared = self.model.shared(lengths, time);
         while progress.at < upto {
             let x = progress.newest.clone();
             progress.newest = self.model.layer(progress.at, x, &shared, rates, context);
@@ -171,7 +171,14 @@ impl<M: Layered> PretrainedEncoder<M> {
                 progress.given
             }
         };
-        Ok((Tensor::stack(states, 0), lengths))
+        let states: Tensor<4> = Tensor::stack(states, 0);
+        let [_, _, time, _] = states.dims();
+        // Where nothing follows, what lies behind the longest item (Whisper's 30 s) is of no use.
+        let states = match self.spec.frozen {
+            Frozen::Everything if time > lengths.longest() => states.narrow(2, 0, lengths.longest()),
+            _ => states,
+        };
+        Ok((states, lengths))
     }
 
     /// What the node gives, from what [`PretrainedEncoder::frozen_states`] gave.

@@ -4,12 +4,12 @@
 //! and `load` hand out tensors, `wav2vec2` and `whisper` compute, `train` says what of it trains,
 //! `encoder` makes a node of a model.
 
+mod attend;
 pub mod cache;
 pub mod config;
 pub mod cost;
 pub mod encoder;
 pub mod known;
-mod ops;
 pub mod load;
 pub mod reader;
 pub mod train;

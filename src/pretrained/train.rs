@@ -228,6 +228,14 @@ impl Train {
         part >= below
     }
 
+    /// What tells frozen parts apart in the cache: the same for adaptation of any rank.
+    pub fn frozen_part(&self) -> serde_json::Value {
+        match self {
+            Self::Lora(_) => "lora".into(),
+            other => serde_json::json!(other),
+        }
+    }
+
     /// Parameters that adaptation adds to a layer.
     pub fn added(&self, hidden: usize, feed_forward: usize) -> u64 {
         let Self::Lora(lora) = self else { return 0 };

@@ -7,15 +7,15 @@
 //! matrices and every normalisation but the first is over the last axis.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::config::{Dropouts, Family, FeatureNorm, Relative, SpeechConfig};
+use super::attend::{Extras, attend};
 use super::encoder::{Layered, masked};
 use super::reader::{Init, LINEAR, WeightReader};
 use super::train::Part;
 use super::weight::{LayerNorm, Linear, Weight, together};
-use super::ops as fused;
+use crate::layers::fused;
 use crate::node::{Context, NodeError, Ports};
 use crate::value::Lengths;
 
@@ -63,7 +63,7 @@ pub fn part_of(name: &str, stable: bool) -> Part {
 }
 
 impl Layered for Wav2Vec2 {
-    type Shared = AttentionBias;
+    type Shared = Shared;
 
     fn front_end(&self, inputs: &Ports) -> Result<(Tensor<3>, Lengths), NodeError> {
         let (wave, lengths) = inputs.wave("input")?;
@@ -78,16 +78,9 @@ impl Layered for Wav2Vec2 {
         context.dropout(x, rates.hidden, "embedding")
     }
 
-    fn shared(&self, lengths: &Lengths, time: usize, device: &Device) -> AttentionBias {
-        let padding = (!lengths.all_full(time)).then(|| {
-            let batch = lengths.as_slice().len();
-            let padding = lengths.mask(time, device).equal_elem(0.0);
-            Tensor::zeros([batch, time], device)
-                .mask_fill(padding, f32::NEG_INFINITY)
-                .reshape([batch, 1, 1, time])
-        });
-        AttentionBias {
-            padding,
+    fn shared(&self, lengths: &Lengths, time: usize) -> Shared {
+        Shared {
+            lengths: (!lengths.all_full(time)).then(|| lengths.clone()),
             positions: self.encoder.positions.as_ref().map(|positions| positions.bias(time)),
         }
     }
@@ -96,7 +89,7 @@ impl Layered for Wav2Vec2 {
         &self,
         index: usize,
         x: Tensor<3>,
-        shared: &AttentionBias,
+        shared: &Shared,
         rates: &Dropouts,
         context: &Context,
     ) -> Tensor<3> {
@@ -133,12 +126,12 @@ fn normalised(wave: Tensor<2>, lengths: &Lengths) -> Tensor<2> {
     centred / (variance + 1e-7).sqrt()
 }
 
-/// What attention in every layer adds to its scores: padding, and WavLM's relative positions.
+/// What attention in every layer needs.
 #[derive(Clone, Debug)]
-pub struct AttentionBias {
-    /// `[batch, 1, 1, time]`
-    padding: Option<Tensor<4>>,
-    /// `[1, heads, time, time]`
+pub struct Shared {
+    /// Valid frames of each item, where there is padding.
+    lengths: Option<Lengths>,
+    /// WavLM's relative positions, `[1, heads, time, time]`.
     positions: Option<Tensor<4>>,
 }
 
@@ -233,18 +226,23 @@ impl FeatureExtractor {
         for layer in &self.conv_layers {
             let conv = &layer.conv;
             lengths = lengths.map(|length| (length - conv.kernel) / conv.stride + 1);
-            x = conv.forward(x);
             x = match &layer.layer_norm {
-                ConvNorm::None(_) => x,
-                ConvNorm::Group(norm) => {
+                ConvNorm::Group(norm) if conv.bias.is_none() => {
+                    let (kernel, x) = conv.weight.beside(x);
                     let (weight, x) = norm.weight.beside(x);
                     let (bias, x) = norm.bias.beside(x);
-                    let (weight, x) = together(weight, x);
-                    fused::group_norm_over_time(x, weight, bias, norm.eps, lengths.as_slice())
+                    let [batch, samples, _] = x.dims();
+                    let wave = x.reshape([batch, samples]);
+                    fused::wave_layer(wave, kernel, weight, bias, norm.eps, conv.stride, lengths.as_slice())
                 }
-                ConvNorm::Layer(norm) => norm.forward(x),
+                ConvNorm::Group(norm) => {
+                    let (weight, x) = norm.weight.beside(conv.forward(x));
+                    let (bias, x) = norm.bias.beside(x);
+                    fused::gelu(fused::group_norm_over_time(x, weight, bias, norm.eps, lengths.as_slice()))
+                }
+                ConvNorm::Layer(norm) => fused::gelu(norm.forward(conv.forward(x))),
+                ConvNorm::None(_) => fused::gelu(conv.forward(x)),
             };
-            x = fused::gelu(x);
         }
         (x, lengths)
     }
@@ -526,17 +524,17 @@ impl EncoderLayer {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, bias: &AttentionBias, rates: &Dropouts, context: &Context) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, shared: &Shared, rates: &Dropouts, context: &Context) -> Tensor<3> {
         if context.training && rates.layer > 0.0 && context.chance("layer", rates.layer) {
             return x;
         }
         if self.stable {
-            let attended = self.attention.forward(self.layer_norm.forward(x.clone()), bias, rates, context);
+            let attended = self.attention.forward(self.layer_norm.forward(x.clone()), shared, rates, context);
             let x = add(x, context.dropout(attended, rates.hidden, "attended"));
             let fed = self.feed_forward.forward(self.final_layer_norm.forward(x.clone()), rates, context);
             return add(x, fed);
         }
-        let attended = self.attention.forward(x.clone(), bias, rates, context);
+        let attended = self.attention.forward(x.clone(), shared, rates, context);
         let x = add(x, context.dropout(attended, rates.hidden, "attended"));
         let x = self.layer_norm.forward(x);
         let fed = self.feed_forward.forward(x.clone(), rates, context);
@@ -615,25 +613,25 @@ impl Attention {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, bias: &AttentionBias, rates: &Dropouts, context: &Context) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, shared: &Shared, rates: &Dropouts, context: &Context) -> Tensor<3> {
         let [batch, time, width] = x.dims();
         let head = width / self.heads;
-        let split = |x: Tensor<3>| x.reshape([batch, time, self.heads, head]).swap_dims(1, 2);
-        let query = split(self.q_proj.forward(x.clone(), &context.within("q")));
-        let key = split(self.k_proj.forward(x.clone(), &context.within("k")));
-        let value = split(self.v_proj.forward(x.clone(), &context.within("v")));
-        let positions = match (&self.gate, &bias.positions) {
-            (Some(gate), Some(positions)) => Some(gate.forward(split(x), positions.clone(), context)),
+        let query = self.q_proj.forward(x.clone(), &context.within("q"));
+        let key = self.k_proj.forward(x.clone(), &context.within("k"));
+        let value = self.v_proj.forward(x.clone(), &context.within("v"));
+        let positions = match (&self.gate, &shared.positions) {
+            (Some(gate), Some(positions)) => {
+                let x = x.reshape([batch, time, self.heads, head]).swap_dims(1, 2);
+                Some(gate.forward(x, positions.clone(), context))
+            }
             _ => None,
         };
-        let (query, key) = together(query, key);
-        let mut scores = query.mul_scalar((head as f64).powf(-0.5)).matmul(key.transpose());
-        for term in [positions, bias.padding.clone()].into_iter().flatten() {
-            scores = add(scores, term);
-        }
-        let weights = context.dropout(softmax(scores, 3), rates.attention, "attention");
-        let (weights, value) = together(weights, value);
-        let mixed = weights.matmul(value).swap_dims(1, 2).reshape([batch, time, width]);
+        let extras = Extras {
+            bias: positions,
+            lengths: shared.lengths.as_ref(),
+            dropout: rates.attention,
+        };
+        let mixed = attend([query, key, value], self.heads, extras, context);
         self.out_proj.forward(mixed, &context.within("out"))
     }
 }

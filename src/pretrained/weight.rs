@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::ops as fused;
+use crate::layers::fused;
 use crate::node::Context;
 
 /// A tensor of a pretrained model.
@@ -100,15 +100,16 @@ impl Linear {
         let (weight, x) = self.weight.beside(x);
         let adapted = self.lora.as_ref().map(|lora| {
             let (a, x) = together(lora.a.val(), x.clone());
-            times(times(context.dropout(x, lora.dropout, "lora"), a), lora.b.val()).mul_scalar(lora.scale)
+            let x = fused::linear(context.dropout(x, lora.dropout, "lora"), a, None);
+            fused::linear(x, lora.b.val(), None).mul_scalar(lora.scale)
         });
-        let y = times(x, weight);
         let y = match &self.bias {
             Some(bias) => {
-                let (bias, y) = bias.beside(y);
-                y + bias.unsqueeze()
+                let (bias, x) = bias.beside(x);
+                let (weight, x) = together(weight, x);
+                fused::linear(x, weight, Some(bias))
             }
-            None => y,
+            None => fused::linear(x, weight, None),
         };
         match adapted {
             Some(change) => {
@@ -118,15 +119,6 @@ impl Linear {
             None => y,
         }
     }
-}
-
-/// `x · w` over the last axis, as one product of matrices.
-fn times<const D: usize>(x: Tensor<D>, w: Tensor<2>) -> Tensor<D> {
-    let mut dims = x.dims();
-    let [input, output] = w.dims();
-    let rows = dims.iter().product::<usize>() / input.max(1);
-    dims[D - 1] = output;
-    x.reshape([rows, input]).matmul(w).reshape(dims)
 }
 
 /// Normalisation over the last axis with a scale and a shift.

@@ -4,16 +4,16 @@
 //! Radford et al. 2023, §2.2; numbers equal those of transformers' `WhisperEncoder`.
 
 use burn::module::Module;
-use burn::tensor::activation::softmax;
 use burn::tensor::module::conv1d;
-use burn::tensor::{Device, Tensor, ops::ConvOptions};
+use burn::tensor::{Tensor, ops::ConvOptions};
 
+use super::attend::{Extras, attend};
 use super::config::{Dropouts, WhisperConfig};
 use super::encoder::Layered;
 use super::reader::{Init, LINEAR, WeightReader};
 use super::train::Part;
 use super::weight::{LayerNorm, Linear, Weight, together};
-use super::ops as fused;
+use crate::layers::fused;
 use crate::node::{Context, NodeError, Ports};
 use crate::value::Lengths;
 
@@ -115,7 +115,7 @@ impl Layered for WhisperEncoder {
         context.dropout(x + positions.unsqueeze(), rates.hidden, "embedding")
     }
 
-    fn shared(&self, _lengths: &Lengths, _time: usize, _device: &Device) {}
+    fn shared(&self, _lengths: &Lengths, _time: usize) {}
 
     fn layer(&self, index: usize, x: Tensor<3>, (): &(), rates: &Dropouts, context: &Context) -> Tensor<3> {
         match self.layers.get(index) {
@@ -197,17 +197,15 @@ struct Attention {
 
 impl Attention {
     fn forward(&self, x: Tensor<3>, rates: &Dropouts, context: &Context) -> Tensor<3> {
-        let [batch, time, width] = x.dims();
-        let head = width / self.heads;
-        let split = |x: Tensor<3>| x.reshape([batch, time, self.heads, head]).swap_dims(1, 2);
-        let query = split(self.q_proj.forward(x.clone(), &context.within("q")));
-        let key = split(self.k_proj.forward(x.clone(), &context.within("k")));
-        let value = split(self.v_proj.forward(x, &context.within("v")));
-        let (query, key) = together(query, key);
-        let scores = query.mul_scalar((head as f64).powf(-0.5)).matmul(key.transpose());
-        let weights = context.dropout(softmax(scores, 3), rates.attention, "attention");
-        let (weights, value) = together(weights, value);
-        let mixed = weights.matmul(value).swap_dims(1, 2).reshape([batch, time, width]);
+        let query = self.q_proj.forward(x.clone(), &context.within("q"));
+        let key = self.k_proj.forward(x.clone(), &context.within("k"));
+        let value = self.v_proj.forward(x, &context.within("v"));
+        let extras = Extras {
+            bias: None,
+            lengths: None,
+            dropout: rates.attention,
+        };
+        let mixed = attend([query, key, value], self.heads, extras, context);
         self.out_proj.forward(mixed, &context.within("out"))
     }
 }

@@ -150,11 +150,9 @@ fn train_and_evaluate(
 ) -> Result<MemberResult, Failure> {
     let settings = &prepared.settings;
     let assignment = &prepared.assignments[spec.assignment];
-    let (steps, wanted) = prepared.host_steps()?;
     let pipeline = HostPipeline::new(
         settings.sample_rate_hz,
-        steps,
-        wanted,
+        prepared.host_parts(spec.seed)?,
         settings.training.loader.memory_mib.saturating_mul(1 << 20),
     );
     let feed = Feed {

@@ -78,9 +78,9 @@ pub fn evaluate(
     let mut losses: BTreeMap<String, LossSums> = BTreeMap::new();
     let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
     for batch in feed.load(plain_batches(items, batch_size)) {
-        let batch = batch.map_err(Abort::Data)?;
+        let batch = batch.map_err(Abort::Feed)?;
         let members = batch.items.clone();
-        let mut values = feed.values(batch, device);
+        let mut values = feed.values(batch, network, device).map_err(Abort::Feed)?;
         network
             .forward(Schedule::Evaluate, &mut values, &names.evaluation(feed.keys(&members)))
             .map_err(Abort::Node)?;

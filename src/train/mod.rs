@@ -17,11 +17,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use emorun_data::DataError;
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
-use crate::feed::Feed;
+use crate::feed::{Feed, FeedError};
 use crate::feed::order::{plain_batches, training_batches};
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, Settings};
@@ -36,8 +35,8 @@ use state::{Best, LoopState};
 /// Why training or evaluation stopped.
 #[derive(Debug)]
 pub enum Abort {
-    /// An item's audio cannot be read.
-    Data(DataError),
+    /// A batch cannot be prepared.
+    Feed(FeedError),
     /// A node cannot run.
     Node(RunError),
     /// The loss is not finite; the message names node and batch.
@@ -54,7 +53,9 @@ impl Abort {
     /// The failure of the run in `dir`.
     pub fn into_failure(self, dir: &Path) -> Failure {
         match self {
-            Self::Data(error) => Failure::Data(vec![error]),
+            Self::Feed(FeedError::Data(error)) => Failure::Data(vec![error]),
+            Self::Feed(error @ FeedError::Augment { .. }) => Failure::Input(error.to_string()),
+            Self::Feed(FeedError::Node(error)) => Failure::Bug(error.to_string()),
             Self::Node(error) => Failure::Bug(error.to_string()),
             Self::Diverged(message) => Failure::Diverged(message),
             Self::File(failure) => failure,
@@ -272,9 +273,9 @@ impl Trainer<'_> {
                 .feed
                 .load(plain_batches(self.train, self.settings.evaluation.batch_size))
             {
-                let batch = batch.map_err(Abort::Data)?;
+                let batch = batch.map_err(Abort::Feed)?;
                 let keys = self.feed.keys(&batch.items);
-                let mut values = self.feed.values(batch, &device);
+                let mut values = self.feed.values(batch, &frozen, &device).map_err(Abort::Feed)?;
                 frozen
                     .forward(Schedule::Upto(index), &mut values, &names.evaluation(keys))
                     .map_err(Abort::Node)?;
@@ -305,7 +306,7 @@ impl Trainer<'_> {
         let batches = training_batches(self.train, training.batch_size, &key, epoch);
         let ends_at = batches.len();
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
-        let mut loader = self.feed.load(rest.clone());
+        let mut loader = self.feed.load_training(rest.clone(), self.seed, epoch);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
         let mut waited = 0.0;
@@ -320,10 +321,13 @@ impl Trainer<'_> {
                     return Err(Abort::Bug("the loader ended early".into()));
                 };
                 waited += asked.elapsed().as_secs_f64();
-                let batch = batch.map_err(Abort::Data)?;
+                let batch = batch.map_err(Abort::Feed)?;
                 let items = batch.items.clone();
                 let context = session.names.training(step, micro_batch, epoch, self.feed.keys(&items));
-                let mut values = self.feed.values(batch, &self.device);
+                let mut values = self
+                    .feed
+                    .values(batch, &session.network, &self.device)
+                    .map_err(Abort::Feed)?;
                 session
                     .network
                     .forward(Schedule::Train, &mut values, &context)

@@ -1,31 +1,28 @@
 //! From an experiment file to everything that a run needs, in stages: the structure is checked
 //! before any data is touched, the data before anything is trained.
 
-use std::collections::HashMap;
+mod host;
+mod prepared;
+
+pub use host::Caching;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Item, ScanLevel};
-use emorun_figures::{Diagram, DiagramEdge, DiagramNode};
 use emorun_lang::{
-    Code, Diagnostic, Draft, Experiment, LabelSet, Language, Placement, Plan, PlanNode, ReadError, Report, Role,
-    Section, Signal, Sources, Span, Tree, load, to_yaml,
+    Code, Diagnostic, Draft, Experiment, LabelSet, Language, ReadError, Report, Section, Signal, Sources, Span, Tree,
+    load,
 };
 use emorun_weights::WeightsSource;
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::checkpoints::{self, Mistakes, Search};
-use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::facts::Facts;
-use crate::feed::host::{HostOp, HostStep};
 use crate::kinds::{Kinds, NodeConfig};
-use crate::memory::Load;
-use crate::network::{Needed, Wired};
-use crate::node::{BuildContext, FRONT_END};
 use crate::settings::{FinalWeights, Settings};
-use crate::value::PortId;
 
 /// The language of emorun's experiment files.
 pub type ExperimentLanguage = Language<Settings, Kinds>;
@@ -279,6 +276,16 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
             prepared.corpus = corpus;
             prepared.assignments = assignments;
             prepared.facts = facts;
+            if let Err((name, error)) = prepared.build_augmentations() {
+                let mut report = Report::new();
+                let place = [Section::Augmentations.name(), &name, "root"].map(str::to_owned);
+                report.push(at(Diagnostic::error(Code::MissingData, error.to_string()), &place, &tree));
+                on_report(&report, &sources);
+                return Err(Failure::Rejected {
+                    mistakes: 1,
+                    data: true,
+                });
+            }
             if depth == Depth::Deep {
                 prepared.check_weights()?;
             }
@@ -513,273 +520,5 @@ fn has_validation(settings: &Settings) -> bool {
         SplitConfig::BySpeaker(split) => split.validation > 0.0,
         SplitConfig::Fixed(split) => split.from.is_some() || !split.validation.is_empty(),
         SplitConfig::Folds(split) => split.validation != FoldValidation::None,
-    }
-}
-
-impl Prepared {
-    /// Builds every node that has pretrained weights, to hear now what is wrong with them.
-    fn check_weights(&self) -> Result<(), Failure> {
-        let device = burn::tensor::Device::flex();
-        for wired in self.wired()?.iter().filter(|wired| wired.config.weights().is_some()) {
-            let context = BuildContext {
-                device: &device,
-                class_counts: &HashMap::new(),
-                facts: &self.facts,
-                key: DrawKey::root(self.settings.seed),
-            };
-            wired
-                .config
-                .build(&wired.signals(), &context)
-                .map_err(Failure::from)?;
-        }
-        Ok(())
-    }
-
-    /// The plan.
-    pub fn plan(&self) -> &Plan {
-        &self.experiment.plan
-    }
-
-    /// `resolved.yaml`.
-    pub fn resolved_yaml(&self) -> String {
-        to_yaml(&self.resolved)
-    }
-
-    /// Hash of the resolved experiment.
-    pub fn config_hash(&self) -> String {
-        self.plan().hash().to_owned()
-    }
-
-    /// What is known of the datasets, for `run.json`.
-    pub fn data_facts(&self) -> Value {
-        self.corpus.datasets.clone()
-    }
-
-    /// What the user should know of the data.
-    pub fn remarks(&self) -> &[String] {
-        &self.corpus.remarks
-    }
-
-    /// Names of the classification heads.
-    pub fn heads(&self) -> Vec<String> {
-        self.experiment
-            .graph
-            .section(Section::Heads)
-            .map(|node| node.name.clone())
-            .collect()
-    }
-
-    /// Label columns that the corpora have.
-    pub fn label_columns(&self) -> Vec<String> {
-        self.corpus.label_sets.keys().cloned().collect()
-    }
-
-    /// The device nodes with their wires, in topological order.
-    ///
-    /// # Errors
-    /// The plan and the graph do not agree, which is a bug.
-    pub fn wired(&self) -> Result<Arc<[Wired]>, Failure> {
-        self.plan()
-            .nodes()
-            .iter()
-            .filter(|node| node.section.has_ports() && node.placement == Placement::Device)
-            .map(|node| {
-                let config = self.experiment.graph.node(&node.name).map(|node| node.config.clone());
-                let config =
-                    config.ok_or_else(|| Failure::Bug(format!("the plan names an unknown node `{}`", node.name)))?;
-                let runs = |role: Role| role == Role::Runs;
-                let has_front_end = self.host_op(node)?.is_some();
-                Ok(Wired {
-                    name: node.name.clone(),
-                    config,
-                    inputs: node
-                        .inputs
-                        .iter()
-                        .map(|input| {
-                            let from = if has_front_end {
-                                PortId::new(&node.name, FRONT_END)
-                            } else {
-                                PortId::new(&input.node, &input.node_port)
-                            };
-                            (input.port.clone(), from, input.signal.clone())
-                        })
-                        .collect(),
-                    outputs: node.outputs.clone(),
-                    needed: Needed {
-                        train: runs(node.roles.train),
-                        evaluate: runs(node.roles.evaluate),
-                        predict: runs(node.roles.predict),
-                    },
-                })
-            })
-            .collect()
-    }
-
-    /// What a node computes on the host, if it does: all of it, or its front end.
-    fn host_op(&self, node: &PlanNode) -> Result<Option<HostOp>, Failure> {
-        let Some(found) = self.experiment.graph.node(&node.name) else {
-            return Ok(None);
-        };
-        found
-            .config
-            .host_op(&node.input_signals(), &self.facts)
-            .map_err(|error| Failure::Bug(error.to_string()))
-    }
-
-    /// The host nodes as steps, and the host values that device nodes read.
-    ///
-    /// # Errors
-    /// A host node cannot be built, which its check should have found.
-    pub fn host_steps(&self) -> Result<(Vec<HostStep>, Vec<PortId>), Failure> {
-        let mut steps = Vec::new();
-        let mut wanted: Vec<PortId> = Vec::new();
-        let is_host = |name: &str| {
-            name == emorun_lang::DATA
-                || self
-                    .plan()
-                    .node(name)
-                    .is_some_and(|node| node.placement == Placement::Host)
-        };
-        for node in self.plan().nodes().iter().filter(|node| node.section.has_ports()) {
-            let op = self.host_op(node)?;
-            if let (Some(op), Some(input)) = (op, node.inputs.first()) {
-                let on_host = node.placement == Placement::Host;
-                let output = PortId::new(&node.name, if on_host { "" } else { FRONT_END });
-                if !on_host {
-                    wanted.push(output.clone());
-                }
-                steps.push(HostStep {
-                    input: PortId::new(&input.node, &input.node_port),
-                    output,
-                    op,
-                });
-            } else if node.placement == Placement::Device {
-                for input in node.inputs.iter().filter(|input| is_host(&input.node)) {
-                    let port = PortId::new(&input.node, &input.node_port);
-                    if matches!(input.signal, Signal::Wave { .. } | Signal::Frames { .. }) && !wanted.contains(&port) {
-                        wanted.push(port);
-                    }
-                }
-            }
-        }
-        Ok((steps, wanted))
-    }
-
-    /// Training items of each class by label column, for one assignment.
-    pub fn class_counts(&self, assignment: &Assignment) -> HashMap<String, Vec<usize>> {
-        self.corpus
-            .label_sets
-            .keys()
-            .map(|column| (column.clone(), self.corpus.class_counts(column, &assignment.train)))
-            .collect()
-    }
-
-    /// What training will hold in memory at most: of the assignment with the most training items.
-    pub fn load(&self) -> Option<Load> {
-        let largest = self
-            .assignments
-            .iter()
-            .max_by_key(|assignment| assignment.train.len())?;
-        let batch = self.settings.training.batch_size.min(largest.train.len());
-        let mut seconds: Vec<f64> = largest
-            .train
-            .iter()
-            .map(|&item| self.corpus.items[item].duration_s)
-            .collect();
-        seconds.sort_by(|a, b| b.total_cmp(a));
-        // A batch is padded to its longest item, and the longest item of all is in some batch.
-        let longest = seconds.first().copied().unwrap_or(0.0);
-        let all_seconds: f64 = self.corpus.items.iter().map(|item| item.duration_s).sum();
-        let host_floats: f64 = self
-            .host_steps()
-            .ok()?
-            .1
-            .iter()
-            .map(
-                |port| match self.plan().node(&port.node).and_then(|node| node.output(&port.port)) {
-                    Some(Signal::Frames { width, rate }) => *width as f64 * rate.hz(),
-                    _ => f64::from(self.settings.sample_rate_hz),
-                },
-            )
-            .sum();
-        let budget = self.settings.training.loader.memory_mib as f64 * (1u64 << 20) as f64;
-        let mut cost = emorun_lang::Cost::default();
-        self.plan()
-            .running(emorun_lang::Schedule::Train)
-            .for_each(|node| cost += node.cost);
-        Some(Load {
-            cost,
-            batch_size: batch,
-            evaluation_batch_size: self.settings.evaluation.batch_size,
-            batch_seconds: longest,
-            host_bytes: (4.0 * host_floats * all_seconds).min(budget),
-        })
-    }
-
-    /// The graph as a drawing.
-    pub fn diagram(&self) -> Diagram {
-        let plan = self.plan();
-        let mut nodes: Vec<DiagramNode> = Vec::new();
-        let mut edges: Vec<DiagramEdge> = Vec::new();
-        for node in plan.nodes() {
-            let mut lines = vec![node.kind.clone()];
-            lines.extend(node.output_text());
-            if node.cost.parameters > 0 {
-                lines.push(format!("{} parameters", node.cost.parameters));
-            }
-            nodes.push(DiagramNode {
-                id: node.name.clone(),
-                title: node.name.clone(),
-                lines,
-                section: node.section.name().to_owned(),
-                dashed: node.placement == Placement::Host,
-            });
-            if !node.section.has_ports() {
-                edges.push(DiagramEdge {
-                    from: node.name.clone(),
-                    to: emorun_lang::DATA.to_owned(),
-                    ..DiagramEdge::default()
-                });
-            }
-            for input in &node.inputs {
-                let label = if input.node == emorun_lang::DATA {
-                    input.node_port.clone()
-                } else {
-                    String::new()
-                };
-                edges.push(DiagramEdge {
-                    from: input.node.clone(),
-                    to: node.name.clone(),
-                    label,
-                    dashed: false,
-                });
-            }
-            for held in &node.uses {
-                edges.push(DiagramEdge {
-                    from: held.node.clone(),
-                    to: node.name.clone(),
-                    label: held.port.clone(),
-                    dashed: true,
-                });
-            }
-        }
-        nodes.push(DiagramNode {
-            id: emorun_lang::DATA.to_owned(),
-            title: emorun_lang::DATA.to_owned(),
-            lines: plan
-                .data()
-                .iter()
-                .map(|(port, signal)| format!("{port}: {signal}"))
-                .collect(),
-            section: Section::Datasets.name().to_owned(),
-            dashed: true,
-        });
-        Diagram {
-            title: self.settings.name.clone(),
-            nodes,
-            edges,
-            dashed_nodes: "runs on the host".into(),
-            dashed_edges: "holds as a callable".into(),
-        }
     }
 }

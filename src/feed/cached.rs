@@ -1,0 +1,169 @@
+//! What frozen encoders give, kept on disk by content.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use emorun_audio::Segment;
+use emorun_data::{AudioSource, Item};
+use emorun_features::{Array, Key, KeyBuilder, Lookup, Origin, Precision, Store};
+
+use super::augment::{Augmentations, Version};
+use super::host::HostValue;
+use crate::node::PREFIX;
+use crate::value::{Lengths, PortId, Value};
+
+/// A node whose frozen part is kept.
+#[derive(Debug)]
+pub struct CachedNode {
+    /// Name of the node.
+    pub name: String,
+    /// Its kind, for statistics of the cache.
+    pub kind: String,
+    /// The host value that it takes.
+    pub input: PortId,
+    /// Hash of everything but the item that its values follow from.
+    pub upstream: [u8; 32],
+    /// How values are kept.
+    pub precision: Precision,
+}
+
+impl CachedNode {
+    /// Where its frozen values stand in a batch.
+    pub fn output(&self) -> PortId {
+        PortId::new(&self.name, PREFIX)
+    }
+}
+
+/// The folder of kept values, shared by runs.
+#[derive(Debug)]
+pub struct FeatureCache {
+    store: Store,
+    /// Said once, not for every item.
+    complained: AtomicBool,
+}
+
+impl FeatureCache {
+    /// The cache in a folder, bounded in size.
+    ///
+    /// # Errors
+    /// The folder cannot be made or read.
+    pub fn open(root: &Path, limit_bytes: u64) -> Result<Self, emorun_features::StoreError> {
+        Ok(Self {
+            store: Store::open(root, Some(limit_bytes))?,
+            complained: AtomicBool::new(false),
+        })
+    }
+
+    /// A kept value, if there is one and it is sound.
+    pub fn get(&self, key: &Key) -> Option<Array> {
+        match self.store.get(key) {
+            Ok(Lookup::Hit(entry)) => Some(entry.read()),
+            Ok(Lookup::Miss) => None,
+            Ok(Lookup::Damaged(damage)) => {
+                tracing::warn!("{damage}");
+                None
+            }
+            Err(error) => {
+                self.complain(&error);
+                None
+            }
+        }
+    }
+
+    /// Keeps a value; where that fails the run goes on without, and says so once.
+    pub fn put(&self, key: &Key, value: &Array, precision: Precision, origin: &Origin) {
+        match self.store.put(key, value, precision, origin) {
+            Ok(removed) if removed.recent > 0 && !self.complained.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(
+                    "the feature cache is too small for the runs at work: values of today were removed; raise training.loader.cache_gib"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    fn complain(&self, error: &emorun_features::StoreError) {
+        if !self.complained.swap(true, Ordering::Relaxed) {
+            tracing::warn!("features are computed anew instead of kept: {error}");
+        }
+    }
+}
+
+/// What a frozen part gives for an item, or what it is computed from.
+#[derive(Clone, Debug)]
+pub enum CachedValue {
+    /// `[states, time, width]`
+    Known(Arc<Array>),
+    /// Not there yet.
+    Unknown {
+        /// The node's input.
+        input: HostValue,
+        /// Where it is to be kept; `None` for a version that never comes again.
+        key: Option<Key>,
+    },
+}
+
+/// The key of a node's value for a version of an item; `None` where it is not worth keeping.
+pub fn key_of(
+    node: &CachedNode,
+    item: &Item,
+    version: &Version,
+    augmentations: &Augmentations,
+    sample_rate_hz: u32,
+) -> Option<Key> {
+    version.again()?;
+    let content = item.content?;
+    let key = KeyBuilder::new("emorun frozen encoder, 1")
+        .part("upstream", node.upstream)
+        .part("precision", node.precision.to_string())
+        .part("rate", sample_rate_hz.to_le_bytes())
+        .part("audio", content.to_string());
+    let key = match &item.audio {
+        AudioSource::File {
+            segment: Some(Segment { start_s, end_s }),
+            ..
+        } => key
+            .part("start", start_s.to_le_bytes())
+            .part("end", end_s.to_le_bytes()),
+        _ => key,
+    };
+    // Draws differ by item, also for two items of one content.
+    let key = match version {
+        Version::Plain => key,
+        Version::Augmented { .. } => key.part("item", &item.key),
+    };
+    Some(augmentations.add_to(key, version).finish())
+}
+
+/// Joins items' frozen values to a batch.
+pub fn collate(items: &[Arc<Array>], device: &Device) -> Option<Value> {
+    let [states, _, width] = *items.first()?.shape() else {
+        return None;
+    };
+    let lengths: Vec<usize> = items.iter().map(|item| item.shape()[1]).collect();
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let batch = items.len();
+    let mut values = vec![0f32; states * batch * longest * width];
+    for (at, item) in items.iter().enumerate() {
+        let own = item.shape()[1] * width;
+        for (state, source) in item.values().chunks_exact(own.max(1)).enumerate() {
+            let start = (state * batch + at) * longest * width;
+            values[start..start + own].copy_from_slice(source);
+        }
+    }
+    let stack = Tensor::from_data(TensorData::new(values, [states, batch, longest, width]), device);
+    Some(Value::Stack(stack, Lengths::new(lengths)))
+}
+
+/// An item's frozen value as an array, from what the network gave for it alone.
+pub fn array_of(value: Value) -> Option<Array> {
+    let Value::Stack(stack, lengths) = value else { return None };
+    let [states, _, time, width] = stack.dims();
+    let valid = lengths.longest().min(time);
+    let stack = stack.narrow(2, 0, valid);
+    let values: Vec<f32> = stack.into_data().iter::<f32>().collect();
+    Array::new([states, valid, width], values).ok()
+}

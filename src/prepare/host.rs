@@ -1,0 +1,245 @@
+//! The host side of a checked experiment: what is computed there, what is kept.
+
+use emorun_audio::augment::AugmentError;
+use emorun_lang::{Placement, PlanNode, Section, Signal};
+
+use super::{Prepared, cache_folder};
+use crate::draw::DrawKey;
+use crate::exit::Failure;
+use crate::feed::augment::{AugmentationStep, Augmentations};
+use crate::feed::cached::{CachedNode, FeatureCache};
+use crate::feed::host::{HostOp, HostParts, HostStep};
+use crate::kinds::NodeConfig;
+use crate::node::FRONT_END;
+use crate::pretrained::load::RANDOM;
+use crate::value::PortId;
+
+/// What is known of the cache of an encoder's frozen part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// It is kept: this many versions of each training item.
+    Kept(u64),
+    /// It is computed in every step; with the reason.
+    Aside(String),
+}
+
+impl Prepared {
+    /// What a node computes on the host, if it does: all of it, or its front end.
+    pub(super) fn host_op(&self, node: &PlanNode) -> Result<Option<HostOp>, Failure> {
+        let Some(found) = self.experiment.graph.node(&node.name) else {
+            return Ok(None);
+        };
+        found
+            .config
+            .host_op(&node.input_signals(), &self.facts)
+            .map_err(|error| Failure::Bug(error.to_string()))
+    }
+
+    fn is_host(&self, name: &str) -> bool {
+        name == emorun_lang::DATA
+            || self
+                .plan()
+                .node(name)
+                .is_some_and(|node| node.placement == Placement::Host)
+    }
+
+    /// The pretrained encoders and whether what is frozen of them is kept.
+    pub fn caching(&self) -> Vec<(String, Caching)> {
+        self.plan()
+            .nodes()
+            .iter()
+            .filter_map(|node| {
+                let config = &self.experiment.graph.node(&node.name)?.config;
+                let pretrained = config.pretrained()?;
+                let from_host = node.inputs.iter().all(|input| self.is_host(&input.node));
+                let augmented = self.augmentation_nodes().next().is_some();
+                let aside = if !pretrained.cache.enabled {
+                    Some("`cache.enabled` is false".to_owned())
+                } else if !from_host {
+                    Some("its input is computed on the device".to_owned())
+                } else if let Some(reason) = config.not_cacheable(&node.input_signals(), &self.facts) {
+                    Some(reason)
+                } else if augmented && pretrained.cache.views.is_none() {
+                    Some("augmentation is drawn anew each epoch; `cache: { views: K }` takes K versions in turn".into())
+                } else {
+                    None
+                };
+                let views = if augmented { pretrained.cache.views.unwrap_or(1) } else { 1 };
+                Some((node.name.clone(), aside.map_or(Caching::Kept(views), Caching::Aside)))
+            })
+            .collect()
+    }
+
+    fn augmentation_nodes(&self) -> impl Iterator<Item = (&str, &crate::nodes::augmentation::AugmentationNode)> {
+        self.experiment
+            .graph
+            .section(Section::Augmentations)
+            .filter_map(|node| match &node.config {
+                NodeConfig::Augmentation(config) => Some((node.name.as_str(), config)),
+                _ => None,
+            })
+    }
+
+    /// Ports whose values for each item are kept in memory from epoch to epoch: host values that
+    /// device nodes read, and what cached encoders give.
+    pub(super) fn host_ports(&self) -> Vec<PortId> {
+        let caching = self.caching();
+        let mut ports: Vec<PortId> = Vec::new();
+        for node in self.plan().nodes() {
+            if !node.section.has_ports() || node.placement == Placement::Host {
+                continue;
+            }
+            let kept = caching
+                .iter()
+                .any(|(name, caching)| *name == node.name && matches!(caching, Caching::Kept(_)));
+            let own = kept.then(|| PortId::new(&node.name, ""));
+            let read = node
+                .inputs
+                .iter()
+                .filter(|input| !kept && self.is_host(&input.node))
+                .filter(|input| matches!(input.signal, Signal::Wave { .. } | Signal::Frames { .. }))
+                .map(|input| PortId::new(&input.node, &input.node_port));
+            for port in own.into_iter().chain(read) {
+                if !ports.contains(&port) {
+                    ports.push(port);
+                }
+            }
+        }
+        ports
+    }
+
+    /// Builds the augmentations, to hear what is wrong with the files that they read.
+    ///
+    /// # Errors
+    /// The first that cannot be built, by the node's name.
+    pub(super) fn build_augmentations(&self) -> Result<Augmentations, (String, AugmentError)> {
+        let mut hash = blake3::Hasher::new();
+        let mut steps = Vec::new();
+        for (name, config) in self.augmentation_nodes() {
+            let augment = config
+                .build(self.settings.sample_rate_hz)
+                .map_err(|error| (name.to_owned(), error))?;
+            hash.update(name.as_bytes());
+            hash.update(serde_json::to_string(config).unwrap_or_default().as_bytes());
+            for file in augment.files() {
+                hash.update(file.as_os_str().as_encoded_bytes());
+                let metadata = std::fs::metadata(file).ok();
+                let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+                let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+                hash.update(&metadata.map_or(0, |metadata| metadata.len()).to_le_bytes());
+                hash.update(&since.map_or(0, |since| since.as_nanos()).to_le_bytes());
+            }
+            steps.push(AugmentationStep {
+                name: name.to_owned(),
+                only: config.only().to_vec(),
+                augment,
+            });
+        }
+        let views = self
+            .caching()
+            .into_iter()
+            .find_map(|(_, caching)| match caching {
+                Caching::Kept(views) => Some(views),
+                Caching::Aside(_) => None,
+            });
+        Ok(Augmentations {
+            views: views.filter(|_| !steps.is_empty()),
+            steps,
+            hash: *hash.finalize().as_bytes(),
+        })
+    }
+
+    /// Everything that is computed on the host in a run with this seed.
+    ///
+    /// # Errors
+    /// A host node or an augmentation cannot be built; their checks should have found why.
+    pub fn host_parts(&self, seed: u64) -> Result<HostParts, Failure> {
+        let mut parts = HostParts {
+            augmentations: self
+                .build_augmentations()
+                .map_err(|(name, error)| Failure::Input(format!("augmentation `{name}`: {error}")))?,
+            ..HostParts::default()
+        };
+        let caching = self.caching();
+        for node in self.plan().nodes().iter().filter(|node| node.section.has_ports()) {
+            let on_host = node.placement == Placement::Host;
+            let mut from: Vec<PortId> = node
+                .inputs
+                .iter()
+                .filter(|input| self.is_host(&input.node))
+                .filter(|input| matches!(input.signal, Signal::Wave { .. } | Signal::Frames { .. }))
+                .map(|input| PortId::new(&input.node, &input.node_port))
+                .collect();
+            if let (Some(op), Some(input)) = (self.host_op(node)?, from.first().cloned()) {
+                let output = PortId::new(&node.name, if on_host { "" } else { FRONT_END });
+                from = vec![output.clone()];
+                parts.steps.push(HostStep { input, output, op });
+            }
+            if on_host {
+                continue;
+            }
+            let kept = caching
+                .iter()
+                .any(|(name, caching)| *name == node.name && matches!(caching, Caching::Kept(_)));
+            match from.first() {
+                Some(input) if kept => parts.cached.push(self.cached_node(node, input, seed)?),
+                _ => {
+                    for port in from {
+                        if !parts.wanted.contains(&port) {
+                            parts.wanted.push(port);
+                        }
+                    }
+                }
+            }
+        }
+        if !parts.cached.is_empty() {
+            parts.cache = self.feature_cache();
+        }
+        Ok(parts)
+    }
+
+    /// The folder of kept features; without one they are computed anew, with a warning.
+    fn feature_cache(&self) -> Option<FeatureCache> {
+        let root = cache_folder()?.join("features");
+        let limit = self.settings.training.loader.cache_gib << 30;
+        match FeatureCache::open(&root, limit) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::warn!("features are computed anew instead of kept: {error}");
+                None
+            }
+        }
+    }
+
+    fn cached_node(&self, node: &PlanNode, input: &PortId, seed: u64) -> Result<CachedNode, Failure> {
+        let config = self
+            .experiment
+            .graph
+            .node(&node.name)
+            .map(|node| &node.config)
+            .and_then(|config| Some((config, config.pretrained()?)));
+        let Some((config, pretrained)) = config else {
+            return Err(Failure::Bug(format!("`{}` is no pretrained encoder", node.name)));
+        };
+        let facts = self.facts.checkpoint(&pretrained.weights);
+        let mut hash = blake3::Hasher::new();
+        hash.update(node.kind.as_bytes());
+        match facts.and_then(|facts| facts.hash) {
+            Some(weights) => hash.update(&weights),
+            None if pretrained.weights == RANDOM => {
+                let key = DrawKey::root(seed).with("weights").with(&node.name);
+                hash.update(&key.device_seed().to_le_bytes())
+            }
+            None => return Err(Failure::Bug(format!("the weights of `{}` were not read", node.name))),
+        };
+        let what = serde_json::json!([pretrained.layout, pretrained.output, pretrained.train.frozen_part()]);
+        hash.update(what.to_string().as_bytes());
+        Ok(CachedNode {
+            name: node.name.clone(),
+            kind: config.kind().to_owned(),
+            input: input.clone(),
+            upstream: *hash.finalize().as_bytes(),
+            precision: pretrained.cache.precision,
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! What a checked experiment gives to those who run, show or store it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use emorun_data::Assignment;
+use emorun_figures::{Diagram, DiagramEdge, DiagramNode};
+use emorun_lang::{Placement, Plan, Role, Section, Signal, to_yaml};
+use serde_json::Value;
+
+use super::Prepared;
+use crate::draw::DrawKey;
+use crate::exit::Failure;
+use crate::memory::Load;
+use crate::network::{Needed, Wired};
+use crate::node::{BuildContext, FRONT_END};
+use crate::value::PortId;
+
+impl Prepared {
+    /// Builds every node that has pretrained weights, to hear now what is wrong with them.
+    pub(super) fn check_weights(&self) -> Result<(), Failure> {
+        let device = burn::tensor::Device::flex();
+        for wired in self.wired()?.iter().filter(|wired| wired.config.weights().is_some()) {
+            let context = BuildContext {
+                device: &device,
+                class_counts: &HashMap::new(),
+                facts: &self.facts,
+                key: DrawKey::root(self.settings.seed),
+            };
+            wired
+                .config
+                .build(&wired.signals(), &context)
+                .map_err(Failure::from)?;
+        }
+        Ok(())
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.experiment.plan
+    }
+
+    /// `resolved.yaml`.
+    pub fn resolved_yaml(&self) -> String {
+        to_yaml(&self.resolved)
+    }
+
+    /// Hash of the resolved experiment.
+    pub fn config_hash(&self) -> String {
+        self.plan().hash().to_owned()
+    }
+
+    /// What is known of the datasets, for `run.json`.
+    pub fn data_facts(&self) -> Value {
+        self.corpus.datasets.clone()
+    }
+
+    /// What the user should know of the data.
+    pub fn remarks(&self) -> &[String] {
+        &self.corpus.remarks
+    }
+
+    /// Names of the classification heads.
+    pub fn heads(&self) -> Vec<String> {
+        self.experiment
+            .graph
+            .section(Section::Heads)
+            .map(|node| node.name.clone())
+            .collect()
+    }
+
+    /// Label columns that the corpora have.
+    pub fn label_columns(&self) -> Vec<String> {
+        self.corpus.label_sets.keys().cloned().collect()
+    }
+
+    /// The device nodes with their wires, in topological order.
+    ///
+    /// # Errors
+    /// The plan and the graph do not agree, which is a bug.
+    pub fn wired(&self) -> Result<Arc<[Wired]>, Failure> {
+        self.plan()
+            .nodes()
+            .iter()
+            .filter(|node| node.section.has_ports() && node.placement == Placement::Device)
+            .map(|node| {
+                let config = self.experiment.graph.node(&node.name).map(|node| node.config.clone());
+                let config =
+                    config.ok_or_else(|| Failure::Bug(format!("the plan names an unknown node `{}`", node.name)))?;
+                let runs = |role: Role| role == Role::Runs;
+                let has_front_end = self.host_op(node)?.is_some();
+                Ok(Wired {
+                    name: node.name.clone(),
+                    config,
+                    inputs: node
+                        .inputs
+                        .iter()
+                        .map(|input| {
+                            let from = if has_front_end {
+                                PortId::new(&node.name, FRONT_END)
+                            } else {
+                                PortId::new(&input.node, &input.node_port)
+                            };
+                            (input.port.clone(), from, input.signal.clone())
+                        })
+                        .collect(),
+                    outputs: node.outputs.clone(),
+                    needed: Needed {
+                        train: runs(node.roles.train),
+                        evaluate: runs(node.roles.evaluate),
+                        predict: runs(node.roles.predict),
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// Training items of each class by label column, for one assignment.
+    pub fn class_counts(&self, assignment: &Assignment) -> HashMap<String, Vec<usize>> {
+        self.corpus
+            .label_sets
+            .keys()
+            .map(|column| (column.clone(), self.corpus.class_counts(column, &assignment.train)))
+            .collect()
+    }
+
+    /// What training will hold in memory at most: of the assignment with the most training items.
+    pub fn load(&self) -> Option<Load> {
+        let largest = self
+            .assignments
+            .iter()
+            .max_by_key(|assignment| assignment.train.len())?;
+        let batch = self.settings.training.batch_size.min(largest.train.len());
+        let mut seconds: Vec<f64> = largest
+            .train
+            .iter()
+            .map(|&item| self.corpus.items[item].duration_s)
+            .collect();
+        seconds.sort_by(|a, b| b.total_cmp(a));
+        // A batch is padded to its longest item, and the longest item of all is in some batch.
+        let longest = seconds.first().copied().unwrap_or(0.0);
+        let all_seconds: f64 = self.corpus.items.iter().map(|item| item.duration_s).sum();
+        let host_floats: f64 = self
+            .host_ports()
+            .iter()
+            .map(
+                |port| match self.plan().node(&port.node).and_then(|node| node.output(&port.port)) {
+                    Some(Signal::Frames { width, rate } | Signal::LayerStack { width, rate, .. }) => {
+                        *width as f64 * rate.hz()
+                    }
+                    _ => f64::from(self.settings.sample_rate_hz),
+                },
+            )
+            .sum();
+        let budget = self.settings.training.loader.memory_mib as f64 * (1u64 << 20) as f64;
+        let mut cost = emorun_lang::Cost::default();
+        self.plan()
+            .running(emorun_lang::Schedule::Train)
+            .for_each(|node| cost += node.cost);
+        Some(Load {
+            cost,
+            batch_size: batch,
+            evaluation_batch_size: self.settings.evaluation.batch_size,
+            batch_seconds: longest,
+            host_bytes: (4.0 * host_floats * all_seconds).min(budget),
+        })
+    }
+
+    /// The graph as a drawing.
+    pub fn diagram(&self) -> Diagram {
+        let plan = self.plan();
+        let mut nodes: Vec<DiagramNode> = Vec::new();
+        let mut edges: Vec<DiagramEdge> = Vec::new();
+        for node in plan.nodes() {
+            let mut lines = vec![node.kind.clone()];
+            lines.extend(node.output_text());
+            if node.cost.parameters > 0 {
+                lines.push(format!("{} parameters", node.cost.parameters));
+            }
+            nodes.push(DiagramNode {
+                id: node.name.clone(),
+                title: node.name.clone(),
+                lines,
+                section: node.section.name().to_owned(),
+                dashed: node.placement == Placement::Host,
+            });
+            if !node.section.has_ports() {
+                edges.push(DiagramEdge {
+                    from: node.name.clone(),
+                    to: emorun_lang::DATA.to_owned(),
+                    ..DiagramEdge::default()
+                });
+            }
+            for input in &node.inputs {
+                let label = if input.node == emorun_lang::DATA {
+                    input.node_port.clone()
+                } else {
+                    String::new()
+                };
+                edges.push(DiagramEdge {
+                    from: input.node.clone(),
+                    to: node.name.clone(),
+                    label,
+                    dashed: false,
+                });
+            }
+            for held in &node.uses {
+                edges.push(DiagramEdge {
+                    from: held.node.clone(),
+                    to: node.name.clone(),
+                    label: held.port.clone(),
+                    dashed: true,
+                });
+            }
+        }
+        nodes.push(DiagramNode {
+            id: emorun_lang::DATA.to_owned(),
+            title: emorun_lang::DATA.to_owned(),
+            lines: plan
+                .data()
+                .iter()
+                .map(|(port, signal)| format!("{port}: {signal}"))
+                .collect(),
+            section: Section::Datasets.name().to_owned(),
+            dashed: true,
+        });
+        Diagram {
+            title: self.settings.name.clone(),
+            nodes,
+            edges,
+            dashed_nodes: "runs on the host".into(),
+            dashed_edges: "holds as a callable".into(),
+        }
+    }
+}
