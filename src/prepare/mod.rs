@@ -14,7 +14,7 @@ use emorun_lang::{
     Code, Diagnostic, Draft, Experiment, LabelSet, Language, ReadError, Report, Section, Signal, Sources, Span, Tree,
     load,
 };
-use emorun_weights::WeightsSource;
+use emorun_weights::{WeightsError, WeightsSource};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -336,7 +336,17 @@ fn add_weights_errors(draft: &ExperimentDraft, mistakes: &Mistakes, tree: &Tree,
     for (name, weights) in weights_of(draft) {
         if let Some(error) = mistakes.get(weights) {
             let place = [Section::Encoders.name(), name, "weights"].map(str::to_owned);
-            report.push(at(Diagnostic::error(Code::MissingData, error.to_string()), &place, tree));
+            let code = if matches!(error, WeightsError::Form { .. }) {
+                Code::InvalidValue
+            } else {
+                Code::MissingData
+            };
+            let text = error.to_string();
+            let mut lines = text.lines().map(str::trim);
+            let message = lines.next().unwrap_or_default();
+            let help: Vec<&str> = lines.collect();
+            let help = (!help.is_empty()).then(|| help.join("\n"));
+            report.push(at(Diagnostic::error(code, message).maybe_help(help), &place, tree));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::value::PortId;
 impl Prepared {
     /// Builds every node that has pretrained weights, to hear now what is wrong with them.
     pub(super) fn check_weights(&self) -> Result<(), Failure> {
-        let device = burn::tensor::Device::flex();
+        let device = burn::tensor::Device::flex().autodiff();
         for wired in self.wired()?.iter().filter(|wired| wired.config.weights().is_some()) {
             let context = BuildContext {
                 device: &device,

@@ -95,7 +95,10 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, style: &Sty
         shown = Some(*span);
     }
     if let Some(help) = &diagnostic.help {
-        let _ = writeln!(out, "{} help: {}", bar("="), printable(help));
+        for (number, line) in help.lines().enumerate() {
+            let start = if number == 0 { format!("{} help: ", bar("=")) } else { "          ".to_owned() };
+            let _ = writeln!(out, "{start}{}", printable(line));
+        }
     }
 }
 
