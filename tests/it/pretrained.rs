@@ -286,3 +286,175 @@ fn no_tensor_can_be_zeroed_unnoticed() {
         }
     }
 }
+
+/// The mel spectrogram that the golden Whisper was given; see the script.
+fn whisper_mel() -> Value {
+    let (bands, frames) = (80, 3000);
+    let mel: Vec<f32> = (0..frames)
+        .flat_map(|t| (0..bands).map(move |m| (f64::from(m), f64::from(t))))
+        .map(|(m, t)| {
+            let value = 0.5 * (0.37 * m + 0.011 * t).sin()
+                + 0.4 * (0.21 * m - 0.0137 * t).cos()
+                + 0.3 * (0.9 * m).sin() * (0.45 * t).sin();
+            value as f32
+        })
+        .collect();
+    let mel = Tensor::from_data(TensorData::new(mel, [1, frames as usize, bands as usize]), &device());
+    Value::Frames(mel, Lengths::new(vec![frames as usize]))
+}
+
+/// A network of a Whisper encoder whose input is a spectrogram, as the host's front end gives it.
+fn whisper(fields: &Json) -> Network {
+    encoder("whisper", "whisper", fields)
+}
+
+#[test]
+fn the_encoder_of_whisper_is_that_of_transformers() {
+    let _turn = turn();
+    let golden = read(&folder("whisper").join("golden.safetensors"));
+    let picked = sizes(&golden, "frames");
+    for train in [json!("none"), json!("all")] {
+        let network = whisper(&json!({ "output": "all", "train": train }));
+        let values = run(&network, &[(data("audio"), whisper_mel())], false, 1);
+        let Value::Stack(stack, _) = &values[&PortId::new("node", "")] else { panic!("no stack") };
+        let [count, _, time, width] = stack.dims();
+        assert_eq!(time, 1500);
+        for state in 0..count {
+            let whole = numbers(stack.clone().narrow(0, state, 1));
+            let found: Vec<f32> = picked
+                .iter()
+                .flat_map(|frame| whole[frame * width..(frame + 1) * width].to_vec())
+                .collect();
+            let (shape, expected) = &golden[&format!("hidden.{state}")];
+            let error = hidden_error(&found, expected, shape, &[picked.len()]);
+            println!("whisper train {train} hidden.{state}: {error:.1e}");
+            assert!(error <= HIDDEN, "hidden.{state}: {error:.1e}");
+        }
+    }
+    let network = whisper(&everything_trains());
+    let found = loss_gradients("whisper", &network, &golden, (data("audio"), whisper_mel()));
+    check_gradients("whisper", &found, &golden, "model.encoder.");
+}
+
+#[test]
+fn a_checkpoint_gives_the_same_in_every_form() {
+    let _turn = turn();
+    let golden = read(&folder("hubert_base").join("golden.safetensors"));
+    // A pickle with the old names of weight norm, and a checkpoint with a classification head.
+    for layout in ["hubert_base", "hubert_base_bin", "hubert_base_head"] {
+        let (found, lengths) = states(&encoder(layout, "hubert", &json!({})), waves(&golden, 0.0), false);
+        let (shape, expected) = last_hidden(&golden);
+        let error = hidden_error(&found[0], expected, shape, lengths.as_slice());
+        assert!(error <= HIDDEN, "{layout}: {error:.1e}");
+    }
+}
+
+#[test]
+fn padding_changes_no_frame_of_any_layout() {
+    let _turn = turn();
+    let long: Vec<f32> = read(&folder("input.safetensors"))["input.0"].1.clone();
+    let pieces = [&long[..400], &long[..1700], &long[100..5500], &long[..7400]];
+    let longest = 7400;
+    for (layout, kind) in SPEECH {
+        for train in ["none", "all"] {
+            let network = encoder(layout, kind, &json!({ "output": "all", "train": train }));
+            let mut values = vec![0f32; pieces.len() * longest];
+            for (row, piece) in values.chunks_exact_mut(longest).zip(pieces) {
+                row[..piece.len()].copy_from_slice(piece);
+            }
+            let wave = Tensor::from_data(TensorData::new(values, [pieces.len(), longest]), &device());
+            let lengths = Lengths::new(pieces.iter().map(|piece| piece.len()).collect());
+            let (together, frames) = states(&network, (wave, lengths), false);
+            for (item, piece) in pieces.iter().enumerate() {
+                let wave = Tensor::from_data(TensorData::new(piece.to_vec(), [1, piece.len()]), &device());
+                let (alone, own) = states(&network, (wave, Lengths::new(vec![piece.len()])), false);
+                assert_eq!(own.as_slice()[0], frames.as_slice()[item], "{layout}");
+                for (state, (together, alone)) in together.iter().zip(&alone).enumerate() {
+                    let row = together.len() / pieces.len();
+                    let within = &together[item * row..item * row + alone.len()];
+                    let of = format!("{layout} train {train} item {item} state {state}");
+                    crate::networks::assert_near(within, alone, 2e-5, &of);
+                    let rest = &together[item * row + alone.len()..(item + 1) * row];
+                    assert!(rest.iter().all(|&x| x == 0.0), "{of}: padding is not zero");
+                }
+            }
+        }
+    }
+}
+
+/// Settings of `train`, with what of the encoder moves: its layers, and whether the front end does.
+fn settings() -> Vec<(Json, Vec<&'static str>)> {
+    vec![
+        (json!({ "train": "none" }), vec![]),
+        (json!({ "train": { "last": 1 } }), vec!["encoder.layers.1."]),
+        (
+            json!({ "train": "all" }),
+            vec!["encoder.", "feature_projection."],
+        ),
+        (
+            json!({ "train": "all", "train_front_end": true }),
+            vec!["encoder.", "feature_projection.", "feature_extractor."],
+        ),
+        (
+            json!({ "train": { "lora": { "rank": 2, "targets": ["q_proj", "output_dense"] } } }),
+            vec![".lora."],
+        ),
+    ]
+}
+
+#[test]
+fn what_trains_gets_gradients_and_nothing_else_does() {
+    let _turn = turn();
+    for (layout, kind) in [("hubert_base", "hubert"), ("wavlm_base", "wavlm"), ("wav2vec2_large", "wav2vec2")] {
+        let golden = read(&folder(layout).join("golden.safetensors"));
+        let layers = if layout == "wavlm_base" { 3 } else { 2 };
+        for (mut fields, moving) in settings() {
+            fields["dropout"] = json!(0.0);
+            fields["layer_drop"] = json!(0.0);
+            let network = encoder(layout, kind, &fields);
+            let (wave, lengths) = waves(&golden, 0.0);
+            let items = lengths.as_slice().len();
+            let values = run(&network, &[(data("audio"), Value::Wave(wave, lengths))], true, items);
+            let Value::Frames(frames, _) = &values[&PortId::new("node", "")] else { panic!("no frames") };
+            let found = gradients(&network, &frames.clone().square().sum().backward());
+            let moving: Vec<String> = moving
+                .iter()
+                .map(|part| part.replace("layers.1.", &format!("layers.{}.", layers - 1)))
+                .collect();
+            let parameters = collect(&network);
+            assert_eq!(parameters.len(), found.len(), "{layout} {fields}: every parameter has a gradient");
+            assert_eq!(moving.is_empty(), found.is_empty(), "{layout} {fields}");
+            for (name, gradient) in &found {
+                let end = name.starts_with("node.model.encoder.layer_norm.");
+                assert!(
+                    end || moving.iter().any(|part| name.contains(part.as_str())),
+                    "{layout} {fields}: {name} trains"
+                );
+                // The second factor of a low-rank change starts at zero, and so does the first's gradient.
+                let zero = gradient.iter().all(|&x| x == 0.0);
+                assert_eq!(zero, name.ends_with(".a"), "{layout} {fields}: {name}");
+            }
+            for part in &moving {
+                assert!(found.keys().any(|name| name.contains(part.as_str())), "{layout} {fields}: nothing of {part}");
+            }
+        }
+    }
+}
+
+#[test]
+fn learning_rates_fall_from_layer_to_layer() {
+    use emorun::kinds::NodeLayer;
+    use emorun::node::Layer;
+    let _turn = turn();
+    let rates = json!({ "factor": 0.5, "layer_decay": 0.8 });
+    let network = encoder("hubert_base", "hubert", &json!({ "train": "all", "learning_rates": rates }));
+    let (_, node): (_, &NodeLayer) = network.nodes().next().unwrap();
+    for (path, expected) in [
+        ("model.encoder.layers.1.attention.q_proj.weight", 0.5),
+        ("model.encoder.layers.0.final_layer_norm.bias", 0.4),
+        ("model.feature_projection.projection.weight", 0.32),
+    ] {
+        let found = node.learning_rate(path);
+        assert!((found - expected).abs() < 1e-12, "{path}: {found}");
+    }
+}

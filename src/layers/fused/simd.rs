@@ -79,7 +79,7 @@ pub fn exp_negative<const FMA: bool>(x: f32) -> f32 {
     let inside = x.max(-87.0);
     let shifted = multiply_add::<FMA>(inside, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = multiply_add::<FMA>(n, -0.693_359_375, inside);
+    let r = multiply_add::<FMA>(n, -0.693_359_4, inside);
     let r = multiply_add::<FMA>(n, 2.121_944_4e-4, r);
     let p = polynomial::<FMA, 6>(
         r,
@@ -130,14 +130,14 @@ pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// Memory for `count` numbers whose values are arbitrary: the caller writes every one.
+#[expect(
+    clippy::uninit_vec,
+    reason = "clearing large blocks would cost a pass over memory"
+)]
 pub fn unwritten(count: usize) -> Vec<f32> {
     let mut numbers = Vec::<f32>::with_capacity(count);
     // SAFETY: the capacity is there, any bits are a number, and nothing is read before it is written.
-    #[expect(
-        unsafe_code,
-        clippy::uninit_vec,
-        reason = "clearing large blocks would cost a pass over memory"
-    )]
+    #[expect(unsafe_code, reason = "the standard library has no safe way")]
     unsafe {
         numbers.set_len(count);
     }
