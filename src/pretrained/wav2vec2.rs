@@ -74,7 +74,7 @@ impl Layered for Wav2Vec2 {
     fn embed(&self, features: Tensor<3>, lengths: &Lengths, rates: &Dropouts, context: &Context) -> Tensor<3> {
         let x = self.feature_projection.forward(features, context);
         let x = context.dropout(x, rates.projection, "projection");
-        let x = self.encoder.position(masked(x, lengths));
+        let x = self.encoder.position(masked(x, lengths), lengths);
         context.dropout(x, rates.hidden, "embedding")
     }
 
@@ -321,8 +321,8 @@ impl Encoder {
         }
     }
 
-    fn position(&self, x: Tensor<3>) -> Tensor<3> {
-        let positions = self.pos_conv_embed.forward(x.clone());
+    fn position(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
+        let positions = self.pos_conv_embed.forward(x.clone(), lengths);
         let (x, positions) = together(x, positions);
         let x = x + positions;
         if self.stable { x } else { self.layer_norm.forward(x) }
@@ -428,7 +428,7 @@ impl PositionalConvolutions {
         }
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
         self.layers.iter().fold(x, |x, layer| {
             let weight = match &layer.kernel {
                 PositionalKernel::Plain(kernel) => kernel.weight.value(),
@@ -443,7 +443,8 @@ impl PositionalConvolutions {
                 let device = x.device();
                 x = fused::layer_norm(x, Tensor::ones([width], &device), Tensor::zeros([width], &device), CONV_EPS);
             }
-            fused::gelu(x)
+            // The next convolution would mix what padding has become into valid frames.
+            masked(fused::gelu(x), lengths)
         })
     }
 }

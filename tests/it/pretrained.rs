@@ -415,7 +415,13 @@ fn what_trains_gets_gradients_and_nothing_else_does() {
             let (wave, lengths) = waves(&golden, 0.0);
             let items = lengths.as_slice().len();
             let values = run(&network, &[(data("audio"), Value::Wave(wave, lengths))], true, items);
-            let Value::Frames(frames, _) = &values[&PortId::new("node", "")] else { panic!("no frames") };
+            let Value::Frames(frames, _) = &values[&PortId::new("node", "")] else {
+                panic!("no frames")
+            };
+            if moving.is_empty() {
+                assert!(collect(&network).is_empty(), "{layout} {fields}: a frozen encoder has no parameters");
+                continue;
+            }
             let found = gradients(&network, &frames.clone().square().sum().backward());
             let moving: Vec<String> = moving
                 .iter()
@@ -423,7 +429,6 @@ fn what_trains_gets_gradients_and_nothing_else_does() {
                 .collect();
             let parameters = collect(&network);
             assert_eq!(parameters.len(), found.len(), "{layout} {fields}: every parameter has a gradient");
-            assert_eq!(moving.is_empty(), found.is_empty(), "{layout} {fields}");
             for (name, gradient) in &found {
                 let end = name.starts_with("node.model.encoder.layer_norm.");
                 assert!(
