@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use emorun_weights::{Checkpoint, HubSettings, Progress, WeightsError, WeightsSource, locate};
 
 use crate::facts::{CheckpointFacts, Facts};
+use crate::folders;
 use crate::memory::mib;
 
 /// How far checkpoints are looked for.
@@ -105,5 +106,5 @@ impl Shown {
 
 /// Where hashes of checkpoint files are remembered from run to run.
 fn hashed_file() -> Option<PathBuf> {
-    crate::prepare::cache_folder().map(|folder| folder.join("hashed.json"))
+    folders::cache().map(|folder| folder.join("hashed.json"))
 }

@@ -21,7 +21,9 @@ use serde_json::Value;
 use crate::checkpoints::{self, Mistakes, Search};
 use crate::exit::Failure;
 use crate::facts::Facts;
+use crate::folders;
 use crate::kinds::{Kinds, NodeConfig};
+use crate::node::BuildError;
 use crate::settings::{FinalWeights, Settings};
 
 /// The language of emorun's experiment files.
@@ -372,17 +374,7 @@ fn probe(
 
 /// Where decoded files are remembered from run to run; nowhere without a home directory.
 fn cache_file() -> Option<PathBuf> {
-    cache_folder().map(|folder| folder.join("scanned.json"))
-}
-
-/// Where everything is kept that can be computed again.
-pub fn cache_folder() -> Option<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let folder = base.join("emorun");
-    std::fs::create_dir_all(&folder).ok()?;
-    Some(folder)
+    folders::cache().map(|folder| folder.join("scanned.json"))
 }
 
 /// The declared ports with the classes that the corpora really have.
@@ -530,5 +522,14 @@ fn has_validation(settings: &Settings) -> bool {
         SplitConfig::BySpeaker(split) => split.validation > 0.0,
         SplitConfig::Fixed(split) => split.from.is_some() || !split.validation.is_empty(),
         SplitConfig::Folds(split) => split.validation != FoldValidation::None,
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Weights { .. } => Self::Input(error.to_string()),
+            BuildError::Infer(error) => Self::Bug(error.to_string()),
+        }
     }
 }

@@ -10,12 +10,14 @@ use serde_json::Value;
 use crate::support::REPOSITORY;
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
     ("emorun-tensorboard", &[]),
     ("emorun-figures", &[]),
+    ("emorun-features", &[]),
+    ("emorun-weights", &[]),
     ("emorun-data", &["emorun-lang", "emorun-audio"]),
     (
         "emorun",
@@ -25,33 +27,54 @@ const CRATES: [(&str, &[&str]); 7] = [
             "emorun-metrics",
             "emorun-tensorboard",
             "emorun-figures",
+            "emorun-features",
+            "emorun-weights",
             "emorun-data",
         ],
     ),
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 19] = [
+const MODULES: [(&str, &[&str]); 23] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
     ("memory", &[]),
     ("settings", &[]),
+    ("folders", &[]),
+    ("facts", &[]),
     ("device", &["exit"]),
     ("logging", &["exit"]),
-    ("node", &["draw", "value"]),
+    ("node", &["draw", "facts", "value"]),
     ("layers", &["value"]),
-    ("nodes", &["layers", "node", "value"]),
-    ("kinds", &["node", "nodes"]),
-    ("feed", &["draw", "value"]),
-    ("network", &["draw", "kinds", "node", "value"]),
+    ("pretrained", &["draw", "layers", "node", "value"]),
+    ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
+    ("kinds", &["facts", "node", "nodes", "value"]),
+    ("network", &["draw", "facts", "kinds", "node", "value"]),
+    ("feed", &["draw", "network", "node", "nodes", "value"]),
+    ("checkpoints", &["facts", "folders", "memory"]),
     (
         "prepare",
-        &["exit", "feed", "kinds", "memory", "network", "settings", "value"],
+        &[
+            "checkpoints",
+            "draw",
+            "exit",
+            "facts",
+            "feed",
+            "folders",
+            "kinds",
+            "memory",
+            "network",
+            "node",
+            "nodes",
+            "pretrained",
+            "settings",
+            "value",
+        ],
     ),
     (
         "train",
-        &["draw", "exit", "feed", "network", "node", "settings", "value"],
+        &["draw", "exit", "feed", "kinds", "network", "node", "settings", "value"],
     ),
     (
         "run",
