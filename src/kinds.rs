@@ -161,18 +161,39 @@ device_kinds! {
     transformer => Transformer(nodes::transformer::Transformer), Encoders,
         "transformer encoder trained from scratch",
         "Vaswani et al., NeurIPS 2017; Xiong et al., ICML 2020", "input: frames" => "frames";
+    conv_pool => ConvPool(nodes::conv_pool::ConvPool), Encoders,
+        "convolution blocks over a spectrogram, then the mean of what is left",
+        "Lin, Chen & Yan, ICLR 2014", "input: frames" => "vector";
     normalise => Normalise(nodes::normalise::Normalise), Blocks,
         "zero mean and unit deviation in each band, over the training items",
         "cepstral mean and variance normalisation, per corpus", "input: frames" => "frames";
     spec_augment => SpecAugment(nodes::spec_augment::SpecAugment), Blocks,
         "random time and frequency masks while training",
         "Park et al., Interspeech 2019", "input: frames" => "frames";
+    weighted_sum => WeightedSum(nodes::weighted_sum::WeightedSum), Blocks,
+        "learned weighted sum of an encoder's layers",
+        "Yang et al., SUPERB, Interspeech 2021", "input: layer stack" => "frames";
+    linear => Linear(nodes::linear::Linear), Blocks,
+        "linear layer, activation and dropout on each frame or vector",
+        "torch.nn.Linear", "input: frames, or vector" => "as the input";
+    pool => Pool(nodes::pool::Pool), Blocks,
+        "mean, maximum, or mean and deviation over the valid frames",
+        "Snyder et al., x-vectors, ICASSP 2018", "input: frames" => "vector";
+    attention_pool => AttentionPool(nodes::attention_pool::AttentionPool), Blocks,
+        "multi-head attention pooling over the valid frames",
+        "Lin et al., ICLR 2017", "input: frames" => "vector";
+    fuse => Fuse(nodes::fuse::Fuse), Blocks,
+        "several vectors or streams of frames joined, summed or gated",
+        "Arevalo et al., ICLR workshop 2017", "inputs: vectors, or frames at one rate" => "as the inputs";
     attention_classifier => AttentionClassifier(nodes::attention_classifier::AttentionClassifier), Heads,
         "attention pooling and a two-layer classifier",
         "Safari, India & Hernando, Interspeech 2020", "input: frames, target: labels" => "logits";
     mean_classifier => MeanClassifier(nodes::mean_classifier::MeanClassifier), Heads,
         "mean pooling and a two-layer classifier",
         "Ma et al., EmoBox, Interspeech 2024", "input: frames, target: labels" => "logits";
+    mlp_classifier => MlpClassifier(nodes::mlp_classifier::MlpClassifier), Heads,
+        "classifier of several layers on a vector",
+        "multilayer perceptron; Ioffe & Szegedy, ICML 2015", "input: vector, target: labels" => "logits";
     cross_entropy => CrossEntropy(nodes::cross_entropy::CrossEntropy), Losses,
         "cross-entropy with class weights and label smoothing",
         "torch.nn.CrossEntropyLoss; Szegedy et al., CVPR 2016", "input: logits, target: labels (the head's own)" => "scalar";
