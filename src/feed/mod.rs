@@ -5,6 +5,7 @@ pub mod cached;
 pub mod host;
 pub mod loader;
 pub mod order;
+pub mod precomputed;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use augment::Version;
 use cached::{CachedNode, CachedValue};
 use host::{HostBatch, HostPipeline, HostValue};
 use loader::{Batch, Loader};
+use precomputed::ItemFeatureError;
 
 /// The items of a run and how their values come about.
 #[derive(Clone, Debug)]
@@ -47,6 +49,14 @@ pub enum FeedError {
         node: String,
         /// Why.
         error: AugmentError,
+    },
+    /// A feature cannot be read.
+    #[error("features of `{node}`: {error}")]
+    Feature {
+        /// The node.
+        node: String,
+        /// Why.
+        error: ItemFeatureError,
     },
     /// A frozen node cannot be run.
     #[error(transparent)]

@@ -23,6 +23,14 @@ pub enum Caching {
     Aside(String),
 }
 
+/// True for what host nodes give and read; labels and texts stand at ports of their own.
+fn is_host_value(signal: &Signal) -> bool {
+    matches!(
+        signal,
+        Signal::Wave { .. } | Signal::Frames { .. } | Signal::Vector { .. } | Signal::LayerStack { .. }
+    )
+}
+
 impl Prepared {
     /// What a node computes on the host, if it does: all of it, or its front end.
     pub(super) fn host_op(&self, node: &PlanNode) -> Result<Option<HostOp>, Failure> {
@@ -96,8 +104,7 @@ impl Prepared {
             let read = node
                 .inputs
                 .iter()
-                .filter(|input| !kept && self.is_host(&input.node))
-                .filter(|input| matches!(input.signal, Signal::Wave { .. } | Signal::Frames { .. }))
+                .filter(|input| !kept && self.is_host(&input.node) && is_host_value(&input.signal))
                 .map(|input| PortId::new(&input.node, &input.node_port));
             for port in own.into_iter().chain(read) {
                 if !ports.contains(&port) {
@@ -166,11 +173,11 @@ impl Prepared {
             let mut from: Vec<PortId> = node
                 .inputs
                 .iter()
-                .filter(|input| self.is_host(&input.node))
-                .filter(|input| matches!(input.signal, Signal::Wave { .. } | Signal::Frames { .. }))
+                .filter(|input| self.is_host(&input.node) && is_host_value(&input.signal))
                 .map(|input| PortId::new(&input.node, &input.node_port))
                 .collect();
-            if let (Some(op), Some(input)) = (self.host_op(node)?, from.first().cloned()) {
+            let input = from.first().cloned();
+            if let Some(op) = self.host_op(node)?.filter(|op| op.reads_item() || input.is_some()) {
                 let output = PortId::new(&node.name, if on_host { "" } else { FRONT_END });
                 from = vec![output.clone()];
                 parts.steps.push(HostStep { input, output, op });

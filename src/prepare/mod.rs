@@ -1,6 +1,7 @@
 //! From an experiment file to everything that a run needs, in stages: the structure is checked
 //! before any data is touched, the data before anything is trained.
 
+mod features;
 mod host;
 mod prepared;
 
@@ -238,18 +239,23 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
     };
     let search = if depth == Depth::Deep { Search::Fetch } else { Search::Local };
     let draft = language.read(tree.clone(), &mut Report::new());
-    let (facts, unusable) = gather(&draft, search, source.offline);
+    let (mut facts, unusable) = gather(&draft, search, source.offline);
     let probed = probe(&prepared.settings, &datasets, level);
     add_weights_errors(&draft, &unusable, &tree, &mut report);
+    let unusable = unusable.len()
+        + match &probed {
+            Ok((corpus, _)) => features::gather(&draft, &corpus.items, depth, &mut facts, &tree, &mut report),
+            Err(_) => 0,
+        };
     let (corpus, assignments) = match probed {
-        Ok(probed) if unusable.is_empty() => probed,
+        Ok(probed) if unusable == 0 => probed,
         probed => {
             let errors = probed.err().unwrap_or_default();
             add_data_errors(&errors, &tree, &mut report);
             report.sort();
             on_report(&report, &sources);
             return Err(Failure::Rejected {
-                mistakes: errors.len() + unusable.len(),
+                mistakes: errors.len() + unusable,
                 data: errors.iter().all(|error| error.class() == ErrorClass::Data),
             });
         }
