@@ -96,7 +96,8 @@ impl StepNames {
         }
     }
 
-    fn evaluation(&self, items: Arc<[String]>) -> StepContext {
+    /// What is known in a pass that does not train.
+    pub fn evaluation(&self, items: Arc<[String]>) -> StepContext {
         StepContext {
             training: false,
             step: self.key,
@@ -216,12 +217,7 @@ impl Trainer<'_> {
 
     /// Which weights the final evaluation uses.
     pub fn final_weights(&self) -> FinalWeights {
-        let default = if self.validation.is_empty() {
-            FinalWeights::Last
-        } else {
-            FinalWeights::Best
-        };
-        self.settings.evaluation.weights.unwrap_or(default)
+        final_weights(self.settings, self.validation)
     }
 
     fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
@@ -581,6 +577,16 @@ impl Trainer<'_> {
             names.join(", ")
         ))
     }
+}
+
+/// Which weights stand for a training with these validation items.
+pub fn final_weights(settings: &Settings, validation: &[usize]) -> FinalWeights {
+    let default = if validation.is_empty() {
+        FinalWeights::Last
+    } else {
+        FinalWeights::Best
+    };
+    settings.evaluation.weights.unwrap_or(default)
 }
 
 /// Metrics of a result as named numbers.
