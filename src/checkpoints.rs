@@ -26,11 +26,7 @@ pub enum Search {
 pub type Mistakes = BTreeMap<String, WeightsError>;
 
 /// Looks for the checkpoints of these texts.
-pub fn gather<'a>(
-    weights: impl Iterator<Item = &'a str>,
-    search: Search,
-    offline: bool,
-) -> (Facts, Mistakes) {
+pub fn gather<'a>(weights: impl Iterator<Item = &'a str>, search: Search, offline: bool) -> (Facts, Mistakes) {
     let mut facts = Facts::default();
     let mut mistakes = Mistakes::new();
     let hub = HubSettings::from_env(offline || search != Search::Fetch);
@@ -53,11 +49,7 @@ pub fn gather<'a>(
     (facts, mistakes)
 }
 
-fn find(
-    text: &str,
-    search: Search,
-    hub: &HubSettings,
-) -> Result<Option<CheckpointFacts>, WeightsError> {
+fn find(text: &str, search: Search, hub: &HubSettings) -> Result<Option<CheckpointFacts>, WeightsError> {
     let mut shown = Shown::default();
     let Some(located) = locate(&WeightsSource::parse(text)?, hub, &mut |progress| shown.note(progress))? else {
         return Ok(None);

@@ -9,12 +9,13 @@ use emorun_lang::{
 use serde::{Serialize, Serializer};
 
 use crate::facts::Facts;
+use crate::host::{HostOp, ItemFeatures};
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
-use crate::feed::host::HostOp;
 use crate::nodes;
 use crate::nodes::augmentation::{self, AugmentationNode};
-use crate::nodes::pretrained::Pretrained;
 use crate::nodes::log_mel::LogMelNode;
+use crate::nodes::precomputed::Precomputed;
+use crate::nodes::pretrained::Pretrained;
 use crate::value::Value;
 
 /// Makes, from the list of device kinds, the enum of configurations, the enum of Burn modules and
@@ -30,6 +31,8 @@ macro_rules! device_kinds {
             Augmentation(AugmentationNode),
             /// Log-mel spectrogram on the host.
             LogMel(LogMelNode),
+            /// Features from files.
+            Precomputed(Precomputed),
             $(
                 #[doc = $summary]
                 $config($path)
@@ -81,6 +84,7 @@ macro_rules! device_kinds {
                     }),
                     Self::Augmentation(config) => config.infer(),
                     Self::LogMel(config) => config.infer(inputs),
+                    Self::Precomputed(config) => config.infer(),
                     $(Self::$config(config) => config.infer(inputs, facts)),+
                 }
             }
@@ -92,6 +96,7 @@ macro_rules! device_kinds {
                     Self::Dataset(config) => config.serialize(serializer),
                     Self::Augmentation(config) => config.serialize(serializer),
                     Self::LogMel(config) => config.serialize(serializer),
+                    Self::Precomputed(config) => config.serialize(serializer),
                     $(Self::$config(config) => config.serialize(serializer)),+
                 }
             }
@@ -104,7 +109,9 @@ macro_rules! device_kinds {
             /// As inference; a host node has no module; weights that cannot be used.
             pub fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NodeLayer, BuildError> {
                 match self {
-                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) => Err(InferError::invalid("kind", "a host node has no module").into()),
+                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) | Self::Precomputed(_) => {
+                        Err(InferError::invalid("kind", "a host node has no module").into())
+                    }
                     $(Self::$config(config) => config.build(inputs, context).map(NodeLayer::$config)),+
                 }
             }
@@ -115,6 +122,7 @@ macro_rules! device_kinds {
                     Self::Dataset(config) => config.kind(),
                     Self::Augmentation(config) => config.kind(),
                     Self::LogMel(_) => "log_mel",
+                    Self::Precomputed(_) => "precomputed",
                     $(Self::$config(_) => stringify!($name)),+
                 }
             }
@@ -209,6 +217,16 @@ const LOG_MEL: KindInfo = KindInfo {
     outputs: "frames",
 };
 
+const PRECOMPUTED: KindInfo = KindInfo {
+    name: "precomputed",
+    section: Section::Encoders,
+    summary: "features that other programs computed, from .npy and .safetensors files",
+    source: "numpy's .npy format; safetensors; `emorun embed`",
+    schema: schema_of::<Precomputed>,
+    inputs: "",
+    outputs: "frames, vector or layer stack",
+};
+
 impl NodeConfig {
     /// The text of `weights:` of a pretrained encoder.
     pub fn weights(&self) -> Option<&str> {
@@ -250,6 +268,12 @@ impl NodeConfig {
         });
         Ok(match (self, rate_hz) {
             (Self::LogMel(config), Some(rate_hz)) => Some(HostOp::LogMel(Box::new(config.extractor(rate_hz)?))),
+            (Self::Precomputed(config), _) => facts.features(config.path.as_str()).map(|source| {
+                HostOp::Precomputed(ItemFeatures {
+                    source: source.clone(),
+                    declared: config.declared(),
+                })
+            }),
             (Self::Whisper(config), _) => Some(HostOp::WhisperMel(Box::new(config.front_end(inputs, facts)?))),
             _ => None,
         })
@@ -273,6 +297,7 @@ impl Default for Kinds {
         let mut kinds = emorun_data::KINDS.to_vec();
         kinds.extend_from_slice(augmentation::KINDS);
         kinds.push(LOG_MEL);
+        kinds.push(PRECOMPUTED);
         kinds.extend_from_slice(DEVICE_KINDS);
         Self(kinds)
     }
@@ -288,6 +313,9 @@ impl KindSet for Kinds {
     fn parse(&self, kind: &str, fields: &Tree) -> Result<NodeConfig, DeserializeError> {
         if kind == LOG_MEL.name {
             return from_tree(fields).map(NodeConfig::LogMel);
+        }
+        if kind == PRECOMPUTED.name {
+            return from_tree(fields).map(NodeConfig::Precomputed);
         }
         if let Some(parsed) = AugmentationNode::parse(kind, fields) {
             return parsed.map(NodeConfig::Augmentation);

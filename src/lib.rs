@@ -10,6 +10,7 @@ pub mod exit;
 pub mod facts;
 pub mod feed;
 pub mod folders;
+pub mod host;
 pub mod kinds;
 pub mod layers;
 pub mod logging;

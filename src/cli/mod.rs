@@ -1,6 +1,8 @@
 //! The command line: progress on stderr, results on stdout, documented exit codes.
 
+mod cache;
 mod check;
+mod embed;
 mod graph;
 mod nodes;
 mod run;
@@ -68,6 +70,10 @@ enum Command {
     Resume(ResumeArguments),
     /// Run every experiment of a model_runs file.
     Sweep(sweep::Arguments),
+    /// Write what a node gives for recordings to a .safetensors file.
+    Embed(embed::Arguments),
+    /// Show what is kept of frozen encoders, or remove what was not used for longest.
+    Cache(cache::Arguments),
     /// List the kinds of nodes, or show one.
     Nodes(nodes::Arguments),
     /// Write the JSON Schemas of the files, or check that they are up to date.
@@ -138,7 +144,9 @@ struct ResumeArguments {
 }
 
 /// Names of subcommands: what else stands first is an experiment to run.
-const COMMANDS: [&str; 8] = ["run", "check", "graph", "resume", "sweep", "nodes", "schema", "help"];
+const COMMANDS: [&str; 10] = [
+    "run", "check", "graph", "resume", "sweep", "embed", "cache", "nodes", "schema", "help",
+];
 
 /// Runs the program with the given arguments, the first of which is its name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -166,6 +174,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Graph(arguments) => graph::graph(&arguments, common),
         Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
+        Command::Embed(arguments) => embed::embed(&arguments, common),
+        Command::Cache(arguments) => cache::cache(&arguments),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
     };

@@ -13,6 +13,7 @@ pub mod mean_classifier;
 pub mod mlp_classifier;
 pub mod normalise;
 pub mod pool;
+pub mod precomputed;
 pub mod pretrained;
 pub mod spec_augment;
 pub mod transformer;

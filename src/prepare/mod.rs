@@ -1,6 +1,7 @@
 //! From an experiment file to everything that a run needs, in stages: the structure is checked
 //! before any data is touched, the data before anything is trained.
 
+mod features;
 mod host;
 mod prepared;
 
@@ -238,20 +239,29 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
     } else {
         ScanLevel::Metadata
     };
-    let search = if depth == Depth::Deep { Search::Fetch } else { Search::Local };
+    let search = if depth == Depth::Deep {
+        Search::Fetch
+    } else {
+        Search::Local
+    };
     let draft = language.read(tree.clone(), &mut Report::new());
-    let (facts, unusable) = gather(&draft, search, source.offline);
+    let (mut facts, unusable) = gather(&draft, search, source.offline);
     let probed = probe(&prepared.settings, &datasets, level);
     add_weights_errors(&draft, &unusable, &tree, &mut report);
+    let unusable = unusable.len()
+        + match &probed {
+            Ok((corpus, _)) => features::gather(&draft, &corpus.items, depth, &mut facts, &tree, &mut report),
+            Err(_) => 0,
+        };
     let (corpus, assignments) = match probed {
-        Ok(probed) if unusable.is_empty() => probed,
+        Ok(probed) if unusable == 0 => probed,
         probed => {
             let errors = probed.err().unwrap_or_default();
             add_data_errors(&errors, &tree, &mut report);
             report.sort();
             on_report(&report, &sources);
             return Err(Failure::Rejected {
-                mistakes: errors.len() + unusable.len(),
+                mistakes: errors.len() + unusable,
                 data: errors.iter().all(|error| error.class() == ErrorClass::Data),
             });
         }
@@ -281,7 +291,11 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
             if let Err((name, error)) = prepared.build_augmentations() {
                 let mut report = Report::new();
                 let place = [Section::Augmentations.name(), &name, "root"].map(str::to_owned);
-                report.push(at(Diagnostic::error(Code::MissingData, error.to_string()), &place, &tree));
+                report.push(at(
+                    Diagnostic::error(Code::MissingData, error.to_string()),
+                    &place,
+                    &tree,
+                ));
                 on_report(&report, &sources);
                 return Err(Failure::Rejected {
                     mistakes: 1,
@@ -304,7 +318,10 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
 fn make_weights_absolute(tree: &mut Tree) {
     use emorun_lang::Value::{Map, Str};
     let Map(sections) = &mut tree.value else { return };
-    for section in sections.iter_mut().filter(|entry| entry.key == Section::Encoders.name()) {
+    for section in sections
+        .iter_mut()
+        .filter(|entry| entry.key == Section::Encoders.name())
+    {
         let Map(nodes) = &mut section.value.value else { continue };
         for node in nodes {
             let Map(fields) = &mut node.value.value else { continue };

@@ -35,7 +35,7 @@ const CRATES: [(&str, &[&str]); 9] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 23] = [
+const MODULES: [(&str, &[&str]); 24] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
@@ -43,15 +43,16 @@ const MODULES: [(&str, &[&str]); 23] = [
     ("settings", &[]),
     ("folders", &[]),
     ("facts", &[]),
+    ("host", &[]),
     ("device", &["exit"]),
     ("logging", &["exit"]),
     ("node", &["draw", "facts", "value"]),
     ("layers", &["value"]),
     ("pretrained", &["draw", "layers", "node", "value"]),
     ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
-    ("kinds", &["facts", "node", "nodes", "value"]),
+    ("kinds", &["facts", "host", "node", "nodes", "value"]),
     ("network", &["draw", "facts", "kinds", "node", "value"]),
-    ("feed", &["draw", "network", "node", "nodes", "value"]),
+    ("feed", &["draw", "host", "network", "node", "value"]),
     ("checkpoints", &["facts", "folders", "memory"]),
     (
         "prepare",
@@ -62,6 +63,7 @@ const MODULES: [(&str, &[&str]); 23] = [
             "facts",
             "feed",
             "folders",
+            "host",
             "kinds",
             "memory",
             "network",
@@ -85,7 +87,7 @@ const MODULES: [(&str, &[&str]); 23] = [
     (
         "cli",
         &[
-            "device", "exit", "kinds", "logging", "memory", "prepare", "run", "train",
+            "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "train",
         ],
     ),
     ("lib", &[]),
@@ -96,7 +98,7 @@ const MODULES: [(&str, &[&str]); 23] = [
 const TERMINAL: [&str; 3] = ["src/cli/", "src/logging.rs", "src/train/progress.rs"];
 
 /// Licences that ask for no more than to be named.
-const PERMISSIVE: [&str; 12] = [
+const PERMISSIVE: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -104,6 +106,7 @@ const PERMISSIVE: [&str; 12] = [
     "BSD-3-Clause",
     "BSL-1.0",
     "CC0-1.0",
+    "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "Unicode-3.0",

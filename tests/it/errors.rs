@@ -94,8 +94,18 @@ fn checkpoints(lab: &Lab) {
         number.copy_from_slice(&f32::NAN.to_le_bytes());
     }
     let weights: [(&str, &str, &str, Vec<u8>); 7] = [
-        ("truncated", &config, "model.safetensors", whole[..whole.len() / 2].to_vec()),
-        ("renamed", &config, "model.safetensors", without("encoder.layers.1.final_layer_norm.bias")),
+        (
+            "truncated",
+            &config,
+            "model.safetensors",
+            whole[..whole.len() / 2].to_vec(),
+        ),
+        (
+            "renamed",
+            &config,
+            "model.safetensors",
+            without("encoder.layers.1.final_layer_norm.bias"),
+        ),
         ("nan", &config, "model.safetensors", not_a_number),
         ("pickle", &config, "pytorch_model.bin", pickle),
         ("no_config", "", "model.safetensors", whole.clone()),

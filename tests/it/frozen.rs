@@ -95,7 +95,11 @@ fn a_flipped_bit_in_the_cache_is_noticed_and_computed_anew() {
     }
     let outcome = lab.emorun(&["clean.yaml", "--run-label", "second"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("WARN") || outcome.stderr.contains("warning"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("WARN") || outcome.stderr.contains("warning"),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(lines(&first), lines(&lab.path(outcome.last_line())));
 }
 
@@ -136,7 +140,10 @@ fn a_cache_that_cannot_be_written_does_not_stop_a_run() {
 fn the_plan_says_what_is_kept_and_why_not() {
     let lab = lab();
     for (arguments, line) in [
-        (vec!["check", "clean.yaml"], "cache: what is frozen of `hubert` is computed once and kept"),
+        (
+            vec!["check", "clean.yaml"],
+            "cache: what is frozen of `hubert` is computed once and kept",
+        ),
         (
             vec!["check", "frozen.yaml"],
             "cache: what is frozen of `hubert` is kept for 2 versions of each training item, taken in turn",
@@ -146,11 +153,23 @@ fn the_plan_says_what_is_kept_and_why_not() {
             "cache: `hubert` is computed in every step: augmentation is drawn anew each epoch; `cache: { views: K }` takes K versions in turn",
         ),
         (
-            vec!["check", "clean.yaml", "--set", "encoders.hubert.train=all", "--set", "encoders.hubert.train_front_end=true"],
+            vec![
+                "check",
+                "clean.yaml",
+                "--set",
+                "encoders.hubert.train=all",
+                "--set",
+                "encoders.hubert.train_front_end=true",
+            ],
             "cache: `hubert` is computed in every step: everything of it trains",
         ),
     ] {
         let outcome = lab.emorun(&arguments);
-        assert!(outcome.stdout.lines().any(|found| found == line), "{}{}", outcome.stdout, outcome.stderr);
+        assert!(
+            outcome.stdout.lines().any(|found| found == line),
+            "{}{}",
+            outcome.stdout,
+            outcome.stderr
+        );
     }
 }

@@ -13,6 +13,7 @@
 mod architecture;
 mod errors;
 mod experiments;
+mod features;
 mod frozen;
 mod golden;
 mod networks;
