@@ -81,13 +81,13 @@ const MODULES: [(&str, &[&str]); 24] = [
     (
         "run",
         &[
-            "device", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train",
+            "device", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train", "value",
         ],
     ),
     (
         "cli",
         &[
-            "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "train",
+            "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "train",
         ],
     ),
     ("lib", &[]),
