@@ -5,6 +5,7 @@ mod graph;
 mod nodes;
 mod run;
 mod schema;
+mod smoke;
 mod sweep;
 
 use std::ffi::OsString;
@@ -68,6 +69,9 @@ enum Command {
     Resume(ResumeArguments),
     /// Run every experiment of a model_runs file.
     Sweep(sweep::Arguments),
+    /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
+    /// tiny encoders. Nothing is needed but the file.
+    Smoke(smoke::Arguments),
     /// List the kinds of nodes, or show one.
     Nodes(nodes::Arguments),
     /// Write the JSON Schemas of the files, or check that they are up to date.
@@ -138,7 +142,7 @@ struct ResumeArguments {
 }
 
 /// Names of subcommands: what else stands first is an experiment to run.
-const COMMANDS: [&str; 8] = ["run", "check", "graph", "resume", "sweep", "nodes", "schema", "help"];
+const COMMANDS: [&str; 9] = ["run", "check", "graph", "resume", "sweep", "smoke", "nodes", "schema", "help"];
 
 /// Runs the program with the given arguments, the first of which is its name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -166,6 +170,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Graph(arguments) => graph::graph(&arguments, common),
         Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
+        Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
     };

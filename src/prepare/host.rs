@@ -3,7 +3,7 @@
 use emorun_audio::augment::AugmentError;
 use emorun_lang::{Placement, PlanNode, Section, Signal};
 
-use super::{Prepared, cache_folder};
+use super::Prepared;
 use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::feed::augment::{AugmentationStep, Augmentations};
@@ -200,7 +200,7 @@ impl Prepared {
 
     /// The folder of kept features; without one they are computed anew, with a warning.
     fn feature_cache(&self) -> Option<FeatureCache> {
-        let root = cache_folder()?.join("features");
+        let root = self.cache.as_ref()?.join("features");
         let limit = self.settings.training.loader.cache_gib << 30;
         match FeatureCache::open(&root, limit) {
             Ok(cache) => Some(cache),

@@ -18,5 +18,6 @@ mod networks;
 mod padding;
 mod pretrained;
 mod runs;
+mod smoke;
 mod support;
 mod tensorboard;
