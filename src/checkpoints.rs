@@ -1,14 +1,13 @@
 //! Finding the checkpoints that an experiment names, and what they say of themselves.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use emorun_weights::{Checkpoint, HubSettings, Progress, WeightsError, WeightsSource, locate};
 
 use crate::facts::{CheckpointFacts, Facts};
-use crate::folders;
 use crate::memory::mib;
 
 /// How far checkpoints are looked for.
@@ -25,8 +24,13 @@ pub enum Search {
 /// A checkpoint that cannot be used, by the text of `weights:`.
 pub type Mistakes = BTreeMap<String, WeightsError>;
 
-/// Looks for the checkpoints of these texts.
-pub fn gather<'a>(weights: impl Iterator<Item = &'a str>, search: Search, offline: bool) -> (Facts, Mistakes) {
+/// Looks for the checkpoints of these texts; hashes of their files are remembered in `cache`.
+pub fn gather<'a>(
+    weights: impl Iterator<Item = &'a str>,
+    search: Search,
+    offline: bool,
+    cache: Option<&Path>,
+) -> (Facts, Mistakes) {
     let mut facts = Facts::default();
     let mut mistakes = Mistakes::new();
     let hub = HubSettings::from_env(offline || search != Search::Fetch);
@@ -34,7 +38,7 @@ pub fn gather<'a>(weights: impl Iterator<Item = &'a str>, search: Search, offlin
         if facts.checkpoint(text).is_some() || mistakes.contains_key(text) {
             continue;
         }
-        match find(text, search, &hub) {
+        match find(text, search, &hub, cache) {
             Ok(Some(found)) => facts.insert(text, found),
             Ok(None) => {}
             Err(error @ WeightsError::Form { .. }) => {
@@ -49,7 +53,12 @@ pub fn gather<'a>(weights: impl Iterator<Item = &'a str>, search: Search, offlin
     (facts, mistakes)
 }
 
-fn find(text: &str, search: Search, hub: &HubSettings) -> Result<Option<CheckpointFacts>, WeightsError> {
+fn find(
+    text: &str,
+    search: Search,
+    hub: &HubSettings,
+    cache: Option<&Path>,
+) -> Result<Option<CheckpointFacts>, WeightsError> {
     let mut shown = Shown::default();
     let Some(located) = locate(&WeightsSource::parse(text)?, hub, &mut |progress| shown.note(progress))? else {
         return Ok(None);
@@ -59,7 +68,10 @@ fn find(text: &str, search: Search, hub: &HubSettings) -> Result<Option<Checkpoi
     }
     let checkpoint = Checkpoint::open(&located)?;
     let hash = match search {
-        Search::Fetch => Some(*checkpoint.content_hash(hashed_file().as_deref())?.as_bytes()),
+        Search::Fetch => {
+            let remembered = cache.map(|folder| folder.join("hashed.json"));
+            Some(*checkpoint.content_hash(remembered.as_deref())?.as_bytes())
+        }
         Search::Glance | Search::Local => None,
     };
     Ok(Some(CheckpointFacts {
@@ -94,9 +106,4 @@ impl Shown {
             self.at = Some(Instant::now());
         }
     }
-}
-
-/// Where hashes of checkpoint files are remembered from run to run.
-fn hashed_file() -> Option<PathBuf> {
-    folders::cache().map(|folder| folder.join("hashed.json"))
 }

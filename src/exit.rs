@@ -72,6 +72,14 @@ pub enum Failure {
         /// What is wrong with it and what helps.
         message: String,
     },
+    /// A smoke run failed.
+    #[error("smoke, {stage}: {failure}")]
+    Smoke {
+        /// What was being done.
+        stage: &'static str,
+        /// Why it failed.
+        failure: Box<Failure>,
+    },
     /// Interrupted; the run can be resumed.
     #[error("interrupted; continue with: emorun resume {}", .0.display())]
     Interrupted(PathBuf),
@@ -107,6 +115,7 @@ impl Failure {
             Self::Diverged(_) => ExitCode::Diverged,
             Self::Io { .. } => ExitCode::Io,
             Self::Corrupt { .. } => ExitCode::Data,
+            Self::Smoke { failure, .. } => failure.code(),
             Self::Interrupted(_) => ExitCode::Interrupted,
             Self::Bug(_) => ExitCode::Bug,
         }

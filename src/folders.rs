@@ -11,8 +11,3 @@ pub fn cache() -> Option<PathBuf> {
     std::fs::create_dir_all(&folder).ok()?;
     Some(folder)
 }
-
-/// The folder of features that frozen encoders gave.
-pub fn features() -> Option<PathBuf> {
-    cache().map(|folder| folder.join("features"))
-}

@@ -22,5 +22,6 @@ pub mod prepare;
 pub mod pretrained;
 pub mod run;
 pub mod settings;
+pub mod smoke;
 pub mod train;
 pub mod value;

@@ -9,7 +9,6 @@ use crate::exit::Failure;
 use crate::feed::augment::{AugmentationStep, Augmentations};
 use crate::feed::cached::{CachedNode, FeatureCache};
 use crate::feed::host::{HostParts, HostStep};
-use crate::folders;
 use crate::host::HostOp;
 use crate::kinds::NodeConfig;
 use crate::node::FRONT_END;
@@ -210,7 +209,7 @@ impl Prepared {
 
     /// The folder of kept features; without one they are computed anew, with a warning.
     fn feature_cache(&self) -> Option<FeatureCache> {
-        let root = folders::features()?;
+        let root = self.cache.as_ref()?.join("features");
         let limit = self.settings.training.loader.cache_gib << 30;
         match FeatureCache::open(&root, limit) {
             Ok(cache) => Some(cache),

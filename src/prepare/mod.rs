@@ -74,6 +74,8 @@ pub struct Prepared {
     pub assignments: Vec<Assignment>,
     /// What is known of checkpoints.
     pub facts: Facts,
+    /// Folder of what can be computed again; `None` keeps nothing.
+    pub cache: Option<PathBuf>,
     experiment: Experiment<Settings, NodeConfig>,
 }
 
@@ -150,6 +152,19 @@ pub fn read_text(path: &str) -> Result<String, ReadError> {
 /// # Errors
 /// The experiment or its data has mistakes; `on_report` has heard of all of them.
 pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result<Prepared, Failure> {
+    prepare_with(source, depth, folders::cache(), on_report)
+}
+
+/// As [`prepare`], with a folder of its own for what can be computed again.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_with(
+    source: &Source,
+    depth: Depth,
+    cache: Option<PathBuf>,
+    on_report: OnReport<'_>,
+) -> Result<Prepared, Failure> {
     let mut sources = Sources::new();
     let mut report = Report::new();
     let path = source.path.to_string_lossy();
@@ -170,7 +185,7 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
             _ => None,
         })
         .collect();
-    let (facts, unusable) = gather(&draft, Search::Glance, true);
+    let (facts, unusable) = gather(&draft, Search::Glance, true, None);
     add_weights_errors(&draft, &unusable, &tree, &mut report);
     let rate_hz = draft.settings().map_or(16_000, |settings| settings.sample_rate_hz);
     let ports = match emorun_data::declare(&datasets, rate_hz) {
@@ -228,6 +243,7 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
         corpus: MergedCorpus::default(),
         assignments: Vec::new(),
         facts,
+        cache: cache.clone(),
         experiment,
     };
     if depth == Depth::Structure {
@@ -245,8 +261,8 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
         Search::Local
     };
     let draft = language.read(tree.clone(), &mut Report::new());
-    let (mut facts, unusable) = gather(&draft, search, source.offline);
-    let probed = probe(&prepared.settings, &datasets, level);
+    let (mut facts, unusable) = gather(&draft, search, source.offline, cache.as_deref());
+    let probed = probe(&prepared.settings, &datasets, level, cache.as_deref());
     add_weights_errors(&draft, &unusable, &tree, &mut report);
     let unusable = unusable.len()
         + match &probed {
@@ -346,9 +362,9 @@ fn weights_of(draft: &ExperimentDraft) -> impl Iterator<Item = (&str, &str)> {
         .filter_map(|(name, config)| Some((name, config.weights()?)))
 }
 
-fn gather(draft: &ExperimentDraft, search: Search, offline: bool) -> (Facts, Mistakes) {
+fn gather(draft: &ExperimentDraft, search: Search, offline: bool, cache: Option<&Path>) -> (Facts, Mistakes) {
     let weights = weights_of(draft).map(|(_, weights)| weights);
-    checkpoints::gather(weights, search, offline)
+    checkpoints::gather(weights, search, offline, cache)
 }
 
 fn add_weights_errors(draft: &ExperimentDraft, mistakes: &Mistakes, tree: &Tree, report: &mut Report) {
@@ -382,16 +398,13 @@ fn probe(
     settings: &Settings,
     datasets: &IndexMap<String, DatasetConfig>,
     level: ScanLevel,
+    cache: Option<&Path>,
 ) -> Result<(MergedCorpus, Vec<Assignment>), Vec<DataError>> {
-    let remembered = cache_file();
+    // Where decoded files are remembered from run to run.
+    let remembered = cache.map(|folder| folder.join("scanned.json"));
     let corpus = emorun_data::scan(datasets, level, remembered.as_deref())?;
     let assignments = emorun_data::split(&corpus, &settings.split, settings.seed)?;
     Ok((MergedCorpus::new(corpus), assignments))
-}
-
-/// Where decoded files are remembered from run to run; nowhere without a home directory.
-fn cache_file() -> Option<PathBuf> {
-    folders::cache().map(|folder| folder.join("scanned.json"))
 }
 
 /// The declared ports with the classes that the corpora really have.

@@ -35,7 +35,7 @@ const CRATES: [(&str, &[&str]); 9] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 24] = [
+const MODULES: [(&str, &[&str]); 25] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
@@ -50,10 +50,10 @@ const MODULES: [(&str, &[&str]); 24] = [
     ("layers", &["value"]),
     ("pretrained", &["draw", "layers", "node", "value"]),
     ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
-    ("kinds", &["facts", "host", "node", "nodes", "value"]),
+    ("kinds", &["facts", "host", "node", "nodes", "pretrained", "value"]),
     ("network", &["draw", "facts", "kinds", "node", "value"]),
     ("feed", &["draw", "host", "network", "node", "value"]),
-    ("checkpoints", &["facts", "folders", "memory"]),
+    ("checkpoints", &["facts", "memory"]),
     (
         "prepare",
         &[
@@ -84,10 +84,11 @@ const MODULES: [(&str, &[&str]); 24] = [
             "device", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train", "value",
         ],
     ),
+    ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
     (
         "cli",
         &[
-            "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "train",
+            "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke", "train",
         ],
     ),
     ("lib", &[]),

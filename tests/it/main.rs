@@ -20,5 +20,6 @@ mod networks;
 mod padding;
 mod pretrained;
 mod runs;
+mod smoke;
 mod support;
 mod tensorboard;

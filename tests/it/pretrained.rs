@@ -71,7 +71,7 @@ fn sizes(golden: &Golden, name: &str) -> Vec<usize> {
 /// An encoder with the weights of a layout's checkpoint.
 fn encoder(layout: &str, kind: &str, fields: &Json) -> Network {
     let weights = folder(layout).to_string_lossy().into_owned();
-    let (facts, mistakes) = gather([weights.as_str()].into_iter(), Search::Local, true);
+    let (facts, mistakes) = gather([weights.as_str()].into_iter(), Search::Local, true, None);
     assert!(mistakes.is_empty(), "{mistakes:?}");
     let mut all = json!({ "weights": weights });
     for (key, value) in fields.as_object().unwrap() {
