@@ -62,7 +62,10 @@ fn frames_that_were_embedded_train_like_the_node_that_gave_them() {
     let lab = Lab::new();
     let mel = embed(&lab, "crnn.yaml", "mel", "mel.safetensors", &[]);
     assert_eq!(mel.len(), 36);
-    assert!(mel.values().all(|frames| frames.shape().len() == 2 && frames.width() == 16));
+    assert!(
+        mel.values()
+            .all(|frames| frames.shape().len() == 2 && frames.width() == 16)
+    );
     given_frames(&lab, FRAMES);
     let again = embed(&lab, "given.yaml", "given", "again.safetensors", &[]);
     assert!(mel == again, "reading and writing again changes nothing");
@@ -93,7 +96,13 @@ fn a_run_gives_its_logits_and_a_head_trains_on_them_as_vectors() {
     assert!(logits == again);
     let trained = lab.run(&["vectors.yaml", "--run-label", "two"]);
     assert_eq!(json(trained.join("run.json"))["status"], "completed");
-    let half = embed(&lab, "runs/tiny/one", "emotion", "half.safetensors", &["--precision", "f16"]);
+    let half = embed(
+        &lab,
+        "runs/tiny/one",
+        "emotion",
+        "half.safetensors",
+        &["--precision", "f16"],
+    );
     for (key, whole) in &logits {
         assert_eq!(whole.rounded(Precision::F16).unwrap(), half[key], "{key}");
     }
@@ -158,11 +167,18 @@ fn stacks_of_a_frozen_encoder_are_embedded_read_and_kept() {
     let kept = stats(&[]);
     assert_eq!(kept["by_origin"].as_array().unwrap().len(), 1);
     let origin = &kept["by_origin"][0];
-    assert_eq!((&origin["encoder"], &origin["dataset"]), (&"hubert".into(), &"synthetic".into()));
+    assert_eq!(
+        (&origin["encoder"], &origin["dataset"]),
+        (&"hubert".into(), &"synthetic".into())
+    );
     assert_eq!((&origin["entries"], &kept["entries"]), (&24.into(), &24.into()));
     assert!(kept["oldest_use"].is_string() && kept["removed"].is_null());
     let human = lab.emorun(&["cache", "stats"]);
-    assert!(human.stdout.contains("hubert") && human.stdout.contains("synthetic"), "{}", human.stdout);
+    assert!(
+        human.stdout.contains("hubert") && human.stdout.contains("synthetic"),
+        "{}",
+        human.stdout
+    );
     // Room for half of it.
     let gib = kept["bytes"].as_f64().unwrap() / 2.0 / f64::from(1 << 30);
     let half = stats(&["gc", "--limit-gib", &gib.to_string()]);
@@ -220,7 +236,11 @@ fn assert_refused(name: &str, outcome: &Outcome, code: i32, parts: &[&str]) {
     assert_eq!(outcome.code, code, "{name}: {}", outcome.stderr);
     assert!(!outcome.stderr.contains("panicked"), "{name}: {}", outcome.stderr);
     for part in parts {
-        assert!(outcome.stderr.contains(part), "{name}: no `{part}` in {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(part),
+            "{name}: no `{part}` in {}",
+            outcome.stderr
+        );
     }
 }
 
@@ -230,26 +250,103 @@ fn what_cannot_be_embedded_is_refused_with_the_reason() {
     lab.write("text.wav", "This is no audio.\n");
     lab.write("tone.wav", tone(8000, 900.0));
     lab.write("there.safetensors", "mine");
-    lab.run(&["crnn.yaml", "--run-label", "seeds", "--set", "training.seeds=[1, 2]", "--set", "training.epochs=1"]);
+    lab.run(&[
+        "crnn.yaml",
+        "--run-label",
+        "seeds",
+        "--set",
+        "training.seeds=[1, 2]",
+        "--set",
+        "training.epochs=1",
+    ]);
     let before = files(&lab.path("."));
     let cases: [(&str, i32, &[&str], &[&str]); 14] = [
-        ("missing file", 4, &["crnn.yaml", "nowhere.wav", "--node", "mel"], &["nowhere.wav"]),
-        ("corrupt file", 4, &["crnn.yaml", "text.wav", "--node", "mel"], &["text.wav"]),
-        ("unknown node", 2, &["crnn.yaml", "--node", "mell"], &["there is no node `mell`; did you mean `mel`?"]),
-        ("unknown port", 2, &["crnn.yaml", "--node", "mel.x"], &["`mel` has no output `x`"]),
-        ("a loss", 2, &["crnn.yaml", "--node", "ce"], &["scalar, which is no feature"]),
-        ("a dataset", 2, &["crnn.yaml", "--node", "synthetic"], &["nodes with features are"]),
-        ("weights without a run", 2, &["crnn.yaml", "--node", "emotion"], &["`crnn` trains", "directory of a run"]),
-        ("statistics without a run", 2, &["crnn.yaml", "--node", "norm"], &["`norm` takes statistics"]),
-        ("out there", 5, &["crnn.yaml", "--node", "mel", "--out", "there.safetensors"], &["exists already"]),
-        ("out of another format", 2, &["crnn.yaml", "--node", "mel", "--out", "a.npz"], &["must end in .safetensors"]),
-        ("out in no folder", 7, &["crnn.yaml", "--node", "mel", "--out", "no/a.safetensors"], &["no/a.safetensors"]),
-        ("several members", 2, &["runs/tiny/seeds", "--node", "mel"], &["2 members", "runs/tiny/seeds/seed-1"]),
+        (
+            "missing file",
+            4,
+            &["crnn.yaml", "nowhere.wav", "--node", "mel"],
+            &["nowhere.wav"],
+        ),
+        (
+            "corrupt file",
+            4,
+            &["crnn.yaml", "text.wav", "--node", "mel"],
+            &["text.wav"],
+        ),
+        (
+            "unknown node",
+            2,
+            &["crnn.yaml", "--node", "mell"],
+            &["there is no node `mell`; did you mean `mel`?"],
+        ),
+        (
+            "unknown port",
+            2,
+            &["crnn.yaml", "--node", "mel.x"],
+            &["`mel` has no output `x`"],
+        ),
+        (
+            "a loss",
+            2,
+            &["crnn.yaml", "--node", "ce"],
+            &["scalar, which is no feature"],
+        ),
+        (
+            "a dataset",
+            2,
+            &["crnn.yaml", "--node", "synthetic"],
+            &["nodes with features are"],
+        ),
+        (
+            "weights without a run",
+            2,
+            &["crnn.yaml", "--node", "emotion"],
+            &["`crnn` trains", "directory of a run"],
+        ),
+        (
+            "statistics without a run",
+            2,
+            &["crnn.yaml", "--node", "norm"],
+            &["`norm` takes statistics"],
+        ),
+        (
+            "out there",
+            5,
+            &["crnn.yaml", "--node", "mel", "--out", "there.safetensors"],
+            &["exists already"],
+        ),
+        (
+            "out of another format",
+            2,
+            &["crnn.yaml", "--node", "mel", "--out", "a.npz"],
+            &["must end in .safetensors"],
+        ),
+        (
+            "out in no folder",
+            7,
+            &["crnn.yaml", "--node", "mel", "--out", "no/a.safetensors"],
+            &["no/a.safetensors"],
+        ),
+        (
+            "several members",
+            2,
+            &["runs/tiny/seeds", "--node", "mel"],
+            &["2 members", "runs/tiny/seeds/seed-1"],
+        ),
         ("no run", 2, &["runs", "--node", "mel"], &["no run.json"]),
-        ("a file twice", 2, &["crnn.yaml", "tone.wav", "tone.wav", "--node", "mel"], &["tone.wav is given twice"]),
+        (
+            "a file twice",
+            2,
+            &["crnn.yaml", "tone.wav", "tone.wav", "--node", "mel"],
+            &["tone.wav is given twice"],
+        ),
     ];
     for (name, code, arguments, parts) in cases {
-        let out: &[&str] = if arguments.contains(&"--out") { &[] } else { &["--out", "new.safetensors"] };
+        let out: &[&str] = if arguments.contains(&"--out") {
+            &[]
+        } else {
+            &["--out", "new.safetensors"]
+        };
         let outcome = lab.emorun(&[&["embed"], arguments, out].concat());
         assert_refused(name, &outcome, code, parts);
     }
@@ -263,7 +360,10 @@ fn what_cannot_be_embedded_is_refused_with_the_reason() {
 fn features_that_do_not_fit_are_found_before_training() {
     let lab = Lab::new();
     let mel = embed(&lab, "crnn.yaml", "mel", "mel.safetensors", &[]);
-    let (last, frames) = mel.last_key_value().map(|(key, frames)| (key.clone(), frames.clone())).unwrap();
+    let (last, frames) = mel
+        .last_key_value()
+        .map(|(key, frames)| (key.clone(), frames.clone()))
+        .unwrap();
     let mut fewer = mel.clone();
     fewer.remove(&last);
     write(&lab.path("fewer.safetensors"), &fewer);
@@ -279,16 +379,61 @@ fn features_that_do_not_fit_are_found_before_training() {
     lab.write("cut.safetensors", &whole[..whole.len() / 2]);
     lab.write("empty/readme.txt", "nothing\n");
     let cases: [(&str, i32, &str, &[&str]); 11] = [
-        ("no such file", 4, "path: nowhere, width: 16, rate_hz: 50", &["nowhere", "help: give a folder"]),
-        ("no features", 4, "path: empty, width: 16, rate_hz: 50", &["no .npy or .safetensors"]),
-        ("a cut file", 4, "path: cut.safetensors, width: 16, rate_hz: 50", &["cut.safetensors", "damaged"]),
-        ("an item without", 4, "path: fewer.safetensors, width: 16, rate_hz: 50", &["1 of 36 items", &last, "help: name"]),
-        ("two forms", 4, "path: other.safetensors, width: 16, rate_hz: 50", &["[2, 3]", &last]),
-        ("another width", 4, "path: mel.safetensors, width: 17, rate_hz: 50", &["width: 17", "frames 16 wide, not the frames 17"]),
+        (
+            "no such file",
+            4,
+            "path: nowhere, width: 16, rate_hz: 50",
+            &["nowhere", "help: give a folder"],
+        ),
+        (
+            "no features",
+            4,
+            "path: empty, width: 16, rate_hz: 50",
+            &["no .npy or .safetensors"],
+        ),
+        (
+            "a cut file",
+            4,
+            "path: cut.safetensors, width: 16, rate_hz: 50",
+            &["cut.safetensors", "damaged"],
+        ),
+        (
+            "an item without",
+            4,
+            "path: fewer.safetensors, width: 16, rate_hz: 50",
+            &["1 of 36 items", &last, "help: name"],
+        ),
+        (
+            "two forms",
+            4,
+            "path: other.safetensors, width: 16, rate_hz: 50",
+            &["[2, 3]", &last],
+        ),
+        (
+            "another width",
+            4,
+            "path: mel.safetensors, width: 17, rate_hz: 50",
+            &["width: 17", "frames 16 wide, not the frames 17"],
+        ),
         ("no rate", 3, "path: mel.safetensors, width: 16", &["rate_hz"]),
-        ("a rate for vectors", 3, "path: mel.safetensors, what: vector, width: 16, rate_hz: 50", &["rate_hz"]),
-        ("layers for frames", 3, "path: mel.safetensors, width: 16, rate_hz: 50, layers: 2", &["layers"]),
-        ("no layers", 3, "path: mel.safetensors, what: stack, width: 16, rate_hz: 50", &["layers"]),
+        (
+            "a rate for vectors",
+            3,
+            "path: mel.safetensors, what: vector, width: 16, rate_hz: 50",
+            &["rate_hz"],
+        ),
+        (
+            "layers for frames",
+            3,
+            "path: mel.safetensors, width: 16, rate_hz: 50, layers: 2",
+            &["layers"],
+        ),
+        (
+            "no layers",
+            3,
+            "path: mel.safetensors, what: stack, width: 16, rate_hz: 50",
+            &["layers"],
+        ),
         ("no width", 3, "path: mel.safetensors, rate_hz: 50", &["width"]),
     ];
     for (name, code, fields, parts) in cases {
@@ -299,12 +444,20 @@ fn features_that_do_not_fit_are_found_before_training() {
         let expected = if code == 4 { 0 } else { 3 };
         assert_eq!(structure.code, expected, "{name}: {}", structure.stderr);
     }
-    lab.write("vectors.yaml", VECTORS.replace("vectors.safetensors", "mel.safetensors"));
+    lab.write(
+        "vectors.yaml",
+        VECTORS.replace("vectors.safetensors", "mel.safetensors"),
+    );
     let parts = ["what: vector", "frames 16 wide, not the vectors 2 wide"];
     assert_refused("another form", &lab.emorun(&["check", "vectors.yaml"]), 4, &parts);
     given_frames(&lab, "path: nan.safetensors, width: 16, rate_hz: 50");
     assert_eq!(lab.emorun(&["check", "given.yaml"]).code, 0);
-    assert_refused("not a number", &lab.emorun(&["given.yaml"]), 4, &["nan.safetensors", &last, "NaN"]);
+    assert_refused(
+        "not a number",
+        &lab.emorun(&["given.yaml"]),
+        4,
+        &["nan.safetensors", &last, "NaN"],
+    );
     given_frames(&lab, "path: mel.safetensors, width: 16, rate_hz: 100");
     let outcome = lab.emorun(&["check", "given.yaml"]);
     assert_refused("another rate", &outcome, 0, &["warning", "not the 100 declared"]);
