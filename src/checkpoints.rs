@@ -1,7 +1,7 @@
 //! Finding the checkpoints that an experiment names, and what they say of themselves.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,11 +24,12 @@ pub enum Search {
 /// A checkpoint that cannot be used, by the text of `weights:`.
 pub type Mistakes = BTreeMap<String, WeightsError>;
 
-/// Looks for the checkpoints of these texts.
+/// Looks for the checkpoints of these texts; hashes of their files are remembered in `cache`.
 pub fn gather<'a>(
     weights: impl Iterator<Item = &'a str>,
     search: Search,
     offline: bool,
+    cache: Option<&Path>,
 ) -> (Facts, Mistakes) {
     let mut facts = Facts::default();
     let mut mistakes = Mistakes::new();
@@ -37,7 +38,7 @@ pub fn gather<'a>(
         if facts.checkpoint(text).is_some() || mistakes.contains_key(text) {
             continue;
         }
-        match find(text, search, &hub) {
+        match find(text, search, &hub, cache) {
             Ok(Some(found)) => facts.insert(text, found),
             Ok(None) => {}
             Err(error @ WeightsError::Form { .. }) => {
@@ -56,6 +57,7 @@ fn find(
     text: &str,
     search: Search,
     hub: &HubSettings,
+    cache: Option<&Path>,
 ) -> Result<Option<CheckpointFacts>, WeightsError> {
     let mut shown = Shown::default();
     let Some(located) = locate(&WeightsSource::parse(text)?, hub, &mut |progress| shown.note(progress))? else {
@@ -66,7 +68,10 @@ fn find(
     }
     let checkpoint = Checkpoint::open(&located)?;
     let hash = match search {
-        Search::Fetch => Some(*checkpoint.content_hash(hashed_file().as_deref())?.as_bytes()),
+        Search::Fetch => {
+            let remembered = cache.map(|folder| folder.join("hashed.json"));
+            Some(*checkpoint.content_hash(remembered.as_deref())?.as_bytes())
+        }
         Search::Glance | Search::Local => None,
     };
     Ok(Some(CheckpointFacts {
@@ -101,9 +106,4 @@ impl Shown {
             self.at = Some(Instant::now());
         }
     }
-}
-
-/// Where hashes of checkpoint files are remembered from run to run.
-fn hashed_file() -> Option<PathBuf> {
-    crate::prepare::cache_folder().map(|folder| folder.join("hashed.json"))
 }

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 use emorun_data::{DataError, ErrorClass};
 
-use crate::node::BuildError;
-
 /// The exit codes of `emorun`, stable for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -74,21 +72,20 @@ pub enum Failure {
         /// What is wrong with it and what helps.
         message: String,
     },
+    /// A smoke run failed.
+    #[error("smoke, {stage}: {failure}")]
+    Smoke {
+        /// What was being done.
+        stage: &'static str,
+        /// Why it failed.
+        failure: Box<Failure>,
+    },
     /// Interrupted; the run can be resumed.
     #[error("interrupted; continue with: emorun resume {}", .0.display())]
     Interrupted(PathBuf),
     /// Something that should not happen.
     #[error("internal error: {0}; please report it with the experiment file")]
     Bug(String),
-}
-
-impl From<BuildError> for Failure {
-    fn from(error: BuildError) -> Self {
-        match error {
-            BuildError::Weights { .. } => Self::Input(error.to_string()),
-            BuildError::Infer(error) => Self::Bug(error.to_string()),
-        }
-    }
 }
 
 fn remedy(error: &std::io::Error) -> &'static str {
@@ -118,6 +115,7 @@ impl Failure {
             Self::Diverged(_) => ExitCode::Diverged,
             Self::Io { .. } => ExitCode::Io,
             Self::Corrupt { .. } => ExitCode::Data,
+            Self::Smoke { failure, .. } => failure.code(),
             Self::Interrupted(_) => ExitCode::Interrupted,
             Self::Bug(_) => ExitCode::Bug,
         }

@@ -9,14 +9,15 @@ use emorun_lang::{
 use serde::{Serialize, Serializer};
 
 use crate::facts::Facts;
+use crate::host::{HostOp, ItemFeatures};
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
-use crate::feed::host::HostOp;
-use crate::feed::precomputed::ItemFeatures;
 use crate::nodes;
 use crate::nodes::augmentation::{self, AugmentationNode};
-use crate::nodes::pretrained::Pretrained;
 use crate::nodes::log_mel::LogMelNode;
 use crate::nodes::precomputed::Precomputed;
+use crate::nodes::pretrained::Pretrained;
+use crate::pretrained::config::ConfigError;
+use crate::pretrained::miniature::Miniature;
 use crate::value::Value;
 
 /// Makes, from the list of device kinds, the enum of configurations, the enum of Burn modules and
@@ -242,6 +243,18 @@ impl NodeConfig {
             Self::WavLm(node) => Some(&node.0),
             Self::Data2VecAudio(node) => Some(&node.0),
             Self::Whisper(node) => Some(&node.0),
+            _ => None,
+        }
+    }
+
+    /// A tiny checkpoint in place of a pretrained encoder's own; `None` for any other node.
+    pub fn miniature(&self, facts: &Facts, width: usize) -> Option<Result<Miniature, ConfigError>> {
+        match self {
+            Self::Hubert(node) => Some(node.miniature(facts, width)),
+            Self::Wav2Vec2(node) => Some(node.miniature(facts, width)),
+            Self::WavLm(node) => Some(node.miniature(facts, width)),
+            Self::Data2VecAudio(node) => Some(node.miniature(facts, width)),
+            Self::Whisper(node) => Some(node.miniature(facts, width)),
             _ => None,
         }
     }

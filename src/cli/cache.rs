@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::{Format, print};
 use crate::exit::Failure;
+use crate::folders;
 use crate::memory::mib;
-use crate::prepare::cache_folder;
 use crate::run::report::table;
 use crate::settings::LoaderSettings;
 
@@ -47,7 +47,7 @@ pub(super) fn cache(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.action == Action::Stats && arguments.limit_gib.is_some() {
         return Err(Failure::Usage("--limit-gib is for `emorun cache gc`".into()));
     }
-    let folder = cache_folder().ok_or_else(|| {
+    let folder = folders::cache().ok_or_else(|| {
         Failure::Usage("there is no folder for caches: set XDG_CACHE_HOME to one that can be written".into())
     })?;
     let store = Store::open(&folder.join("features"), None).map_err(failed)?;
@@ -71,10 +71,26 @@ pub(super) fn cache(arguments: &Arguments) -> Result<(), Failure> {
 
 fn failed(error: StoreError) -> Failure {
     match error {
-        StoreError::Open { folder: path, source } => Failure::Io { action: "create", path, source },
-        StoreError::Read { path, source } => Failure::Io { action: "read", path, source },
-        StoreError::Write { folder: path, source } => Failure::Io { action: "write", path, source },
-        StoreError::Remove { path, source } => Failure::Io { action: "remove", path, source },
+        StoreError::Open { folder: path, source } => Failure::Io {
+            action: "create",
+            path,
+            source,
+        },
+        StoreError::Read { path, source } => Failure::Io {
+            action: "read",
+            path,
+            source,
+        },
+        StoreError::Write { folder: path, source } => Failure::Io {
+            action: "write",
+            path,
+            source,
+        },
+        StoreError::Remove { path, source } => Failure::Io {
+            action: "remove",
+            path,
+            source,
+        },
         error @ (StoreError::TooLarge { .. } | StoreError::Value(_)) => Failure::Bug(error.to_string()),
     }
 }

@@ -60,7 +60,11 @@ pub(super) fn embed(arguments: &Arguments, common: Common) -> Result<(), Failure
     let given = &arguments.experiment;
     let run = given.is_dir().then(|| TrainedRun::open(given)).transpose()?;
     let source = Source {
-        path: if run.is_some() { given.join("resolved.yaml") } else { given.clone() },
+        path: if run.is_some() {
+            given.join("resolved.yaml")
+        } else {
+            given.clone()
+        },
         sets: arguments.sets.clone(),
         offline: common.offline,
     };

@@ -7,6 +7,7 @@ mod graph;
 mod nodes;
 mod run;
 mod schema;
+mod smoke;
 mod sweep;
 
 use std::ffi::OsString;
@@ -74,6 +75,9 @@ enum Command {
     Embed(embed::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
+    /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
+    /// tiny encoders. Nothing is needed but the file.
+    Smoke(smoke::Arguments),
     /// List the kinds of nodes, or show one.
     Nodes(nodes::Arguments),
     /// Write the JSON Schemas of the files, or check that they are up to date.
@@ -144,8 +148,8 @@ struct ResumeArguments {
 }
 
 /// Names of subcommands: what else stands first is an experiment to run.
-const COMMANDS: [&str; 10] = [
-    "run", "check", "graph", "resume", "sweep", "embed", "cache", "nodes", "schema", "help",
+const COMMANDS: [&str; 11] = [
+    "run", "check", "graph", "resume", "sweep", "smoke", "embed", "cache", "nodes", "schema", "help",
 ];
 
 /// Runs the program with the given arguments, the first of which is its name.
@@ -176,6 +180,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
+        Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
     };

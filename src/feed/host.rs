@@ -4,80 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use emorun_audio::{LogMel, WhisperFront};
 use emorun_data::Item;
 use emorun_features::{Array, Key};
 
 use super::FeedError;
 use super::augment::{Augmentations, Version};
 use super::cached::{CachedNode, CachedValue, FeatureCache, key_of};
-use super::precomputed::ItemFeatures;
+use crate::host::{HostOp, HostValue};
 use crate::value::{Lengths, PortId, Value};
-
-/// What a host node gives for one item.
-#[derive(Clone, Debug)]
-pub enum HostValue {
-    /// Mono samples.
-    Wave(Vec<f32>),
-    /// Frames, row after row.
-    Frames {
-        /// `time × width` values.
-        values: Vec<f32>,
-        /// Width of a frame.
-        width: usize,
-        /// Frames that are the item's own; what follows belongs to a fixed length.
-        valid: usize,
-    },
-    /// One vector.
-    Vector(Vec<f32>),
-    /// Frames of several layers.
-    Stack {
-        /// `layers × time × width` values.
-        values: Vec<f32>,
-        /// Number of layers.
-        layers: usize,
-        /// Width of a frame.
-        width: usize,
-    },
-}
-
-impl HostValue {
-    fn values(&self) -> &[f32] {
-        match self {
-            Self::Wave(values) | Self::Vector(values) | Self::Frames { values, .. } | Self::Stack { values, .. } => {
-                values
-            }
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        size_of_val(self.values())
-    }
-
-    /// Layers and width; a waveform has samples of width 1, a vector is one step.
-    fn layers_and_width(&self) -> (usize, usize) {
-        match self {
-            Self::Wave(_) => (1, 1),
-            Self::Frames { width, .. } => (1, *width),
-            Self::Vector(values) => (1, values.len()),
-            Self::Stack { layers, width, .. } => (*layers, *width),
-        }
-    }
-
-    /// Steps in time, with those that fill a fixed length.
-    fn steps(&self) -> usize {
-        let (layers, width) = self.layers_and_width();
-        self.values().len() / (layers * width).max(1)
-    }
-
-    /// Steps in time that are the item's own.
-    fn valid(&self) -> usize {
-        match self {
-            Self::Frames { valid, .. } => *valid,
-            _ => self.steps(),
-        }
-    }
-}
 
 /// A step of the host pipeline: a host node, what it reads and where its output stands.
 #[derive(Debug)]
@@ -88,33 +22,6 @@ pub struct HostStep {
     pub output: PortId,
     /// What it computes.
     pub op: HostOp,
-}
-
-/// What a host node computes.
-pub enum HostOp {
-    /// Log-mel spectrogram.
-    LogMel(Box<LogMel>),
-    /// Whisper's log-mel spectrogram of 30 s.
-    WhisperMel(Box<WhisperFront>),
-    /// Features from files.
-    Precomputed(ItemFeatures),
-}
-
-impl HostOp {
-    /// True for what needs no input: it reads files of the item's own.
-    pub fn reads_item(&self) -> bool {
-        matches!(self, Self::Precomputed(_))
-    }
-}
-
-impl std::fmt::Debug for HostOp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::LogMel(_) => f.write_str("LogMel"),
-            Self::WhisperMel(_) => f.write_str("WhisperMel"),
-            Self::Precomputed(_) => f.write_str("Precomputed"),
-        }
-    }
 }
 
 /// What the host gives for an item.
@@ -281,12 +188,10 @@ impl HostPipeline {
             let input = step.input.as_ref();
             let input = input.and_then(|input| values.iter().find(|(port, _)| port == input));
             let output = match (&step.op, input.map(|(_, value)| value)) {
-                (HostOp::Precomputed(features), _) => {
-                    features.read(&item.key).map_err(|error| FeedError::Feature {
-                        node: step.output.node.clone(),
-                        error,
-                    })?
-                }
+                (HostOp::Precomputed(features), _) => features.read(&item.key).map_err(|error| FeedError::Feature {
+                    node: step.output.node.clone(),
+                    error,
+                })?,
                 (HostOp::LogMel(extractor), Some(HostValue::Wave(samples))) => {
                     let values = extractor.compute(samples);
                     let width = extractor.config().n_mels;

@@ -11,11 +11,12 @@ use super::slower;
 use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Kind};
 use crate::pretrained::cache::Cache;
-use crate::pretrained::config::{Dropouts, Family, Preprocessor, SpeechConfig, WhisperConfig};
+use crate::pretrained::config::{ConfigError, Dropouts, Family, Preprocessor, SpeechConfig, WhisperConfig};
 use crate::pretrained::cost::{Sizes, cost};
 use crate::pretrained::encoder::{PretrainedEncoder, Spec};
 use crate::pretrained::known::{self, Layout};
 use crate::pretrained::load::{self, RANDOM};
+use crate::pretrained::miniature::Miniature;
 use crate::pretrained::train::{Frozen, Hidden, LearningRates, Part, Train};
 use crate::pretrained::wav2vec2::{self, Wav2Vec2};
 use crate::pretrained::whisper::{self, WhisperEncoder};
@@ -74,7 +75,12 @@ struct Resolved<C> {
 
 impl Pretrained {
     /// What `config.json` says: of the checkpoint, or of what its name or `layout` stands for.
-    fn config(&self, facts: &Facts, known: impl Fn(&str) -> Option<serde_json::Value>, layout: impl Fn(Layout) -> serde_json::Value) -> serde_json::Value {
+    fn config(
+        &self,
+        facts: &Facts,
+        known: impl Fn(&str) -> Option<serde_json::Value>,
+        layout: impl Fn(Layout) -> serde_json::Value,
+    ) -> serde_json::Value {
         let id = self.weights.split('@').next().unwrap_or_default();
         match facts.checkpoint(&self.weights) {
             Some(facts) => facts.config.clone(),
@@ -120,7 +126,14 @@ impl Pretrained {
     }
 
     fn inferred<C>(&self, resolved: &Resolved<C>, sizes: &Sizes) -> Inferred {
-        let Resolved { depth, layers, frozen, rate, width, .. } = *resolved;
+        let Resolved {
+            depth,
+            layers,
+            frozen,
+            rate,
+            width,
+            ..
+        } = *resolved;
         let output = match self.output {
             Hidden::All => Signal::LayerStack {
                 layers: layers + 1,
@@ -151,20 +164,37 @@ impl Pretrained {
         })
     }
 
+    fn speech_config(&self, family: Family, facts: &Facts) -> serde_json::Value {
+        self.config(facts, |id| known::speech(family, id), |layout| layout.speech(family))
+    }
+
+    fn whisper_config(&self, facts: &Facts) -> serde_json::Value {
+        self.config(facts, known::whisper_by_id, Layout::whisper)
+    }
+
+    fn preprocessor(&self, facts: &Facts) -> Option<serde_json::Value> {
+        facts
+            .checkpoint(&self.weights)
+            .and_then(|facts| facts.preprocessor.clone())
+    }
+
     fn speech(
         &self,
         family: Family,
         inputs: &InputSignals<'_>,
         facts: &Facts,
     ) -> Result<(Resolved<SpeechConfig>, Preprocessor), InferError> {
-        let config = self.config(facts, |id| known::speech(family, id), |layout| layout.speech(family));
+        let config = self.speech_config(family, facts);
         let config = SpeechConfig::from_json(family, &config)
             .map_err(|error| unusable("config.json", &error.to_string(), family.model_type()))?;
-        let preprocessor = facts.checkpoint(&self.weights).and_then(|facts| facts.preprocessor.clone());
+        let preprocessor = self.preprocessor(facts);
         let preprocessor = Preprocessor::from_json(&preprocessor.unwrap_or_else(|| serde_json::json!({})))
             .map_err(|error| unusable("preprocessor_config.json", &error.to_string(), family.model_type()))?;
         let sizes = (config.layers, config.hidden, config.stride());
-        Ok((self.resolve(inputs, config, preprocessor.sampling_rate, sizes)?, preprocessor))
+        Ok((
+            self.resolve(inputs, config, preprocessor.sampling_rate, sizes)?,
+            preprocessor,
+        ))
     }
 
     fn infer_speech(&self, family: Family, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError> {
@@ -203,7 +233,7 @@ impl Pretrained {
     }
 
     fn whisper(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Resolved<WhisperConfig>, InferError> {
-        let config = self.config(facts, known::whisper_by_id, Layout::whisper);
+        let config = self.whisper_config(facts);
         let config = WhisperConfig::from_json(&config)
             .map_err(|error| unusable("config.json", &error.to_string(), WhisperConfig::MODEL_TYPE))?;
         let sizes = (config.layers, config.hidden, whisper::STRIDE);
@@ -232,6 +262,15 @@ macro_rules! speech_kinds {
             pub fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
                 let (resolved, _) = self.0.speech(Family::$family, inputs, facts).ok()?;
                 (resolved.frozen == Frozen::Nothing).then(|| "everything of it trains".into())
+            }
+
+            /// A tiny checkpoint in place of its own; see [`Miniature::speech`].
+            ///
+            /// # Errors
+            /// As there.
+            pub fn miniature(&self, facts: &Facts, width: usize) -> Result<Miniature, ConfigError> {
+                let config = self.0.speech_config(Family::$family, facts);
+                Miniature::speech(Family::$family, &config, self.0.preprocessor(facts), width)
             }
         }
 
@@ -273,6 +312,14 @@ impl Whisper {
             Frozen::Everything => None,
             _ => Some("part of it trains, and that part needs all of Whisper's 30 s of every item".into()),
         }
+    }
+
+    /// A tiny checkpoint in place of its own; see [`Miniature::whisper`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn miniature(&self, facts: &Facts, width: usize) -> Result<Miniature, ConfigError> {
+        Miniature::whisper(&self.0.whisper_config(facts), self.0.preprocessor(facts), width)
     }
 
     /// Its front end, which runs on the host.

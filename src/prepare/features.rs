@@ -10,7 +10,7 @@ use emorun_lang::{Code, Diagnostic, Report, Section, Tree};
 
 use super::{Depth, ExperimentDraft, at};
 use crate::facts::Facts;
-use crate::feed::precomputed::described;
+use crate::host::described;
 use crate::kinds::NodeConfig;
 use crate::nodes::precomputed::Precomputed;
 
@@ -25,7 +25,9 @@ pub(super) fn gather(
 ) -> usize {
     let mut mistakes = 0;
     for (name, config) in draft.configs(Section::Encoders) {
-        let NodeConfig::Precomputed(config) = config else { continue };
+        let NodeConfig::Precomputed(config) = config else {
+            continue;
+        };
         let place = |field: &str| [Section::Encoders.name(), name, field].map(str::to_owned);
         match find(config, items, depth) {
             Ok((source, located)) => {
@@ -35,7 +37,12 @@ pub(super) fn gather(
                     report.push(at(remark, &place("rate_hz"), tree));
                 }
             }
-            Err(Mistake { code, field, message, help }) => {
+            Err(Mistake {
+                code,
+                field,
+                message,
+                help,
+            }) => {
                 mistakes += 1;
                 report.push(at(Diagnostic::error(code, message).help(help), &place(field), tree));
             }
@@ -64,7 +71,10 @@ impl From<FeatureError> for Mistake {
                 "give a folder of .npy or .safetensors files, or one .safetensors",
             ),
             FeatureError::Differ { .. } => (Code::InvalidData, "compute the features of all items in the same way"),
-            _ => (Code::InvalidData, "make the file again, or leave the item out of the corpus"),
+            _ => (
+                Code::InvalidData,
+                "make the file again, or leave the item out of the corpus",
+            ),
         };
         Self {
             code,

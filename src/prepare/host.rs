@@ -3,12 +3,13 @@
 use emorun_audio::augment::AugmentError;
 use emorun_lang::{Placement, PlanNode, Section, Signal};
 
-use super::{Prepared, cache_folder};
+use super::Prepared;
 use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::feed::augment::{AugmentationStep, Augmentations};
 use crate::feed::cached::{CachedNode, FeatureCache};
-use crate::feed::host::{HostOp, HostParts, HostStep};
+use crate::feed::host::{HostParts, HostStep};
+use crate::host::HostOp;
 use crate::kinds::NodeConfig;
 use crate::node::FRONT_END;
 use crate::pretrained::load::RANDOM;
@@ -72,7 +73,11 @@ impl Prepared {
                 } else {
                     None
                 };
-                let views = if augmented { pretrained.cache.views.unwrap_or(1) } else { 1 };
+                let views = if augmented {
+                    pretrained.cache.views.unwrap_or(1)
+                } else {
+                    1
+                };
                 Some((node.name.clone(), aside.map_or(Caching::Kept(views), Caching::Aside)))
             })
             .collect()
@@ -142,13 +147,10 @@ impl Prepared {
                 augment,
             });
         }
-        let views = self
-            .caching()
-            .into_iter()
-            .find_map(|(_, caching)| match caching {
-                Caching::Kept(views) => Some(views),
-                Caching::Aside(_) => None,
-            });
+        let views = self.caching().into_iter().find_map(|(_, caching)| match caching {
+            Caching::Kept(views) => Some(views),
+            Caching::Aside(_) => None,
+        });
         Ok(Augmentations {
             views: views.filter(|_| !steps.is_empty()),
             steps,
@@ -207,7 +209,7 @@ impl Prepared {
 
     /// The folder of kept features; without one they are computed anew, with a warning.
     fn feature_cache(&self) -> Option<FeatureCache> {
-        let root = cache_folder()?.join("features");
+        let root = self.cache.as_ref()?.join("features");
         let limit = self.settings.training.loader.cache_gib << 30;
         match FeatureCache::open(&root, limit) {
             Ok(cache) => Some(cache),

@@ -22,7 +22,9 @@ use serde_json::Value;
 use crate::checkpoints::{self, Mistakes, Search};
 use crate::exit::Failure;
 use crate::facts::Facts;
+use crate::folders;
 use crate::kinds::{Kinds, NodeConfig};
+use crate::node::BuildError;
 use crate::settings::{FinalWeights, Settings};
 
 /// The language of emorun's experiment files.
@@ -72,6 +74,8 @@ pub struct Prepared {
     pub assignments: Vec<Assignment>,
     /// What is known of checkpoints.
     pub facts: Facts,
+    /// Folder of what can be computed again; `None` keeps nothing.
+    pub cache: Option<PathBuf>,
     experiment: Experiment<Settings, NodeConfig>,
 }
 
@@ -148,6 +152,19 @@ pub fn read_text(path: &str) -> Result<String, ReadError> {
 /// # Errors
 /// The experiment or its data has mistakes; `on_report` has heard of all of them.
 pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result<Prepared, Failure> {
+    prepare_with(source, depth, folders::cache(), on_report)
+}
+
+/// As [`prepare`], with a folder of its own for what can be computed again.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_with(
+    source: &Source,
+    depth: Depth,
+    cache: Option<PathBuf>,
+    on_report: OnReport<'_>,
+) -> Result<Prepared, Failure> {
     let mut sources = Sources::new();
     let mut report = Report::new();
     let path = source.path.to_string_lossy();
@@ -168,7 +185,7 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
             _ => None,
         })
         .collect();
-    let (facts, unusable) = gather(&draft, Search::Glance, true);
+    let (facts, unusable) = gather(&draft, Search::Glance, true, None);
     add_weights_errors(&draft, &unusable, &tree, &mut report);
     let rate_hz = draft.settings().map_or(16_000, |settings| settings.sample_rate_hz);
     let ports = match emorun_data::declare(&datasets, rate_hz) {
@@ -226,6 +243,7 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
         corpus: MergedCorpus::default(),
         assignments: Vec::new(),
         facts,
+        cache: cache.clone(),
         experiment,
     };
     if depth == Depth::Structure {
@@ -237,10 +255,14 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
     } else {
         ScanLevel::Metadata
     };
-    let search = if depth == Depth::Deep { Search::Fetch } else { Search::Local };
+    let search = if depth == Depth::Deep {
+        Search::Fetch
+    } else {
+        Search::Local
+    };
     let draft = language.read(tree.clone(), &mut Report::new());
-    let (mut facts, unusable) = gather(&draft, search, source.offline);
-    let probed = probe(&prepared.settings, &datasets, level);
+    let (mut facts, unusable) = gather(&draft, search, source.offline, cache.as_deref());
+    let probed = probe(&prepared.settings, &datasets, level, cache.as_deref());
     add_weights_errors(&draft, &unusable, &tree, &mut report);
     let unusable = unusable.len()
         + match &probed {
@@ -285,7 +307,11 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
             if let Err((name, error)) = prepared.build_augmentations() {
                 let mut report = Report::new();
                 let place = [Section::Augmentations.name(), &name, "root"].map(str::to_owned);
-                report.push(at(Diagnostic::error(Code::MissingData, error.to_string()), &place, &tree));
+                report.push(at(
+                    Diagnostic::error(Code::MissingData, error.to_string()),
+                    &place,
+                    &tree,
+                ));
                 on_report(&report, &sources);
                 return Err(Failure::Rejected {
                     mistakes: 1,
@@ -308,7 +334,10 @@ pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result
 fn make_weights_absolute(tree: &mut Tree) {
     use emorun_lang::Value::{Map, Str};
     let Map(sections) = &mut tree.value else { return };
-    for section in sections.iter_mut().filter(|entry| entry.key == Section::Encoders.name()) {
+    for section in sections
+        .iter_mut()
+        .filter(|entry| entry.key == Section::Encoders.name())
+    {
         let Map(nodes) = &mut section.value.value else { continue };
         for node in nodes {
             let Map(fields) = &mut node.value.value else { continue };
@@ -333,9 +362,9 @@ fn weights_of(draft: &ExperimentDraft) -> impl Iterator<Item = (&str, &str)> {
         .filter_map(|(name, config)| Some((name, config.weights()?)))
 }
 
-fn gather(draft: &ExperimentDraft, search: Search, offline: bool) -> (Facts, Mistakes) {
+fn gather(draft: &ExperimentDraft, search: Search, offline: bool, cache: Option<&Path>) -> (Facts, Mistakes) {
     let weights = weights_of(draft).map(|(_, weights)| weights);
-    checkpoints::gather(weights, search, offline)
+    checkpoints::gather(weights, search, offline, cache)
 }
 
 fn add_weights_errors(draft: &ExperimentDraft, mistakes: &Mistakes, tree: &Tree, report: &mut Report) {
@@ -369,26 +398,13 @@ fn probe(
     settings: &Settings,
     datasets: &IndexMap<String, DatasetConfig>,
     level: ScanLevel,
+    cache: Option<&Path>,
 ) -> Result<(MergedCorpus, Vec<Assignment>), Vec<DataError>> {
-    let remembered = cache_file();
+    // Where decoded files are remembered from run to run.
+    let remembered = cache.map(|folder| folder.join("scanned.json"));
     let corpus = emorun_data::scan(datasets, level, remembered.as_deref())?;
     let assignments = emorun_data::split(&corpus, &settings.split, settings.seed)?;
     Ok((MergedCorpus::new(corpus), assignments))
-}
-
-/// Where decoded files are remembered from run to run; nowhere without a home directory.
-fn cache_file() -> Option<PathBuf> {
-    cache_folder().map(|folder| folder.join("scanned.json"))
-}
-
-/// Where everything is kept that can be computed again.
-pub fn cache_folder() -> Option<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let folder = base.join("emorun");
-    std::fs::create_dir_all(&folder).ok()?;
-    Some(folder)
 }
 
 /// The declared ports with the classes that the corpora really have.
@@ -536,5 +552,14 @@ fn has_validation(settings: &Settings) -> bool {
         SplitConfig::BySpeaker(split) => split.validation > 0.0,
         SplitConfig::Fixed(split) => split.from.is_some() || !split.validation.is_empty(),
         SplitConfig::Folds(split) => split.validation != FoldValidation::None,
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Weights { .. } => Self::Input(error.to_string()),
+            BuildError::Infer(error) => Self::Bug(error.to_string()),
+        }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Prepared;
 use crate::draw::DrawKey;
 use crate::exit::Failure;
+use crate::kinds::NodeConfig;
 use crate::memory::Load;
 use crate::network::{Needed, Wired};
 use crate::node::{BuildContext, FRONT_END};
@@ -27,10 +28,7 @@ impl Prepared {
                 facts: &self.facts,
                 key: DrawKey::root(self.settings.seed),
             };
-            wired
-                .config
-                .build(&wired.signals(), &context)
-                .map_err(Failure::from)?;
+            wired.config.build(&wired.signals(), &context).map_err(Failure::from)?;
         }
         Ok(())
     }
@@ -58,6 +56,12 @@ impl Prepared {
     /// What the user should know of the data.
     pub fn remarks(&self) -> &[String] {
         &self.corpus.remarks
+    }
+
+    /// The nodes by section and name, with their configurations.
+    pub fn nodes(&self) -> impl Iterator<Item = (Section, &str, &NodeConfig)> {
+        let nodes = self.experiment.graph.nodes().iter();
+        nodes.map(|node| (node.section, node.name.as_str(), &node.config))
     }
 
     /// Names of the classification heads.

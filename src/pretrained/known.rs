@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::config::{Family, WhisperConfig};
 
+/// Width of the tiny layouts.
+const TINY_WIDTH: usize = 16;
+
 /// Sizes of a model with random weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -59,20 +62,7 @@ impl Layout {
             config["do_stable_layer_norm"] = false.into();
         }
         if self.is_tiny() {
-            for (key, value) in [
-                ("hidden_size", json!(16)),
-                ("num_attention_heads", json!(2)),
-                ("intermediate_size", json!(16)),
-                ("conv_dim", json!([8, 8, 8, 8, 8, 8, 8])),
-                ("num_conv_pos_embedding_groups", json!(4)),
-                ("num_buckets", json!(32)),
-                ("max_bucket_distance", json!(80)),
-            ] {
-                config[key] = value;
-            }
-            if family != Family::Data2VecAudio {
-                config["num_conv_pos_embeddings"] = json!(16);
-            }
+            shrink_speech(&mut config, family, TINY_WIDTH);
         }
         config
     }
@@ -82,10 +72,42 @@ impl Layout {
         let (width, layers, heads) = match self {
             Self::Base => (512, 6, 8),
             Self::Large => (1280, 32, 20),
-            Self::TinyBase => (16, 6, 2),
-            Self::TinyLarge => (16, 32, 2),
+            Self::TinyBase => (TINY_WIDTH, 6, 2),
+            Self::TinyLarge => (TINY_WIDTH, 32, 2),
         };
         whisper(width, layers, heads, 80)
+    }
+}
+
+/// Makes a model of the wav2vec 2.0 layout quick to compute: `width`, a multiple of 4, instead of its
+/// own, with all its layers.
+pub fn shrink_speech(config: &mut Value, family: Family, width: usize) {
+    let convolutions = config["conv_dim"].as_array().map_or(7, Vec::len);
+    for (key, value) in [
+        ("hidden_size", json!(width)),
+        ("num_attention_heads", json!(2)),
+        ("intermediate_size", json!(width)),
+        ("conv_dim", json!(vec![8; convolutions])),
+        ("num_conv_pos_embedding_groups", json!(4)),
+        ("num_buckets", json!(32)),
+        ("max_bucket_distance", json!(80)),
+    ] {
+        config[key] = value;
+    }
+    if family != Family::Data2VecAudio {
+        config["num_conv_pos_embeddings"] = json!(16);
+    }
+}
+
+/// Makes a Whisper encoder quick to compute: `width`, a multiple of 2, instead of its own, with all
+/// its layers.
+pub fn shrink_whisper(config: &mut Value, width: usize) {
+    for (key, value) in [
+        ("d_model", width),
+        ("encoder_attention_heads", 2),
+        ("encoder_ffn_dim", width),
+    ] {
+        config[key] = value.into();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `config` reads what a checkpoint says of itself, `known` holds sizes of published ones, `reader`
 //! and `load` hand out tensors, `wav2vec2` and `whisper` compute, `train` says what of it trains,
-//! `encoder` makes a node of a model.
+//! `encoder` makes a node of a model, `miniature` makes tiny checkpoints to try an experiment on.
 
 mod attend;
 pub mod cache;
@@ -11,6 +11,7 @@ pub mod cost;
 pub mod encoder;
 pub mod known;
 pub mod load;
+pub mod miniature;
 pub mod reader;
 pub mod train;
 pub mod wav2vec2;

@@ -53,6 +53,17 @@ pub struct Adaptation {
     pub dropout: f64,
 }
 
+/// A tensor that was asked for.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// How it is drawn when it is not read.
+    pub init: Init,
+}
+
 /// A tensor that a checkpoint should have and has not, or has otherwise.
 #[derive(Debug)]
 pub enum Mistake {
@@ -78,8 +89,8 @@ pub struct WeightReader<'a> {
     trains: &'a dyn Fn(&str) -> bool,
     adaptation: Option<&'a Adaptation>,
     key: DrawKey,
-    /// Names and shapes asked for, in order.
-    pub listed: Vec<(String, Vec<usize>)>,
+    /// What was asked for, in order.
+    pub listed: Vec<Listed>,
     /// What was wrong.
     pub mistakes: Vec<Mistake>,
     used: BTreeSet<String>,
@@ -160,7 +171,11 @@ impl<'a> WeightReader<'a> {
     }
 
     fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Vec<f32> {
-        self.listed.push((name.to_owned(), shape.to_vec()));
+        self.listed.push(Listed {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            init,
+        });
         let count = shape.iter().product();
         match self.origin {
             Origin::Listing => Vec::new(),
@@ -228,7 +243,7 @@ impl<'a> WeightReader<'a> {
 }
 
 /// Values for a key, the same on every machine.
-fn draw(key: &DrawKey, count: usize, init: Init) -> Vec<f32> {
+pub(super) fn draw(key: &DrawKey, count: usize, init: Init) -> Vec<f32> {
     match init {
         Init::Zeros => vec![0.0; count],
         Init::Ones => vec![1.0; count],

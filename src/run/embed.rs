@@ -92,12 +92,13 @@ impl TrainedRun {
     /// The weights that the run is evaluated with, or the newest of one that still goes on.
     fn weights(&self, prepared: &Prepared) -> Result<(PathBuf, NamedTensors), Failure> {
         let checkpoints = self.dir.join("checkpoints");
-        let newest = checkpoint::read_newest(&checkpoints, |warning| tracing::warn!("{warning}"))?.ok_or_else(|| {
-            Failure::Input(format!(
-                "{} has no checkpoint yet; continue it with: emorun resume {0}",
-                self.dir.display()
-            ))
-        })?;
+        let newest =
+            checkpoint::read_newest(&checkpoints, |warning| tracing::warn!("{warning}"))?.ok_or_else(|| {
+                Failure::Input(format!(
+                    "{} has no checkpoint yet; continue it with: emorun resume {0}",
+                    self.dir.display()
+                ))
+            })?;
         let place = |step| checkpoint::path_of(&checkpoints, step);
         let wanted = final_weights(&prepared.settings, &self.assignment(prepared)?.validation);
         match &newest.state.best {
@@ -277,7 +278,9 @@ fn network(
         Some(run) => Some(run.assignment(prepared)?),
         None => prepared.assignments.first(),
     };
-    let counts = assignment.map(|assignment| prepared.class_counts(assignment)).unwrap_or_default();
+    let counts = assignment
+        .map(|assignment| prepared.class_counts(assignment))
+        .unwrap_or_default();
     let autodiff = device.device.clone().autodiff();
     let mut network = Network::build(wired, &counts, &prepared.facts, seed, &autodiff)?;
     match run {

@@ -20,8 +20,8 @@ use burn::tensor::Device;
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
-use crate::feed::{Feed, FeedError};
 use crate::feed::order::{plain_batches, training_batches};
+use crate::feed::{Feed, FeedError};
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, Settings};
 use crate::value::Values;

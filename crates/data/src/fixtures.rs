@@ -125,7 +125,11 @@ pub fn write_manifest(root: &Path, lines: &[&str], seconds: f64) -> Result<(), F
 
 /// Writes a tone of its own at `name` below `root`.
 fn tone(root: &Path, name: &str, rate_hz: u32, seconds: f64, rank: u32) -> Result<(), FixtureError> {
-    let path = root.join(name);
+    tone_at(&root.join(name), name, rate_hz, seconds, rank)
+}
+
+/// Writes the tone of `name` to a file.
+pub(crate) fn tone_at(path: &Path, name: &str, rate_hz: u32, seconds: f64, rank: u32) -> Result<(), FixtureError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|source| FixtureError::Io {
             path: folder.to_owned(),
@@ -142,10 +146,10 @@ fn tone(root: &Path, name: &str, rate_hz: u32, seconds: f64, rank: u32) -> Resul
             (level * (phase.sin() + 0.5 * (2.0 * phase + own(4)).sin() + 0.25 * (3.0 * phase + own(5)).sin())) as f32
         })
         .collect();
-    Ok(write_wav(&path, &Clip { samples, rate_hz })?)
+    Ok(write_wav(path, &Clip { samples, rate_hz })?)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), FixtureError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), FixtureError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|source| FixtureError::Io {
             path: folder.to_owned(),

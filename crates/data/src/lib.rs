@@ -19,6 +19,7 @@ mod labelling;
 mod parallel;
 mod scan;
 pub mod split;
+pub mod stand_in;
 mod table;
 mod walk;
 

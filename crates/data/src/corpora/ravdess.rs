@@ -103,7 +103,7 @@ impl CorpusKind for Ravdess {
 }
 
 impl Ravdess {
-    fn parse(&self, stem: &str) -> Parsed {
+    pub(crate) fn parse(&self, stem: &str) -> Parsed {
         let mut fields = [0_usize; 7];
         let mut parts = stem.split('-');
         for field in &mut fields {

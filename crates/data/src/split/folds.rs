@@ -62,7 +62,7 @@ pub enum FoldValidation {
 }
 
 /// Test actors of EmoBox's folds for RAVDESS.
-const EMOBOX_RAVDESS: [[&str; 4]; 6] = [
+pub(crate) const EMOBOX_RAVDESS: [[&str; 4]; 6] = [
     ["01", "11", "20", "21"],
     ["04", "10", "12", "14"],
     ["08", "09", "19", "23"],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emorun_features::{Common, FeatureError, FeatureSource};
 
-use super::host::HostValue;
+use super::HostValue;
 
 /// Features that a node declares and the files that they are in.
 #[derive(Clone, Debug)]

@@ -1,0 +1,477 @@
+//! Small generated corpora in place of those that an experiment names, in their own layouts and with
+//! the speakers that its split needs: what `emorun smoke` runs on.
+
+use crate::corpora::{DatasetConfig, Parsed, cremad, emodb, manifest, ravdess, synthetic};
+use crate::fixtures::{FixtureError, tone_at, write};
+use crate::split::{EMOBOX_RAVDESS, FoldScheme, Folds, SpeakerRef, SplitConfig, SplitSource};
+use crate::{SplitName, canonical};
+use emorun_lang::DataPath;
+use indexmap::{IndexMap, IndexSet};
+use std::path::Path;
+
+/// Speakers of a corpus that may be drawn freely: two for each side, of both genders.
+const SPEAKERS: usize = 6;
+/// Most folds that are drawn.
+const FOLDS: usize = 3;
+/// Speakers of a corpus up to which each says every emotion twice.
+const FEW: usize = 8;
+/// Shortest file in seconds; the others are up to 0.3 s longer, so that batches are padded.
+const SHORTEST_S: f64 = 0.5;
+/// Emotions of a manifest whose node names none.
+const EMOTIONS: [&str; 4] = ["neutral", "happy", "sad", "angry"];
+
+/// Datasets and a split to take the place of those given.
+#[derive(Clone, Debug)]
+pub struct StandIn {
+    /// The datasets by name; their files are written.
+    pub datasets: IndexMap<String, DatasetConfig>,
+    /// The split: of folds, the first that the experiment runs.
+    pub split: SplitConfig,
+}
+
+/// Writes small corpora below `folder`, each with an item of every class on each side of the split.
+///
+/// Emotions, mappings, label columns and named speakers are those of the experiment. Files are the
+/// same in every call.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn stand_in(
+    datasets: &IndexMap<String, DatasetConfig>,
+    split: &SplitConfig,
+    folder: &Path,
+) -> Result<StandIn, FixtureError> {
+    let named = named_speakers(datasets, split);
+    let sides_by_column = matches!(split, SplitConfig::Fixed(fixed) if fixed.from == Some(SplitSource::Column));
+    let mut written = IndexMap::new();
+    for (name, config) in datasets {
+        let named = named.get(name.as_str());
+        let speakers: Vec<String> = match (named, split) {
+            (Some(named), _) => named.iter().cloned().collect(),
+            // No list mentions it: `rest` says what happens to its speakers.
+            (None, SplitConfig::Fixed(fixed)) if fixed.from.is_none() => first_speakers(config, 2),
+            (None, _) => first_speakers(config, SPEAKERS),
+        };
+        let corpus = Writer {
+            dataset: name,
+            root: folder.join(name),
+            takes: if speakers.len() > FEW { 1 } else { 2 },
+            speakers,
+            named: named.is_some(),
+            sides_by_column,
+        };
+        written.insert(name.clone(), corpus.write(config)?);
+    }
+    Ok(StandIn {
+        datasets: written,
+        split: one_fold(split),
+    })
+}
+
+/// The split with fewer folds, of which one is run.
+fn one_fold(split: &SplitConfig) -> SplitConfig {
+    let SplitConfig::Folds(folds) = split else {
+        return split.clone();
+    };
+    let first = folds.only.as_ref().and_then(|only| only.first()).copied().unwrap_or(1);
+    let (scheme, only) = match &folds.folds {
+        FoldScheme::K(count) => (FoldScheme::K((*count).min(FOLDS)), 1),
+        FoldScheme::LeaveOneSpeakerOut => (FoldScheme::LeaveOneSpeakerOut, 1),
+        given => (given.clone(), first),
+    };
+    SplitConfig::Folds(Folds {
+        folds: scheme,
+        only: Some(vec![only]),
+        ..folds.clone()
+    })
+}
+
+/// Speakers that the split names, by dataset.
+fn named_speakers<'a>(
+    datasets: &'a IndexMap<String, DatasetConfig>,
+    split: &SplitConfig,
+) -> IndexMap<&'a str, IndexSet<String>> {
+    let mut named: IndexMap<&str, IndexSet<String>> = IndexMap::new();
+    let lists: Vec<&SpeakerRef> = match split {
+        SplitConfig::BySpeaker(_) => Vec::new(),
+        SplitConfig::Fixed(fixed) => [&fixed.train, &fixed.validation, &fixed.test]
+            .into_iter()
+            .flatten()
+            .collect(),
+        SplitConfig::Folds(folds) => match &folds.folds {
+            FoldScheme::Groups(groups) => groups.iter().flatten().collect(),
+            FoldScheme::Named(_) => {
+                for (name, config) in datasets {
+                    if matches!(config, DatasetConfig::Ravdess(_)) {
+                        let actors = EMOBOX_RAVDESS.iter().flatten().map(|actor| (*actor).to_owned());
+                        named.entry(name).or_default().extend(actors);
+                    }
+                }
+                Vec::new()
+            }
+            FoldScheme::K(_) | FoldScheme::LeaveOneSpeakerOut => Vec::new(),
+        },
+    };
+    for reference in lists {
+        let text = reference.as_str();
+        let within = text
+            .split_once('/')
+            .and_then(|(dataset, id)| Some((datasets.get_key_value(dataset)?, id)));
+        let found = match within {
+            Some(((name, config), id)) => Some((name, speaker_id(config, id).unwrap_or_else(|| id.to_owned()))),
+            None => datasets
+                .iter()
+                .find_map(|(name, config)| Some((name, speaker_id(config, text)?))),
+        };
+        if let Some((name, id)) = found {
+            named.entry(name).or_default().insert(id);
+        }
+    }
+    named
+}
+
+/// The id by which a corpus knows a speaker; `None` if it can have no such one.
+fn speaker_id(config: &DatasetConfig, text: &str) -> Option<String> {
+    let number = || text.parse::<u32>().ok();
+    match config {
+        DatasetConfig::Ravdess(_) => number().filter(|id| (1..=24).contains(id)).map(|id| format!("{id:02}")),
+        DatasetConfig::Cremad(_) => number()
+            .filter(|id| (1000..10_000).contains(id))
+            .map(|id| id.to_string()),
+        DatasetConfig::Emodb(_) => {
+            let id = format!("{:02}", number()?);
+            emodb::SPEAKERS.iter().any(|(known, _)| *known == id).then_some(id)
+        }
+        DatasetConfig::Manifest(_) => Some(text.to_owned()),
+        DatasetConfig::Synthetic(synthetic) => number()
+            .filter(|id| (1..=synthetic.speakers).contains(id))
+            .map(|id| format!("{id:02}")),
+    }
+}
+
+/// So many speakers of a corpus, male and female in turn.
+fn first_speakers(config: &DatasetConfig, count: usize) -> Vec<String> {
+    match config {
+        DatasetConfig::Ravdess(_) | DatasetConfig::Synthetic(_) => (1..=count).map(|id| format!("{id:02}")).collect(),
+        DatasetConfig::Cremad(_) => (1001..=1000 + count).map(|id| id.to_string()).collect(),
+        DatasetConfig::Manifest(_) => (1..=count).map(|id| format!("speaker{id}")).collect(),
+        DatasetConfig::Emodb(_) => {
+            let first = emodb::SPEAKERS[0].1;
+            let (one, other): (Vec<&str>, Vec<&str>) = (
+                emodb::SPEAKERS
+                    .iter()
+                    .filter(|speaker| speaker.1 == first)
+                    .map(|speaker| speaker.0)
+                    .collect(),
+                emodb::SPEAKERS
+                    .iter()
+                    .filter(|speaker| speaker.1 != first)
+                    .map(|speaker| speaker.0)
+                    .collect(),
+            );
+            let pairs = one.into_iter().zip(other).flat_map(|(one, other)| [one, other]);
+            pairs.take(count).map(str::to_owned).collect()
+        }
+    }
+}
+
+/// Writes one corpus.
+struct Writer<'a> {
+    dataset: &'a str,
+    root: std::path::PathBuf,
+    /// Items of each emotion of a speaker.
+    takes: usize,
+    speakers: Vec<String>,
+    /// Whether the split lists the speakers.
+    named: bool,
+    /// Whether a manifest's column assigns the sides.
+    sides_by_column: bool,
+}
+
+impl Writer<'_> {
+    fn write(&self, config: &DatasetConfig) -> Result<DatasetConfig, FixtureError> {
+        Ok(match config {
+            DatasetConfig::Ravdess(config) => DatasetConfig::Ravdess(self.ravdess(config)?),
+            DatasetConfig::Cremad(config) => DatasetConfig::Cremad(self.cremad(config)?),
+            DatasetConfig::Emodb(config) => DatasetConfig::Emodb(self.emodb(config)?),
+            DatasetConfig::Manifest(config) => DatasetConfig::Manifest(self.manifest(config)?),
+            DatasetConfig::Synthetic(config) => DatasetConfig::Synthetic(self.synthetic(config)),
+        })
+    }
+
+    fn path(&self, path: &Path) -> DataPath {
+        DataPath::new(path.to_string_lossy())
+    }
+
+    /// Writes the file `number`, a tone that is higher and louder with `rank`.
+    fn tone(&self, name: &str, rate_hz: u32, number: usize, rank: usize) -> Result<f64, FixtureError> {
+        let seconds = SHORTEST_S + 0.05 * (number % 7) as f64;
+        // The name alone would give two corpora of one kind the same sound.
+        let own = format!("{}/{name}", self.dataset);
+        tone_at(&self.root.join(name), &own, rate_hz, seconds, rank as u32)?;
+        Ok(seconds)
+    }
+
+    fn ravdess(&self, config: &ravdess::Ravdess) -> Result<ravdess::Ravdess, FixtureError> {
+        let mut number = 0;
+        for actor in &self.speakers {
+            for emotion in 1..=8 {
+                let mut takes = 0;
+                for (channel, intensity, statement, repetition) in combinations() {
+                    let stem =
+                        format!("03-{channel:02}-{emotion:02}-{intensity:02}-{statement:02}-{repetition:02}-{actor}");
+                    // Neither of these was recorded.
+                    let exists = !(emotion == 1 && intensity == 2 || emotion > 6 && channel == 2);
+                    if takes < self.takes && exists && matches!(config.parse(&stem), Parsed::Known(_)) {
+                        let folder = if channel == 2 { "Song_Actor" } else { "Actor" };
+                        self.tone(&format!("{folder}_{actor}/{stem}.wav"), 48_000, number, emotion)?;
+                        takes += 1;
+                        number += 1;
+                    }
+                }
+            }
+        }
+        Ok(ravdess::Ravdess {
+            root: self.path(&self.root),
+            ..config.clone()
+        })
+    }
+
+    fn cremad(&self, config: &cremad::Cremad) -> Result<cremad::Cremad, FixtureError> {
+        let mut number = 0;
+        let mut table = String::from("ActorID,Age,Sex,Race,Ethnicity\n");
+        for actor in &self.speakers {
+            let odd = actor.ends_with(['1', '3', '5', '7', '9']);
+            let sex = if odd { "Male" } else { "Female" };
+            table.push_str(&format!("{actor},40,{sex},Caucasian,Not Hispanic\n"));
+            for (rank, (emotion, _)) in (1..).zip(cremad::EMOTIONS) {
+                // The first sentence has other levels.
+                for (sentence, _) in cremad::SENTENCES.iter().skip(1).take(self.takes) {
+                    let name = format!("AudioWAV/{actor}_{sentence}_{emotion}_XX.wav");
+                    self.tone(&name, 16_000, number, rank)?;
+                    number += 1;
+                }
+            }
+        }
+        let demographics = self.root.join("VideoDemographics.csv");
+        write(&demographics, table.as_bytes())?;
+        Ok(cremad::Cremad {
+            root: self.path(&self.root),
+            demographics: config.demographics.as_ref().map(|_| self.path(&demographics)),
+            ..config.clone()
+        })
+    }
+
+    fn emodb(&self, config: &emodb::Emodb) -> Result<emodb::Emodb, FixtureError> {
+        let mut number = 0;
+        for speaker in &self.speakers {
+            for (rank, (emotion, _)) in (1..).zip(emodb::EMOTIONS) {
+                for (text, _) in emodb::TEXTS.iter().take(self.takes) {
+                    self.tone(&format!("wav/{speaker}{text}{emotion}a.wav"), 16_000, number, rank)?;
+                    number += 1;
+                }
+            }
+        }
+        Ok(emodb::Emodb {
+            root: self.path(&self.root),
+            ..config.clone()
+        })
+    }
+
+    fn synthetic(&self, config: &synthetic::Synthetic) -> synthetic::Synthetic {
+        let speakers = self.speakers.len() as u32;
+        synthetic::Synthetic {
+            // Named speakers must be there, and its speakers are numbered from 1.
+            speakers: if self.named {
+                config.speakers
+            } else {
+                config.speakers.min(speakers)
+            },
+            utterances: config.utterances.min(self.takes as u32),
+            ..config.clone()
+        }
+    }
+
+    fn manifest(&self, config: &manifest::Manifest) -> Result<manifest::Manifest, FixtureError> {
+        let columns = &config.columns;
+        let or = |name: &Option<String>, default: &str| name.clone().unwrap_or_else(|| default.to_owned());
+        let labels = manifest_labels(config);
+        let mut rows: Vec<IndexMap<String, String>> = Vec::new();
+        for (speaker_number, speaker) in self.speakers.iter().enumerate() {
+            for (rank, label) in labels.iter().enumerate() {
+                for take in 0..self.takes {
+                    let name = format!("wav/{speaker_number:02}_{rank:02}_{take}.wav");
+                    let seconds = self.tone(&name, 16_000, rows.len(), rank + 1)?;
+                    let gender = if speaker_number % 2 == 0 { "male" } else { "female" };
+                    let side = SplitName::ALL[speaker_number % SplitName::ALL.len()];
+                    let mut row = IndexMap::from([
+                        (or(&columns.path, "path"), name),
+                        (or(&columns.speaker, "speaker"), speaker.clone()),
+                        (or(&columns.emotion, "emotion"), label.clone()),
+                        (or(&columns.gender, "gender"), gender.to_owned()),
+                        (or(&columns.text, "text"), "a generated tone".to_owned()),
+                    ]);
+                    if self.sides_by_column || columns.split.is_some() {
+                        row.insert(or(&columns.split, "split"), side.to_string());
+                    }
+                    let times = [
+                        (&columns.start, "0".to_owned()),
+                        (&columns.end, format!("{seconds:.2}")),
+                    ];
+                    row.extend(times.into_iter().filter_map(|(name, time)| Some((name.clone()?, time))));
+                    for group in &columns.groups {
+                        row.entry(group.clone()).or_insert_with(|| format!("of {speaker}"));
+                    }
+                    for (at, column) in config.labels.iter().enumerate() {
+                        let class = ["one", "two"][(rank + take + at) % 2];
+                        row.entry(column.clone()).or_insert_with(|| class.to_owned());
+                    }
+                    rows.push(row);
+                }
+            }
+        }
+        let line = |cells: &mut dyn Iterator<Item = &String>| {
+            let quoted: Vec<String> = cells.map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
+            quoted.join(",") + "\n"
+        };
+        let mut table = rows.first().map(|row| line(&mut row.keys())).unwrap_or_default();
+        table.extend(rows.iter().map(|row| line(&mut row.values())));
+        let path = self.root.join("manifest.csv");
+        write(&path, table.as_bytes())?;
+        Ok(manifest::Manifest {
+            path: self.path(&path),
+            root: None,
+            ..config.clone()
+        })
+    }
+}
+
+/// Vocal channel, intensity, statement and repetition, the ones first that differ least.
+fn combinations() -> impl Iterator<Item = (usize, usize, usize, usize)> {
+    (1..=2).flat_map(|repetition| {
+        (1..=2).flat_map(move |statement| {
+            (1..=2).flat_map(move |intensity| (1..=2).map(move |channel| (channel, intensity, statement, repetition)))
+        })
+    })
+}
+
+/// Labels that a manifest would have for its node's `emotions` and `mapping` to make sense.
+fn manifest_labels(config: &manifest::Manifest) -> Vec<String> {
+    let plain = |label: &str| canonical(label).map_or_else(|| label.trim().to_lowercase(), str::to_owned);
+    let mapped = config.mapping.iter().flatten();
+    let mut labels: Vec<String> = mapped.clone().map(|(label, _)| label.clone()).collect();
+    let targets: IndexSet<String> = mapped.filter_map(|(_, target)| target.as_deref().map(plain)).collect();
+    let further: Vec<String> = match &config.emotions {
+        Some(emotions) => emotions.clone(),
+        None if targets.len() > 1 => Vec::new(),
+        None => EMOTIONS.map(str::to_owned).to_vec(),
+    };
+    for label in further {
+        if !labels.iter().any(|known| plain(known) == plain(&label)) {
+            labels.push(label);
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ScanLevel, scan, split};
+
+    /// An experiment's datasets and split, as JSON.
+    fn checked(datasets: serde_json::Value, rule: serde_json::Value) -> (StandIn, Vec<crate::Assignment>) {
+        let folder = tempfile::tempdir().unwrap();
+        let datasets: IndexMap<String, DatasetConfig> = serde_json::from_value(datasets).unwrap();
+        let rule: SplitConfig = serde_json::from_value(rule).unwrap();
+        let made = stand_in(&datasets, &rule, folder.path()).unwrap();
+        let corpus = scan(&made.datasets, ScanLevel::Deep, None).unwrap();
+        assert!(corpus.duplicates.is_empty() && corpus.skipped.is_empty());
+        let assignments = split(&corpus, &made.split, 42).unwrap();
+        for assignment in &assignments {
+            for side in [&assignment.train, &assignment.validation, &assignment.test] {
+                let missing = corpus
+                    .class_counts("emotion", side)
+                    .into_iter()
+                    .find(|(_, count)| *count == 0);
+                assert!(side.is_empty() || missing.is_none(), "{missing:?}");
+            }
+            assert!(!assignment.test.is_empty());
+        }
+        (made, assignments)
+    }
+
+    #[test]
+    fn every_corpus_stands_in_for_itself_under_every_split() {
+        use serde_json::json;
+        let manifest = json!({
+            "kind": "manifest", "path": "no/such.tsv", "root": "no/such",
+            "columns": { "path": "a \"quoted\", file", "speaker": "who", "emotion": "mood", "start": "from", "end": "to", "groups": ["session"] },
+            "labels": ["arousal"],
+            "mapping": { "joyful": "happy", "blue": "sad", "odd": null },
+            "emotions": ["happy", "sad", "sleepy"],
+        });
+        let datasets = [
+            json!({ "kind": "ravdess", "root": "no/such" }),
+            json!({ "kind": "ravdess", "root": "no/such", "vocal_channel": "song", "intensity": "strong" }),
+            json!({ "kind": "cremad", "root": "no/such", "demographics": "no/such.csv", "emotions": ["angry", "sad"] }),
+            json!({ "kind": "emodb", "root": "no/such", "mapping": { "bored": "neutral" } }),
+            json!({ "kind": "synthetic", "speakers": 40, "utterances": 9 }),
+            manifest.clone(),
+        ];
+        let splits = [
+            json!({ "kind": "by_speaker", "validation": 0.15, "test": 0.25 }),
+            json!({ "kind": "by_speaker", "validation": 0.0, "test": 0.5 }),
+            json!({ "kind": "folds", "folds": { "k": 10 }, "validation": { "fraction": 0.2 } }),
+            json!({ "kind": "folds", "folds": "leave_one_speaker_out", "validation": "next_fold", "only": [4] }),
+        ];
+        for dataset in &datasets {
+            for rule in &splits {
+                let (_, assignments) = checked(json!({ "one": dataset }), rule.clone());
+                assert_eq!(assignments.len(), 1, "{dataset} {rule}");
+            }
+        }
+        let all = json!({ "a": datasets[0], "b": datasets[0], "c": datasets[5], "d": datasets[5] });
+        checked(all, splits[0].clone());
+        let column = json!({ "kind": "fixed", "from": "column" });
+        checked(json!({ "one": manifest }), column);
+    }
+
+    #[test]
+    fn named_speakers_are_written_and_the_first_of_the_given_folds_is_run() {
+        use serde_json::json;
+        let emodb = json!({ "kind": "emodb", "root": "no/such" });
+        let groups = json!({ "groups": [[3, "08"], ["emodb/09", "10"], ["11", 13]] });
+        let rule = json!({ "kind": "folds", "folds": groups, "only": [2, 3] });
+        let (_, assignments) = checked(json!({ "emodb": emodb }), rule);
+        assert_eq!(assignments[0].label.as_deref(), Some("fold-2"));
+        let ravdess = json!({ "kind": "ravdess", "root": "no/such" });
+        let rule = json!({ "kind": "folds", "folds": { "named": "emobox_ravdess" } });
+        let (_, assignments) = checked(json!({ "ravdess": ravdess }), rule);
+        assert_eq!((assignments[0].train.len(), assignments[0].test.len()), (20 * 8, 4 * 8));
+        let both = json!({
+            "emodb": emodb,
+            "synthetic": { "kind": "synthetic", "speakers": 4 },
+            "own": { "kind": "manifest", "path": "no/such.csv", "mapping": { "x": "happy", "y": "sad" } },
+        });
+        let rule = json!({
+            "kind": "fixed", "rest": "drop",
+            "train": ["emodb/03", "synthetic/01", "own/anna", "ben"], "validation": ["08"], "test": ["09", "synthetic/2", "own/carl"],
+        });
+        let datasets: IndexMap<String, DatasetConfig> = serde_json::from_value(both).unwrap();
+        let rule: SplitConfig = serde_json::from_value(rule).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let made = stand_in(&datasets, &rule, folder.path()).unwrap();
+        let corpus = scan(&made.datasets, ScanLevel::Deep, None).unwrap();
+        let assignments = split(&corpus, &made.split, 42).unwrap();
+        let speakers = |items: &[usize]| -> IndexSet<String> {
+            items.iter().map(|&item| corpus.items[item].speaker.clone()).collect()
+        };
+        let train: IndexSet<String> = ["emodb/03", "synthetic/01", "own/anna", "own/ben"]
+            .map(str::to_owned)
+            .into();
+        assert_eq!(speakers(&assignments[0].train), train);
+        assert_eq!(speakers(&assignments[0].validation).len(), 1);
+        assert_eq!(speakers(&assignments[0].test).len(), 3);
+    }
+}
