@@ -144,7 +144,10 @@ fn shrunk(prepared: &Prepared, folder: &Path, changes: &mut Vec<String>) -> Resu
         if let Some(value) = small.pointer_mut(pointer)
             && value.as_u64().is_some_and(|number| number > most)
         {
-            changes.push(format!("{}: {most} in place of {value}", pointer[1..].replace('/', ".")));
+            changes.push(format!(
+                "{}: {most} in place of {value}",
+                pointer[1..].replace('/', ".")
+            ));
             *value = most.into();
         }
     }
@@ -178,7 +181,10 @@ fn shrink_data(
         error @ FixtureError::Audio(_) => Failure::Input(error.to_string()),
     })?;
     for (name, config) in &made.datasets {
-        changes.push(format!("datasets.{name}: generated, in the layout of {}", kind_of(config)?));
+        changes.push(format!(
+            "datasets.{name}: generated, in the layout of {}",
+            kind_of(config)?
+        ));
         small[Section::Datasets.name()][name] = json_of(config)?;
     }
     if made.split != prepared.settings.split {
@@ -261,8 +267,14 @@ fn lcm(a: u64, b: u64) -> u64 {
 
 /// Puts folders of generated noise in place of recorded ones.
 fn replace_noise(small: &mut Value, folder: &Path, changes: &mut Vec<String>) -> Result<(), Failure> {
-    let nodes = small.get_mut(Section::Augmentations.name()).and_then(Value::as_object_mut);
-    for (name, node) in nodes.into_iter().flatten().filter(|(_, node)| node["kind"] == "background_noise") {
+    let nodes = small
+        .get_mut(Section::Augmentations.name())
+        .and_then(Value::as_object_mut);
+    for (name, node) in nodes
+        .into_iter()
+        .flatten()
+        .filter(|(_, node)| node["kind"] == "background_noise")
+    {
         let root = folder.join("noise").join(name);
         let mut categories: Vec<String> = typed(&node["categories"])?;
         if categories.is_empty() {
@@ -289,7 +301,9 @@ fn noise(step: u64) -> Clip {
     let samples = (0..(NOISE_S * f64::from(rate_hz)) as usize)
         .map(|_| {
             // Knuth's linear congruential generator, of which the high bits are good enough to hear.
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             0.1 * ((state >> 40) as f32 / (1u64 << 23) as f32 - 1.0)
         })
         .collect();
@@ -300,12 +314,20 @@ fn noise(step: u64) -> Clip {
 fn check_paths(prepared: &Prepared, small: &Value, folder: &Path) -> Result<(), Failure> {
     let kinds = Kinds::default();
     for (section, name, config) in prepared.nodes() {
-        let schema = kinds.kinds().iter().find(|kind| kind.name == config.kind()).map(|kind| (kind.schema)());
+        let schema = kinds
+            .kinds()
+            .iter()
+            .find(|kind| kind.name == config.kind())
+            .map(|kind| (kind.schema)());
         let Some(Value::Object(fields)) = schema.as_ref().map(|schema| &schema["properties"]) else {
             continue;
         };
         let mark = format!("\"{PATH_MARK}\":true");
-        for field in fields.iter().filter(|(_, field)| field.to_string().contains(&mark)).map(|(name, _)| name) {
+        for field in fields
+            .iter()
+            .filter(|(_, field)| field.to_string().contains(&mark))
+            .map(|(name, _)| name)
+        {
             let path = small[section.name()][name][field].as_str().map(Path::new);
             if let Some(path) = path.filter(|path| !path.starts_with(folder) && !path.exists()) {
                 return Err(Failure::Input(format!(
@@ -324,7 +346,13 @@ mod tests {
 
     #[test]
     fn all_heads_divide_the_width() {
-        for (heads, width) in [(vec![1], 16), (vec![4, 8], 16), (vec![12], 48), (vec![12, 16, 32], 96), (vec![7, 11, 13], 112)] {
+        for (heads, width) in [
+            (vec![1], 16),
+            (vec![4, 8], 16),
+            (vec![12], 48),
+            (vec![12, 16, 32], 96),
+            (vec![7, 11, 13], 112),
+        ] {
             let nodes: Vec<Value> = heads.iter().map(|heads| json!({ "heads": heads })).collect();
             assert_eq!(width_for(&json!({ "blocks": nodes })), width, "{heads:?}");
         }
@@ -333,7 +361,10 @@ mod tests {
     #[test]
     fn noise_is_neither_silent_nor_clipped() {
         let clip = noise(7_919);
-        let loudest = clip.samples.iter().fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
+        let loudest = clip
+            .samples
+            .iter()
+            .fold(0.0_f32, |loudest, sample| loudest.max(sample.abs()));
         assert!((0.05..=0.1).contains(&loudest), "{loudest}");
         assert_ne!(clip.samples, noise(104_729).samples);
     }

@@ -31,14 +31,19 @@ pub(super) fn smoke(arguments: &Arguments, common: Common) -> Result<(), Failure
         &mut |report, sources| super::check::write(report, sources, common.format),
     );
     // An interrupted run is to be resumed there.
-    let keep = arguments.keep || matches!(&outcome, Err(failure) if failure.code() == crate::exit::ExitCode::Interrupted);
+    let keep =
+        arguments.keep || matches!(&outcome, Err(failure) if failure.code() == crate::exit::ExitCode::Interrupted);
     if keep {
         eprintln!("kept: {}", folder.display());
     } else if let Err(error) = std::fs::remove_dir_all(&folder) {
         tracing::warn!("cannot remove {}: {error}", folder.display());
     }
     let smoked = outcome?;
-    let mut text = smoked.changes.iter().map(|change| format!("{change}\n")).collect::<String>();
+    let mut text = smoked
+        .changes
+        .iter()
+        .map(|change| format!("{change}\n"))
+        .collect::<String>();
     text.push_str(smoked.finished.text.trim_end());
     text.push_str("\n\n");
     for (stage, seconds) in &smoked.seconds {

@@ -60,7 +60,7 @@ impl Miniature {
 
     fn listed(config: Value, preprocessor: Option<Value>, read: impl FnOnce(&mut WeightReader<'_>)) -> Self {
         let key = DrawKey::root(0).with("miniature");
-        let mut reader = WeightReader::new(Origin::Listing, &Device::flex(), &|_| false, None, key);
+        let mut reader = WeightReader::new(Origin::Random(key), &Device::flex(), &|_| false, None, key);
         read(&mut reader);
         let tensors = reader.listed.into_iter().map(|tensor| {
             let values = draw(&key.with(&tensor.name), tensor.shape.iter().product(), tensor.init);
@@ -87,9 +87,7 @@ impl Miniature {
             .tensors
             .iter()
             .zip(&bytes)
-            .map(|((name, (shape, _)), bytes)| {
-                Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?))
-            })
+            .map(|((name, (shape, _)), bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
             .collect::<Result<Vec<_>, SafeTensorError>>()?;
         let mut files = vec![
             ("config.json", self.config.to_string().into_bytes()),

@@ -121,7 +121,10 @@ fn pretrained_encoders_and_noise_are_stood_in_for_and_the_rest_stays() {
     assert_eq!(small["training"]["scheduler"]["t_0"], 10);
     assert_eq!(small["training"]["early_stopping"]["patience"], 5);
     let config = json(folder.join("weights/hubert/config.json"));
-    assert_eq!((&config["num_hidden_layers"], &config["hidden_size"]), (&24.into(), &48.into()));
+    assert_eq!(
+        (&config["num_hidden_layers"], &config["hidden_size"]),
+        (&24.into(), &48.into())
+    );
     assert_eq!(json(folder.join("weights/whisper/config.json"))["encoder_layers"], 4);
     assert!(files(&folder.join("cache/features")).len() > 1, "nothing was kept");
 }
@@ -137,12 +140,22 @@ fn the_command_keeps_its_folder_only_if_asked_to() {
     };
     let outcome = run(&["smoke", "crnn.yaml", "--set", "training.epochs=1"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(outcome.stdout.contains("crnn.yaml runs end to end"), "{}", outcome.stdout);
-    assert!(files(&temporary).is_empty() && !lab.path("runs").exists() && !lab.path("cache/emorun/scanned.json").exists());
+    assert!(
+        outcome.stdout.contains("crnn.yaml runs end to end"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(
+        files(&temporary).is_empty() && !lab.path("runs").exists() && !lab.path("cache/emorun/scanned.json").exists()
+    );
     let outcome = run(&["smoke", "crnn.yaml", "--keep", "--device", "cpu"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let kept = temporary.join(&files(&temporary)[0]);
-    assert!(outcome.stderr.contains(&kept.display().to_string()), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains(&kept.display().to_string()),
+        "{}",
+        outcome.stderr
+    );
     let summary = json(kept.join("runs/tiny/smoke/summary.json"));
     assert_eq!(summary["status"], "completed");
 }
@@ -152,7 +165,11 @@ fn what_fails_is_named_with_the_exit_code_of_a_run() {
     let lab = Lab::new();
     let outcome = lab.emorun(&["smoke", "crnn.yaml", "--set", "heads.emotion.input=crn"]);
     assert_eq!(outcome.code, 3, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("smoke, checking the file"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("smoke, checking the file"),
+        "{}",
+        outcome.stderr
+    );
     let outcome = lab.emorun(&[
         "smoke",
         "crnn.yaml",
