@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 use emorun_data::{DataError, ErrorClass};
 
-use crate::node::BuildError;
-
 /// The exit codes of `emorun`, stable for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -88,15 +86,6 @@ pub enum Failure {
     /// Something that should not happen.
     #[error("internal error: {0}; please report it with the experiment file")]
     Bug(String),
-}
-
-impl From<BuildError> for Failure {
-    fn from(error: BuildError) -> Self {
-        match error {
-            BuildError::Weights { .. } => Self::Input(error.to_string()),
-            BuildError::Infer(error) => Self::Bug(error.to_string()),
-        }
-    }
 }
 
 fn remedy(error: &std::io::Error) -> &'static str {

@@ -1,15 +1,17 @@
-//! What was found out about checkpoints before inference, which reads nothing itself.
+//! What was found out about files that nodes name, before inference, which reads nothing itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use emorun_features::FeatureSource;
 use emorun_weights::Checkpoint;
 use serde_json::Value;
 
-/// Facts by the text of `weights:` and the layout beside it.
+/// Facts of checkpoints by the text of `weights:`, and of features by their `path:`.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     checkpoints: HashMap<String, CheckpointFacts>,
+    features: HashMap<String, Arc<FeatureSource>>,
 }
 
 /// What is known of one checkpoint.
@@ -34,5 +36,15 @@ impl Facts {
     /// What is known of `weights`.
     pub fn checkpoint(&self, weights: &str) -> Option<&CheckpointFacts> {
         self.checkpoints.get(weights)
+    }
+
+    /// Notes where the features of a path lie.
+    pub fn insert_features(&mut self, path: &str, source: Arc<FeatureSource>) {
+        self.features.insert(path.to_owned(), source);
+    }
+
+    /// Where the features of a path lie, once the items were looked up there.
+    pub fn features(&self, path: &str) -> Option<&Arc<FeatureSource>> {
+        self.features.get(path)
     }
 }

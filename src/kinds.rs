@@ -9,12 +9,13 @@ use emorun_lang::{
 use serde::{Serialize, Serializer};
 
 use crate::facts::Facts;
+use crate::host::{HostOp, ItemFeatures};
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
-use crate::feed::host::HostOp;
 use crate::nodes;
 use crate::nodes::augmentation::{self, AugmentationNode};
-use crate::nodes::pretrained::Pretrained;
 use crate::nodes::log_mel::LogMelNode;
+use crate::nodes::precomputed::Precomputed;
+use crate::nodes::pretrained::Pretrained;
 use crate::pretrained::config::ConfigError;
 use crate::pretrained::miniature::Miniature;
 use crate::value::Value;
@@ -32,6 +33,8 @@ macro_rules! device_kinds {
             Augmentation(AugmentationNode),
             /// Log-mel spectrogram on the host.
             LogMel(LogMelNode),
+            /// Features from files.
+            Precomputed(Precomputed),
             $(
                 #[doc = $summary]
                 $config($path)
@@ -83,6 +86,7 @@ macro_rules! device_kinds {
                     }),
                     Self::Augmentation(config) => config.infer(),
                     Self::LogMel(config) => config.infer(inputs),
+                    Self::Precomputed(config) => config.infer(),
                     $(Self::$config(config) => config.infer(inputs, facts)),+
                 }
             }
@@ -94,6 +98,7 @@ macro_rules! device_kinds {
                     Self::Dataset(config) => config.serialize(serializer),
                     Self::Augmentation(config) => config.serialize(serializer),
                     Self::LogMel(config) => config.serialize(serializer),
+                    Self::Precomputed(config) => config.serialize(serializer),
                     $(Self::$config(config) => config.serialize(serializer)),+
                 }
             }
@@ -106,7 +111,9 @@ macro_rules! device_kinds {
             /// As inference; a host node has no module; weights that cannot be used.
             pub fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NodeLayer, BuildError> {
                 match self {
-                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) => Err(InferError::invalid("kind", "a host node has no module").into()),
+                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) | Self::Precomputed(_) => {
+                        Err(InferError::invalid("kind", "a host node has no module").into())
+                    }
                     $(Self::$config(config) => config.build(inputs, context).map(NodeLayer::$config)),+
                 }
             }
@@ -117,6 +124,7 @@ macro_rules! device_kinds {
                     Self::Dataset(config) => config.kind(),
                     Self::Augmentation(config) => config.kind(),
                     Self::LogMel(_) => "log_mel",
+                    Self::Precomputed(_) => "precomputed",
                     $(Self::$config(_) => stringify!($name)),+
                 }
             }
@@ -163,18 +171,39 @@ device_kinds! {
     transformer => Transformer(nodes::transformer::Transformer), Encoders,
         "transformer encoder trained from scratch",
         "Vaswani et al., NeurIPS 2017; Xiong et al., ICML 2020", "input: frames" => "frames";
+    conv_pool => ConvPool(nodes::conv_pool::ConvPool), Encoders,
+        "convolution blocks over a spectrogram, then the mean of what is left",
+        "Lin, Chen & Yan, ICLR 2014", "input: frames" => "vector";
     normalise => Normalise(nodes::normalise::Normalise), Blocks,
         "zero mean and unit deviation in each band, over the training items",
         "cepstral mean and variance normalisation, per corpus", "input: frames" => "frames";
     spec_augment => SpecAugment(nodes::spec_augment::SpecAugment), Blocks,
         "random time and frequency masks while training",
         "Park et al., Interspeech 2019", "input: frames" => "frames";
+    weighted_sum => WeightedSum(nodes::weighted_sum::WeightedSum), Blocks,
+        "learned weighted sum of an encoder's layers",
+        "Yang et al., SUPERB, Interspeech 2021", "input: layer stack" => "frames";
+    linear => Linear(nodes::linear::Linear), Blocks,
+        "linear layer, activation and dropout on each frame or vector",
+        "torch.nn.Linear", "input: frames, or vector" => "as the input";
+    pool => Pool(nodes::pool::Pool), Blocks,
+        "mean, maximum, or mean and deviation over the valid frames",
+        "Snyder et al., x-vectors, ICASSP 2018", "input: frames" => "vector";
+    attention_pool => AttentionPool(nodes::attention_pool::AttentionPool), Blocks,
+        "multi-head attention pooling over the valid frames",
+        "Lin et al., ICLR 2017", "input: frames" => "vector";
+    fuse => Fuse(nodes::fuse::Fuse), Blocks,
+        "several vectors or streams of frames joined, summed or gated",
+        "Arevalo et al., ICLR workshop 2017", "inputs: vectors, or frames at one rate" => "as the inputs";
     attention_classifier => AttentionClassifier(nodes::attention_classifier::AttentionClassifier), Heads,
         "attention pooling and a two-layer classifier",
         "Safari, India & Hernando, Interspeech 2020", "input: frames, target: labels" => "logits";
     mean_classifier => MeanClassifier(nodes::mean_classifier::MeanClassifier), Heads,
         "mean pooling and a two-layer classifier",
         "Ma et al., EmoBox, Interspeech 2024", "input: frames, target: labels" => "logits";
+    mlp_classifier => MlpClassifier(nodes::mlp_classifier::MlpClassifier), Heads,
+        "classifier of several layers on a vector",
+        "multilayer perceptron; Ioffe & Szegedy, ICML 2015", "input: vector, target: labels" => "logits";
     cross_entropy => CrossEntropy(nodes::cross_entropy::CrossEntropy), Losses,
         "cross-entropy with class weights and label smoothing",
         "torch.nn.CrossEntropyLoss; Szegedy et al., CVPR 2016", "input: logits, target: labels (the head's own)" => "scalar";
@@ -188,6 +217,16 @@ const LOG_MEL: KindInfo = KindInfo {
     schema: schema_of::<LogMelNode>,
     inputs: "input: wave",
     outputs: "frames",
+};
+
+const PRECOMPUTED: KindInfo = KindInfo {
+    name: "precomputed",
+    section: Section::Encoders,
+    summary: "features that other programs computed, from .npy and .safetensors files",
+    source: "numpy's .npy format; safetensors; `emorun embed`",
+    schema: schema_of::<Precomputed>,
+    inputs: "",
+    outputs: "frames, vector or layer stack",
 };
 
 impl NodeConfig {
@@ -243,6 +282,12 @@ impl NodeConfig {
         });
         Ok(match (self, rate_hz) {
             (Self::LogMel(config), Some(rate_hz)) => Some(HostOp::LogMel(Box::new(config.extractor(rate_hz)?))),
+            (Self::Precomputed(config), _) => facts.features(config.path.as_str()).map(|source| {
+                HostOp::Precomputed(ItemFeatures {
+                    source: source.clone(),
+                    declared: config.declared(),
+                })
+            }),
             (Self::Whisper(config), _) => Some(HostOp::WhisperMel(Box::new(config.front_end(inputs, facts)?))),
             _ => None,
         })
@@ -266,6 +311,7 @@ impl Default for Kinds {
         let mut kinds = emorun_data::KINDS.to_vec();
         kinds.extend_from_slice(augmentation::KINDS);
         kinds.push(LOG_MEL);
+        kinds.push(PRECOMPUTED);
         kinds.extend_from_slice(DEVICE_KINDS);
         Self(kinds)
     }
@@ -281,6 +327,9 @@ impl KindSet for Kinds {
     fn parse(&self, kind: &str, fields: &Tree) -> Result<NodeConfig, DeserializeError> {
         if kind == LOG_MEL.name {
             return from_tree(fields).map(NodeConfig::LogMel);
+        }
+        if kind == PRECOMPUTED.name {
+            return from_tree(fields).map(NodeConfig::Precomputed);
         }
         if let Some(parsed) = AugmentationNode::parse(kind, fields) {
             return parsed.map(NodeConfig::Augmentation);

@@ -9,6 +9,8 @@ pub mod draw;
 pub mod exit;
 pub mod facts;
 pub mod feed;
+pub mod folders;
+pub mod host;
 pub mod kinds;
 pub mod layers;
 pub mod logging;

@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor};
 use emorun_lang::{InputSignals, Signal};
 
 use crate::draw::DrawKey;
-use crate::kinds::{NodeConfig, NodeLayer};
 use crate::facts::Facts;
+use crate::kinds::{NodeConfig, NodeLayer};
 use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, PREFIX, Ports};
 use crate::value::{PortId, Value, Values};
 

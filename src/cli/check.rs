@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Common, ExperimentArguments, Format, print};
 use crate::exit::Failure;
 use crate::memory::mib;
-use crate::prepare::{Depth, Prepared, prepare};
+use crate::prepare::{Caching, Depth, Prepared, prepare};
 use crate::run::parent;
 use crate::run::report::table;
 
@@ -134,6 +134,16 @@ fn plan_text(prepared: &Prepared) -> String {
     );
     if let Some(load) = prepared.load() {
         let _ = writeln!(text, "peak memory: about {}", mib(load.peak_bytes()));
+    }
+    for (node, caching) in prepared.caching() {
+        let _ = match caching {
+            Caching::Kept(1) => writeln!(text, "cache: what is frozen of `{node}` is computed once and kept"),
+            Caching::Kept(views) => writeln!(
+                text,
+                "cache: what is frozen of `{node}` is kept for {views} versions of each training item, taken in turn"
+            ),
+            Caching::Aside(reason) => writeln!(text, "cache: `{node}` is computed in every step: {reason}"),
+        };
     }
     if let Some(epoch) = epoch(prepared) {
         let _ = writeln!(

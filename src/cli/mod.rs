@@ -1,6 +1,8 @@
 //! The command line: progress on stderr, results on stdout, documented exit codes.
 
+mod cache;
 mod check;
+mod embed;
 mod graph;
 mod nodes;
 mod run;
@@ -69,6 +71,10 @@ enum Command {
     Resume(ResumeArguments),
     /// Run every experiment of a model_runs file.
     Sweep(sweep::Arguments),
+    /// Write what a node gives for recordings to a .safetensors file.
+    Embed(embed::Arguments),
+    /// Show what is kept of frozen encoders, or remove what was not used for longest.
+    Cache(cache::Arguments),
     /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
     /// tiny encoders. Nothing is needed but the file.
     Smoke(smoke::Arguments),
@@ -142,7 +148,9 @@ struct ResumeArguments {
 }
 
 /// Names of subcommands: what else stands first is an experiment to run.
-const COMMANDS: [&str; 9] = ["run", "check", "graph", "resume", "sweep", "smoke", "nodes", "schema", "help"];
+const COMMANDS: [&str; 11] = [
+    "run", "check", "graph", "resume", "sweep", "smoke", "embed", "cache", "nodes", "schema", "help",
+];
 
 /// Runs the program with the given arguments, the first of which is its name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -170,6 +178,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Graph(arguments) => graph::graph(&arguments, common),
         Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
+        Command::Embed(arguments) => embed::embed(&arguments, common),
+        Command::Cache(arguments) => cache::cache(&arguments),
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),

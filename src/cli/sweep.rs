@@ -26,8 +26,9 @@ pub(super) struct Arguments {
 pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure> {
     let place = &arguments.place;
     let device = super::run::choose(place.device)?;
-    let mut on_report =
-        |report: &emorun_lang::Report, sources: &emorun_lang::Sources| super::check::write(report, sources, common.format);
+    let mut on_report = |report: &emorun_lang::Report, sources: &emorun_lang::Sources| {
+        super::check::write(report, sources, common.format)
+    };
     let (file, text) = sweep::read(&arguments.model_runs, &mut on_report)?;
     let entries = sweep::entries(&file, common.offline)?;
     let prepared = sweep::check(&entries, &mut on_report)?;
@@ -48,8 +49,9 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
 /// Continues a sweep in its directory.
 pub(super) fn resume(path: &Path, device: &Chosen, common: Common) -> Result<(), Failure> {
     let dir = RunDir::open_sweep(path)?;
-    let mut on_report =
-        |report: &emorun_lang::Report, sources: &emorun_lang::Sources| super::check::write(report, sources, common.format);
+    let mut on_report = |report: &emorun_lang::Report, sources: &emorun_lang::Sources| {
+        super::check::write(report, sources, common.format)
+    };
     let (entries, prepared) = sweep::stored(path, common.offline, &mut on_report)?;
     let runs = path
         .parent()

@@ -87,9 +87,9 @@ impl Augmentations {
     pub fn add_to(&self, key: KeyBuilder, version: &Version) -> KeyBuilder {
         match version {
             Version::Plain => key.part("version", "plain"),
-            Version::Augmented { key: draws, .. } => {
-                key.part("version", self.hash).part("draws", draws.device_seed().to_le_bytes())
-            }
+            Version::Augmented { key: draws, .. } => key
+                .part("version", self.hash)
+                .part("draws", draws.device_seed().to_le_bytes()),
         }
     }
 }

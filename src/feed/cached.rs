@@ -10,7 +10,7 @@ use emorun_data::{AudioSource, Item};
 use emorun_features::{Array, Key, KeyBuilder, Lookup, Origin, Precision, Store};
 
 use super::augment::{Augmentations, Version};
-use super::host::HostValue;
+use crate::host::HostValue;
 use crate::node::PREFIX;
 use crate::value::{Lengths, PortId, Value};
 
@@ -160,7 +160,9 @@ pub fn collate(items: &[Arc<Array>], device: &Device) -> Option<Value> {
 
 /// An item's frozen value as an array, from what the network gave for it alone.
 pub fn array_of(value: Value) -> Option<Array> {
-    let Value::Stack(stack, lengths) = value else { return None };
+    let Value::Stack(stack, lengths) = value else {
+        return None;
+    };
     let [states, _, time, width] = stack.dims();
     let valid = lengths.longest().min(time);
     let stack = stack.narrow(2, 0, valid);

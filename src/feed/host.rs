@@ -4,65 +4,24 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use emorun_audio::{LogMel, WhisperFront};
 use emorun_data::Item;
 use emorun_features::{Array, Key};
 
 use super::FeedError;
 use super::augment::{Augmentations, Version};
 use super::cached::{CachedNode, CachedValue, FeatureCache, key_of};
+use crate::host::{HostOp, HostValue};
 use crate::value::{Lengths, PortId, Value};
-
-/// What a host node gives for one item.
-#[derive(Clone, Debug)]
-pub enum HostValue {
-    /// Mono samples.
-    Wave(Vec<f32>),
-    /// Frames, row after row.
-    Frames {
-        /// `time × width` values.
-        values: Vec<f32>,
-        /// Width of a frame.
-        width: usize,
-        /// Frames that are the item's own; what follows belongs to a fixed length.
-        valid: usize,
-    },
-}
-
-impl HostValue {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Wave(values) | Self::Frames { values, .. } => values.len() * size_of::<f32>(),
-        }
-    }
-}
 
 /// A step of the host pipeline: a host node, what it reads and where its output stands.
 #[derive(Debug)]
 pub struct HostStep {
-    /// The host value that it reads.
-    pub input: PortId,
+    /// The host value that it reads; `None` for what reads files of the item's own.
+    pub input: Option<PortId>,
     /// Where its output stands.
     pub output: PortId,
     /// What it computes.
     pub op: HostOp,
-}
-
-/// What a host node computes.
-pub enum HostOp {
-    /// Log-mel spectrogram.
-    LogMel(Box<LogMel>),
-    /// Whisper's log-mel spectrogram of 30 s.
-    WhisperMel(Box<WhisperFront>),
-}
-
-impl std::fmt::Debug for HostOp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::LogMel(_) => f.write_str("LogMel"),
-            Self::WhisperMel(_) => f.write_str("WhisperMel"),
-        }
-    }
 }
 
 /// What the host gives for an item.
@@ -190,11 +149,17 @@ impl HostPipeline {
                 cached: known.into_iter().flatten().map(CachedValue::Known).collect(),
             });
         }
-        let mut wave = item.load_audio(self.sample_rate_hz).map_err(FeedError::Data)?;
-        augmentations
-            .apply(&mut wave, item, version)
-            .map_err(|(node, error)| FeedError::Augment { node, error })?;
-        let values = self.run_steps(wave);
+        let unknown = cached.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let mut needed = wanted.iter().chain(unknown.map(|(node, _)| &node.input));
+        let mut values = Vec::new();
+        if needed.any(|port| self.comes_from_audio(port)) {
+            let mut wave = item.load_audio(self.sample_rate_hz).map_err(FeedError::Data)?;
+            augmentations
+                .apply(&mut wave, item, version)
+                .map_err(|(node, error)| FeedError::Augment { node, error })?;
+            values.push((PortId::new("data", "audio"), HostValue::Wave(wave)));
+        }
+        self.run_steps(item, &mut values)?;
         let find = |port: &PortId| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone());
         let cached = cached
             .iter()
@@ -211,14 +176,23 @@ impl HostPipeline {
         })
     }
 
-    fn run_steps(&self, wave: Vec<f32>) -> Vec<(PortId, HostValue)> {
-        let mut values = vec![(PortId::new("data", "audio"), HostValue::Wave(wave))];
+    /// Whether a host value is the waveform or computed from it.
+    fn comes_from_audio(&self, port: &PortId) -> bool {
+        let step = self.parts.steps.iter().find(|step| step.output == *port);
+        step.is_none_or(|step| step.input.is_some())
+    }
+
+    /// Adds what the steps give, as far as their inputs are there.
+    fn run_steps(&self, item: &Item, values: &mut Vec<(PortId, HostValue)>) -> Result<(), FeedError> {
         for step in &self.parts.steps {
-            let Some((_, input)) = values.iter().find(|(port, _)| *port == step.input) else {
-                continue;
-            };
-            let output = match (&step.op, input) {
-                (HostOp::LogMel(extractor), HostValue::Wave(samples)) => {
+            let input = step.input.as_ref();
+            let input = input.and_then(|input| values.iter().find(|(port, _)| port == input));
+            let output = match (&step.op, input.map(|(_, value)| value)) {
+                (HostOp::Precomputed(features), _) => features.read(&item.key).map_err(|error| FeedError::Feature {
+                    node: step.output.node.clone(),
+                    error,
+                })?,
+                (HostOp::LogMel(extractor), Some(HostValue::Wave(samples))) => {
                     let values = extractor.compute(samples);
                     let width = extractor.config().n_mels;
                     HostValue::Frames {
@@ -227,71 +201,97 @@ impl HostPipeline {
                         width,
                     }
                 }
-                (HostOp::WhisperMel(front), HostValue::Wave(samples)) => HostValue::Frames {
+                (HostOp::WhisperMel(front), Some(HostValue::Wave(samples))) => HostValue::Frames {
                     values: front.compute(samples),
                     width: front.config().feature_size,
                     valid: front.frames(samples.len()),
                 },
-                (_, HostValue::Frames { .. }) => continue,
+                _ => continue,
             };
             values.push((step.output.clone(), output));
         }
-        values
+        Ok(())
     }
 }
 
 /// A wanted host value of a whole batch, padded with zeros.
 #[derive(Clone, Debug)]
 pub struct HostBatch {
+    /// `[layers, batch, longest, width]`
     values: Vec<f32>,
     lengths: Lengths,
-    width: Option<usize>,
+    layers: usize,
     longest: usize,
+    width: usize,
+    axes: Axes,
+}
+
+/// What a batch becomes on the device.
+#[derive(Clone, Copy, Debug)]
+enum Axes {
+    Wave,
+    Frames,
+    Vector,
+    Stack,
 }
 
 impl HostBatch {
-    /// Joins items' values.
+    /// Joins items' values, which are of one kind.
     pub fn collate<'a>(items: impl Iterator<Item = &'a HostValue> + Clone) -> Self {
-        let steps = |value: &HostValue| match value {
-            HostValue::Wave(samples) => samples.len(),
-            HostValue::Frames { values, width, .. } => values.len() / (*width).max(1),
-        };
-        let valid = |value: &HostValue| match value {
-            HostValue::Wave(samples) => samples.len(),
-            HostValue::Frames { valid, .. } => *valid,
-        };
-        let lengths: Vec<usize> = items.clone().map(valid).collect();
-        let longest = items.clone().map(steps).max().unwrap_or(0);
-        let width = items.clone().find_map(|value| match value {
-            HostValue::Frames { width, .. } => Some(*width),
-            HostValue::Wave(_) => None,
-        });
-        let row = longest * width.unwrap_or(1);
-        let mut values = vec![0f32; lengths.len() * row];
-        for (target, item) in values.chunks_exact_mut(row.max(1)).zip(items) {
-            let (HostValue::Wave(source) | HostValue::Frames { values: source, .. }) = item;
-            target[..source.len()].copy_from_slice(source);
+        let first = items.clone().next();
+        let (layers, width) = first.map_or((1, 1), HostValue::layers_and_width);
+        let lengths: Vec<usize> = items.clone().map(HostValue::valid).collect();
+        let longest = items.clone().map(HostValue::steps).max().unwrap_or(0);
+        let batch = lengths.len();
+        let row = longest * width;
+        let mut values = vec![0f32; layers * batch * row];
+        for (at, item) in items.enumerate() {
+            let own = item.steps() * width;
+            for (layer, source) in item.values().chunks_exact(own.max(1)).enumerate() {
+                let start = (layer * batch + at) * row;
+                values[start..start + own].copy_from_slice(source);
+            }
         }
         Self {
             values,
             lengths: Lengths::new(lengths),
-            width,
+            layers,
             longest,
+            width,
+            axes: match first {
+                None | Some(HostValue::Wave(_)) => Axes::Wave,
+                Some(HostValue::Frames { .. }) => Axes::Frames,
+                Some(HostValue::Vector(_)) => Axes::Vector,
+                Some(HostValue::Stack { .. }) => Axes::Stack,
+            },
         }
     }
 
     /// The batch as a value on a device.
     pub fn into_value(self, device: &Device) -> Value {
         let batch = self.lengths.as_slice().len();
-        match self.width {
-            Some(width) => Value::Frames(
-                Tensor::from_data(TensorData::new(self.values, [batch, self.longest, width]), device),
-                self.lengths,
-            ),
-            None => Value::Wave(
-                Tensor::from_data(TensorData::new(self.values, [batch, self.longest]), device),
-                self.lengths,
-            ),
+        let Self {
+            values,
+            lengths,
+            layers,
+            longest,
+            width,
+            axes,
+        } = self;
+        match axes {
+            Axes::Wave => {
+                let wave = TensorData::new(values, [batch, longest]);
+                Value::Wave(Tensor::from_data(wave, device), lengths)
+            }
+            Axes::Frames => {
+                let frames = TensorData::new(values, [batch, longest, width]);
+                Value::Frames(Tensor::from_data(frames, device), lengths)
+            }
+            Axes::Vector => Value::Vector(Tensor::from_data(TensorData::new(values, [batch, width]), device)),
+            Axes::Stack => {
+                let stack = TensorData::new(values, [layers, batch, longest, width]);
+                Value::Stack(Tensor::from_data(stack, device), lengths)
+            }
         }
     }
 }

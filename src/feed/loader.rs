@@ -105,12 +105,7 @@ fn work(shared: &Shared, corpus: &[Item], pipeline: &HostPipeline, batches: &[Ve
     }
 }
 
-fn prepare(
-    corpus: &[Item],
-    pipeline: &HostPipeline,
-    items: &[usize],
-    version: &Version,
-) -> Result<Batch, FeedError> {
+fn prepare(corpus: &[Item], pipeline: &HostPipeline, items: &[usize], version: &Version) -> Result<Batch, FeedError> {
     let values = items
         .iter()
         .map(|&item| pipeline.values(&corpus[item], version))

@@ -13,12 +13,13 @@ use emorun_audio::augment::AugmentError;
 use emorun_data::{DataError, Item};
 use emorun_features::{Array, Key, Origin};
 
+use crate::host::{HostValue, ItemFeatureError};
 use crate::network::{Network, RunError};
 use crate::node::{NodeError, PREFIX};
 use crate::value::{Labels, PortId, Value, Values};
 use augment::Version;
 use cached::{CachedNode, CachedValue};
-use host::{HostBatch, HostPipeline, HostValue};
+use host::{HostBatch, HostPipeline};
 use loader::{Batch, Loader};
 
 /// The items of a run and how their values come about.
@@ -48,6 +49,14 @@ pub enum FeedError {
         /// Why.
         error: AugmentError,
     },
+    /// A feature cannot be read.
+    #[error("features of `{node}`: {error}")]
+    Feature {
+        /// The node.
+        node: String,
+        /// Why.
+        error: ItemFeatureError,
+    },
     /// A frozen node cannot be run.
     #[error(transparent)]
     Node(RunError),
@@ -65,7 +74,13 @@ impl Feed {
     }
 
     fn start(&self, batches: Vec<Vec<usize>>, version: Version) -> Loader {
-        Loader::start(self.items.clone(), self.pipeline.clone(), batches, version, self.workers)
+        Loader::start(
+            self.items.clone(),
+            self.pipeline.clone(),
+            batches,
+            version,
+            self.workers,
+        )
     }
 
     /// A batch's values at the ports that the network reads; what frozen nodes give and is not kept

@@ -131,11 +131,15 @@ impl ConvBlock {
         let channels = mean.dims()[1];
         let unbiased = var.mul_scalar(count / (count - 1.0).max(1.0));
         for (state, seen) in [(&self.running_mean, mean), (&self.running_var, unbiased)] {
-            let seen = seen.detach().reshape([channels]);
-            state.update(state.value().mul_scalar(1.0 - MOMENTUM) + seen.mul_scalar(MOMENTUM));
-            state.value_sync();
+            move_towards(state, seen.reshape([channels]));
         }
     }
+}
+
+/// Moves a running statistic towards what was seen, without gradient.
+pub(super) fn move_towards(state: &RunningState<Tensor<1>>, seen: Tensor<1>) {
+    state.update(state.value().mul_scalar(1.0 - MOMENTUM) + seen.detach().mul_scalar(MOMENTUM));
+    state.value_sync();
 }
 
 #[cfg(test)]

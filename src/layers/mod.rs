@@ -1,6 +1,9 @@
 //! Building blocks shared by nodes. Each respects lengths: padding never changes a result.
 
-pub mod attention_pool;
+pub mod activation;
+pub mod batch_norm;
 pub mod conv_block;
+pub mod conv_stack;
 pub mod fused;
 pub mod gru;
+pub mod pool;

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{class_count, frames_on, labels_on, trainable};
-use crate::layers::attention_pool::AttentionPool;
 use crate::facts::Facts;
+use crate::layers::pool::AttentionPool;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 

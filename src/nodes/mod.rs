@@ -1,15 +1,23 @@
 //! The kinds of nodes, one file each. `kinds.rs` lists them.
 
 pub mod attention_classifier;
+pub mod attention_pool;
 pub mod augmentation;
+pub mod conv_pool;
 pub mod crnn;
 pub mod cross_entropy;
+pub mod fuse;
+pub mod linear;
 pub mod log_mel;
 pub mod mean_classifier;
+pub mod mlp_classifier;
 pub mod normalise;
+pub mod pool;
+pub mod precomputed;
 pub mod pretrained;
 pub mod spec_augment;
 pub mod transformer;
+pub mod weighted_sum;
 
 use emorun_lang::{Cost, FrameRate, InferError, InputSignals, LabelSet, Signal};
 
@@ -20,7 +28,33 @@ use emorun_lang::{Cost, FrameRate, InferError, InputSignals, LabelSet, Signal};
 fn frames_on(inputs: &InputSignals<'_>, port: &str) -> Result<(usize, FrameRate), InferError> {
     match inputs.require(port)? {
         Signal::Frames { width, rate } => Ok((*width, *rate)),
-        found => Err(InferError::mismatch(port, "frames", found)),
+        found => Err(misfit(port, "frames", found)),
+    }
+}
+
+/// The vector on a port: its width.
+///
+/// # Errors
+/// The port is missing or carries something else.
+fn vector_on(inputs: &InputSignals<'_>, port: &str) -> Result<usize, InferError> {
+    match inputs.require(port)? {
+        Signal::Vector { width } => Ok(*width),
+        found => Err(misfit(port, "a vector", found)),
+    }
+}
+
+/// A port with another kind of features than a node takes, and what turns them into those.
+fn misfit(port: &str, wanted: &str, found: &Signal) -> InferError {
+    let help = match found {
+        Signal::LayerStack { .. } => Some("a `weighted_sum` makes frames of a layer stack"),
+        Signal::Frames { .. } if wanted == "a vector" => Some("a `pool` or `attention_pool` makes a vector of frames"),
+        _ => None,
+    };
+    InferError::Mismatch {
+        port: port.to_owned(),
+        wanted: wanted.to_owned(),
+        found: found.clone(),
+        help: help.map(str::to_owned),
     }
 }
 
@@ -57,5 +91,22 @@ fn trainable(parameters: u64) -> Cost {
         parameters,
         trainable: parameters,
         ..Cost::default()
+    }
+}
+
+/// Cost of a layer that does the same for each frame, or once for a vector: its parameters, and for
+/// each of them the work and the activations kept.
+fn each_cost(signal: &Signal, parameters: u64, flops: f64, floats: f64) -> Cost {
+    match signal {
+        Signal::Frames { rate, .. } => Cost {
+            flops_per_second: rate.hz() * flops,
+            activation_floats_per_second: rate.hz() * floats,
+            ..trainable(parameters)
+        },
+        _ => Cost {
+            flops_per_item: flops,
+            activation_floats_per_item: floats,
+            ..trainable(parameters)
+        },
     }
 }

@@ -75,7 +75,12 @@ struct Resolved<C> {
 
 impl Pretrained {
     /// What `config.json` says: of the checkpoint, or of what its name or `layout` stands for.
-    fn config(&self, facts: &Facts, known: impl Fn(&str) -> Option<serde_json::Value>, layout: impl Fn(Layout) -> serde_json::Value) -> serde_json::Value {
+    fn config(
+        &self,
+        facts: &Facts,
+        known: impl Fn(&str) -> Option<serde_json::Value>,
+        layout: impl Fn(Layout) -> serde_json::Value,
+    ) -> serde_json::Value {
         let id = self.weights.split('@').next().unwrap_or_default();
         match facts.checkpoint(&self.weights) {
             Some(facts) => facts.config.clone(),
@@ -121,7 +126,14 @@ impl Pretrained {
     }
 
     fn inferred<C>(&self, resolved: &Resolved<C>, sizes: &Sizes) -> Inferred {
-        let Resolved { depth, layers, frozen, rate, width, .. } = *resolved;
+        let Resolved {
+            depth,
+            layers,
+            frozen,
+            rate,
+            width,
+            ..
+        } = *resolved;
         let output = match self.output {
             Hidden::All => Signal::LayerStack {
                 layers: layers + 1,
@@ -161,7 +173,9 @@ impl Pretrained {
     }
 
     fn preprocessor(&self, facts: &Facts) -> Option<serde_json::Value> {
-        facts.checkpoint(&self.weights).and_then(|facts| facts.preprocessor.clone())
+        facts
+            .checkpoint(&self.weights)
+            .and_then(|facts| facts.preprocessor.clone())
     }
 
     fn speech(
@@ -177,7 +191,10 @@ impl Pretrained {
         let preprocessor = Preprocessor::from_json(&preprocessor.unwrap_or_else(|| serde_json::json!({})))
             .map_err(|error| unusable("preprocessor_config.json", &error.to_string(), family.model_type()))?;
         let sizes = (config.layers, config.hidden, config.stride());
-        Ok((self.resolve(inputs, config, preprocessor.sampling_rate, sizes)?, preprocessor))
+        Ok((
+            self.resolve(inputs, config, preprocessor.sampling_rate, sizes)?,
+            preprocessor,
+        ))
     }
 
     fn infer_speech(&self, family: Family, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError> {

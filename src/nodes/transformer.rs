@@ -10,13 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{frames_on, slower};
 use crate::facts::Facts;
+use crate::layers::activation::Activation;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
 /// Frames stacked by `stack`, projected to `width`, given sinusoidal positions and passed through
-/// pre-norm transformer layers; padding is excluded from attention.
+/// transformer layers; padding is excluded from attention.
 ///
-/// Source: Vaswani et al. 2017, with layer norm before each sublayer (Xiong et al. 2020).
+/// Over the frames of an encoder that knows positions already, such as a pretrained one, these layers
+/// add context with `stack: 1`, `projection: false` and `positions: none`.
+///
+/// Source: Vaswani et al. 2017, by default with layer norm before each sublayer (Xiong et al. 2020).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transformer {
@@ -30,6 +34,12 @@ pub struct Transformer {
     #[serde(default = "default_width")]
     #[schemars(range(min = 2, max = 8192))]
     pub width: usize,
+    /// Whether a linear layer brings the stacked frames to `width`; without it they must be as wide.
+    #[serde(default = "default_projection")]
+    pub projection: bool,
+    /// What is added to the frames to tell their places.
+    #[serde(default)]
+    pub positions: Positions,
     /// Number of layers.
     #[serde(default = "default_layers")]
     #[schemars(range(min = 1, max = 96))]
@@ -42,10 +52,39 @@ pub struct Transformer {
     #[serde(default = "default_feed_forward")]
     #[schemars(range(min = 1, max = 65536))]
     pub feed_forward: usize,
+    /// Function within the feed-forward sublayers.
+    #[serde(default = "default_activation")]
+    pub activation: Activation,
+    /// Whether layer norm stands before each sublayer, with the residual around both, or after its
+    /// residual.
+    #[serde(default)]
+    pub norm: NormPlace,
     /// Dropout probability.
     #[serde(default = "default_dropout")]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
+}
+
+/// What is added to the frames to tell their places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Positions {
+    /// Sine and cosine in turn (Vaswani et al. 2017, §3.5).
+    #[default]
+    Sinusoidal,
+    /// Nothing.
+    None,
+}
+
+/// Where layer norm stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NormPlace {
+    /// Before each sublayer (Xiong et al. 2020).
+    #[default]
+    Before,
+    /// After each sublayer and its residual (Vaswani et al. 2017).
+    After,
 }
 
 fn default_stack() -> usize {
@@ -53,6 +92,12 @@ fn default_stack() -> usize {
 }
 fn default_width() -> usize {
     128
+}
+fn default_projection() -> bool {
+    true
+}
+fn default_activation() -> Activation {
+    Activation::Gelu
 }
 fn default_layers() -> usize {
     2
@@ -82,9 +127,25 @@ impl Kind for Transformer {
                 help: None,
             });
         }
+        if !self.projection && width * self.stack != self.width {
+            return Err(InferError::Invalid {
+                field: "width".into(),
+                message: format!(
+                    "is {}, but the stacked frames are {} wide",
+                    self.width,
+                    width * self.stack
+                ),
+                help: Some("without `projection` the two must be equal".into()),
+            });
+        }
         let (d, ff) = (self.width as u64, self.feed_forward as u64);
         let layer = 4 * (d * d + d) + 2 * d * ff + d + ff + 4 * d;
-        let parameters = (width * self.stack) as u64 * d + d + self.layers as u64 * layer;
+        let projection = if self.projection {
+            (width * self.stack) as u64 * d + d
+        } else {
+            0
+        };
+        let parameters = projection + self.layers as u64 * layer;
         let out_rate = slower(rate, self.stack, "stack")?;
         Ok(Inferred {
             outputs: vec![(
@@ -110,12 +171,16 @@ impl Kind for Transformer {
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<TransformerLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         Ok(TransformerLayer {
-            projection: LinearConfig::new(width * self.stack, self.width).init(context.device),
+            projection: self
+                .projection
+                .then(|| LinearConfig::new(width * self.stack, self.width).init(context.device)),
             encoder: TransformerEncoderConfig::new(self.width, self.feed_forward, self.heads, self.layers)
                 .with_dropout(self.dropout)
-                .with_norm_first(true)
+                .with_norm_first(self.norm == NormPlace::Before)
+                .with_activation(self.activation.config())
                 .init(context.device),
             stack: self.stack,
+            positions: self.positions,
         })
     }
 }
@@ -123,10 +188,12 @@ impl Kind for Transformer {
 /// See [`Transformer`].
 #[derive(Module, Debug)]
 pub struct TransformerLayer {
-    projection: Linear,
+    projection: Option<Linear>,
     encoder: TransformerEncoder,
     #[module(skip)]
     stack: usize,
+    #[module(skip)]
+    positions: Positions,
 }
 
 /// Sinusoidal positions `[1, time, width]` of Vaswani et al. 2017, §3.5, sine and cosine in turn.
@@ -157,11 +224,15 @@ impl Layer for TransformerLayer {
             frames.narrow(1, 0, stacked_time * self.stack)
         };
         let lengths = lengths.map(|length| (length / self.stack).max(1));
-        let x = self
-            .projection
-            .forward(frames.reshape([batch, stacked_time, width * self.stack]));
-        let [_, _, model] = x.dims();
-        let x = x.clone() + positions(stacked_time, model, &x.device());
+        let x = frames.reshape([batch, stacked_time, width * self.stack]);
+        let x = match &self.projection {
+            Some(projection) => projection.forward(x),
+            None => x,
+        };
+        let x = match self.positions {
+            Positions::Sinusoidal => x.clone() + positions(stacked_time, x.dims()[2], &x.device()),
+            Positions::None => x,
+        };
         let mask = lengths.mask(stacked_time, &x.device());
         let padding = mask.clone().equal_elem(0.0);
         let encoded = self.encoder.forward(TransformerEncoderInput::new(x).mask_pad(padding));

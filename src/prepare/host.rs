@@ -8,7 +8,8 @@ use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::feed::augment::{AugmentationStep, Augmentations};
 use crate::feed::cached::{CachedNode, FeatureCache};
-use crate::feed::host::{HostOp, HostParts, HostStep};
+use crate::feed::host::{HostParts, HostStep};
+use crate::host::HostOp;
 use crate::kinds::NodeConfig;
 use crate::node::FRONT_END;
 use crate::pretrained::load::RANDOM;
@@ -21,6 +22,14 @@ pub enum Caching {
     Kept(u64),
     /// It is computed in every step; with the reason.
     Aside(String),
+}
+
+/// True for what host nodes give and read; labels and texts stand at ports of their own.
+fn is_host_value(signal: &Signal) -> bool {
+    matches!(
+        signal,
+        Signal::Wave { .. } | Signal::Frames { .. } | Signal::Vector { .. } | Signal::LayerStack { .. }
+    )
 }
 
 impl Prepared {
@@ -64,7 +73,11 @@ impl Prepared {
                 } else {
                     None
                 };
-                let views = if augmented { pretrained.cache.views.unwrap_or(1) } else { 1 };
+                let views = if augmented {
+                    pretrained.cache.views.unwrap_or(1)
+                } else {
+                    1
+                };
                 Some((node.name.clone(), aside.map_or(Caching::Kept(views), Caching::Aside)))
             })
             .collect()
@@ -96,8 +109,7 @@ impl Prepared {
             let read = node
                 .inputs
                 .iter()
-                .filter(|input| !kept && self.is_host(&input.node))
-                .filter(|input| matches!(input.signal, Signal::Wave { .. } | Signal::Frames { .. }))
+                .filter(|input| !kept && self.is_host(&input.node) && is_host_value(&input.signal))
                 .map(|input| PortId::new(&input.node, &input.node_port));
             for port in own.into_iter().chain(read) {
                 if !ports.contains(&port) {
@@ -135,13 +147,10 @@ impl Prepared {
                 augment,
             });
         }
-        let views = self
-            .caching()
-            .into_iter()
-            .find_map(|(_, caching)| match caching {
-                Caching::Kept(views) => Some(views),
-                Caching::Aside(_) => None,
-            });
+        let views = self.caching().into_iter().find_map(|(_, caching)| match caching {
+            Caching::Kept(views) => Some(views),
+            Caching::Aside(_) => None,
+        });
         Ok(Augmentations {
             views: views.filter(|_| !steps.is_empty()),
             steps,
@@ -166,11 +175,11 @@ impl Prepared {
             let mut from: Vec<PortId> = node
                 .inputs
                 .iter()
-                .filter(|input| self.is_host(&input.node))
-                .filter(|input| matches!(input.signal, Signal::Wave { .. } | Signal::Frames { .. }))
+                .filter(|input| self.is_host(&input.node) && is_host_value(&input.signal))
                 .map(|input| PortId::new(&input.node, &input.node_port))
                 .collect();
-            if let (Some(op), Some(input)) = (self.host_op(node)?, from.first().cloned()) {
+            let input = from.first().cloned();
+            if let Some(op) = self.host_op(node)?.filter(|op| op.reads_item() || input.is_some()) {
                 let output = PortId::new(&node.name, if on_host { "" } else { FRONT_END });
                 from = vec![output.clone()];
                 parts.steps.push(HostStep { input, output, op });

@@ -1,6 +1,7 @@
 //! From an experiment file to everything that a run needs, in stages: the structure is checked
 //! before any data is touched, the data before anything is trained.
 
+mod features;
 mod host;
 mod prepared;
 
@@ -21,7 +22,9 @@ use serde_json::Value;
 use crate::checkpoints::{self, Mistakes, Search};
 use crate::exit::Failure;
 use crate::facts::Facts;
+use crate::folders;
 use crate::kinds::{Kinds, NodeConfig};
+use crate::node::BuildError;
 use crate::settings::{FinalWeights, Settings};
 
 /// The language of emorun's experiment files.
@@ -149,7 +152,7 @@ pub fn read_text(path: &str) -> Result<String, ReadError> {
 /// # Errors
 /// The experiment or its data has mistakes; `on_report` has heard of all of them.
 pub fn prepare(source: &Source, depth: Depth, on_report: OnReport<'_>) -> Result<Prepared, Failure> {
-    prepare_with(source, depth, cache_folder(), on_report)
+    prepare_with(source, depth, folders::cache(), on_report)
 }
 
 /// As [`prepare`], with a folder of its own for what can be computed again.
@@ -252,20 +255,29 @@ pub fn prepare_with(
     } else {
         ScanLevel::Metadata
     };
-    let search = if depth == Depth::Deep { Search::Fetch } else { Search::Local };
+    let search = if depth == Depth::Deep {
+        Search::Fetch
+    } else {
+        Search::Local
+    };
     let draft = language.read(tree.clone(), &mut Report::new());
-    let (facts, unusable) = gather(&draft, search, source.offline, cache.as_deref());
+    let (mut facts, unusable) = gather(&draft, search, source.offline, cache.as_deref());
     let probed = probe(&prepared.settings, &datasets, level, cache.as_deref());
     add_weights_errors(&draft, &unusable, &tree, &mut report);
+    let unusable = unusable.len()
+        + match &probed {
+            Ok((corpus, _)) => features::gather(&draft, &corpus.items, depth, &mut facts, &tree, &mut report),
+            Err(_) => 0,
+        };
     let (corpus, assignments) = match probed {
-        Ok(probed) if unusable.is_empty() => probed,
+        Ok(probed) if unusable == 0 => probed,
         probed => {
             let errors = probed.err().unwrap_or_default();
             add_data_errors(&errors, &tree, &mut report);
             report.sort();
             on_report(&report, &sources);
             return Err(Failure::Rejected {
-                mistakes: errors.len() + unusable.len(),
+                mistakes: errors.len() + unusable,
                 data: errors.iter().all(|error| error.class() == ErrorClass::Data),
             });
         }
@@ -295,7 +307,11 @@ pub fn prepare_with(
             if let Err((name, error)) = prepared.build_augmentations() {
                 let mut report = Report::new();
                 let place = [Section::Augmentations.name(), &name, "root"].map(str::to_owned);
-                report.push(at(Diagnostic::error(Code::MissingData, error.to_string()), &place, &tree));
+                report.push(at(
+                    Diagnostic::error(Code::MissingData, error.to_string()),
+                    &place,
+                    &tree,
+                ));
                 on_report(&report, &sources);
                 return Err(Failure::Rejected {
                     mistakes: 1,
@@ -318,7 +334,10 @@ pub fn prepare_with(
 fn make_weights_absolute(tree: &mut Tree) {
     use emorun_lang::Value::{Map, Str};
     let Map(sections) = &mut tree.value else { return };
-    for section in sections.iter_mut().filter(|entry| entry.key == Section::Encoders.name()) {
+    for section in sections
+        .iter_mut()
+        .filter(|entry| entry.key == Section::Encoders.name())
+    {
         let Map(nodes) = &mut section.value.value else { continue };
         for node in nodes {
             let Map(fields) = &mut node.value.value else { continue };
@@ -386,16 +405,6 @@ fn probe(
     let corpus = emorun_data::scan(datasets, level, remembered.as_deref())?;
     let assignments = emorun_data::split(&corpus, &settings.split, settings.seed)?;
     Ok((MergedCorpus::new(corpus), assignments))
-}
-
-/// Where everything is kept that can be computed again; nowhere without a home directory.
-pub fn cache_folder() -> Option<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let folder = base.join("emorun");
-    std::fs::create_dir_all(&folder).ok()?;
-    Some(folder)
 }
 
 /// The declared ports with the classes that the corpora really have.
@@ -543,5 +552,14 @@ fn has_validation(settings: &Settings) -> bool {
         SplitConfig::BySpeaker(split) => split.validation > 0.0,
         SplitConfig::Fixed(split) => split.from.is_some() || !split.validation.is_empty(),
         SplitConfig::Folds(split) => split.validation != FoldValidation::None,
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Weights { .. } => Self::Input(error.to_string()),
+            BuildError::Infer(error) => Self::Bug(error.to_string()),
+        }
     }
 }

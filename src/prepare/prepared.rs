@@ -28,10 +28,7 @@ impl Prepared {
                 facts: &self.facts,
                 key: DrawKey::root(self.settings.seed),
             };
-            wired
-                .config
-                .build(&wired.signals(), &context)
-                .map_err(Failure::from)?;
+            wired.config.build(&wired.signals(), &context).map_err(Failure::from)?;
         }
         Ok(())
     }
@@ -147,15 +144,18 @@ impl Prepared {
         // A batch is padded to its longest item, and the longest item of all is in some batch.
         let longest = seconds.first().copied().unwrap_or(0.0);
         let all_seconds: f64 = self.corpus.items.iter().map(|item| item.duration_s).sum();
+        let items = self.corpus.items.len() as f64;
         let host_floats: f64 = self
             .host_ports()
             .iter()
             .map(
                 |port| match self.plan().node(&port.node).and_then(|node| node.output(&port.port)) {
-                    Some(Signal::Frames { width, rate } | Signal::LayerStack { width, rate, .. }) => {
-                        *width as f64 * rate.hz()
+                    Some(Signal::Frames { width, rate }) => *width as f64 * rate.hz() * all_seconds,
+                    Some(Signal::LayerStack { layers, width, rate }) => {
+                        (*layers * *width) as f64 * rate.hz() * all_seconds
                     }
-                    _ => f64::from(self.settings.sample_rate_hz),
+                    Some(Signal::Vector { width }) => *width as f64 * items,
+                    _ => f64::from(self.settings.sample_rate_hz) * all_seconds,
                 },
             )
             .sum();
@@ -169,7 +169,7 @@ impl Prepared {
             batch_size: batch,
             evaluation_batch_size: self.settings.evaluation.batch_size,
             batch_seconds: longest,
-            host_bytes: (4.0 * host_floats * all_seconds).min(budget),
+            host_bytes: (4.0 * host_floats).min(budget),
         })
     }
 

@@ -21,12 +21,7 @@ pub struct Extras<'a> {
 ///
 /// # Shapes
 /// - queries, keys, values and output: `[batch, time, width]`
-pub fn attend(
-    [query, key, value]: [Tensor<3>; 3],
-    heads: usize,
-    extras: Extras<'_>,
-    context: &Context,
-) -> Tensor<3> {
+pub fn attend([query, key, value]: [Tensor<3>; 3], heads: usize, extras: Extras<'_>, context: &Context) -> Tensor<3> {
     let (query, key) = together(query, key);
     let (key, value) = together(key, value);
     let (query, value) = together(query, value);

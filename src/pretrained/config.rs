@@ -410,10 +410,9 @@ impl SpeechConfig {
 
     /// Least number of samples that give a frame.
     pub fn receptive_field(&self) -> usize {
-        self.convolutions
-            .iter()
-            .rev()
-            .fold(1, |frames, convolution| (frames - 1) * convolution.stride + convolution.kernel)
+        self.convolutions.iter().rev().fold(1, |frames, convolution| {
+            (frames - 1) * convolution.stride + convolution.kernel
+        })
     }
 
     /// Frames that the front end makes of `samples`: exact, each convolution without padding. Items

@@ -58,10 +58,13 @@ impl Sizes {
             kept += after * if normalised { 2.0 } else { 1.0 };
             input = convolution.channels;
         }
-        let positional =
-            width * (width / config.position_groups) * config.position_kernel * config.position_layers
-                + width * config.position_layers
-                + if config.position_layers == 1 { config.position_kernel } else { 0 };
+        let positional = width * (width / config.position_groups) * config.position_kernel * config.position_layers
+            + width * config.position_layers
+            + if config.position_layers == 1 {
+                config.position_kernel
+            } else {
+                0
+            };
         let projection_norm = if config.projection_norm { 2 * input } else { 0 };
         let norm = 2 * width;
         let embedding = projection_norm + input * width + width + positional + if config.stable { 0 } else { norm };
@@ -150,7 +153,11 @@ pub fn cost(sizes: &Sizes, train: &Train, frozen: Frozen, depth: usize) -> Cost 
     // Kept of a layer for the backward pass: its inputs, queries, keys and values, attention
     // weights before and after the softmax, what goes into each norm and into the activation.
     let kept = sizes.rate_hz * (12.0 * width + 2.0 * inner + 2.0 * attention * sizes.heads as f64);
-    let front_end_kept = if frozen == Frozen::Nothing { sizes.front_end_kept } else { 0.0 };
+    let front_end_kept = if frozen == Frozen::Nothing {
+        sizes.front_end_kept
+    } else {
+        0.0
+    };
     let working = sizes.front_end_floats.max(sizes.rate_hz * (4.0 * width + 2.0 * inner));
     Cost {
         parameters,

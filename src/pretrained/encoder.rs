@@ -120,17 +120,12 @@ impl<M: Layered> PretrainedEncoder<M> {
         }
         let at_the_end = self.spec.whole && progress.at == self.spec.depth;
         let newest = progress.newest.clone();
-        progress.given.push(if at_the_end { self.model.finish(newest) } else { newest });
+        progress
+            .given
+            .push(if at_the_end { self.model.finish(newest) } else { newest });
     }
 
-    fn advance(
-        &self,
-        progress: &mut Progress,
-        upto: usize,
-        lengths: &Lengths,
-        rates: &Dropouts,
-        context: &Context,
-    ) {
+    fn advance(&self, progress: &mut Progress, upto: usize, lengths: &Lengths, rates: &Dropouts, context: &Context) {
         let [_, time, _] = progress.newest.dims();
         let shared = self.model.shared(lengths, time);
         while progress.at < upto {
@@ -187,7 +182,11 @@ impl<M: Layered> PretrainedEncoder<M> {
         let mut states: Vec<Tensor<3>> = (0..count)
             .map(|at| states.clone().narrow(0, at, 1).reshape([batch, time, width]))
             .collect();
-        let rates = if context.training { &self.spec.rates } else { &NO_DROPOUT };
+        let rates = if context.training {
+            &self.spec.rates
+        } else {
+            &NO_DROPOUT
+        };
         let mut progress = match (self.spec.frozen, states.pop()) {
             (Frozen::Everything, Some(last)) => {
                 states.push(last);
@@ -215,7 +214,9 @@ impl<M: Layered> Layer for PretrainedEncoder<M> {
     fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
         let autodiff = inputs.is_autodiff();
         let (given, lengths) = match inputs.get(PREFIX) {
-            Ok(Value::Stack(states, lengths)) => (self.suffix(states.clone().inner(), lengths, context), lengths.clone()),
+            Ok(Value::Stack(states, lengths)) => {
+                (self.suffix(states.clone().inner(), lengths, context), lengths.clone())
+            }
             _ if self.spec.frozen == Frozen::Nothing => {
                 let (features, lengths) = self.model.front_end(inputs)?;
                 (self.suffix(features.unsqueeze_dim(0), &lengths, context), lengths)

@@ -102,7 +102,11 @@ pub fn shrink_speech(config: &mut Value, family: Family, width: usize) {
 /// Makes a Whisper encoder quick to compute: `width`, a multiple of 2, instead of its own, with all
 /// its layers.
 pub fn shrink_whisper(config: &mut Value, width: usize) {
-    for (key, value) in [("d_model", width), ("encoder_attention_heads", 2), ("encoder_ffn_dim", width)] {
+    for (key, value) in [
+        ("d_model", width),
+        ("encoder_attention_heads", 2),
+        ("encoder_ffn_dim", width),
+    ] {
         config[key] = value.into();
     }
 }

@@ -124,13 +124,22 @@ fn complaint(mistakes: &[Mistake]) -> Option<String> {
         match mistake {
             Mistake::Missing(name) => missing.push(name.as_str()),
             Mistake::Shape { name, found, wanted } => {
-                parts.push(format!("`{name}` has shape {found:?}, but its config.json asks for {wanted:?}"));
+                parts.push(format!(
+                    "`{name}` has shape {found:?}, but its config.json asks for {wanted:?}"
+                ));
             }
             Mistake::Unreadable(error) => parts.push(error.to_string()),
         }
     }
     if !missing.is_empty() {
-        parts.insert(0, format!("{} tensors are missing: {}", missing.len(), listed(missing.iter().copied())));
+        parts.insert(
+            0,
+            format!(
+                "{} tensors are missing: {}",
+                missing.len(),
+                listed(missing.iter().copied())
+            ),
+        );
     }
     let more = parts.len().saturating_sub(MOST_LISTED);
     parts.truncate(MOST_LISTED);

@@ -9,8 +9,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::config::{Dropouts, Family, FeatureNorm, Relative, SpeechConfig};
 use super::attend::{Extras, attend};
+use super::config::{Dropouts, Family, FeatureNorm, Relative, SpeechConfig};
 use super::encoder::{Layered, masked};
 use super::reader::{Init, LINEAR, WeightReader};
 use super::train::Part;
@@ -67,14 +67,18 @@ impl Layered for Wav2Vec2 {
 
     fn front_end(&self, inputs: &Ports) -> Result<(Tensor<3>, Lengths), NodeError> {
         let (wave, lengths) = inputs.wave("input")?;
-        let wave = if self.normalise { normalised(wave, &lengths) } else { wave };
+        let wave = if self.normalise {
+            normalised(wave, &lengths)
+        } else {
+            wave
+        };
         Ok(self.feature_extractor.forward(wave, &lengths))
     }
 
     fn embed(&self, features: Tensor<3>, lengths: &Lengths, rates: &Dropouts, context: &Context) -> Tensor<3> {
         let x = self.feature_projection.forward(features, context);
         let x = context.dropout(x, rates.projection, "projection");
-        let x = self.encoder.position(masked(x, lengths));
+        let x = self.encoder.position(masked(x, lengths), lengths);
         context.dropout(x, rates.hidden, "embedding")
     }
 
@@ -85,14 +89,7 @@ impl Layered for Wav2Vec2 {
         }
     }
 
-    fn layer(
-        &self,
-        index: usize,
-        x: Tensor<3>,
-        shared: &Shared,
-        rates: &Dropouts,
-        context: &Context,
-    ) -> Tensor<3> {
+    fn layer(&self, index: usize, x: Tensor<3>, shared: &Shared, rates: &Dropouts, context: &Context) -> Tensor<3> {
         match self.encoder.layers.get(index) {
             Some(layer) => layer.forward(x, shared, rates, &context.within(&format!("layer {index}"))),
             None => x,
@@ -185,7 +182,11 @@ impl FeatureExtractor {
                 let fan_in = (input * convolution.kernel) as f64;
                 let shape = [convolution.channels, input, convolution.kernel];
                 let conv = Conv {
-                    weight: reader.tensor(&format!("{name}.conv.weight"), shape, Init::Normal((2.0 / fan_in).sqrt())),
+                    weight: reader.tensor(
+                        &format!("{name}.conv.weight"),
+                        shape,
+                        Init::Normal((2.0 / fan_in).sqrt()),
+                    ),
                     bias: config
                         .conv_bias
                         .then(|| reader.tensor(&format!("{name}.conv.bias"), [convolution.channels], Init::Zeros)),
@@ -201,10 +202,7 @@ impl FeatureExtractor {
                     FeatureNorm::Group => ConvNorm::None(Nothing {}),
                     FeatureNorm::Layer => ConvNorm::Layer(reader.layer_norm(&norm, convolution.channels, CONV_EPS)),
                 };
-                ConvLayer {
-                    conv,
-                    layer_norm: norm,
-                }
+                ConvLayer { conv, layer_norm: norm }
             })
             .collect();
         Self {
@@ -238,7 +236,13 @@ impl FeatureExtractor {
                 ConvNorm::Group(norm) => {
                     let (weight, x) = norm.weight.beside(conv.forward(x));
                     let (bias, x) = norm.bias.beside(x);
-                    fused::gelu(fused::group_norm_over_time(x, weight, bias, norm.eps, lengths.as_slice()))
+                    fused::gelu(fused::group_norm_over_time(
+                        x,
+                        weight,
+                        bias,
+                        norm.eps,
+                        lengths.as_slice(),
+                    ))
                 }
                 ConvNorm::Layer(norm) => fused::gelu(norm.forward(conv.forward(x))),
                 ConvNorm::None(_) => fused::gelu(conv.forward(x)),
@@ -321,8 +325,8 @@ impl Encoder {
         }
     }
 
-    fn position(&self, x: Tensor<3>) -> Tensor<3> {
-        let positions = self.pos_conv_embed.forward(x.clone());
+    fn position(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
+        let positions = self.pos_conv_embed.forward(x.clone(), lengths);
         let (x, positions) = together(x, positions);
         let x = x + positions;
         if self.stable { x } else { self.layer_norm.forward(x) }
@@ -428,7 +432,7 @@ impl PositionalConvolutions {
         }
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
         self.layers.iter().fold(x, |x, layer| {
             let weight = match &layer.kernel {
                 PositionalKernel::Plain(kernel) => kernel.weight.value(),
@@ -441,9 +445,15 @@ impl PositionalConvolutions {
             if self.normalised {
                 let [_, _, width] = x.dims();
                 let device = x.device();
-                x = fused::layer_norm(x, Tensor::ones([width], &device), Tensor::zeros([width], &device), CONV_EPS);
+                x = fused::layer_norm(
+                    x,
+                    Tensor::ones([width], &device),
+                    Tensor::zeros([width], &device),
+                    CONV_EPS,
+                );
             }
-            fused::gelu(x)
+            // The next convolution would mix what padding has become into valid frames.
+            masked(fused::gelu(x), lengths)
         })
     }
 }
@@ -529,9 +539,13 @@ impl EncoderLayer {
             return x;
         }
         if self.stable {
-            let attended = self.attention.forward(self.layer_norm.forward(x.clone()), shared, rates, context);
+            let attended = self
+                .attention
+                .forward(self.layer_norm.forward(x.clone()), shared, rates, context);
             let x = add(x, context.dropout(attended, rates.hidden, "attended"));
-            let fed = self.feed_forward.forward(self.final_layer_norm.forward(x.clone()), rates, context);
+            let fed = self
+                .feed_forward
+                .forward(self.final_layer_norm.forward(x.clone()), rates, context);
             return add(x, fed);
         }
         let attended = self.attention.forward(x.clone(), shared, rates, context);
@@ -663,4 +677,3 @@ impl Gate {
         scale * positions
     }
 }
-

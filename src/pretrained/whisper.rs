@@ -107,7 +107,10 @@ impl Layered for WhisperEncoder {
     fn front_end(&self, inputs: &Ports) -> Result<(Tensor<3>, Lengths), NodeError> {
         let (mel, lengths) = inputs.frames("input")?;
         let features = self.conv2.forward(self.conv1.forward(mel.swap_dims(1, 2)));
-        Ok((features.swap_dims(1, 2), lengths.map(|length| length.div_ceil(2).max(1))))
+        Ok((
+            features.swap_dims(1, 2),
+            lengths.map(|length| length.div_ceil(2).max(1)),
+        ))
     }
 
     fn embed(&self, features: Tensor<3>, _lengths: &Lengths, rates: &Dropouts, context: &Context) -> Tensor<3> {
@@ -145,7 +148,8 @@ struct EncoderLayer {
 impl EncoderLayer {
     fn read(config: &WhisperConfig, name: &str, reader: &mut WeightReader<'_>) -> Self {
         let (width, inner) = (config.hidden, config.feed_forward);
-        let mut linear = |part: &str, input, output, bias| reader.linear(&format!("{name}.{part}"), input, output, bias);
+        let mut linear =
+            |part: &str, input, output, bias| reader.linear(&format!("{name}.{part}"), input, output, bias);
         let self_attn = Attention {
             q_proj: linear("self_attn.q_proj", width, width, true),
             // Whisper's keys have no bias: softmax would cancel it.

@@ -20,8 +20,8 @@ use burn::tensor::Device;
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
-use crate::feed::{Feed, FeedError};
 use crate::feed::order::{plain_batches, training_batches};
+use crate::feed::{Feed, FeedError};
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, Settings};
 use crate::value::Values;
@@ -54,7 +54,9 @@ impl Abort {
     pub fn into_failure(self, dir: &Path) -> Failure {
         match self {
             Self::Feed(FeedError::Data(error)) => Failure::Data(vec![error]),
-            Self::Feed(error @ FeedError::Augment { .. }) => Failure::Input(error.to_string()),
+            Self::Feed(error @ (FeedError::Augment { .. } | FeedError::Feature { .. })) => {
+                Failure::Input(error.to_string())
+            }
             Self::Feed(FeedError::Node(error)) => Failure::Bug(error.to_string()),
             Self::Node(error) => Failure::Bug(error.to_string()),
             Self::Diverged(message) => Failure::Diverged(message),
@@ -94,7 +96,8 @@ impl StepNames {
         }
     }
 
-    fn evaluation(&self, items: Arc<[String]>) -> StepContext {
+    /// What is known in a pass that does not train.
+    pub fn evaluation(&self, items: Arc<[String]>) -> StepContext {
         StepContext {
             training: false,
             step: self.key,
@@ -214,12 +217,7 @@ impl Trainer<'_> {
 
     /// Which weights the final evaluation uses.
     pub fn final_weights(&self) -> FinalWeights {
-        let default = if self.validation.is_empty() {
-            FinalWeights::Last
-        } else {
-            FinalWeights::Best
-        };
-        self.settings.evaluation.weights.unwrap_or(default)
+        final_weights(self.settings, self.validation)
     }
 
     fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
@@ -579,6 +577,16 @@ impl Trainer<'_> {
             names.join(", ")
         ))
     }
+}
+
+/// Which weights stand for a training with these validation items.
+pub fn final_weights(settings: &Settings, validation: &[usize]) -> FinalWeights {
+    let default = if validation.is_empty() {
+        FinalWeights::Last
+    } else {
+        FinalWeights::Best
+    };
+    settings.evaluation.weights.unwrap_or(default)
 }
 
 /// Metrics of a result as named numbers.

@@ -243,6 +243,294 @@ def transformer():
     )
 
 
+def blocks():
+    """Blocks and heads between encoders and losses, on padded frames, vectors and a layer stack."""
+    torch.manual_seed(5)
+    lengths, time, width = [5, 1, 3], 5, 4
+    mask = (torch.arange(time)[None, :] < torch.tensor(lengths)[:, None]).double()[:, :, None]
+    batch = len(lengths)
+    cases = []
+
+    def frames(wide=width):
+        return torch.randn(batch, time, wide) * mask
+
+    def drawn(module):
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=0.6)
+        return module
+
+    def valid(x, item):
+        return x[item : item + 1, : lengths[item]]
+
+    def pooled(x, how):
+        """Item by item, without any padding."""
+        return torch.cat([how(valid(x, item)) for item in range(batch)])
+
+    def linear(name, module):
+        found = {f"{name}.weight": (module.weight, True)}
+        if module.bias is not None:
+            found[f"{name}.bias"] = (module.bias, False)
+        return found
+
+    def case(kind, fields, inputs, parameters, forward, training=True, buffers=None):
+        """`parameters`: by name, the tensor and whether it is stored transposed."""
+        inputs = {port: (what, x.clone().requires_grad_()) for port, (what, x) in inputs.items()}
+        for parameter, _ in parameters.values():
+            parameter.grad = None
+        result = forward(*(x for _, x in inputs.values()))
+        output, running = result if isinstance(result, tuple) else (result, {})
+        seen = torch.randn(output.shape) * (mask if output.dim() == 3 else 1)
+        (output * seen).sum().backward()
+        layout = lambda x, transposed: stored(x.T if transposed else x)
+        cases.append(
+            {
+                "kind": kind,
+                "fields": fields,
+                "training": training,
+                "inputs": {
+                    port: {
+                        "signal": what,
+                        "value": stored(x),
+                        # Behind an item's end there is nothing to change.
+                        "gradient": stored(x.grad if what == "vector" else x.grad * mask),
+                    }
+                    for port, (what, x) in inputs.items()
+                },
+                "weights": {
+                    **{f"node.{name}": layout(x, t) for name, (x, t) in parameters.items()},
+                    **{f"node.{name}": stored(x) for name, x in (buffers or {}).items()},
+                },
+                "seen": stored(seen),
+                "output": stored(output * (mask if output.dim() == 3 else 1)),
+                "gradients": {f"node.{name}": layout(x.grad, t) for name, (x, t) in parameters.items()},
+                "running": {f"node.{name}": stored(x) for name, x in running.items()},
+            }
+        )
+
+    for normalise in [False, True]:
+        weights = torch.randn(3, requires_grad=True)
+
+        def weighted_sum(stack):
+            if normalise:
+                stack = F.layer_norm(stack, (width,))
+            return (torch.softmax(weights, 0)[:, None, None, None] * stack).sum(0)
+
+        stack = torch.stack([frames() for _ in range(3)])
+        case(
+            "weighted_sum",
+            {"normalise": normalise},
+            {"input": ("stack", stack)},
+            {"weights": (weights, False)},
+            weighted_sum,
+        )
+
+    for how, take in {
+        "mean": lambda x: x.mean(1),
+        "max": lambda x: x.amax(1),
+        "statistics": lambda x: torch.cat(
+            [x.mean(1), x.var(1, correction=0).clamp_min(1e-10).sqrt()], 1
+        ),
+    }.items():
+        case("pool", {"how": how}, {"input": ("frames", frames())}, {}, lambda x: pooled(x, take))
+
+    for projected in [None, 5]:
+        heads, hidden = 2, 3
+        inner = [drawn(nn.Linear(width, hidden)) for _ in range(heads)]
+        # Their bias adds the same to every frame's score.
+        outer = [drawn(nn.Linear(hidden, 1)) for _ in range(heads)]
+        projection = drawn(nn.Linear(heads * width, projected)) if projected else None
+        weight = torch.cat([m.weight for m in inner]).detach().requires_grad_()
+        bias = torch.cat([m.bias for m in inner]).detach().requires_grad_()
+        score = torch.cat([m.weight for m in outer]).detach().requires_grad_()
+
+        def attend(x):
+            sums = []
+            for head in range(heads):
+                part = slice(head * hidden, (head + 1) * hidden)
+                scores = torch.tanh(F.linear(x, weight[part], bias[part])) @ score[head] + outer[head].bias
+                sums.append((torch.softmax(scores, 1)[:, :, None] * x).sum(1))
+            return torch.cat(sums, 1)
+
+        parameters = {"pool.hidden.weight": (weight, True), "pool.hidden.bias": (bias, False)}
+        parameters["pool.score"] = (score, False)
+        if projection:
+            parameters |= linear("output", projection)
+        case(
+            "attention_pool",
+            {"heads": heads, "hidden": hidden, "output": projected},
+            {"input": ("frames", frames())},
+            parameters,
+            lambda x: projection(pooled(x, attend)) if projection else pooled(x, attend),
+        )
+
+    for name, function in {"gelu": F.gelu, "leaky_relu": F.leaky_relu, "tanh": torch.tanh, None: lambda x: x}.items():
+        layer = drawn(nn.Linear(width, 3))
+        for what in ["frames", "vector"]:
+            x = frames() if what == "frames" else torch.randn(batch, width)
+            case(
+                "linear",
+                {"width": 3, "activation": name},
+                {"input": (what, x)},
+                linear("linear", layer),
+                lambda x: function(layer(x)),
+            )
+
+    for batch_norm, training in [(False, True), (True, True), (True, False)]:
+        widths = [width, 5, 3]
+        layers = [drawn(nn.Linear(i, o, bias=not batch_norm)) for i, o in zip(widths, widths[1:])]
+        norms = [drawn(nn.BatchNorm1d(o)) for o in widths[1:]]
+        classes = drawn(nn.Linear(widths[-1], 2))
+        parameters, before = linear("classes", classes), {}
+        for at, (layer, norm) in enumerate(zip(layers, norms)):
+            parameters |= linear(f"layers.{at}.linear", layer)
+            if batch_norm:
+                norm.train(training)
+                nn.init.normal_(norm.running_mean, std=0.3)
+                nn.init.uniform_(norm.running_var, 0.5, 1.5)
+                parameters[f"layers.{at}.norm.gamma"] = (norm.weight, False)
+                parameters[f"layers.{at}.norm.beta"] = (norm.bias, False)
+                for of in ["mean", "var"]:
+                    before[f"layers.{at}.norm.running_{of}"] = getattr(norm, f"running_{of}").clone()
+
+        def classify(x):
+            for layer, norm in zip(layers, norms):
+                x = layer(x)
+                x = F.leaky_relu(norm(x) if batch_norm else x)
+            after = {
+                name: getattr(norms[int(name.split(".")[1])], name.split(".")[-1]) for name in before
+            }
+            return classes(x), after
+
+        case(
+            "mlp_classifier",
+            {"hidden": widths[1:], "activation": "leaky_relu", "dropout": 0.0, "batch_norm": batch_norm},
+            {"input": ("vector", torch.randn(batch, width))},
+            parameters,
+            classify,
+            training=training,
+            buffers=before,
+        )
+
+    def gated(*inputs, transforms, gate):
+        joined = torch.cat(inputs, -1)
+        hidden = [torch.tanh(transform(x)) for transform, x in zip(transforms, inputs)]
+        gates = torch.sigmoid(gate(joined))
+        if len(inputs) == 2:
+            return gates * hidden[0] + (1 - gates) * hidden[1]
+        return sum(z * h for z, h in zip(gates.chunk(len(inputs), -1), hidden))
+
+    for what, widths in [("vector", [4, 3]), ("vector", [2, 4, 3]), ("frames", [4, 3])]:
+        transforms = [drawn(nn.Linear(wide, 3, bias=False)) for wide in widths]
+        gate = drawn(nn.Linear(sum(widths), 3 * (1 if len(widths) == 2 else len(widths)), bias=False))
+        parameters = linear("gated.gate", gate)
+        for at, transform in enumerate(transforms):
+            parameters |= linear(f"gated.transforms.{at}", transform)
+        inputs = {
+            f"inputs.{name}": (what, frames(wide) if what == "frames" else torch.randn(batch, wide))
+            for name, wide in zip("abc", widths)
+        }
+        case(
+            "fuse",
+            {"how": {"gated": {"width": 3}}},
+            inputs,
+            parameters,
+            lambda *x: gated(*x, transforms=transforms, gate=gate),
+        )
+    for how, join in {"concat": lambda *x: torch.cat(x, -1), "sum": lambda *x: sum(x)}.items():
+        inputs = {f"inputs.{name}": ("frames", frames()) for name in "ab"}
+        case("fuse", {"how": how}, inputs, {}, join)
+
+    for training in [True, False]:
+        channels = [2, 3]
+        weights = [(0.5 * torch.randn(o, i, 3, 3)).requires_grad_() for i, o in zip([1] + channels, channels)]
+        gammas = [(1 + 0.2 * torch.randn(o)).requires_grad_() for o in channels]
+        betas = [(0.2 * torch.randn(o)).requires_grad_() for o in channels]
+        before = [(0.3 * torch.randn(o), 0.5 + torch.rand(o)) for o in channels]
+        parameters, buffers = {}, {}
+        for at in range(2):
+            parameters[f"blocks.{at}.conv.weight"] = (weights[at], False)
+            parameters[f"blocks.{at}.gamma"] = (gammas[at], False)
+            parameters[f"blocks.{at}.beta"] = (betas[at], False)
+            buffers |= {f"blocks.{at}.running_{of}": x for of, x in zip(["mean", "var"], before[at])}
+
+        def conv_pool(x):
+            # Items shorter than one output frame are padded to one.
+            y, now, running = x[:, None], [max(length, 4) for length in lengths], {}
+            for at in range(2):
+                y, now, after = masked_block(y, now, weights[at], gammas[at], betas[at], before[at], training)
+                running |= {f"blocks.{at}.running_{of}": x for of, x in zip(["mean", "var"], after)}
+            return torch.stack([item[:, :length].mean((1, 2)) for item, length in zip(y, now)]), running
+
+        case(
+            "conv_pool",
+            {"channels": channels},
+            {"input": ("frames", frames(6))},
+            parameters,
+            conv_pool,
+            training=training,
+            buffers=buffers,
+        )
+
+    for norm_first in [False, True]:
+        layers = [
+            drawn(
+                nn.TransformerEncoderLayer(
+                    width, 2, 3, dropout=0.0, activation="relu", batch_first=True, norm_first=norm_first
+                )
+            )
+            for _ in range(2)
+        ]
+        parameters, split = {}, {}
+        for at, layer in enumerate(layers):
+            name = f"encoder.layers.{at}"
+            attention = layer.self_attn
+            parts = {}
+            for of in ["weight", "bias"]:
+                whole = getattr(attention, f"in_proj_{of}")
+                for part, x in zip(["query", "key", "value"], whole.detach().chunk(3)):
+                    parts[part, of] = x.clone().requires_grad_()
+                    parameters[f"{name}.mha.{part}.{of}"] = (parts[part, of], of == "weight")
+            split[at] = parts
+            parameters |= linear(f"{name}.mha.output", attention.out_proj)
+            parameters |= linear(f"{name}.pwff.linear_inner", layer.linear1)
+            parameters |= linear(f"{name}.pwff.linear_outer", layer.linear2)
+            # Burn calls the norm that is applied last the second, and in front the one applied first.
+            of_attention, of_feed_forward = ("norm_2", "norm_1") if norm_first else ("norm_1", "norm_2")
+            for part, norm in [(of_attention, layer.norm1), (of_feed_forward, layer.norm2)]:
+                parameters[f"{name}.{part}.gamma"] = (norm.weight, False)
+                parameters[f"{name}.{part}.beta"] = (norm.bias, False)
+
+        def encode(x):
+            for at, layer in enumerate(layers):
+                joined = {
+                    f"self_attn.in_proj_{of}": torch.cat([split[at][part, of] for part in ["query", "key", "value"]])
+                    for of in ["weight", "bias"]
+                }
+                call = {"src_key_padding_mask": mask[:, :, 0] == 0}
+                x = torch.func.functional_call(layer, joined, (x,), call)
+            return x
+
+        case(
+            "transformer",
+            {
+                "stack": 1,
+                "width": width,
+                "layers": 2,
+                "heads": 2,
+                "feed_forward": 3,
+                "dropout": 0.0,
+                "projection": False,
+                "positions": "none",
+                "activation": "relu",
+                "norm": "before" if norm_first else "after",
+            },
+            {"input": ("frames", frames())},
+            parameters,
+            encode,
+        )
+    write("blocks", {"lengths": lengths, "cases": cases})
+
+
 def optimizers():
     """Five steps on a small classifier: linear, ReLU, mean over frames, linear, cross-entropy."""
     torch.manual_seed(3)
@@ -393,5 +681,6 @@ def schedules():
 cross_entropy()
 crnn()
 transformer()
+blocks()
 optimizers()
 schedules()

@@ -10,12 +10,14 @@ use serde_json::Value;
 use crate::support::REPOSITORY;
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
     ("emorun-tensorboard", &[]),
     ("emorun-figures", &[]),
+    ("emorun-features", &[]),
+    ("emorun-weights", &[]),
     ("emorun-data", &["emorun-lang", "emorun-audio"]),
     (
         "emorun",
@@ -25,44 +27,68 @@ const CRATES: [(&str, &[&str]); 7] = [
             "emorun-metrics",
             "emorun-tensorboard",
             "emorun-figures",
+            "emorun-features",
+            "emorun-weights",
             "emorun-data",
         ],
     ),
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 19] = [
+const MODULES: [(&str, &[&str]); 25] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
     ("memory", &[]),
     ("settings", &[]),
+    ("folders", &[]),
+    ("facts", &[]),
+    ("host", &[]),
     ("device", &["exit"]),
     ("logging", &["exit"]),
-    ("node", &["draw", "value"]),
+    ("node", &["draw", "facts", "value"]),
     ("layers", &["value"]),
-    ("nodes", &["layers", "node", "value"]),
-    ("kinds", &["node", "nodes"]),
-    ("feed", &["draw", "value"]),
-    ("network", &["draw", "kinds", "node", "value"]),
+    ("pretrained", &["draw", "layers", "node", "value"]),
+    ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
+    ("kinds", &["facts", "host", "node", "nodes", "pretrained", "value"]),
+    ("network", &["draw", "facts", "kinds", "node", "value"]),
+    ("feed", &["draw", "host", "network", "node", "value"]),
+    ("checkpoints", &["facts", "memory"]),
     (
         "prepare",
-        &["exit", "feed", "kinds", "memory", "network", "settings", "value"],
+        &[
+            "checkpoints",
+            "draw",
+            "exit",
+            "facts",
+            "feed",
+            "folders",
+            "host",
+            "kinds",
+            "memory",
+            "network",
+            "node",
+            "nodes",
+            "pretrained",
+            "settings",
+            "value",
+        ],
     ),
     (
         "train",
-        &["draw", "exit", "feed", "network", "node", "settings", "value"],
+        &["draw", "exit", "feed", "kinds", "network", "node", "settings", "value"],
     ),
     (
         "run",
         &[
-            "device", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train",
+            "device", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train", "value",
         ],
     ),
+    ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
     (
         "cli",
         &[
-            "device", "exit", "kinds", "logging", "memory", "prepare", "run", "train",
+            "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke", "train",
         ],
     ),
     ("lib", &[]),
@@ -73,7 +99,7 @@ const MODULES: [(&str, &[&str]); 19] = [
 const TERMINAL: [&str; 3] = ["src/cli/", "src/logging.rs", "src/train/progress.rs"];
 
 /// Licences that ask for no more than to be named.
-const PERMISSIVE: [&str; 12] = [
+const PERMISSIVE: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -81,6 +107,7 @@ const PERMISSIVE: [&str; 12] = [
     "BSD-3-Clause",
     "BSL-1.0",
     "CC0-1.0",
+    "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "Unicode-3.0",

@@ -2,11 +2,12 @@
 //! kind it is.
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Lab, assert_same_run, files, finished, json, kill, metrics};
+use crate::support::{Lab, REPOSITORY, assert_same_run, files, finished, json, kill, metrics};
 
 /// A lab with corpora that are wrong in one way each.
 fn lab() -> Lab {
@@ -54,6 +55,7 @@ fn lab() -> Lab {
     lab.write("truncated/carl.wav", &whole[..whole.len() / 2]);
     manifest("label", &|at| (if at == 2 { "hapy" } else { half(at) }, "train"));
     manifest("absent", &|at| (half(at), if at < 2 { "train" } else { "test" }));
+    checkpoints(&lab);
     lab.write(
         "syntax.yaml",
         "name: broken\ndatasets: { synthetic: { kind: synthetic }\nseed: 1\n",
@@ -71,6 +73,83 @@ fn lab() -> Lab {
         "name: labels\nruns: [{ label: entries, experiment: crnn.yaml }]\n",
     );
     lab
+}
+
+/// Checkpoints that are wrong in one way each, and experiments on them.
+fn checkpoints(lab: &Lab) {
+    let golden = Path::new(REPOSITORY).join("tests/golden/encoders");
+    let whole = fs::read(golden.join("hubert_base/model.safetensors")).unwrap();
+    let config = fs::read_to_string(golden.join("hubert_base/config.json")).unwrap();
+    let pickle = fs::read(Path::new(REPOSITORY).join("crates/weights/tests/golden/attack_zip.pt")).unwrap();
+    let without = |name: &str| {
+        let text = String::from_utf8_lossy(&whole[8..]).into_owned();
+        let at = 8 + text.find(name).unwrap();
+        let mut bytes = whole.clone();
+        bytes[at] = b'X';
+        bytes
+    };
+    let mut not_a_number = whole.clone();
+    let header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    for number in not_a_number[8 + header..].chunks_exact_mut(4) {
+        number.copy_from_slice(&f32::NAN.to_le_bytes());
+    }
+    let weights: [(&str, &str, &str, Vec<u8>); 7] = [
+        (
+            "truncated",
+            &config,
+            "model.safetensors",
+            whole[..whole.len() / 2].to_vec(),
+        ),
+        (
+            "renamed",
+            &config,
+            "model.safetensors",
+            without("encoder.layers.1.final_layer_norm.bias"),
+        ),
+        ("nan", &config, "model.safetensors", not_a_number),
+        ("pickle", &config, "pytorch_model.bin", pickle),
+        ("no_config", "", "model.safetensors", whole.clone()),
+        (
+            "contradiction",
+            &config.replace("\"num_attention_heads\": 4", "\"num_attention_heads\": 5"),
+            "model.safetensors",
+            whole.clone(),
+        ),
+        (
+            "wider",
+            &config.replace("\"hidden_size\": 16", "\"hidden_size\": 32"),
+            "model.safetensors",
+            whole.clone(),
+        ),
+    ];
+    for (name, config, file, bytes) in weights {
+        if !config.is_empty() {
+            lab.write(&format!("weights/{name}/config.json"), config);
+        }
+        lab.write(&format!("weights/{name}/{file}"), bytes);
+    }
+    lab.write("weights/whole/config.json", &config);
+    lab.write("weights/whole/model.safetensors", &whole);
+    for (name, kind, weights) in [
+        ("weights_truncated", "hubert", "weights/truncated"),
+        ("weights_renamed", "hubert", "weights/renamed"),
+        ("weights_nan", "hubert", "weights/nan"),
+        ("weights_pickle", "hubert", "weights/pickle"),
+        ("weights_no_config", "hubert", "weights/no_config"),
+        ("weights_contradiction", "hubert", "weights/contradiction"),
+        ("weights_wider", "hubert", "weights/wider"),
+        ("weights_missing", "hubert", "./nowhere"),
+        ("weights_other", "wavlm", "weights/whole"),
+        ("weights_not_cached", "hubert", "facebok/hubert"),
+        ("weights_form", "hubert", "hubert base"),
+    ] {
+        lab.write(
+            &format!("{name}.yaml"),
+            format!(
+                "extends: hubert.yaml\nencoders:\n  hubert: null\n  speech: {{ kind: {kind}, input: data.audio, weights: {weights} }}\nheads: {{ emotion: {{ input: speech }} }}\n"
+            ),
+        );
+    }
 }
 
 /// A WAV file of a second of a tone, each another.
@@ -92,7 +171,7 @@ fn tone(number: usize) -> Vec<u8> {
 }
 
 /// Arguments, exit code and name of the snapshot of stderr.
-const CASES: [(&str, i32, &[&str]); 25] = [
+const CASES: [(&str, i32, &[&str]); 36] = [
     ("missing_root", 4, &["missing_root.yaml"]),
     ("empty_folder", 4, &["empty_folder.yaml"]),
     ("text_as_wav", 4, &["text_as_wav.yaml"]),
@@ -122,6 +201,17 @@ const CASES: [(&str, i32, &[&str]); 25] = [
     ("no_such_kind", 2, &["nodes", "crn"]),
     ("sweep_with_an_invalid_run", 3, &["sweep", "sweep.yaml"]),
     ("sweep_with_a_reserved_label", 2, &["sweep", "labels.yaml"]),
+    ("weights_truncated", 4, &["weights_truncated.yaml"]),
+    ("weights_renamed", 4, &["weights_renamed.yaml"]),
+    ("weights_nan", 4, &["weights_nan.yaml"]),
+    ("weights_pickle", 4, &["weights_pickle.yaml"]),
+    ("weights_no_config", 4, &["weights_no_config.yaml"]),
+    ("weights_contradiction", 3, &["weights_contradiction.yaml"]),
+    ("weights_wider", 4, &["weights_wider.yaml"]),
+    ("weights_missing", 4, &["weights_missing.yaml"]),
+    ("weights_other", 3, &["weights_other.yaml"]),
+    ("weights_not_cached", 4, &["weights_not_cached.yaml", "--offline"]),
+    ("weights_form", 3, &["weights_form.yaml"]),
 ];
 
 #[test]

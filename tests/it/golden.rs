@@ -11,11 +11,12 @@ use emorun::settings::{OptimizerConfig, SchedulerConfig};
 use emorun::train::parameters::{Gradients, NamedTensors, Optimizer, collect, restore};
 use emorun::train::schedule::Schedule;
 use emorun::value::{Lengths, PortId, Value};
+use emorun_lang::Signal;
 use serde_json::{Value as Json, json};
 
 use crate::networks::{
     assert_near, data, device, frames_signal, gradients, labels, labels_signal, logits_signal, network, numbers, run,
-    turn, wired,
+    stack_signal, turn, wired,
 };
 use crate::support::{self, REPOSITORY};
 
@@ -198,6 +199,121 @@ fn the_transformer_and_its_gradients_are_those_of_pytorch() {
     assert_eq!(found.keys().collect::<Vec<_>>(), reference.keys().collect::<Vec<_>>());
     for (name, reference) in &reference {
         assert_near(&found[name], reference, 1e-5, &format!("gradient of {name}"));
+    }
+}
+
+/// The signal and the value of an input, and its tensor on the side of autodiff, flattened.
+fn input_of(input: &Json, lengths: &Lengths) -> (Signal, Value, Leaf) {
+    let shape = sizes(&input["value"]["shape"]);
+    let width = shape[shape.len() - 1];
+    match input["signal"].as_str().unwrap() {
+        "stack" => {
+            let x = tensor::<4>(&input["value"]).require_grad();
+            let value = Value::Stack(x.clone(), lengths.clone());
+            (stack_signal(shape[0], width), value, Leaf::Stack(x))
+        }
+        "frames" => {
+            let x = tensor::<3>(&input["value"]).require_grad();
+            let value = Value::Frames(x.clone(), lengths.clone());
+            (frames_signal(width), value, Leaf::Frames(x))
+        }
+        _ => {
+            let x = tensor::<2>(&input["value"]).require_grad();
+            (Signal::Vector { width }, Value::Vector(x.clone()), Leaf::Vector(x))
+        }
+    }
+}
+
+/// A tensor whose gradient is asked for.
+enum Leaf {
+    Stack(Tensor<4>),
+    Frames(Tensor<3>),
+    Vector(Tensor<2>),
+}
+
+impl Leaf {
+    /// Its gradient, zero at padding, which by contract holds nothing that could change.
+    fn gradient(&self, gradients: &burn::tensor::Gradients, lengths: &Lengths) -> Vec<f32> {
+        let mask = |time: usize| lengths.mask(time, &device().inner());
+        match self {
+            Self::Stack(x) => {
+                let [_, batch, time, _] = x.dims();
+                numbers(x.grad(gradients).unwrap() * mask(time).reshape([1, batch, time, 1]))
+            }
+            Self::Frames(x) => {
+                let [batch, time, _] = x.dims();
+                numbers(x.grad(gradients).unwrap() * mask(time).reshape([batch, time, 1]))
+            }
+            Self::Vector(x) => numbers(x.grad(gradients).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn blocks_and_heads_and_their_gradients_are_those_of_pytorch() {
+    let _turn = turn();
+    let golden = golden("blocks.json");
+    let lengths = Lengths::new(sizes(&golden["lengths"]));
+    assert_eq!(array(&golden["cases"]).len(), 27);
+    for case in array(&golden["cases"]) {
+        let kind = case["kind"].as_str().unwrap();
+        let of = format!("{kind} {}, training {}", case["fields"], case["training"]);
+        let mut ports = Vec::new();
+        let mut values = Vec::new();
+        let mut leaves = Vec::new();
+        for (port, input) in case["inputs"].as_object().unwrap() {
+            let (signal, value, leaf) = input_of(input, &lengths);
+            ports.push((port.as_str(), data(port), signal));
+            values.push((data(port), value));
+            leaves.push((port, leaf, floats(&input["gradient"]["values"])));
+        }
+        if kind == "mlp_classifier" {
+            ports.push(("target", data("emotion"), labels_signal(2)));
+        }
+        let mut network = network(vec![wired("node", kind, &case["fields"], &ports)], 1);
+        restore(&mut network, weights(&case["weights"])).unwrap();
+        let values = run(
+            &network,
+            &values,
+            case["training"].as_bool().unwrap(),
+            lengths.as_slice().len(),
+        );
+        let seen = stored(&case["seen"]);
+        let (output, probed) = match &values[&PortId::new("node", "")] {
+            Value::Frames(x, after) => {
+                assert_eq!(after, &lengths, "{of}");
+                (
+                    numbers(x.clone()),
+                    (x.clone() * Tensor::from_data(seen, &device())).sum(),
+                )
+            }
+            Value::Vector(x) | Value::Logits(x) => (
+                numbers(x.clone()),
+                (x.clone() * Tensor::from_data(seen, &device())).sum(),
+            ),
+            other => panic!("{of} gives {}", other.name()),
+        };
+        assert_near(&output, &floats(&case["output"]["values"]), 1e-5, &of);
+        let backward = probed.backward();
+        for (port, leaf, reference) in leaves {
+            let found = leaf.gradient(&backward, &lengths);
+            assert_near(&found, &reference, 1e-5, &format!("{of}: gradient of {port}"));
+        }
+        let reference = by_name(&case["gradients"]);
+        let found = gradients(&network, &backward);
+        assert_eq!(
+            found.keys().collect::<Vec<_>>(),
+            reference.keys().collect::<Vec<_>>(),
+            "{of}"
+        );
+        for (name, reference) in &reference {
+            assert_near(&found[name], reference, 1e-5, &format!("{of}: gradient of {name}"));
+        }
+        let after = collect(&network);
+        for (name, reference) in by_name(&case["running"]) {
+            let found: Vec<f32> = after[&name].iter::<f32>().collect();
+            assert_near(&found, &reference, 1e-5, &format!("{of}: {name}"));
+        }
     }
 }
 

@@ -13,6 +13,8 @@
 mod architecture;
 mod errors;
 mod experiments;
+mod features;
+mod frozen;
 mod golden;
 mod networks;
 mod padding;

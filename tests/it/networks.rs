@@ -29,6 +29,15 @@ pub fn frames_signal(width: usize) -> Signal {
     }
 }
 
+/// A stack of layers with frames of a width at 100 Hz.
+pub fn stack_signal(layers: usize, width: usize) -> Signal {
+    Signal::LayerStack {
+        layers,
+        width,
+        rate: FrameRate::new(100, 1).unwrap(),
+    }
+}
+
 /// Labels of some classes.
 pub fn labels_signal(classes: usize) -> Signal {
     Signal::Labels {
@@ -55,7 +64,11 @@ pub fn config(kind: &str, fields: &Json, inputs: &[(&str, PortId, Signal)]) -> N
             .map(String::as_str)
             .into_iter()
             .filter(|part| !part.is_empty());
-        fields[*port] = from.collect::<Vec<_>>().join(".").into();
+        let from = from.collect::<Vec<_>>().join(".");
+        match port.split_once('.') {
+            Some((field, name)) => fields[field][name] = from.into(),
+            None => fields[*port] = from.into(),
+        }
     }
     let mut sources = Sources::new();
     let source = sources.add("test", "");
@@ -73,13 +86,7 @@ pub fn wired(name: &str, kind: &str, fields: &Json, inputs: &[(&str, PortId, Sig
 }
 
 /// A node with its wires and what is known of its checkpoint.
-pub fn wired_with(
-    name: &str,
-    kind: &str,
-    fields: &Json,
-    inputs: &[(&str, PortId, Signal)],
-    facts: &Facts,
-) -> Wired {
+pub fn wired_with(name: &str, kind: &str, fields: &Json, inputs: &[(&str, PortId, Signal)], facts: &Facts) -> Wired {
     let config = config(kind, fields, inputs);
     let signals = inputs
         .iter()

@@ -8,14 +8,14 @@ use emorun::kinds::Kinds;
 use emorun::network::Network;
 use emorun::train::parameters::count;
 use emorun::value::{Lengths, PortId, Value, Values};
-use emorun_lang::{InputSignals, KindSet, NodeSpec, Section, Signal};
+use emorun_lang::{InputSignals, KindSet, NodeSpec, Signal};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
 
 use crate::networks::{
     assert_near, batch, config, data, device, frames_signal, gradients, labels, labels_signal, logits_signal, network,
-    numbers, run, turn, wired,
+    numbers, run, stack_signal, turn, wired,
 };
 
 const WIDTH: usize = 16;
@@ -23,11 +23,30 @@ const CLASSES: usize = 3;
 /// Lengths of the items of a batch, in frames: shorter than any stride, odd, and long.
 const LENGTHS: [usize; 9] = [1, 2, 3, 5, 8, 17, 33, 40, 57];
 
-/// A kind with the configurations to test.
-fn cases() -> Vec<(&'static str, Vec<Json>)> {
+/// Layers of a stack.
+const LAYERS: usize = 4;
+/// Kinds that `pretrained.rs` holds against their originals, padded and not.
+const PRETRAINED: [&str; 5] = ["hubert", "wav2vec2", "wavlm", "data2vec_audio", "whisper"];
+
+/// What a node takes beside its target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Feed {
+    Frames,
+    Vector,
+    Stack,
+    Logits,
+    /// Frames, and others of which each item has one more.
+    Streams,
+    /// Three vectors.
+    Vectors,
+}
+
+/// A kind, what it takes and the configurations to test.
+fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
     vec![
         (
             "crnn",
+            Feed::Frames,
             vec![
                 json!({ "channels": [3], "gru_hidden": 4 }),
                 json!({ "channels": [4, 6, 5], "gru_hidden": 3 }),
@@ -38,20 +57,90 @@ fn cases() -> Vec<(&'static str, Vec<Json>)> {
         ),
         (
             "transformer",
+            Feed::Frames,
             vec![
                 json!({ "stack": 1, "width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.0 }),
                 json!({ "stack": 4, "width": 12, "layers": 1, "heads": 3, "feed_forward": 8, "dropout": 0.0 }),
+                json!({
+                    "stack": 1, "width": WIDTH, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.0,
+                    "projection": false, "positions": "none", "norm": "after", "activation": "relu",
+                }),
             ],
         ),
-        ("normalise", vec![json!({})]),
+        (
+            "conv_pool",
+            Feed::Frames,
+            vec![json!({ "channels": [3, 4] }), json!({ "channels": [2, 3, 4, 5] })],
+        ),
+        ("normalise", Feed::Frames, vec![json!({})]),
         (
             "spec_augment",
+            Feed::Frames,
             vec![json!({ "features_mask_size": 5, "frames_mask_size": 20 })],
         ),
-        ("attention_classifier", vec![json!({ "hidden": 7, "dropout": 0.0 })]),
-        ("mean_classifier", vec![json!({ "hidden": 7 })]),
+        (
+            "weighted_sum",
+            Feed::Stack,
+            vec![json!({}), json!({ "normalise": true })],
+        ),
+        (
+            "linear",
+            Feed::Frames,
+            vec![json!({ "width": 5 }), json!({ "width": 20, "activation": "gelu" })],
+        ),
+        (
+            "linear",
+            Feed::Vector,
+            vec![json!({ "width": 5, "activation": "tanh" })],
+        ),
+        (
+            "pool",
+            Feed::Frames,
+            vec![json!({}), json!({ "how": "max" }), json!({ "how": "statistics" })],
+        ),
+        (
+            "attention_pool",
+            Feed::Frames,
+            vec![
+                json!({ "heads": 3, "hidden": 5 }),
+                json!({ "heads": 2, "hidden": 4, "output": 7 }),
+            ],
+        ),
+        (
+            "fuse",
+            Feed::Streams,
+            vec![
+                json!({}),
+                json!({ "how": "sum" }),
+                json!({ "how": { "gated": { "width": 6 } } }),
+            ],
+        ),
+        (
+            "fuse",
+            Feed::Vectors,
+            vec![
+                json!({}),
+                json!({ "how": "sum" }),
+                json!({ "how": { "gated": { "width": 6 } } }),
+            ],
+        ),
+        (
+            "attention_classifier",
+            Feed::Frames,
+            vec![json!({ "hidden": 7, "dropout": 0.0 })],
+        ),
+        ("mean_classifier", Feed::Frames, vec![json!({ "hidden": 7 })]),
+        (
+            "mlp_classifier",
+            Feed::Vector,
+            vec![
+                json!({ "hidden": [], "dropout": 0.0 }),
+                json!({ "hidden": [7, 6], "dropout": 0.0, "activation": "leaky_relu", "batch_norm": true }),
+            ],
+        ),
         (
             "cross_entropy",
+            Feed::Logits,
             vec![
                 json!({}),
                 json!({ "label_smoothing": 0.2, "class_weights": { "values": [1.0, 3.0, 0.5] } }),
@@ -61,18 +150,34 @@ fn cases() -> Vec<(&'static str, Vec<Json>)> {
 }
 
 /// Input ports of a kind.
-fn inputs(kind: &str, width: usize, classes: usize) -> Vec<(&'static str, PortId, Signal)> {
-    let frames = ("input", data("mel"), frames_signal(width));
-    let target = ("target", data("emotion"), labels_signal(classes));
-    match kind {
-        "attention_classifier" | "mean_classifier" => vec![frames, target],
-        "cross_entropy" => vec![("input", data("logits"), logits_signal(classes)), target],
-        _ => vec![frames],
+fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static str, PortId, Signal)> {
+    let vector = || Signal::Vector { width };
+    let mut ports = match feed {
+        Feed::Frames => vec![("input", data("mel"), frames_signal(width))],
+        Feed::Vector => vec![("input", data("vector"), vector())],
+        Feed::Stack => vec![("input", data("stack"), stack_signal(LAYERS, width))],
+        Feed::Logits => vec![("input", data("logits"), logits_signal(classes))],
+        Feed::Streams => vec![
+            ("inputs.a", data("mel"), frames_signal(width)),
+            ("inputs.b", data("longer"), frames_signal(width)),
+        ],
+        Feed::Vectors => vec![
+            ("inputs.a", data("vector"), vector()),
+            ("inputs.b", data("second"), vector()),
+            ("inputs.c", data("third"), vector()),
+        ],
+    };
+    if kind.ends_with("_classifier") || kind == "cross_entropy" {
+        ports.push(("target", data("emotion"), labels_signal(classes)));
     }
+    ports
 }
 
-fn one_node(kind: &str, fields: &Json, width: usize) -> Network {
-    network(vec![wired("node", kind, fields, &inputs(kind, width, CLASSES))], 3)
+fn one_node(kind: &str, feed: Feed, fields: &Json, width: usize) -> Network {
+    network(
+        vec![wired("node", kind, fields, &inputs(kind, feed, width, CLASSES))],
+        3,
+    )
 }
 
 /// Numbers that look random, the same in every run.
@@ -94,22 +199,38 @@ fn items(width: usize) -> Vec<Vec<f32>> {
 /// Values at the ports of `data` for a batch of items, padded to `time` frames.
 fn values(items: &[Vec<f32>], width: usize, time: usize) -> Vec<(PortId, Value)> {
     let (frames, lengths) = batch(items, width, time);
-    let count = items.len();
-    // Logits and labels are the item's own, whatever it stands beside.
-    let own: Vec<f32> = items
+    // Whatever else a node takes is the item's own, whatever it stands beside.
+    let own = |seed: u32, wide: usize| -> Tensor<2> {
+        let numbers: Vec<f32> = items
+            .iter()
+            .flat_map(|item| noise(item.len() as u32 + seed, wide))
+            .collect();
+        Tensor::from_data(TensorData::new(numbers, [items.len(), wide]), &device())
+    };
+    let layers = (0..LAYERS).map(|layer| {
+        let of_layer: Vec<Vec<f32>> = items
+            .iter()
+            .map(|item| noise((item.len() + 500 * layer) as u32, item.len()))
+            .collect();
+        batch(&of_layer, width, time).0
+    });
+    let longer: Vec<Vec<f32>> = items
         .iter()
-        .flat_map(|item| noise(item.len() as u32 + 100, CLASSES))
+        .map(|item| noise(item.len() as u32 + 300, item.len() + width))
         .collect();
+    let (longer, longer_lengths) = batch(&longer, width, time + 1);
     let classes: Vec<Option<u32>> = items
         .iter()
         .map(|item| Some((item.len() / width % CLASSES) as u32))
         .collect();
     vec![
-        (data("mel"), Value::Frames(frames, lengths)),
-        (
-            data("logits"),
-            Value::Logits(Tensor::from_data(TensorData::new(own, [count, CLASSES]), &device())),
-        ),
+        (data("mel"), Value::Frames(frames, lengths.clone())),
+        (data("longer"), Value::Frames(longer, longer_lengths)),
+        (data("stack"), Value::Stack(Tensor::stack(layers.collect(), 0), lengths)),
+        (data("vector"), Value::Vector(own(200, width))),
+        (data("second"), Value::Vector(own(201, width))),
+        (data("third"), Value::Vector(own(202, width))),
+        (data("logits"), Value::Logits(own(100, CLASSES))),
         (data("emotion"), labels(&classes)),
     ]
 }
@@ -128,7 +249,7 @@ fn output_of(values: &Values, at: usize) -> Vec<f32> {
             );
             row[..length * width].to_vec()
         }
-        Value::Logits(logits) => numbers(logits.clone().narrow(0, at, 1)),
+        Value::Logits(vectors) | Value::Vector(vectors) => numbers(vectors.clone().narrow(0, at, 1)),
         other => panic!("no test for {}", other.name()),
     }
 }
@@ -139,11 +260,12 @@ fn every_device_kind_is_tested_here() {
     let device_kinds: BTreeSet<&str> = kinds
         .kinds()
         .iter()
-        // What has no ports are corpora; log_mel runs on the host, for one item alone.
-        .filter(|kind| kind.section != Section::Datasets && kind.name != "log_mel")
+        // What has no ports are corpora and augmentations; log_mel runs on the host, for one item alone.
+        .filter(|kind| kind.section.has_ports() && kind.name != "log_mel")
         .map(|kind| kind.name)
+        .filter(|kind| !PRETRAINED.contains(kind))
         .collect();
-    assert_eq!(device_kinds, cases().into_iter().map(|(kind, _)| kind).collect());
+    assert_eq!(device_kinds, cases().into_iter().map(|(kind, ..)| kind).collect());
 }
 
 #[test]
@@ -151,9 +273,9 @@ fn an_item_gives_the_same_alone_and_in_any_batch() {
     let _turn = turn();
     let items = items(WIDTH);
     let longest = LENGTHS[LENGTHS.len() - 1];
-    for (kind, configs) in cases().into_iter().filter(|(kind, _)| *kind != "cross_entropy") {
+    for (kind, feed, configs) in cases().into_iter().filter(|(_, feed, _)| *feed != Feed::Logits) {
         for fields in configs {
-            let network = one_node(kind, &fields, WIDTH).without_autodiff();
+            let network = one_node(kind, feed, &fields, WIDTH).without_autodiff();
             let beside = run(&network, &values(&items, WIDTH, longest), false, items.len());
             let reversed: Vec<Vec<f32>> = items.iter().rev().cloned().collect();
             let padded = run(&network, &values(&reversed, WIDTH, longest + 13), false, items.len());
@@ -165,7 +287,7 @@ fn an_item_gives_the_same_alone_and_in_any_batch() {
                     1,
                 );
                 let alone = output_of(&alone, 0);
-                let of = format!("{kind} {fields}, item of {} frames", LENGTHS[at]);
+                let of = format!("{kind} {fields} {feed:?}, item of {} frames", LENGTHS[at]);
                 assert_near(&output_of(&beside, at), &alone, 1e-5, &of);
                 assert_near(
                     &output_of(&padded, items.len() - 1 - at),
@@ -181,9 +303,9 @@ fn an_item_gives_the_same_alone_and_in_any_batch() {
 #[test]
 fn an_item_without_a_label_changes_no_loss() {
     let _turn = turn();
-    for (kind, configs) in cases().into_iter().filter(|(kind, _)| *kind == "cross_entropy") {
+    for (kind, feed, configs) in cases().into_iter().filter(|(_, feed, _)| *feed == Feed::Logits) {
         for fields in configs {
-            let network = one_node(kind, &fields, WIDTH);
+            let network = one_node(kind, feed, &fields, WIDTH);
             let logits = noise(5, 4 * CLASSES);
             let loss = |count: usize, present: &[Option<u32>]| {
                 let logits = TensorData::new(logits[..count * CLASSES].to_vec(), [count, CLASSES]);
@@ -220,10 +342,10 @@ fn probe(output: &Value) -> Tensor<1> {
             }
             (frames.clone() * Tensor::from_data(TensorData::new(factors, [count, time, width]), &device())).sum()
         }
-        Value::Logits(logits) => {
-            let [count, classes] = logits.dims();
-            let factors = TensorData::new(noise(50, count * classes), [count, classes]);
-            (logits.clone() * Tensor::from_data(factors, &device())).sum()
+        Value::Logits(vectors) | Value::Vector(vectors) => {
+            let [count, width] = vectors.dims();
+            let factors = TensorData::new(noise(50, count * width), [count, width]);
+            (vectors.clone() * Tensor::from_data(factors, &device())).sum()
         }
         Value::Scalar(loss, _) => loss.clone(),
         other => panic!("no test for {}", other.name()),
@@ -234,10 +356,10 @@ fn probe(output: &Value) -> Tensor<1> {
 fn more_padding_changes_no_gradient_in_training() {
     let _turn = turn();
     let longest = LENGTHS[LENGTHS.len() - 1];
-    for (kind, configs) in cases() {
+    for (kind, feed, configs) in cases() {
         for fields in configs {
             let found = [longest, longest + 50].map(|time| {
-                let network = one_node(kind, &fields, WIDTH);
+                let network = one_node(kind, feed, &fields, WIDTH);
                 let values = run(&network, &values(&items(WIDTH), WIDTH, time), true, LENGTHS.len());
                 let loss = probe(&values[&PortId::new("node", "")]);
                 let value = numbers(loss.clone())[0];
@@ -265,34 +387,79 @@ fn more_padding_changes_no_gradient_in_training() {
     }
 }
 
-/// A configuration of any kind that may or may not fit its input.
-fn any_config() -> impl Strategy<Value = (&'static str, Json)> {
-    let crnn = (prop::collection::vec(1..20_usize, 1..4), 1..10_usize)
-        .prop_map(|(channels, hidden)| ("crnn", json!({ "channels": channels, "gru_hidden": hidden })));
+/// A configuration of any kind for inputs of a width, which may or may not fit.
+fn any_config(width: usize) -> impl Strategy<Value = (&'static str, Feed, Json)> {
+    let crnn = (prop::collection::vec(1..20_usize, 1..4), 1..10_usize).prop_map(|(channels, hidden)| {
+        (
+            "crnn",
+            Feed::Frames,
+            json!({ "channels": channels, "gru_hidden": hidden }),
+        )
+    });
+    let conv_pool = prop::collection::vec(1..20_usize, 1..4)
+        .prop_map(|channels| ("conv_pool", Feed::Frames, json!({ "channels": channels })));
     let transformer = (1..6_usize, 1..5_usize, 1..4_usize, 1..3_usize, 1..12_usize).prop_map(
         |(stack, heads, times, layers, feed_forward)| {
             let width = 2 * heads * times;
             let fields = json!({
                 "stack": stack, "width": width, "heads": heads, "layers": layers, "feed_forward": feed_forward
             });
-            ("transformer", fields)
+            ("transformer", Feed::Frames, fields)
         },
     );
+    let context = (1..3_usize, prop::sample::select(vec!["before", "after"])).prop_map(move |(stack, norm)| {
+        let fields = json!({
+            "stack": stack, "width": stack * width, "heads": 1, "projection": false, "positions": "none", "norm": norm
+        });
+        ("transformer", Feed::Frames, fields)
+    });
     let heads = (1..20_usize, prop::bool::ANY).prop_map(|(hidden, attention)| {
         let kind = if attention {
             "attention_classifier"
         } else {
             "mean_classifier"
         };
-        (kind, json!({ "hidden": hidden }))
+        (kind, Feed::Frames, json!({ "hidden": hidden }))
     });
+    let mlp = (prop::collection::vec(1..20_usize, 0..3), prop::bool::ANY).prop_map(|(hidden, batch_norm)| {
+        (
+            "mlp_classifier",
+            Feed::Vector,
+            json!({ "hidden": hidden, "batch_norm": batch_norm }),
+        )
+    });
+    let attention_pool = (1..4_usize, 1..6_usize, prop::option::of(1..9_usize)).prop_map(|(heads, hidden, output)| {
+        let fields = json!({ "heads": heads, "hidden": hidden, "output": output });
+        ("attention_pool", Feed::Frames, fields)
+    });
+    let pool = prop::sample::select(vec!["mean", "max", "statistics"])
+        .prop_map(|how| ("pool", Feed::Frames, json!({ "how": how })));
+    let linear = (1..9_usize, prop::sample::select(vec![Feed::Frames, Feed::Vector]))
+        .prop_map(|(width, feed)| ("linear", feed, json!({ "width": width })));
+    let fuse = (
+        prop_oneof![
+            Just(json!("concat")),
+            Just(json!("sum")),
+            (1..9_usize).prop_map(|width| json!({ "gated": { "width": width } }))
+        ],
+        prop::sample::select(vec![Feed::Streams, Feed::Vectors]),
+    )
+        .prop_map(|(how, feed)| ("fuse", feed, json!({ "how": how })));
     prop_oneof![
-        4 => crnn,
+        3 => crnn,
+        1 => conv_pool,
         3 => transformer,
+        1 => context,
         3 => heads,
-        1 => Just(("normalise", json!({}))),
-        1 => Just(("spec_augment", json!({ "features_mask_size": 2 }))),
-        1 => Just(("cross_entropy", json!({}))),
+        2 => mlp,
+        2 => attention_pool,
+        1 => pool,
+        1 => linear,
+        3 => fuse,
+        1 => Just(("weighted_sum", Feed::Stack, json!({}))),
+        1 => Just(("normalise", Feed::Frames, json!({}))),
+        1 => Just(("spec_augment", Feed::Frames, json!({ "features_mask_size": 2 }))),
+        1 => Just(("cross_entropy", Feed::Logits, json!({}))),
     ]
 }
 
@@ -300,13 +467,14 @@ fn any_config() -> impl Strategy<Value = (&'static str, Json)> {
 fn what_is_inferred_is_what_is_built() {
     let _turn = turn();
     let mut runner = TestRunner::new(Config {
-        cases: 60,
+        cases: 100,
         failure_persistence: None,
         ..Config::default()
     });
-    let strategy = (any_config(), 2..24_usize, prop::collection::vec(1..60_usize, 1..4));
-    let result = runner.run(&strategy, |((kind, fields), width, lengths)| {
-        let ports = inputs(kind, width, CLASSES);
+    let config_of_width = (2..24_usize).prop_flat_map(|width| (any_config(width), Just(width)));
+    let strategy = (config_of_width, prop::collection::vec(1..60_usize, 1..4));
+    let result = runner.run(&strategy, |(((kind, feed, fields), width), lengths)| {
+        let ports = inputs(kind, feed, width, CLASSES);
         let node = config(kind, &fields, &ports);
         let signals = ports
             .iter()
@@ -316,7 +484,7 @@ fn what_is_inferred_is_what_is_built() {
         let Ok(inferred) = node.infer(&InputSignals::new(signals), &Facts::default()) else {
             return Ok(());
         };
-        let network = one_node(kind, &fields, width);
+        let network = one_node(kind, feed, &fields, width);
         let cost = inferred.cost;
         prop_assert_eq!(
             count(&network),
@@ -341,6 +509,9 @@ fn what_is_inferred_is_what_is_built() {
             }
             (Value::Logits(logits), Signal::Logits { labels }) => {
                 prop_assert_eq!(logits.dims(), [items.len(), labels.len().unwrap()]);
+            }
+            (Value::Vector(vectors), Signal::Vector { width }) => {
+                prop_assert_eq!(vectors.dims(), [items.len(), *width]);
             }
             (Value::Scalar(loss, _), Signal::Scalar) => prop_assert_eq!(loss.dims(), [1]),
             (value, signal) => prop_assert!(false, "{} at a port of {signal}", value.name()),

@@ -52,8 +52,25 @@ heads:
   emotion: { kind: mean_classifier, input: transformer, target: data.emotion, hidden: 8, dropout: 0.2 }
 ";
 
-/// The two small experiments, as files of every [`Lab`].
-pub const TINY: [&str; 2] = ["crnn.yaml", "transformer.yaml"];
+/// [`CRNN`] with a pretrained encoder of which the last layer trains, over augmented speech of which
+/// two versions come again in turn.
+const HUBERT: &str = "\
+extends: crnn.yaml
+sample_rate_hz: 16000
+augmentations:
+  gain: { kind: gain }
+  noise: { kind: gaussian_noise, p: 1.0 }
+encoders:
+  mel: null
+  crnn: null
+  hubert: { kind: hubert, input: data.audio, weights: random, layout: tiny_base, train: { last: 1 }, cache: { views: 2 } }
+blocks: { norm: null, masked: null }
+heads:
+  emotion: { kind: attention_classifier, input: hubert, target: data.emotion, hidden: 8, dropout: 0.3 }
+";
+
+/// The small experiments, as files of every [`Lab`].
+pub const TINY: [&str; 3] = ["crnn.yaml", "transformer.yaml", "hubert.yaml"];
 
 /// A temporary folder with the small experiments in it.
 pub struct Lab {
@@ -78,6 +95,7 @@ impl Lab {
         };
         lab.write("crnn.yaml", CRNN);
         lab.write("transformer.yaml", TRANSFORMER);
+        lab.write("hubert.yaml", HUBERT);
         lab
     }
 
@@ -99,6 +117,8 @@ impl Lab {
         command
             .current_dir(self.dir.path())
             .env("XDG_CACHE_HOME", self.path("cache"))
+            .env_remove("HF_HOME")
+            .env_remove("HF_HUB_CACHE")
             .env("COLUMNS", "100")
             // The folder may lie within a checkout, of which a run would note the state.
             .env("GIT_CEILING_DIRECTORIES", self.dir.path().parent().unwrap())

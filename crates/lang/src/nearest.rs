@@ -25,7 +25,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `did you mean …?` and what is known; `what` names the known things in the plural.
-pub(crate) fn suggestion(word: &str, known: &[&str], what: &str) -> Option<String> {
+pub fn suggestion(word: &str, known: &[&str], what: &str) -> Option<String> {
     let guess = nearest(word, known.iter().copied()).map(|name| format!("did you mean `{name}`?"));
     match (guess, known.is_empty()) {
         (guess, true) => guess,

@@ -96,7 +96,11 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, style: &Sty
     }
     if let Some(help) = &diagnostic.help {
         for (number, line) in help.lines().enumerate() {
-            let start = if number == 0 { format!("{} help: ", bar("=")) } else { "          ".to_owned() };
+            let start = if number == 0 {
+                format!("{} help: ", bar("="))
+            } else {
+                "          ".to_owned()
+            };
             let _ = writeln!(out, "{start}{}", printable(line));
         }
     }

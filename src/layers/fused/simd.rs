@@ -130,10 +130,7 @@ pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// Memory for `count` numbers whose values are arbitrary: the caller writes every one.
-#[expect(
-    clippy::uninit_vec,
-    reason = "clearing large blocks would cost a pass over memory"
-)]
+#[expect(clippy::uninit_vec, reason = "clearing large blocks would cost a pass over memory")]
 pub fn unwritten(count: usize) -> Vec<f32> {
     let mut numbers = Vec::<f32>::with_capacity(count);
     // SAFETY: the capacity is there, any bits are a number, and nothing is read before it is written.

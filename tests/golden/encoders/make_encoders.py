@@ -25,8 +25,8 @@ lengths):
   last_hidden_state   [B, T, H]   `last_hidden_state`; absent where it is hidden.N
   R                   [B, T, H]   zero on padded frames; loss = sum(last_hidden_state * R)
   grad.<name>                     d loss / d parameter, <name> as in model.safetensors
-Group-norm layouts: one item, unpadded, no attention mask. Layer-norm layouts: two items, the second
-padded, and `attention_mask` (one on its samples, zero on the padding) given to the model; these are
+Group-norm layouts: one item, unpadded, no attention mask; data2vec_audio: one item, unpadded.
+Layer-norm layouts: two items, the second padded, and `attention_mask` (one on its samples, zero on the padding) given to the model; these are
 the layouts with return_attention_mask in preprocessor_config.json.
 
 golden.safetensors, whisper (H = 8): `frames` [F] i64 some frames of the 1500, hidden.0 … hidden.N
@@ -175,7 +175,8 @@ LAYOUTS = {
         Data2VecAudioModel,
         Data2VecAudioConfig,
         dict(num_conv_pos_embeddings=3, conv_pos_kernel_size=5, conv_bias=False),
-        [3600, 2600],
+        # Unpadded: behind its first positional convolution transformers lets padding into valid frames.
+        [3600],
         True,
     ),
 }

@@ -1,0 +1,101 @@
+//! What nodes on the host compute for one item, and what they give.
+
+mod precomputed;
+
+use emorun_audio::{LogMel, WhisperFront};
+
+pub use precomputed::{ItemFeatureError, ItemFeatures, described};
+
+/// What a host node gives for one item.
+#[derive(Clone, Debug)]
+pub enum HostValue {
+    /// Mono samples.
+    Wave(Vec<f32>),
+    /// Frames, row after row.
+    Frames {
+        /// `time × width` values.
+        values: Vec<f32>,
+        /// Width of a frame.
+        width: usize,
+        /// Frames that are the item's own; what follows belongs to a fixed length.
+        valid: usize,
+    },
+    /// One vector.
+    Vector(Vec<f32>),
+    /// Frames of several layers.
+    Stack {
+        /// `layers × time × width` values.
+        values: Vec<f32>,
+        /// Number of layers.
+        layers: usize,
+        /// Width of a frame.
+        width: usize,
+    },
+}
+
+impl HostValue {
+    /// Its numbers.
+    pub fn values(&self) -> &[f32] {
+        match self {
+            Self::Wave(values) | Self::Vector(values) | Self::Frames { values, .. } | Self::Stack { values, .. } => {
+                values
+            }
+        }
+    }
+
+    /// Memory that it takes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.values())
+    }
+
+    /// Layers and width; a waveform has samples of width 1, a vector is one step.
+    pub fn layers_and_width(&self) -> (usize, usize) {
+        match self {
+            Self::Wave(_) => (1, 1),
+            Self::Frames { width, .. } => (1, *width),
+            Self::Vector(values) => (1, values.len()),
+            Self::Stack { layers, width, .. } => (*layers, *width),
+        }
+    }
+
+    /// Steps in time, with those that fill a fixed length.
+    pub fn steps(&self) -> usize {
+        let (layers, width) = self.layers_and_width();
+        self.values().len() / (layers * width).max(1)
+    }
+
+    /// Steps in time that are the item's own.
+    pub fn valid(&self) -> usize {
+        match self {
+            Self::Frames { valid, .. } => *valid,
+            _ => self.steps(),
+        }
+    }
+}
+
+/// What a host node computes.
+pub enum HostOp {
+    /// Log-mel spectrogram.
+    LogMel(Box<LogMel>),
+    /// Whisper's log-mel spectrogram of 30 s.
+    WhisperMel(Box<WhisperFront>),
+    /// Features from files.
+    Precomputed(ItemFeatures),
+}
+
+impl HostOp {
+    /// True for what needs no input: it reads files of the item's own.
+    pub fn reads_item(&self) -> bool {
+        matches!(self, Self::Precomputed(_))
+    }
+}
+
+impl std::fmt::Debug for HostOp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::LogMel(_) => f.write_str("LogMel"),
+            Self::WhisperMel(_) => f.write_str("WhisperMel"),
+            Self::Precomputed(_) => f.write_str("Precomputed"),
+        }
+    }
+}

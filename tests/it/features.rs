@@ -1,0 +1,460 @@
+//! Features in files: `emorun embed` writes them, `precomputed` reads them, `emorun cache` keeps house.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use emorun_features::{Array, FeatureFile, FeatureWriter, Precision};
+use serde_json::Value;
+
+use crate::support::{Lab, Outcome, REPOSITORY, files, json, metrics};
+
+/// Features of a file by name.
+fn read(path: &Path) -> BTreeMap<String, Array> {
+    let file = FeatureFile::open(path).unwrap();
+    file.names()
+        .map(|name| (name.to_owned(), file.read(name).unwrap()))
+        .collect()
+}
+
+fn write(path: &Path, features: &BTreeMap<String, Array>) {
+    let mut writer = FeatureWriter::create(path, Precision::F32).unwrap();
+    for (key, value) in features {
+        writer.add(key, value).unwrap();
+    }
+    writer.finish(&BTreeMap::new()).unwrap();
+}
+
+fn embed(lab: &Lab, from: &str, node: &str, out: &str, more: &[&str]) -> BTreeMap<String, Array> {
+    let outcome = lab.emorun(&[&["embed", from], more, &["--node", node, "--out", out]].concat());
+    assert_eq!(outcome.code, 0, "{node}: {}", outcome.stderr);
+    read(&lab.path(out))
+}
+
+/// The small experiment with `mel` read from a file.
+fn given_frames(lab: &Lab, fields: &str) {
+    lab.write(
+        "given.yaml",
+        format!(
+            "extends: crnn.yaml\nencoders:\n  mel: null\n  given: {{ kind: precomputed, {fields} }}\nblocks: {{ norm: {{ input: given }} }}\n"
+        ),
+    );
+}
+
+const FRAMES: &str = "path: mel.safetensors, width: 16, rate_hz: 50";
+
+/// A head on vectors from a file.
+const VECTORS: &str = "\
+extends: crnn.yaml
+encoders:
+  mel: null
+  crnn: null
+  given: { kind: precomputed, path: vectors.safetensors, what: vector, width: 2 }
+blocks: { norm: null, masked: null }
+heads:
+  emotion: null
+  judge: { kind: mlp_classifier, input: given, target: data.emotion, hidden: [8] }
+losses: { ce: { input: judge } }
+";
+
+#[test]
+fn frames_that_were_embedded_train_like_the_node_that_gave_them() {
+    let lab = Lab::new();
+    let mel = embed(&lab, "crnn.yaml", "mel", "mel.safetensors", &[]);
+    assert_eq!(mel.len(), 18);
+    assert!(
+        mel.values()
+            .all(|frames| frames.shape().len() == 2 && frames.width() == 16)
+    );
+    given_frames(&lab, FRAMES);
+    let again = embed(&lab, "given.yaml", "given", "again.safetensors", &[]);
+    assert!(mel == again, "reading and writing again changes nothing");
+    let computed = lab.run(&["crnn.yaml", "--run-label", "computed"]);
+    let given = lab.run(&["given.yaml", "--run-label", "given"]);
+    assert_eq!(metrics(&computed), metrics(&given));
+}
+
+#[test]
+fn a_run_gives_its_logits_and_a_head_trains_on_them_as_vectors() {
+    let lab = Lab::new();
+    let run = lab.run(&["crnn.yaml", "--run-label", "one"]);
+    let logits = embed(&lab, "runs/tiny/one", "emotion", "vectors.safetensors", &[]);
+    // The weights of the final evaluation: its probabilities are the softmax of these logits.
+    let mut table = csv::Reader::from_path(run.join("report/predictions.emotion.csv")).unwrap();
+    let mut seen = 0;
+    for row in table.records() {
+        let row = row.unwrap();
+        let scores = logits[&row[0]].values();
+        let odds = f64::from(scores[1] - scores[0]).exp();
+        let expected: f64 = row[row.len() - 1].parse().unwrap();
+        assert!((odds / (1.0 + odds) - expected).abs() < 1e-4, "{row:?} {scores:?}");
+        seen += 1;
+    }
+    assert_eq!((seen, logits.len()), (18, 18));
+    lab.write("vectors.yaml", VECTORS);
+    let again = embed(&lab, "vectors.yaml", "given", "again.safetensors", &[]);
+    assert!(logits == again);
+    let trained = lab.run(&["vectors.yaml", "--run-label", "two"]);
+    assert_eq!(json(trained.join("run.json"))["status"], "completed");
+    let half = embed(
+        &lab,
+        "runs/tiny/one",
+        "emotion",
+        "half.safetensors",
+        &["--precision", "f16"],
+    );
+    for (key, whole) in &logits {
+        assert_eq!(whole.rounded(Precision::F16).unwrap(), half[key], "{key}");
+    }
+}
+
+/// A waveform of half a second at a rate.
+fn tone(rate_hz: u32) -> Vec<u8> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate_hz,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+    for at in 0..rate_hz / 2 {
+        let phase = f64::from(at) * 600.0 / f64::from(rate_hz);
+        writer.write_sample((8000.0 * phase.sin()) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+    bytes.into_inner()
+}
+
+#[test]
+fn stacks_of_a_frozen_encoder_are_embedded_read_and_kept() {
+    let lab = Lab::new();
+    let weights = Path::new(REPOSITORY).join("tests/golden/encoders/hubert_base");
+    let hubert = |fields: &str| {
+        format!(
+            "extends: crnn.yaml\nsample_rate_hz: 16000\ndatasets: {{ synthetic: {{ speakers: 4 }} }}\nencoders:\n  mel: null\n  crnn: null\n  hubert: {{ {fields} }}\nblocks:\n  norm: null\n  masked: null\n  sum: {{ kind: weighted_sum, input: hubert }}\nheads: {{ emotion: {{ input: sum }} }}\n"
+        )
+    };
+    lab.write(
+        "hubert.yaml",
+        hubert(&format!(
+            "kind: hubert, input: data.audio, weights: {}, output: all",
+            weights.display()
+        )),
+    );
+    let stacks = embed(&lab, "hubert.yaml", "hubert", "stacks.safetensors", &[]);
+    assert_eq!(stacks.len(), 12);
+    let [layers, _, width] = *stacks.values().next().unwrap().shape() else {
+        panic!("no stack");
+    };
+    lab.write(
+        "given.yaml",
+        hubert(&format!(
+            "kind: precomputed, path: stacks.safetensors, what: stack, layers: {layers}, width: {width}, rate_hz: 50"
+        )),
+    );
+    assert!(stacks == embed(&lab, "given.yaml", "hubert", "again.safetensors", &[]));
+    let computed = lab.run(&["hubert.yaml", "--run-label", "computed"]);
+    let given = lab.run(&["given.yaml", "--run-label", "given"]);
+    assert_eq!(metrics(&computed), metrics(&given));
+
+    // What was kept meanwhile, and what is left of it.
+    let stats = |arguments: &[&str]| -> Value {
+        let outcome = lab.emorun(&[&["cache"], arguments, &["--format", "json"]].concat());
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        serde_json::from_str(&outcome.stdout).unwrap()
+    };
+    let kept = stats(&[]);
+    assert_eq!(kept["by_origin"].as_array().unwrap().len(), 1);
+    let origin = &kept["by_origin"][0];
+    assert_eq!(
+        (&origin["encoder"], &origin["dataset"]),
+        (&"hubert".into(), &"synthetic".into())
+    );
+    assert_eq!((&origin["entries"], &kept["entries"]), (&12.into(), &12.into()));
+    assert!(kept["oldest_use"].is_string() && kept["removed"].is_null());
+    let human = lab.emorun(&["cache", "stats"]);
+    assert!(
+        human.stdout.contains("hubert") && human.stdout.contains("synthetic"),
+        "{}",
+        human.stdout
+    );
+    // Room for half of it.
+    let gib = kept["bytes"].as_f64().unwrap() / 2.0 / f64::from(1 << 30);
+    let half = stats(&["gc", "--limit-gib", &gib.to_string()]);
+    let left = half["entries"].as_u64().unwrap();
+    assert!((1..12).contains(&left), "{half}");
+    assert_eq!(half["removed"]["entries"].as_u64().unwrap(), 12 - left);
+    assert_eq!(stats(&["gc", "--limit-gib", "0"])["entries"], 0);
+    assert_eq!(lab.emorun(&["cache", "stats", "--limit-gib", "1"]).code, 2);
+    assert_eq!(lab.emorun(&["cache", "gc", "--limit-gib", "-1"]).code, 2);
+}
+
+#[test]
+fn recordings_of_any_rate_are_embedded_under_the_paths_given() {
+    let lab = Lab::new();
+    let rates = [("anna", 8000), ("ben", 16_000), ("carl", 44_100), ("dora", 22_050)];
+    let mut table = "path,speaker,emotion\n".to_owned();
+    for (at, (name, rate_hz)) in rates.into_iter().enumerate() {
+        lab.write(&format!("audio/{name}.wav"), tone(rate_hz));
+        table.push_str(&format!("{name}.wav,{name},{}\n", ["neutral", "angry"][at % 2]));
+    }
+    lab.write("audio/all.csv", table);
+    lab.write(
+        "files.yaml",
+        "extends: crnn.yaml\ndatasets:\n  synthetic: null\n  speech: { kind: manifest, path: audio/all.csv }\n",
+    );
+    let corpus = embed(&lab, "files.yaml", "mel", "corpus.safetensors", &[]);
+    let given: Vec<String> = rates.iter().map(|(name, _)| format!("audio/{name}.wav")).collect();
+    let given: Vec<&str> = given.iter().map(String::as_str).collect();
+    let alone = embed(&lab, "crnn.yaml", "mel", "mel.safetensors", &given);
+    assert_eq!(alone.keys().map(String::as_str).collect::<Vec<_>>(), given);
+    assert_eq!(
+        corpus.into_values().collect::<Vec<_>>(),
+        alone.values().cloned().collect::<Vec<_>>(),
+        "a recording's features do not depend on how it is named"
+    );
+    // Half a second at 50 frames a second, centred.
+    assert!(alone.values().all(|mel| mel.shape() == [26, 16]));
+    // Named by their paths, they are found again for the corpus and for the files.
+    lab.write(
+        "given.yaml",
+        format!(
+            "extends: files.yaml\nencoders:\n  mel: null\n  given: {{ kind: precomputed, {FRAMES} }}\nblocks: {{ norm: {{ input: given }} }}\n"
+        ),
+    );
+    let again = embed(&lab, "given.yaml", "given", "again.safetensors", &[]);
+    assert!(again.values().eq(alone.values()));
+    assert!(alone == embed(&lab, "given.yaml", "given", "files.safetensors", &given));
+}
+
+fn assert_refused(name: &str, outcome: &Outcome, code: i32, parts: &[&str]) {
+    assert_eq!(outcome.code, code, "{name}: {}", outcome.stderr);
+    assert!(!outcome.stderr.contains("panicked"), "{name}: {}", outcome.stderr);
+    for part in parts {
+        assert!(
+            outcome.stderr.contains(part),
+            "{name}: no `{part}` in {}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_embedded_is_refused_with_the_reason() {
+    let lab = Lab::new();
+    lab.write("text.wav", "This is no audio.\n");
+    lab.write("tone.wav", tone(8000));
+    lab.write("there.safetensors", "mine");
+    lab.run(&[
+        "crnn.yaml",
+        "--run-label",
+        "seeds",
+        "--set",
+        "training.seeds=[1, 2]",
+        "--set",
+        "training.epochs=1",
+    ]);
+    let before = files(&lab.path("."));
+    let cases: [(&str, i32, &[&str], &[&str]); 14] = [
+        (
+            "missing file",
+            4,
+            &["crnn.yaml", "nowhere.wav", "--node", "mel"],
+            &["nowhere.wav"],
+        ),
+        (
+            "corrupt file",
+            4,
+            &["crnn.yaml", "text.wav", "--node", "mel"],
+            &["text.wav"],
+        ),
+        (
+            "unknown node",
+            2,
+            &["crnn.yaml", "--node", "mell"],
+            &["there is no node `mell`; did you mean `mel`?"],
+        ),
+        (
+            "unknown port",
+            2,
+            &["crnn.yaml", "--node", "mel.x"],
+            &["`mel` has no output `x`"],
+        ),
+        (
+            "a loss",
+            2,
+            &["crnn.yaml", "--node", "ce"],
+            &["scalar, which is no feature"],
+        ),
+        (
+            "a dataset",
+            2,
+            &["crnn.yaml", "--node", "synthetic"],
+            &["nodes with features are"],
+        ),
+        (
+            "weights without a run",
+            2,
+            &["crnn.yaml", "--node", "emotion"],
+            &["`crnn` trains", "directory of a run"],
+        ),
+        (
+            "statistics without a run",
+            2,
+            &["crnn.yaml", "--node", "norm"],
+            &["`norm` takes statistics"],
+        ),
+        (
+            "out there",
+            5,
+            &["crnn.yaml", "--node", "mel", "--out", "there.safetensors"],
+            &["exists already"],
+        ),
+        (
+            "out of another format",
+            2,
+            &["crnn.yaml", "--node", "mel", "--out", "a.npz"],
+            &["must end in .safetensors"],
+        ),
+        (
+            "out in no folder",
+            7,
+            &["crnn.yaml", "--node", "mel", "--out", "no/a.safetensors"],
+            &["no/a.safetensors"],
+        ),
+        (
+            "several members",
+            2,
+            &["runs/tiny/seeds", "--node", "mel"],
+            &["2 members", "runs/tiny/seeds/seed-1"],
+        ),
+        ("no run", 2, &["runs", "--node", "mel"], &["no run.json"]),
+        (
+            "a file twice",
+            2,
+            &["crnn.yaml", "tone.wav", "tone.wav", "--node", "mel"],
+            &["tone.wav is given twice"],
+        ),
+    ];
+    for (name, code, arguments, parts) in cases {
+        let out: &[&str] = if arguments.contains(&"--out") {
+            &[]
+        } else {
+            &["--out", "new.safetensors"]
+        };
+        let outcome = lab.emorun(&[&["embed"], arguments, out].concat());
+        assert_refused(name, &outcome, code, parts);
+    }
+    assert_eq!(files(&lab.path(".")), before, "nothing is left behind");
+    assert_eq!(fs::read(lab.path("there.safetensors")).unwrap(), b"mine");
+    // A member of the same run has weights.
+    embed(&lab, "runs/tiny/seeds/seed-2", "crnn", "new.safetensors", &["tone.wav"]);
+}
+
+#[test]
+fn features_that_do_not_fit_are_found_before_training() {
+    let lab = Lab::new();
+    let mel = embed(&lab, "crnn.yaml", "mel", "mel.safetensors", &[]);
+    let (last, frames) = mel
+        .last_key_value()
+        .map(|(key, frames)| (key.clone(), frames.clone()))
+        .unwrap();
+    let mut fewer = mel.clone();
+    fewer.remove(&last);
+    write(&lab.path("fewer.safetensors"), &fewer);
+    let mut other = mel.clone();
+    other.insert(last.clone(), Array::new([2, 3], vec![0.0; 6]).unwrap());
+    write(&lab.path("other.safetensors"), &other);
+    let mut nan = mel.clone();
+    let mut values = frames.values().to_vec();
+    values[5] = f32::NAN;
+    nan.insert(last.clone(), Array::new(frames.shape(), values).unwrap());
+    write(&lab.path("nan.safetensors"), &nan);
+    let whole = fs::read(lab.path("mel.safetensors")).unwrap();
+    lab.write("cut.safetensors", &whole[..whole.len() / 2]);
+    lab.write("empty/readme.txt", "nothing\n");
+    let cases: [(&str, i32, &str, &[&str]); 12] = [
+        (
+            "no such file",
+            4,
+            "path: nowhere, width: 16, rate_hz: 50",
+            &["nowhere", "help: give a folder"],
+        ),
+        (
+            "no features",
+            4,
+            "path: empty, width: 16, rate_hz: 50",
+            &["no .npy or .safetensors"],
+        ),
+        (
+            "a cut file",
+            4,
+            "path: cut.safetensors, width: 16, rate_hz: 50",
+            &["cut.safetensors", "damaged"],
+        ),
+        (
+            "an item without",
+            4,
+            "path: fewer.safetensors, width: 16, rate_hz: 50",
+            &["1 of 18 items", &last, "help: name"],
+        ),
+        (
+            "two forms",
+            4,
+            "path: other.safetensors, width: 16, rate_hz: 50",
+            &["[2, 3]", &last],
+        ),
+        (
+            "another width",
+            4,
+            "path: mel.safetensors, width: 17, rate_hz: 50",
+            &["width: 17", "frames 16 wide, not the frames 17"],
+        ),
+        (
+            "another form",
+            4,
+            "path: mel.safetensors, what: vector, width: 16",
+            &["what: vector", "not the vectors"],
+        ),
+        ("no rate", 3, "path: mel.safetensors, width: 16", &["rate_hz"]),
+        (
+            "a rate for vectors",
+            3,
+            "path: mel.safetensors, what: vector, width: 16, rate_hz: 50",
+            &["rate_hz"],
+        ),
+        (
+            "layers for frames",
+            3,
+            "path: mel.safetensors, width: 16, rate_hz: 50, layers: 2",
+            &["layers"],
+        ),
+        (
+            "no layers",
+            3,
+            "path: mel.safetensors, what: stack, width: 16, rate_hz: 50",
+            &["layers"],
+        ),
+        ("no width", 3, "path: mel.safetensors, rate_hz: 50", &["width"]),
+    ];
+    for (name, code, fields, parts) in cases {
+        given_frames(&lab, fields);
+        let outcome = lab.emorun(&["check", "given.yaml"]);
+        assert_refused(name, &outcome, code, parts);
+        let structure = lab.emorun(&["check", "given.yaml", "--structure"]);
+        let expected = if code == 4 && name != "another form" { 0 } else { 3 };
+        assert_eq!(structure.code, expected, "{name}: {}", structure.stderr);
+    }
+    given_frames(&lab, "path: nan.safetensors, width: 16, rate_hz: 50");
+    assert_eq!(lab.emorun(&["check", "given.yaml"]).code, 0);
+    assert_refused(
+        "not a number",
+        &lab.emorun(&["given.yaml"]),
+        4,
+        &["nan.safetensors", &last, "NaN"],
+    );
+    given_frames(&lab, "path: mel.safetensors, width: 16, rate_hz: 100");
+    let outcome = lab.emorun(&["check", "given.yaml"]);
+    assert_refused("another rate", &outcome, 0, &["warning", "not the 100 declared"]);
+}

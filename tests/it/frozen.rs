@@ -1,0 +1,175 @@
+//! What frozen encoders give is computed once, kept, and never wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::{Lab, finished, json, metrics};
+
+/// A lab with experiments on a frozen encoder: augmented and not.
+fn lab() -> Lab {
+    let lab = Lab::new();
+    lab.write(
+        "frozen.yaml",
+        "extends: hubert.yaml\nencoders: { hubert: { train: none } }\ntraining: { epochs: 4 }\n",
+    );
+    lab.write(
+        "clean.yaml",
+        "extends: frozen.yaml\naugmentations: { gain: null, noise: null }\nencoders: { hubert: { cache: { views: null } } }\n",
+    );
+    lab
+}
+
+/// Files of kept features.
+fn entries(lab: &Lab) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![lab.path("cache/emorun/features")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "feat") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Lines of `metrics.jsonl` without what depends on the clock.
+fn lines(run: &Path) -> Vec<Value> {
+    metrics(run)
+}
+
+/// Losses of training and validation by step.
+fn losses(run: &Path) -> Vec<f64> {
+    lines(run).iter().filter_map(|line| line["loss"].as_f64()).collect()
+}
+
+#[test]
+fn a_second_run_reads_what_the_first_kept_and_gives_the_same() {
+    let lab = lab();
+    for (experiment, versions) in [("clean.yaml", 1), ("frozen.yaml", 2)] {
+        let before = entries(&lab).len();
+        let first = lab.run(&[experiment, "--run-label", "first"]);
+        let kept = entries(&lab);
+        let summary = json(first.join("summary.json"));
+        let count = |side: &str| summary["splits"][side]["n"].as_u64().unwrap() as usize;
+        let all = count("train") + count("validation") + count("test");
+        // Every item plain, which the two experiments share, and training items in every version.
+        let expected = if versions == 1 { all } else { versions * count("train") };
+        assert_eq!(kept.len() - before, expected, "{experiment}");
+        let times: Vec<_> = kept.iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+        let second = lab.run(&[experiment, "--run-label", "second"]);
+        assert_eq!(lines(&first), lines(&second), "{experiment}");
+        let after: Vec<_> = kept.iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+        assert_eq!((entries(&lab).len(), after), (kept.len(), times), "{experiment}");
+    }
+}
+
+#[test]
+fn a_kept_feature_is_the_computed_one() {
+    let lab = lab();
+    let kept = lab.run(&["clean.yaml", "--run-label", "kept"]);
+    let off = "encoders.hubert.cache={enabled: false}";
+    let computed = lab.run(&["clean.yaml", "--run-label", "computed", "--set", off]);
+    for (kept, computed) in losses(&kept).into_iter().zip(losses(&computed)) {
+        // Alone or in a batch: as near as sums of floats are.
+        assert!((kept - computed).abs() < 1e-5, "{kept} is not {computed}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_cache_is_noticed_and_computed_anew() {
+    let lab = lab();
+    let first = lab.run(&["clean.yaml", "--run-label", "first"]);
+    for (number, path) in entries(&lab).iter().enumerate() {
+        let mut bytes = fs::read(path).unwrap();
+        let at = (number * 977) % bytes.len();
+        bytes[at] ^= 1 << (number % 8);
+        fs::write(path, bytes).unwrap();
+    }
+    let outcome = lab.emorun(&["clean.yaml", "--run-label", "second"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("WARN") || outcome.stderr.contains("warning"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(lines(&first), lines(&lab.path(outcome.last_line())));
+}
+
+#[test]
+fn two_runs_fill_the_cache_at_once() {
+    let lab = lab();
+    let alone = lab.run(&["frozen.yaml", "--run-label", "alone"]);
+    fs::remove_dir_all(lab.path("cache/emorun/features")).unwrap();
+    let children = ["a", "b"].map(|label| {
+        lab.command(&["frozen.yaml", "--run-label", label])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    });
+    for child in children {
+        let outcome = finished(&child.wait_with_output().unwrap());
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        assert_eq!(lines(&alone), lines(&lab.path(outcome.last_line())));
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_does_not_stop_a_run() {
+    let lab = lab();
+    let first = lab.run(&["clean.yaml", "--run-label", "first"]);
+    fs::remove_dir_all(lab.path("cache/emorun/features")).unwrap();
+    // A file where the folder should be.
+    lab.write("cache/emorun/features", "");
+    let outcome = lab.emorun(&["clean.yaml", "--run-label", "second"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("computed anew"), "{}", outcome.stderr);
+    for (kept, computed) in losses(&first).into_iter().zip(losses(&lab.path(outcome.last_line()))) {
+        assert!((kept - computed).abs() < 1e-5, "{kept} is not {computed}");
+    }
+}
+
+#[test]
+fn the_plan_says_what_is_kept_and_why_not() {
+    let lab = lab();
+    for (arguments, line) in [
+        (
+            vec!["check", "clean.yaml"],
+            "cache: what is frozen of `hubert` is computed once and kept",
+        ),
+        (
+            vec!["check", "frozen.yaml"],
+            "cache: what is frozen of `hubert` is kept for 2 versions of each training item, taken in turn",
+        ),
+        (
+            vec!["check", "frozen.yaml", "--set", "encoders.hubert.cache={}"],
+            "cache: `hubert` is computed in every step: augmentation is drawn anew each epoch; `cache: { views: K }` takes K versions in turn",
+        ),
+        (
+            vec![
+                "check",
+                "clean.yaml",
+                "--set",
+                "encoders.hubert.train=all",
+                "--set",
+                "encoders.hubert.train_front_end=true",
+            ],
+            "cache: `hubert` is computed in every step: everything of it trains",
+        ),
+    ] {
+        let outcome = lab.emorun(&arguments);
+        assert!(
+            outcome.stdout.lines().any(|found| found == line),
+            "{}{}",
+            outcome.stdout,
+            outcome.stderr
+        );
+    }
+}
