@@ -32,8 +32,9 @@ encoders:
   whisper: { kind: whisper, input: data.audio, weights: openai/whisper-tiny.en, train: { last: 4 } }
   mel: { kind: log_mel, input: data.audio, n_mels: 24 }
   transformer: { kind: transformer, input: mel, stack: 4, width: 24, layers: 1, heads: 12, feed_forward: 16 }
+  context: { kind: transformer, input: hubert, stack: 1, width: 1024, projection: false, layers: 1, heads: 16, feed_forward: 16 }
 heads:
-  emotion: { kind: attention_classifier, input: hubert, target: data.emotion, hidden: 8 }
+  emotion: { kind: attention_classifier, input: context, target: data.emotion, hidden: 8 }
   gender: { kind: mean_classifier, input: whisper, target: data.gender, hidden: 8 }
   again: { kind: mean_classifier, input: transformer, target: data.emotion, hidden: 8 }
 losses:
@@ -116,6 +117,7 @@ fn pretrained_encoders_and_noise_are_stood_in_for_and_the_rest_stays() {
     assert_eq!(small["encoders"]["hubert"]["cache"]["views"], 2);
     assert_eq!(small["encoders"]["whisper"]["train"]["last"], 4);
     assert_eq!(small["encoders"]["transformer"]["width"], 24);
+    assert_eq!(small["encoders"]["context"]["width"], 48);
     assert_eq!(small["training"]["epochs"], 2);
     assert_eq!(small["training"]["seeds"], Value::from(vec![3]));
     assert_eq!(small["training"]["scheduler"]["t_0"], 10);
