@@ -132,6 +132,29 @@ fn pretrained_encoders_and_noise_are_stood_in_for_and_the_rest_stays() {
 }
 
 #[test]
+fn an_encoder_keeps_its_width_where_another_node_is_bound_to_it() {
+    let lab = Lab::new();
+    lab.write(
+        "crnn.yaml",
+        "\
+name: bound
+datasets: { emodb: { kind: emodb, root: nowhere/emodb, emotions: [happy, sad] } }
+split: { kind: by_speaker, validation: 0.0, test: 0.2 }
+encoders: { whisper: { kind: whisper, input: data.audio, weights: openai/whisper-tiny, output: { layer: 1 } } }
+blocks:
+  bent: { kind: linear, input: whisper, width: 384 }
+  both: { kind: fuse, inputs: [whisper, bent], how: sum }
+heads: { emotion: { kind: mean_classifier, input: both, target: data.emotion } }
+losses: { ce: { kind: cross_entropy, input: emotion } }
+training: { epochs: 1, batch_size: 4, optimizer: { kind: sgd, lr: 0.01 } }
+",
+    );
+    let smoked = smoked(&lab.path("crnn.yaml"), &lab.path("."));
+    smoked.unwrap_or_else(|(failure, heard)| panic!("{failure}\n{heard}"));
+    assert_eq!(json(lab.path("weights/whisper/config.json"))["d_model"], 384);
+}
+
+#[test]
 fn the_command_keeps_its_folder_only_if_asked_to() {
     let lab = Lab::new();
     let temporary = lab.path("temporary");
