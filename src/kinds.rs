@@ -248,7 +248,7 @@ impl NodeConfig {
     }
 
     /// A tiny checkpoint in place of a pretrained encoder's own; `None` for any other node.
-    pub fn miniature(&self, facts: &Facts, width: usize) -> Option<Result<Miniature, ConfigError>> {
+    pub fn miniature(&self, facts: &Facts, width: Option<usize>) -> Option<Result<Miniature, ConfigError>> {
         match self {
             Self::Hubert(node) => Some(node.miniature(facts, width)),
             Self::Wav2Vec2(node) => Some(node.miniature(facts, width)),

@@ -268,7 +268,7 @@ macro_rules! speech_kinds {
             ///
             /// # Errors
             /// As there.
-            pub fn miniature(&self, facts: &Facts, width: usize) -> Result<Miniature, ConfigError> {
+            pub fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError> {
                 let config = self.0.speech_config(Family::$family, facts);
                 Miniature::speech(Family::$family, &config, self.0.preprocessor(facts), width)
             }
@@ -318,7 +318,7 @@ impl Whisper {
     ///
     /// # Errors
     /// As there.
-    pub fn miniature(&self, facts: &Facts, width: usize) -> Result<Miniature, ConfigError> {
+    pub fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError> {
         Miniature::whisper(&self.0.whisper_config(facts), self.0.preprocessor(facts), width)
     }
 

@@ -62,7 +62,7 @@ impl Layout {
             config["do_stable_layer_norm"] = false.into();
         }
         if self.is_tiny() {
-            shrink_speech(&mut config, family, TINY_WIDTH);
+            shrink_speech(&mut config, family, Some(TINY_WIDTH));
         }
         config
     }
@@ -79,14 +79,13 @@ impl Layout {
     }
 }
 
-/// Makes a model of the wav2vec 2.0 layout quick to compute: `width`, a multiple of 4, instead of its
-/// own, with all its layers.
-pub fn shrink_speech(config: &mut Value, family: Family, width: usize) {
+/// Makes a model of the wav2vec 2.0 layout quick to compute: a few channels, `width` (a multiple of
+/// 4) or its own; with all its layers.
+pub fn shrink_speech(config: &mut Value, family: Family, width: Option<usize>) {
     let convolutions = config["conv_dim"].as_array().map_or(7, Vec::len);
     for (key, value) in [
-        ("hidden_size", json!(width)),
         ("num_attention_heads", json!(2)),
-        ("intermediate_size", json!(width)),
+        ("intermediate_size", json!(TINY_WIDTH)),
         ("conv_dim", json!(vec![8; convolutions])),
         ("num_conv_pos_embedding_groups", json!(4)),
         ("num_buckets", json!(32)),
@@ -94,20 +93,20 @@ pub fn shrink_speech(config: &mut Value, family: Family, width: usize) {
     ] {
         config[key] = value;
     }
+    if let Some(width) = width {
+        config["hidden_size"] = width.into();
+    }
     if family != Family::Data2VecAudio {
         config["num_conv_pos_embeddings"] = json!(16);
     }
 }
 
-/// Makes a Whisper encoder quick to compute: `width`, a multiple of 2, instead of its own, with all
-/// its layers.
-pub fn shrink_whisper(config: &mut Value, width: usize) {
-    for (key, value) in [
-        ("d_model", width),
-        ("encoder_attention_heads", 2),
-        ("encoder_ffn_dim", width),
-    ] {
-        config[key] = value.into();
+/// Makes a Whisper encoder quick to compute, as [`shrink_speech`]; `width` is a multiple of 2.
+pub fn shrink_whisper(config: &mut Value, width: Option<usize>) {
+    config["encoder_attention_heads"] = json!(2);
+    config["encoder_ffn_dim"] = json!(TINY_WIDTH);
+    if let Some(width) = width {
+        config["d_model"] = width.into();
     }
 }
 

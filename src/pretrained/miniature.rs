@@ -27,7 +27,8 @@ pub struct Miniature {
 }
 
 impl Miniature {
-    /// A model of the wav2vec 2.0 layout with this `config.json`, `width` wide, a multiple of 4.
+    /// A model of the wav2vec 2.0 layout with this `config.json`, `width` wide (a multiple of 4) or as wide
+    /// as it says.
     ///
     /// # Errors
     /// The configuration cannot be used.
@@ -35,7 +36,7 @@ impl Miniature {
         family: Family,
         config: &Value,
         preprocessor: Option<Value>,
-        width: usize,
+        width: Option<usize>,
     ) -> Result<Self, ConfigError> {
         let mut config = config.clone();
         known::shrink_speech(&mut config, family, width);
@@ -45,11 +46,12 @@ impl Miniature {
         }))
     }
 
-    /// A Whisper encoder with this `config.json`, `width` wide, a multiple of 2.
+    /// A Whisper encoder with this `config.json`, `width` wide (a multiple of 2) or as wide as it
+    /// says.
     ///
     /// # Errors
     /// The configuration cannot be used.
-    pub fn whisper(config: &Value, preprocessor: Option<Value>, width: usize) -> Result<Self, ConfigError> {
+    pub fn whisper(config: &Value, preprocessor: Option<Value>, width: Option<usize>) -> Result<Self, ConfigError> {
         let mut config = config.clone();
         known::shrink_whisper(&mut config, width);
         let sizes = WhisperConfig::from_json(&config)?;
@@ -60,7 +62,7 @@ impl Miniature {
 
     fn listed(config: Value, preprocessor: Option<Value>, read: impl FnOnce(&mut WeightReader<'_>)) -> Self {
         let key = DrawKey::root(0).with("miniature");
-        let mut reader = WeightReader::new(Origin::Listing, &Device::flex(), &|_| false, None, key);
+        let mut reader = WeightReader::new(Origin::Random(key), &Device::flex(), &|_| false, None, key);
         read(&mut reader);
         let tensors = reader.listed.into_iter().map(|tensor| {
             let values = draw(&key.with(&tensor.name), tensor.shape.iter().product(), tensor.init);

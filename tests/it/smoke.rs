@@ -32,8 +32,9 @@ encoders:
   whisper: { kind: whisper, input: data.audio, weights: openai/whisper-tiny.en, train: { last: 4 } }
   mel: { kind: log_mel, input: data.audio, n_mels: 24 }
   transformer: { kind: transformer, input: mel, stack: 4, width: 24, layers: 1, heads: 12, feed_forward: 16 }
+  context: { kind: transformer, input: hubert, stack: 1, width: 1024, projection: false, layers: 1, heads: 16, feed_forward: 16 }
 heads:
-  emotion: { kind: attention_classifier, input: hubert, target: data.emotion, hidden: 8 }
+  emotion: { kind: attention_classifier, input: context, target: data.emotion, hidden: 8 }
   gender: { kind: mean_classifier, input: whisper, target: data.gender, hidden: 8 }
   again: { kind: mean_classifier, input: transformer, target: data.emotion, hidden: 8 }
 losses:
@@ -116,6 +117,7 @@ fn pretrained_encoders_and_noise_are_stood_in_for_and_the_rest_stays() {
     assert_eq!(small["encoders"]["hubert"]["cache"]["views"], 2);
     assert_eq!(small["encoders"]["whisper"]["train"]["last"], 4);
     assert_eq!(small["encoders"]["transformer"]["width"], 24);
+    assert_eq!(small["encoders"]["context"]["width"], 48);
     assert_eq!(small["training"]["epochs"], 2);
     assert_eq!(small["training"]["seeds"], Value::from(vec![3]));
     assert_eq!(small["training"]["scheduler"]["t_0"], 10);
@@ -127,6 +129,29 @@ fn pretrained_encoders_and_noise_are_stood_in_for_and_the_rest_stays() {
     );
     assert_eq!(json(folder.join("weights/whisper/config.json"))["encoder_layers"], 4);
     assert!(files(&folder.join("cache/features")).len() > 1, "nothing was kept");
+}
+
+#[test]
+fn an_encoder_keeps_its_width_where_another_node_is_bound_to_it() {
+    let lab = Lab::new();
+    lab.write(
+        "crnn.yaml",
+        "\
+name: bound
+datasets: { emodb: { kind: emodb, root: nowhere/emodb, emotions: [happy, sad] } }
+split: { kind: by_speaker, validation: 0.0, test: 0.2 }
+encoders: { whisper: { kind: whisper, input: data.audio, weights: openai/whisper-tiny, output: { layer: 1 } } }
+blocks:
+  bent: { kind: linear, input: whisper, width: 384 }
+  both: { kind: fuse, inputs: [whisper, bent], how: sum }
+heads: { emotion: { kind: mean_classifier, input: both, target: data.emotion } }
+losses: { ce: { kind: cross_entropy, input: emotion } }
+training: { epochs: 1, batch_size: 4, optimizer: { kind: sgd, lr: 0.01 } }
+",
+    );
+    let smoked = smoked(&lab.path("crnn.yaml"), &lab.path("."));
+    smoked.unwrap_or_else(|(failure, heard)| panic!("{failure}\n{heard}"));
+    assert_eq!(json(lab.path("weights/whisper/config.json"))["d_model"], 384);
 }
 
 #[test]
