@@ -45,7 +45,12 @@ pub fn model<M>(
             (Origin::Checkpoint { checkpoint, prefix }, prefix)
         }
         None if request.weights == RANDOM => (Origin::Random(context.key.with("weights")), ""),
-        None => (Origin::Listing, ""),
+        None => {
+            return Err(BuildError::Weights {
+                weights: request.weights.to_owned(),
+                message: "its files were not looked for".into(),
+            });
+        }
     };
     let mut reader = WeightReader::new(
         origin,

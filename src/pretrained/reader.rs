@@ -1,4 +1,4 @@
-//! Building a model from named tensors: of a checkpoint, drawn at random, or only listed.
+//! Building a model from named tensors: of a checkpoint or drawn at random.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,6 @@ pub enum Origin<'a> {
     },
     /// Drawn for a key and each tensor's name.
     Random(DrawKey),
-    /// Nowhere: names and shapes are noted, and what is built is never run.
-    Listing,
 }
 
 /// How a tensor is drawn when it is not read.
@@ -159,9 +157,6 @@ impl<'a> WeightReader<'a> {
         data: TensorData,
         lay: impl FnOnce(Tensor<D>) -> Tensor<D>,
     ) -> Weight<D> {
-        if matches!(self.origin, Origin::Listing) {
-            return Weight::frozen(Tensor::zeros([1; D], &self.device.clone().inner()));
-        }
         let tensor = lay(Tensor::from_data(data, &self.device.clone().inner()));
         if (self.trains)(name) {
             Weight::Trained(Param::from_tensor(Tensor::from_inner(tensor).require_grad()))
@@ -178,7 +173,6 @@ impl<'a> WeightReader<'a> {
         });
         let count = shape.iter().product();
         match self.origin {
-            Origin::Listing => Vec::new(),
             Origin::Random(key) => draw(&key.with(name), count, init),
             Origin::Checkpoint { checkpoint, prefix } => {
                 let full = format!("{prefix}{name}");
@@ -214,10 +208,7 @@ impl<'a> WeightReader<'a> {
 
     /// The factors start at a product of zero: `A` uniform as PyTorch's linear layers, `B` zero.
     fn low_rank(&self, name: &str, input: usize, output: usize, adaptation: &Adaptation) -> LowRank {
-        let (input, output, rank) = match self.origin {
-            Origin::Listing => (1, 1, 1),
-            _ => (input, output, adaptation.rank),
-        };
+        let rank = adaptation.rank;
         let bound = (1.0 / input as f64).sqrt();
         let mut rng = self.key.with("lora").with(name).rng();
         let a: Vec<f32> = (0..input * rank)

@@ -55,7 +55,8 @@ fn a_second_run_reads_what_the_first_kept_and_gives_the_same() {
     let lab = lab();
     for (experiment, versions) in [("clean.yaml", 1), ("frozen.yaml", 2)] {
         let before = entries(&lab).len();
-        let first = lab.run(&[experiment, "--run-label", "first"]);
+        let label = |number: &str| format!("{}-{number}", experiment.trim_end_matches(".yaml"));
+        let first = lab.run(&[experiment, "--run-label", &label("first")]);
         let kept = entries(&lab);
         let summary = json(first.join("summary.json"));
         let count = |side: &str| summary["splits"][side]["n"].as_u64().unwrap() as usize;
@@ -64,7 +65,7 @@ fn a_second_run_reads_what_the_first_kept_and_gives_the_same() {
         let expected = if versions == 1 { all } else { versions * count("train") };
         assert_eq!(kept.len() - before, expected, "{experiment}");
         let times: Vec<_> = kept.iter().map(|path| fs::metadata(path).unwrap().len()).collect();
-        let second = lab.run(&[experiment, "--run-label", "second"]);
+        let second = lab.run(&[experiment, "--run-label", &label("second")]);
         assert_eq!(lines(&first), lines(&second), "{experiment}");
         let after: Vec<_> = kept.iter().map(|path| fs::metadata(path).unwrap().len()).collect();
         assert_eq!((entries(&lab).len(), after), (kept.len(), times), "{experiment}");
