@@ -10,6 +10,7 @@ use emorun::prepare::Source;
 use emorun::smoke::{Smoked, smoke};
 use serde_json::Value;
 
+use crate::networks::turn;
 use crate::support::{Lab, REPOSITORY, files, json, metrics, yaml};
 
 /// Longest that one file may take, in seconds.
@@ -77,6 +78,7 @@ fn experiments() -> Vec<PathBuf> {
 
 #[test]
 fn every_experiment_runs_end_to_end_without_its_data_and_weights() {
+    let _turn = turn();
     let started = Instant::now();
     let experiments = experiments();
     assert!(experiments.len() >= 4);
@@ -97,6 +99,7 @@ fn every_experiment_runs_end_to_end_without_its_data_and_weights() {
 
 #[test]
 fn pretrained_encoders_and_noise_are_stood_in_for_and_the_rest_stays() {
+    let _turn = turn();
     let lab = Lab::new();
     lab.write("pretrained.yaml", PRETRAINED);
     let run = |name: &str| {
@@ -187,6 +190,7 @@ fn the_command_keeps_its_folder_only_if_asked_to() {
 
 #[test]
 fn what_fails_is_named_with_the_exit_code_of_a_run() {
+    let _turn = turn();
     let lab = Lab::new();
     let outcome = lab.emorun(&["smoke", "crnn.yaml", "--set", "heads.emotion.input=crn"]);
     assert_eq!(outcome.code, 3, "{}", outcome.stderr);
