@@ -543,7 +543,7 @@ pub fn check(files: &[(&str, &str)], sets: &[&str]) -> Result<Toy, (Report, Sour
         return Err((report, sources));
     };
     let draft = language().read(tree, &mut report);
-    match draft.finish(&data(), report) {
+    match draft.finish(&data(), &(), report) {
         Ok((experiment, _)) => Ok(experiment),
         Err(report) => Err((report, sources)),
     }
