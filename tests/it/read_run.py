@@ -8,6 +8,7 @@ import sys
 
 try:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as Dashboards
     from tensorboard.plugins.hparams import plugin_data_pb2
 except ImportError as error:
     print(error)
@@ -16,6 +17,10 @@ except ImportError as error:
 accumulator = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0, "images": 0, "tensors": 0})
 accumulator.Reload()
 tags = accumulator.Tags()
+# The accumulator for scripts never takes tensors back when a run starts again, the one behind the
+# dashboards does: it says what a person sees.
+dashboards = Dashboards(sys.argv[1], size_guidance={"tensors": 0})
+dashboards.Reload()
 
 
 def plugin(tag):
@@ -32,7 +37,7 @@ for tag in tags["tensors"]:
     if plugin(tag).plugin_name == "text":
         texts[tag] = events[-1].tensor_proto.string_val[0].decode()
     elif plugin(tag).plugin_name == "images":
-        images[tag] = [event.step for event in events]
+        images[tag] = [event.step for event in dashboards.Tensors(tag)]
         for event in events:
             assert event.tensor_proto.string_val[2].startswith(b"\x89PNG"), tag
     elif plugin(tag).plugin_name == "hparams":
