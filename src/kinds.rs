@@ -16,7 +16,9 @@ use crate::nodes::augmentation::{self, AugmentationNode};
 use crate::nodes::log_mel::LogMelNode;
 use crate::nodes::precomputed::Precomputed;
 use crate::nodes::pretrained::Pretrained;
-use crate::pretrained::config::ConfigError;
+use crate::pretrained::config::{ConfigError, Family};
+use crate::pretrained::known;
+use crate::pretrained::load::RANDOM;
 use crate::pretrained::miniature::Miniature;
 use crate::value::Value;
 
@@ -245,6 +247,28 @@ impl NodeConfig {
             Self::Whisper(node) => Some(&node.0),
             _ => None,
         }
+    }
+
+    /// Whether the sizes of a pretrained encoder are a guess: its checkpoint is not on this machine
+    /// and not known by name.
+    pub fn guesses_sizes(&self, facts: &Facts) -> bool {
+        let Some(pretrained) = self.pretrained() else {
+            return false;
+        };
+        let id = pretrained.id();
+        let known = match self {
+            Self::Hubert(_) => known::speech(Family::Hubert, id),
+            Self::Wav2Vec2(_) => known::speech(Family::Wav2Vec2, id),
+            Self::WavLm(_) => known::speech(Family::WavLm, id),
+            Self::Data2VecAudio(_) => known::speech(Family::Data2VecAudio, id),
+            _ => known::whisper_by_id(id),
+        };
+        pretrained.weights != RANDOM && facts.checkpoint(&pretrained.weights).is_none() && known.is_none()
+    }
+
+    /// Seconds that an encoder hears of each item, where there is a bound.
+    pub fn hears_s(&self) -> Option<f64> {
+        matches!(self, Self::Whisper(_)).then_some(30.0)
     }
 
     /// A tiny checkpoint in place of a pretrained encoder's own; `None` for any other node.

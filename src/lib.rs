@@ -18,6 +18,7 @@ pub mod memory;
 pub mod network;
 pub mod node;
 pub mod nodes;
+pub mod precision;
 pub mod prepare;
 pub mod pretrained;
 pub mod run;

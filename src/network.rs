@@ -11,6 +11,7 @@ use crate::draw::DrawKey;
 use crate::facts::Facts;
 use crate::kinds::{NodeConfig, NodeLayer};
 use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, PREFIX, Ports};
+use crate::precision::Precision;
 use crate::value::{PortId, Value, Values};
 
 /// A device node of the graph with its wires.
@@ -133,6 +134,7 @@ pub struct StepContext {
 pub struct Network {
     wired: Arc<[Wired]>,
     layers: Vec<NodeLayer>,
+    precision: Precision,
 }
 
 impl Network {
@@ -163,7 +165,16 @@ impl Network {
                 node.config.build(&node.signals(), &context).map(Module::materialize)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { wired, layers })
+        Ok(Self {
+            wired,
+            layers,
+            precision: Precision::default(),
+        })
+    }
+
+    /// The network with products in another precision than [`Precision::F32`].
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// The nodes and their wires, in topological order.
@@ -192,6 +203,7 @@ impl Network {
         Self {
             wired: self.wired.clone(),
             layers: self.layers.iter().map(Module::valid).collect(),
+            precision: self.precision,
         }
     }
 
@@ -221,6 +233,7 @@ impl Network {
             step: key,
             epoch: key,
             items,
+            precision: self.precision,
         };
         match self.wired.iter().position(|node| node.name == name) {
             Some(index) => self.layers[index]
@@ -269,6 +282,7 @@ impl Network {
                 step: step.step.with(&node.name),
                 epoch: step.epoch.with(&node.name),
                 items: step.items.clone(),
+                precision: self.precision,
             };
             if step.training
                 && let Some(device) = layer.devices().first()

@@ -10,6 +10,7 @@ use rand::RngExt;
 
 use crate::draw::DrawKey;
 use crate::facts::Facts;
+use crate::precision::Precision;
 use crate::value::{Labels, Lengths, Value};
 
 /// Port of a device node at which what the host computes of it stands.
@@ -218,6 +219,8 @@ pub struct Context {
     pub epoch: DrawKey,
     /// Stable keys of the batch's items.
     pub items: std::sync::Arc<[String]>,
+    /// Precision of large matrix products.
+    pub precision: Precision,
 }
 
 impl Context {

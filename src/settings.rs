@@ -5,6 +5,8 @@ use emorun_lang::kinded_enum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::precision::Precision;
+
 /// Settings of an experiment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +23,9 @@ pub struct Settings {
     #[serde(default = "default_sample_rate")]
     #[schemars(range(min = 1000, max = 192_000))]
     pub sample_rate_hz: u32,
+    /// Precision of matrix products and convolutions in pretrained encoders.
+    #[serde(default)]
+    pub precision: Precision,
     /// How items are divided into training, validation and test.
     pub split: SplitConfig,
     /// How the network is trained.

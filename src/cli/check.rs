@@ -152,6 +152,9 @@ fn plan_text(prepared: &Prepared) -> String {
             epoch.items, epoch.hours, epoch.steps, epoch.gflop
         );
     }
+    for remark in prepared.remarks() {
+        let _ = writeln!(text, "remark: {remark}");
+    }
     let members = parent::members(prepared);
     if members.len() > 1 {
         let _ = writeln!(

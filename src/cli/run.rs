@@ -12,12 +12,17 @@ use crate::train::interrupt;
 
 pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, common: Common) -> Result<(), Failure> {
     let device = choose(place.device)?;
-    let prepared = prepared(&experiment.source(common), common.format)?;
-    interrupt::install();
+    let source = experiment.source(common);
     let place = Place {
         runs: place.runs.clone(),
         label: place.run_label.clone(),
     };
+    // The structure takes milliseconds, reading all files of a large corpus minutes.
+    if let Ok(structure) = prepare(&source, Depth::Structure, &mut |_, _| {}) {
+        parent::check_free(&structure.settings, &place)?;
+    }
+    let prepared = prepared(&source, common.format)?;
+    interrupt::install();
     let finished = parent::start(&prepared, &place, &device)?;
     show(&finished);
     Ok(())

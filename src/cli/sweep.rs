@@ -31,17 +31,21 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
     };
     let (file, text) = sweep::read(&arguments.model_runs, &mut on_report)?;
     let entries = sweep::entries(&file, common.offline)?;
+    let label = place
+        .run_label
+        .clone()
+        .unwrap_or_else(|| chrono::Local::now().format("%Y%m%d-%H%M%S").to_string());
+    let path = place.runs.join(&file.name).join(label);
+    if !arguments.check {
+        RunDir::check_free(&path)?;
+    }
     let prepared = sweep::check(&entries, &mut on_report)?;
     if arguments.check {
         print(&format!("{} runs, all valid\n", entries.len()));
         return Ok(());
     }
     interrupt::install();
-    let label = place
-        .run_label
-        .clone()
-        .unwrap_or_else(|| chrono::Local::now().format("%Y%m%d-%H%M%S").to_string());
-    let dir = RunDir::create(&place.runs.join(&file.name).join(label))?;
+    let dir = RunDir::create(&path)?;
     sweep::write(&dir, &text, &entries, &prepared)?;
     finish(&dir, &entries, &prepared, &place.runs, &device)
 }

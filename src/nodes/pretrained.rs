@@ -74,6 +74,11 @@ struct Resolved<C> {
 }
 
 impl Pretrained {
+    /// The Hub id, without its revision, if `weights` is one.
+    pub fn id(&self) -> &str {
+        self.weights.split('@').next().unwrap_or_default()
+    }
+
     /// What `config.json` says: of the checkpoint, or of what its name or `layout` stands for.
     fn config(
         &self,
@@ -81,10 +86,9 @@ impl Pretrained {
         known: impl Fn(&str) -> Option<serde_json::Value>,
         layout: impl Fn(Layout) -> serde_json::Value,
     ) -> serde_json::Value {
-        let id = self.weights.split('@').next().unwrap_or_default();
         match facts.checkpoint(&self.weights) {
             Some(facts) => facts.config.clone(),
-            None => known(id).unwrap_or_else(|| layout(self.layout.unwrap_or_default())),
+            None => known(self.id()).unwrap_or_else(|| layout(self.layout.unwrap_or_default())),
         }
     }
 

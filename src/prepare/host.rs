@@ -241,7 +241,12 @@ impl Prepared {
             }
             None => return Err(Failure::Bug(format!("the weights of `{}` were not read", node.name))),
         };
-        let what = serde_json::json!([pretrained.layout, pretrained.output, pretrained.train.frozen_part()]);
+        let what = serde_json::json!([
+            pretrained.layout,
+            pretrained.output,
+            pretrained.train.frozen_part(),
+            self.settings.precision
+        ]);
         hash.update(what.to_string().as_bytes());
         Ok(CachedNode {
             name: node.name.clone(),

@@ -247,6 +247,7 @@ pub fn prepare_with(
         experiment,
     };
     if depth == Depth::Structure {
+        add_guesses(&prepared, &tree, &mut report);
         on_report(&report, &sources);
         return Ok(prepared);
     }
@@ -382,6 +383,22 @@ fn add_weights_errors(draft: &ExperimentDraft, mistakes: &Mistakes, tree: &Tree,
             let help: Vec<&str> = lines.collect();
             let help = (!help.is_empty()).then(|| help.join("\n"));
             report.push(at(Diagnostic::error(code, message).maybe_help(help), &place, tree));
+        }
+    }
+}
+
+/// Says where the structure was checked against sizes that are assumed.
+fn add_guesses(prepared: &Prepared, tree: &Tree, report: &mut Report) {
+    for (section, name, config) in prepared.nodes() {
+        if config.guesses_sizes(&prepared.facts) {
+            let message = "the sizes of this checkpoint are not known here; those of the base layout are assumed";
+            let help = "check without --structure, which reads its config.json";
+            let place = [section.name(), name, "weights"].map(str::to_owned);
+            report.push(at(
+                Diagnostic::warning(Code::MissingData, message).help(help),
+                &place,
+                tree,
+            ));
         }
     }
 }

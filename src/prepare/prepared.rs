@@ -54,8 +54,20 @@ impl Prepared {
     }
 
     /// What the user should know of the data.
-    pub fn remarks(&self) -> &[String] {
-        &self.corpus.remarks
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = self.corpus.remarks.clone();
+        for (_, name, config) in self.nodes() {
+            let Some(bound_s) = config.hears_s() else { continue };
+            let longer = self.corpus.items.iter().filter(|item| item.duration_s > bound_s);
+            let longest_s = longer.clone().map(|item| item.duration_s).fold(0.0, f64::max);
+            let count = longer.count();
+            if count > 0 {
+                remarks.push(format!(
+                    "{count} item(s) are longer than the {bound_s} s that `{name}` hears of each, the longest has {longest_s:.1} s; what comes later is not used"
+                ));
+            }
+        }
+        remarks
     }
 
     /// The nodes by section and name, with their configurations.

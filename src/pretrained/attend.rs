@@ -39,10 +39,12 @@ pub fn attend([query, key, value]: [Tensor<3>; 3], heads: usize, extras: Extras<
         let kept = Tensor::ones([batch, heads, queries, keys], &query.device());
         context.dropout(kept, extras.dropout, "attention")
     });
+    let precision = context.precision;
+    let [query, key, value] = [query, key, value].map(|x| precision.factor(x));
     let extras = fused::AttentionExtras {
         bias,
         dropout,
         lengths: extras.lengths.map(Lengths::as_slice),
     };
-    fused::attention(query, key, value, heads, extras)
+    precision.product(fused::attention(query, key, value, heads, extras))
 }

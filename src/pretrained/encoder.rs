@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 use super::config::Dropouts;
 use super::train::{Frozen, Hidden, LearningRates, Part};
 use crate::node::{Context, Layer, NodeError, Outputs, PREFIX, Ports, output};
+use crate::precision::Precision;
 use crate::value::{Lengths, Value};
 
 /// No dropout at all.
@@ -32,7 +33,7 @@ pub trait Layered: Module + ModuleDisplay + Debug {
     ///
     /// # Errors
     /// The input carries something else than the model takes.
-    fn front_end(&self, inputs: &Ports) -> Result<(Tensor<3>, Lengths), NodeError>;
+    fn front_end(&self, inputs: &Ports, precision: Precision) -> Result<(Tensor<3>, Lengths), NodeError>;
 
     /// The transformer's input: hidden state 0, `[batch, time, width]`.
     fn embed(&self, features: Tensor<3>, lengths: &Lengths, rates: &Dropouts, context: &Context) -> Tensor<3>;
@@ -149,7 +150,7 @@ impl<M: Layered> PretrainedEncoder<M> {
             training: false,
             ..context.clone()
         };
-        let (features, lengths) = self.model.front_end(&inputs.without_autodiff())?;
+        let (features, lengths) = self.model.front_end(&inputs.without_autodiff(), context.precision)?;
         let states = match self.spec.frozen {
             Frozen::Nothing | Frozen::FrontEnd => vec![features],
             Frozen::Upto(state) => {
@@ -218,7 +219,7 @@ impl<M: Layered> Layer for PretrainedEncoder<M> {
                 (self.suffix(states.clone().inner(), lengths, context), lengths.clone())
             }
             _ if self.spec.frozen == Frozen::Nothing => {
-                let (features, lengths) = self.model.front_end(inputs)?;
+                let (features, lengths) = self.model.front_end(inputs, context.precision)?;
                 (self.suffix(features.unsqueeze_dim(0), &lengths, context), lengths)
             }
             _ => {

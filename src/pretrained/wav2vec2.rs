@@ -17,6 +17,7 @@ use super::train::Part;
 use super::weight::{LayerNorm, Linear, Weight, together};
 use crate::layers::fused;
 use crate::node::{Context, NodeError, Ports};
+use crate::precision::Precision;
 use crate::value::Lengths;
 
 /// The whole model without any head.
@@ -65,20 +66,20 @@ pub fn part_of(name: &str, stable: bool) -> Part {
 impl Layered for Wav2Vec2 {
     type Shared = Shared;
 
-    fn front_end(&self, inputs: &Ports) -> Result<(Tensor<3>, Lengths), NodeError> {
+    fn front_end(&self, inputs: &Ports, precision: Precision) -> Result<(Tensor<3>, Lengths), NodeError> {
         let (wave, lengths) = inputs.wave("input")?;
         let wave = if self.normalise {
             normalised(wave, &lengths)
         } else {
             wave
         };
-        Ok(self.feature_extractor.forward(wave, &lengths))
+        Ok(self.feature_extractor.forward(wave, &lengths, precision))
     }
 
     fn embed(&self, features: Tensor<3>, lengths: &Lengths, rates: &Dropouts, context: &Context) -> Tensor<3> {
         let x = self.feature_projection.forward(features, context);
         let x = context.dropout(x, rates.projection, "projection");
-        let x = self.encoder.position(masked(x, lengths), lengths);
+        let x = self.encoder.position(masked(x, lengths), lengths, context.precision);
         context.dropout(x, rates.hidden, "embedding")
     }
 
@@ -211,7 +212,7 @@ impl FeatureExtractor {
         }
     }
 
-    fn forward(&self, wave: Tensor<2>, lengths: &Lengths) -> (Tensor<3>, Lengths) {
+    fn forward(&self, wave: Tensor<2>, lengths: &Lengths, precision: Precision) -> (Tensor<3>, Lengths) {
         let [batch, samples] = wave.dims();
         let wave = if samples < self.receptive_field {
             let rest = Tensor::zeros([batch, self.receptive_field - samples], &wave.device());
@@ -234,7 +235,7 @@ impl FeatureExtractor {
                     fused::wave_layer(wave, kernel, weight, bias, norm.eps, conv.stride, lengths.as_slice())
                 }
                 ConvNorm::Group(norm) => {
-                    let (weight, x) = norm.weight.beside(conv.forward(x));
+                    let (weight, x) = norm.weight.beside(conv.forward(x, precision));
                     let (bias, x) = norm.bias.beside(x);
                     fused::gelu(fused::group_norm_over_time(
                         x,
@@ -244,8 +245,8 @@ impl FeatureExtractor {
                         lengths.as_slice(),
                     ))
                 }
-                ConvNorm::Layer(norm) => fused::gelu(norm.forward(conv.forward(x))),
-                ConvNorm::None(_) => fused::gelu(conv.forward(x)),
+                ConvNorm::Layer(norm) => fused::gelu(norm.forward(conv.forward(x, precision))),
+                ConvNorm::None(_) => fused::gelu(conv.forward(x, precision)),
             };
         }
         (x, lengths)
@@ -256,16 +257,18 @@ impl FeatureExtractor {
 const CONV_EPS: f64 = 1e-5;
 
 impl Conv {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
         let (weight, x) = self.weight.beside(x);
-        match &self.bias {
+        let (weight, x, bias) = match &self.bias {
             Some(bias) => {
                 let (bias, x) = bias.beside(x);
                 let (weight, x) = together(weight, x);
-                fused::conv1d_channels_last(x, weight, Some(bias), self.stride)
+                (weight, x, Some(precision.factor(bias)))
             }
-            None => fused::conv1d_channels_last(x, weight, None, self.stride),
-        }
+            None => (weight, x, None),
+        };
+        let (x, weight) = (precision.factor(x), precision.factor(weight));
+        precision.product(fused::conv1d_channels_last(x, weight, bias, self.stride))
     }
 }
 
@@ -325,8 +328,8 @@ impl Encoder {
         }
     }
 
-    fn position(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
-        let positions = self.pos_conv_embed.forward(x.clone(), lengths);
+    fn position(&self, x: Tensor<3>, lengths: &Lengths, precision: Precision) -> Tensor<3> {
+        let positions = self.pos_conv_embed.forward(x.clone(), lengths, precision);
         let (x, positions) = together(x, positions);
         let x = x + positions;
         if self.stable { x } else { self.layer_norm.forward(x) }
@@ -432,7 +435,7 @@ impl PositionalConvolutions {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, lengths: &Lengths, precision: Precision) -> Tensor<3> {
         self.layers.iter().fold(x, |x, layer| {
             let weight = match &layer.kernel {
                 PositionalKernel::Plain(kernel) => kernel.weight.value(),
@@ -441,7 +444,8 @@ impl PositionalConvolutions {
             let (weight, x) = together(weight, x);
             let (bias, x) = layer.bias.beside(x);
             let (weight, x) = together(weight, x);
-            let mut x = fused::grouped_same_conv(x, weight, bias, self.groups);
+            let (x, weight, bias) = (precision.factor(x), precision.factor(weight), precision.factor(bias));
+            let mut x = precision.product(fused::grouped_same_conv(x, weight, bias, self.groups));
             if self.normalised {
                 let [_, _, width] = x.dims();
                 let device = x.device();

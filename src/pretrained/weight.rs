@@ -100,16 +100,16 @@ impl Linear {
         let (weight, x) = self.weight.beside(x);
         let adapted = self.lora.as_ref().map(|lora| {
             let (a, x) = together(lora.a.val(), x.clone());
-            let x = fused::linear(context.dropout(x, lora.dropout, "lora"), a, None);
-            fused::linear(x, lora.b.val(), None).mul_scalar(lora.scale)
+            let x = product(context.dropout(x, lora.dropout, "lora"), a, None, context);
+            product(x, lora.b.val(), None, context).mul_scalar(lora.scale)
         });
         let y = match &self.bias {
             Some(bias) => {
                 let (bias, x) = bias.beside(x);
                 let (weight, x) = together(weight, x);
-                fused::linear(x, weight, Some(bias))
+                product(x, weight, Some(bias), context)
             }
-            None => fused::linear(x, weight, None),
+            None => product(x, weight, None, context),
         };
         match adapted {
             Some(change) => {
@@ -119,6 +119,12 @@ impl Linear {
             None => y,
         }
     }
+}
+
+fn product<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>, context: &Context) -> Tensor<D> {
+    let precision = context.precision;
+    let (x, weight) = (precision.factor(x), precision.factor(weight));
+    precision.product(fused::linear(x, weight, bias.map(|bias| precision.factor(bias))))
 }
 
 /// Normalisation over the last axis with a scale and a shift.

@@ -15,6 +15,7 @@ use super::train::Part;
 use super::weight::{LayerNorm, Linear, Weight, together};
 use crate::layers::fused;
 use crate::node::{Context, NodeError, Ports};
+use crate::precision::Precision;
 use crate::value::Lengths;
 
 /// Two convolutions over the log-mel spectrogram, then transformer layers with norms before each
@@ -48,12 +49,13 @@ impl Conv {
         }
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
         let (weight, x) = self.weight.beside(x);
         let (bias, x) = self.bias.beside(x);
         let (weight, x) = together(weight, x);
         let options = ConvOptions::new([self.stride], [KERNEL / 2], [1], 1);
-        fused::gelu(conv1d(x, weight, Some(bias), options))
+        let (x, weight, bias) = (precision.factor(x), precision.factor(weight), precision.factor(bias));
+        fused::gelu(precision.product(conv1d(x, weight, Some(bias), options)))
     }
 }
 
@@ -104,9 +106,11 @@ impl Layered for WhisperEncoder {
 
     /// The log-mel spectrogram of 30 s comes from the host; lengths tell how much of it is the
     /// item's own. As in Whisper itself, attention sees all of it.
-    fn front_end(&self, inputs: &Ports) -> Result<(Tensor<3>, Lengths), NodeError> {
+    fn front_end(&self, inputs: &Ports, precision: Precision) -> Result<(Tensor<3>, Lengths), NodeError> {
         let (mel, lengths) = inputs.frames("input")?;
-        let features = self.conv2.forward(self.conv1.forward(mel.swap_dims(1, 2)));
+        let features = self
+            .conv2
+            .forward(self.conv1.forward(mel.swap_dims(1, 2), precision), precision);
         Ok((
             features.swap_dims(1, 2),
             lengths.map(|length| length.div_ceil(2).max(1)),

@@ -13,7 +13,8 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Creates a directory that must not exist.
+    /// Creates a directory that must not exist, or hold only what a process left that was killed
+    /// before the run began.
     ///
     /// # Errors
     /// It exists, or cannot be created.
@@ -23,12 +24,35 @@ impl RunDir {
         }
         match fs::create_dir(path) {
             Ok(()) => Self::lock(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Failure::Conflict(format!(
-                "the run {} exists already; continue it with `emorun resume {0}`, or choose another --run-label",
-                path.display()
-            ))),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                if !never_began(path) {
+                    return Err(exists(path));
+                }
+                let dir = Self::lock(path)?;
+                // The process that made it may have begun the run before it let go of the lock.
+                if never_began(path) { Ok(dir) } else { Err(exists(path)) }
+            }
             Err(error) => Err(Failure::io("create", path)(error)),
         }
+    }
+
+    /// Whether [`RunDir::create`] would succeed, as far as that can be told without leaving a trace.
+    ///
+    /// # Errors
+    /// The run exists, or nothing can be written where it would lie.
+    pub fn check_free(path: &Path) -> Result<(), Failure> {
+        if path.symlink_metadata().is_ok() && !never_began(path) {
+            return Err(exists(path));
+        }
+        let Some(nearest) = path.ancestors().skip(1).find(|folder| {
+            let here = folder.as_os_str().is_empty();
+            here || folder.symlink_metadata().is_ok()
+        }) else {
+            return Ok(());
+        };
+        let probe = nearest.join(format!(".emorun-{}", std::process::id()));
+        fs::create_dir(&probe).map_err(Failure::io("create runs in", nearest))?;
+        fs::remove_dir(&probe).map_err(Failure::io("remove", &probe))
     }
 
     /// Takes hold of an existing run.
@@ -37,8 +61,13 @@ impl RunDir {
     /// It does not exist, or another process holds it.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         if !path.join("run.json").is_file() {
+            let remedy = if never_began(path) {
+                "; if a run was stopped there before it began, start it again as before"
+            } else {
+                ""
+            };
             return Err(Failure::Usage(format!(
-                "{} is no run directory: it has no run.json",
+                "{} is no run directory: it has no run.json{remedy}",
                 path.display()
             )));
         }
@@ -98,6 +127,35 @@ impl RunDir {
     pub fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<(), Failure> {
         write_json(&self.path.join(name), value)
     }
+}
+
+/// What is written before `run.json`, or `sweep.yaml`, says that a run or sweep has begun.
+const BEFORE_THE_RECORD: [&str; 6] = [
+    ".lock",
+    "log.txt",
+    "experiment.yaml",
+    "resolved.yaml",
+    "report",
+    "entries",
+];
+
+fn never_began(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| {
+        entries.all(|entry| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                BEFORE_THE_RECORD.contains(&&*name) || name.ends_with(".partial")
+            })
+        })
+    })
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::Conflict(format!(
+        "the run {} exists already; continue it with `emorun resume {0}`, or choose another --run-label",
+        path.display()
+    ))
 }
 
 /// Writes a JSON file as a whole.

@@ -282,7 +282,8 @@ fn network(
         .map(|assignment| prepared.class_counts(assignment))
         .unwrap_or_default();
     let autodiff = device.device.clone().autodiff();
-    let mut network = Network::build(wired, &counts, &prepared.facts, seed, &autodiff)?;
+    let mut network =
+        Network::build(wired, &counts, &prepared.facts, seed, &autodiff)?.with_precision(prepared.settings.precision);
     match run {
         Some(run) => {
             let (path, mut weights) = run.weights(prepared)?;

@@ -259,13 +259,10 @@ fn build(
     device: &burn::tensor::Device,
 ) -> Result<Network, Failure> {
     let counts = prepared.class_counts(assignment);
-    Ok(Network::build(
-        prepared.wired()?,
-        &counts,
-        &prepared.facts,
-        seed,
-        device,
-    )?)
+    Ok(
+        Network::build(prepared.wired()?, &counts, &prepared.facts, seed, device)?
+            .with_precision(prepared.settings.precision),
+    )
 }
 
 /// The metric that chooses the best epoch.

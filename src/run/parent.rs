@@ -15,7 +15,7 @@ use crate::device::Chosen;
 use crate::exit::Failure;
 use crate::memory::peak_rss;
 use crate::prepare::Prepared;
-use crate::settings::Metric;
+use crate::settings::{Metric, Settings};
 use crate::train::progress::say;
 
 /// A run that is done.
@@ -63,6 +63,16 @@ pub fn members(prepared: &Prepared) -> Vec<MemberSpec> {
     members
 }
 
+/// Whether a run can be started there, so that a long check is not in vain.
+///
+/// # Errors
+/// The label exists, or nothing can be written there.
+pub fn check_free(settings: &Settings, place: &Place) -> Result<(), Failure> {
+    let folder = place.runs.join(&settings.name);
+    // A label that is made of the time is new.
+    RunDir::check_free(&folder.join(place.label.as_deref().unwrap_or("new")))
+}
+
 /// Starts a new run.
 ///
 /// # Errors
@@ -102,6 +112,9 @@ pub fn resume_in(prepared: &Prepared, dir: &RunDir, runs: &Path, device: &Chosen
 fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path) -> Result<Finished, Failure> {
     crate::logging::also_write_to(&dir.path().join("log.txt"))?;
     tracing::info!("{} on {}", dir.path().display(), device.name);
+    if prepared.settings.precision.is_slow_on_cpu() && device.name.name == "cpu" {
+        tracing::warn!("`precision: bf16` is slower than f32 on the CPU; it is meant for GPUs");
+    }
     note(prepared, dir, runs, "running", &IndexMap::new());
     let members = members(prepared);
     let outcome = match members.as_slice() {
@@ -225,10 +238,6 @@ fn run_members(
         let member_dir = if place.join("run.json").is_file() {
             RunDir::open(&place)?
         } else {
-            // What a kill before the first record left behind holds nothing.
-            if place.exists() {
-                std::fs::remove_dir_all(&place).map_err(Failure::io("remove", &place))?;
-            }
             RunDir::create(&place)?
         };
         let result =

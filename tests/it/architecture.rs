@@ -35,23 +35,24 @@ const CRATES: [(&str, &[&str]); 9] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 25] = [
+const MODULES: [(&str, &[&str]); 26] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
     ("memory", &[]),
-    ("settings", &[]),
+    ("precision", &[]),
+    ("settings", &["precision"]),
     ("folders", &[]),
     ("facts", &[]),
     ("host", &[]),
     ("device", &["exit"]),
     ("logging", &["exit"]),
-    ("node", &["draw", "facts", "value"]),
+    ("node", &["draw", "facts", "precision", "value"]),
     ("layers", &["value"]),
-    ("pretrained", &["draw", "layers", "node", "value"]),
+    ("pretrained", &["draw", "layers", "node", "precision", "value"]),
     ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
     ("kinds", &["facts", "host", "node", "nodes", "pretrained", "value"]),
-    ("network", &["draw", "facts", "kinds", "node", "value"]),
+    ("network", &["draw", "facts", "kinds", "node", "precision", "value"]),
     ("feed", &["draw", "host", "network", "node", "value"]),
     ("checkpoints", &["facts", "memory"]),
     (

@@ -154,6 +154,10 @@ fn checkpoints(lab: &Lab) {
 
 /// A WAV file of a second of a tone, each another.
 fn tone(number: usize) -> Vec<u8> {
+    tone_of(number, 1)
+}
+
+fn tone_of(number: usize, seconds: u32) -> Vec<u8> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: 8000,
@@ -162,7 +166,7 @@ fn tone(number: usize) -> Vec<u8> {
     };
     let mut bytes = std::io::Cursor::new(Vec::new());
     let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-    for at in 0..8000 {
+    for at in 0..8000 * seconds {
         let phase = f64::from(at) * 0.1 * (1.0 + number as f64 * 0.13);
         writer.write_sample((8000.0 * phase.sin()) as i16).unwrap();
     }
@@ -293,6 +297,76 @@ fn an_existing_run_is_never_overwritten() {
         outcome.stderr
     );
     assert_eq!(fs::read(run.join("run.json")).unwrap(), before);
+    // Told before data is looked for: that there is none is not come to.
+    lab.write(
+        "far.yaml",
+        "extends: crnn.yaml\ndatasets:\n  synthetic: null\n  speech: { kind: emodb, root: nowhere }\n",
+    );
+    let outcome = lab.emorun(&["far.yaml", "--run-label", "first"]);
+    assert_eq!(outcome.code, 5, "{}", outcome.stderr);
+    assert_eq!(lab.emorun(&["far.yaml", "--run-label", "second"]).code, 4);
+}
+
+#[test]
+fn what_a_kill_before_the_run_began_left_is_in_no_ones_way() {
+    let lab = Lab::new();
+    let left = lab.path("runs/tiny/again");
+    fs::create_dir_all(left.join("report")).unwrap();
+    for name in [".lock", "log.txt", "experiment.yaml", "resolved.partial"] {
+        fs::write(left.join(name), "").unwrap();
+    }
+    let refused = lab.emorun(&["resume", "runs/tiny/again"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("start it again"), "{}", refused.stderr);
+    assert_eq!(lab.run(&["crnn.yaml", "--run-label", "again"]), left);
+    // A folder of something else is not taken for one.
+    fs::create_dir_all(lab.path("runs/tiny/mine")).unwrap();
+    fs::write(lab.path("runs/tiny/mine/notes.txt"), "").unwrap();
+    assert_eq!(lab.emorun(&["crnn.yaml", "--run-label", "mine"]).code, 5);
+}
+
+#[test]
+fn sizes_that_are_assumed_are_said_to_be() {
+    let lab = Lab::new();
+    let check = |weights: &str| {
+        let set = format!("encoders.hubert={{ kind: hubert, input: data.audio, weights: {weights} }}");
+        lab.emorun(&["check", "hubert.yaml", "--structure", "--set", &set])
+    };
+    let unknown = check("somebody/hubert-of-mine");
+    assert_eq!(unknown.code, 0, "{}", unknown.stderr);
+    let line = "the sizes of this checkpoint are not known here";
+    assert!(unknown.stderr.contains(line), "{}", unknown.stderr);
+    for weights in ["facebook/hubert-large-ll60k", "random"] {
+        let known = check(weights);
+        assert_eq!((known.code, &*known.stderr), (0, ""), "{weights}");
+    }
+}
+
+#[test]
+fn what_whisper_does_not_hear_is_told() {
+    let lab = Lab::new();
+    let mut table = "path,speaker,emotion\n".to_owned();
+    for (at, speaker) in ["anna", "ben", "carl", "dora", "eve", "finn"].iter().enumerate() {
+        let emotion = if at % 2 == 0 { "neutral" } else { "angry" };
+        let other = if at % 2 == 0 { "angry" } else { "neutral" };
+        lab.write(
+            &format!("long/{speaker}.wav"),
+            tone_of(at, if at == 3 { 31 } else { 1 }),
+        );
+        lab.write(&format!("long/{speaker}2.wav"), tone_of(at + 6, 1));
+        table.push_str(&format!(
+            "{speaker}.wav,{speaker},{emotion}\n{speaker}2.wav,{speaker},{other}\n"
+        ));
+    }
+    lab.write("long/all.csv", table);
+    lab.write(
+        "long.yaml",
+        "extends: hubert.yaml\ndatasets:\n  synthetic: null\n  speech: { kind: manifest, path: long/all.csv }\nencoders:\n  hubert: { kind: whisper, train: none }\n",
+    );
+    let outcome = lab.emorun(&["check", "long.yaml"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let remark = "remark: 1 item(s) are longer than the 30 s that `hubert` hears of each, the longest has 31.0 s";
+    assert!(outcome.stdout.contains(remark), "{}", outcome.stdout);
 }
 
 #[test]

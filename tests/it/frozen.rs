@@ -138,6 +138,55 @@ fn a_cache_that_cannot_be_written_does_not_stop_a_run() {
 }
 
 #[test]
+fn a_disk_that_fills_up_in_the_cache_does_not_stop_a_run() {
+    let lab = lab();
+    let first = lab.run(&["clean.yaml", "--run-label", "first"]);
+    fs::remove_dir_all(lab.path("cache/emorun/features")).unwrap();
+    let script = format!(
+        "set -e
+        mkdir -p cache/emorun/features
+        mount -t tmpfs -o size=32k tmpfs cache/emorun/features || exit 77
+        exec '{}' clean.yaml --run-label second",
+        env!("CARGO_BIN_EXE_emorun")
+    );
+    // Of its own, so that the disk goes when the script ends.
+    let outcome = match lab.program("unshare").args(["--mount", "sh", "-c", &script]).output() {
+        Ok(output) => finished(&output),
+        Err(error) => {
+            println!("skipped: cannot start unshare: {error}");
+            return;
+        }
+    };
+    if outcome.code == 77 || outcome.stderr.contains("unshare failed") {
+        println!("skipped: cannot mount a small disk: {}", outcome.stderr);
+        return;
+    }
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("No space left"), "{}", outcome.stderr);
+    for (kept, computed) in losses(&first).into_iter().zip(losses(&lab.path(outcome.last_line()))) {
+        assert!((kept - computed).abs() < 1e-5, "{kept} is not {computed}");
+    }
+}
+
+#[test]
+fn features_in_another_precision_are_others() {
+    let lab = lab();
+    let exact = lab.run(&["clean.yaml", "--run-label", "exact"]);
+    let kept = entries(&lab).len();
+    let outcome = lab.emorun(&["clean.yaml", "--run-label", "rounded", "--set", "precision=bf16"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("slower than f32 on the CPU"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(entries(&lab).len(), 2 * kept);
+    let rounded = losses(&lab.path(outcome.last_line()));
+    assert!(losses(&exact).iter().zip(&rounded).any(|(a, b)| a != b));
+    assert!(losses(&exact).iter().zip(&rounded).all(|(a, b)| (a - b).abs() < 0.1));
+}
+
+#[test]
 fn the_plan_says_what_is_kept_and_why_not() {
     let lab = lab();
     for (arguments, line) in [

@@ -1,7 +1,7 @@
 //! Scaled dot-product attention over several heads.
 
 use burn::backend::{Flex, ops::FloatTensorOps};
-use burn::tensor::{Tensor, TensorData, activation::softmax};
+use burn::tensor::{DType, Tensor, TensorData, activation::softmax};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -87,8 +87,10 @@ fn plain(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize, extra
         let [_, time, _] = x.dims();
         x.reshape([batch, time, heads, head]).swap_dims(1, 2)
     };
-    let query = split(query).mul_scalar((head as f64).powf(-0.5));
-    let mut scores = query.matmul(split(key).transpose());
+    let dtype = value.dtype();
+    // The softmax is in single precision also where the products are not.
+    let scores = split(query).matmul(split(key).transpose()).cast(DType::F32);
+    let mut scores = scores.mul_scalar((head as f64).powf(-0.5));
     if let Some(bias) = extras.bias {
         scores = scores + bias;
     }
@@ -104,6 +106,7 @@ fn plain(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize, extra
         weights = weights * dropout;
     }
     weights
+        .cast(dtype)
         .matmul(split(value))
         .swap_dims(1, 2)
         .reshape([batch, queries, width])
