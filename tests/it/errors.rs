@@ -361,7 +361,7 @@ fn what_whisper_does_not_hear_is_told() {
     lab.write("long/all.csv", table);
     lab.write(
         "long.yaml",
-        "extends: hubert.yaml\ndatasets:\n  synthetic: null\n  speech: { kind: manifest, path: long/all.csv }\nencoders:\n  hubert: { kind: whisper, train: none }\n",
+        "extends: hubert.yaml\ndatasets:\n  synthetic: null\n  speech: { kind: manifest, path: long/all.csv }\nencoders:\n  hubert: { kind: whisper, input: data.audio, weights: random, layout: tiny_base, train: none }\n",
     );
     let outcome = lab.emorun(&["check", "long.yaml"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);

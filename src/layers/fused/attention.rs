@@ -88,8 +88,11 @@ fn plain(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize, extra
         x.reshape([batch, time, heads, head]).swap_dims(1, 2)
     };
     let dtype = value.dtype();
-    // The softmax is in single precision also where the products are not.
-    let scores = split(query).matmul(split(key).transpose()).cast(DType::F32);
+    let mut scores = split(query).matmul(split(key).transpose());
+    if matches!(dtype, DType::BF16 | DType::F16) {
+        // The softmax is in single precision also where the products are not.
+        scores = scores.cast(DType::F32);
+    }
     let mut scores = scores.mul_scalar((head as f64).powf(-0.5));
     if let Some(bias) = extras.bias {
         scores = scores + bias;
