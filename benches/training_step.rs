@@ -12,6 +12,7 @@ use emorun::draw::DrawKey;
 use emorun::facts::Facts;
 use emorun::node::{BuildContext, Context, Kind, Layer, Ports};
 use emorun::nodes::crnn::Crnn;
+use emorun::precision::Precision;
 use emorun::value::{Lengths, Value};
 use emorun_lang::{FrameRate, InputSignals, PortRef, Signal};
 
@@ -60,6 +61,8 @@ fn measure(frames: usize) -> (f64, f64) {
         step: key,
         epoch: key,
         items: Arc::from(Vec::new()),
+        precision: Precision::default(),
+        progress: 0.0,
     };
     let mut times: Vec<(f64, f64)> = Vec::new();
     for _ in 0..REPEATS {

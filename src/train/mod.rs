@@ -73,6 +73,15 @@ impl From<Failure> for Abort {
     }
 }
 
+/// Where a training is.
+struct Moment {
+    step: u64,
+    micro_batch: usize,
+    epoch: u64,
+    /// Share of all optimizer steps that are done.
+    progress: f64,
+}
+
 /// Keys of a run's draws.
 #[derive(Clone, Debug)]
 pub struct StepNames {
@@ -87,12 +96,13 @@ impl StepNames {
         }
     }
 
-    fn training(&self, step: u64, micro_batch: usize, epoch: u64, items: Arc<[String]>) -> StepContext {
+    fn training(&self, at: &Moment, items: Arc<[String]>) -> StepContext {
         StepContext {
             training: true,
-            step: self.key.with("step").at(step).at(micro_batch as u64),
-            epoch: self.key.with("epoch").at(epoch),
+            step: self.key.with("step").at(at.step).at(at.micro_batch as u64),
+            epoch: self.key.with("epoch").at(at.epoch),
             items,
+            progress: at.progress,
         }
     }
 
@@ -103,6 +113,7 @@ impl StepNames {
             step: self.key,
             epoch: self.key,
             items,
+            progress: 1.0,
         }
     }
 }
@@ -305,6 +316,7 @@ impl Trainer<'_> {
         let ends_at = batches.len();
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
         let mut loader = self.feed.load_training(rest.clone(), self.seed, epoch);
+        let all_steps = self.steps_per_epoch().saturating_mul(training.epochs).max(1);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
         let mut waited = 0.0;
@@ -321,7 +333,14 @@ impl Trainer<'_> {
                 waited += asked.elapsed().as_secs_f64();
                 let batch = batch.map_err(Abort::Feed)?;
                 let items = batch.items.clone();
-                let context = session.names.training(step, micro_batch, epoch, self.feed.keys(&items));
+                let done = step as f64 / all_steps as f64;
+                let moment = Moment {
+                    step,
+                    micro_batch,
+                    epoch,
+                    progress: done,
+                };
+                let context = session.names.training(&moment, self.feed.keys(&items));
                 let mut values = self
                     .feed
                     .values(batch, &session.network, &self.device)
@@ -330,7 +349,7 @@ impl Trainer<'_> {
                     .network
                     .forward(Schedule::Train, &mut values, &context)
                     .map_err(Abort::Node)?;
-                let losses = session.network.losses(&values);
+                let losses = session.network.losses(&values, done);
                 let Some(total) = losses
                     .into_iter()
                     .map(|loss| loss.mean.mul_scalar(loss.weight))

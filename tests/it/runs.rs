@@ -708,6 +708,25 @@ fn a_killed_sweep_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_killed_run_is_verified_to_go_on_to_the_same_bits() {
+    let lab = Lab::new();
+    let outcome = lab.emorun(&["verify-resume", "crnn.yaml", "--kills", "4"]);
+    assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+    for part in [
+        "the same in both runs",
+        "lines of metrics.jsonl",
+        "TensorBoard scalars",
+        "files of weights and optimizer state",
+    ] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    // A run that does not come to its end is shown with its own message.
+    let outcome = lab.emorun(&["verify-resume", "crnn.yaml", "--set", "training.optimizer.lr=1e38"]);
+    assert_ne!(outcome.code, 0);
+    assert!(outcome.stderr.contains("exit code 6"), "{}", outcome.stderr);
+}
+
+#[test]
 fn a_sweep_with_one_invalid_run_starts_none() {
     let lab = Lab::new();
     lab.write(
