@@ -11,6 +11,7 @@ pub mod parameters;
 pub mod progress;
 pub mod schedule;
 pub mod state;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,12 +26,13 @@ use crate::feed::{Feed, FeedError};
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, Settings};
 use crate::value::Values;
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, Keep};
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
 use parameters::{Gradients, Optimizer};
 use progress::Progress;
 use state::{Best, LoopState};
+use writer::{CheckpointWriter, Job};
 
 /// Why training or evaluation stopped.
 #[derive(Debug)]
@@ -159,6 +161,9 @@ struct Session {
     journal: Journal,
     state: LoopState,
     names: StepNames,
+    writer: CheckpointWriter,
+    /// When the last checkpoint was begun.
+    saved: Instant,
 }
 
 impl Trainer<'_> {
@@ -207,6 +212,7 @@ impl Trainer<'_> {
             outcome?;
         }
         progress.finish();
+        session.writer.wait()?;
         let Session {
             mut network,
             journal,
@@ -234,6 +240,7 @@ impl Trainer<'_> {
     fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
         let mut optimizer = Optimizer::new(&self.settings.training.optimizer, &network);
         let names = StepNames::new(self.seed);
+        let writer = CheckpointWriter::new(self.checkpoints());
         let tensorboard = self.settings.logging.tensorboard;
         let found = checkpoint::read_newest(&self.checkpoints(), |warning| tracing::warn!("{warning}"))?;
         let Some(Checkpoint {
@@ -251,6 +258,8 @@ impl Trainer<'_> {
                 journal,
                 state: LoopState::default(),
                 names,
+                writer,
+                saved: Instant::now(),
             });
         };
         let corrupt = |message| {
@@ -270,6 +279,8 @@ impl Trainer<'_> {
             journal,
             state,
             names,
+            writer,
+            saved: Instant::now(),
         })
     }
 
@@ -403,13 +414,15 @@ impl Trainer<'_> {
             let at_end = session.state.batch >= ends_at;
             if !at_end && interrupt::asked() {
                 self.save(session)?;
+                session.writer.wait()?;
                 return Err(Abort::Interrupted);
             }
+            let checkpoints = &training.checkpoints;
+            let every_steps = checkpoints.every_steps;
+            let minutes = session.saved.elapsed().as_secs_f64() / 60.0;
             if !at_end
-                && training
-                    .checkpoints
-                    .every_steps
-                    .is_some_and(|every| session.state.step.is_multiple_of(every))
+                && (every_steps.is_some_and(|every| session.state.step.is_multiple_of(every))
+                    || checkpoints.every_minutes.is_some_and(|every| minutes >= every))
             {
                 self.save(session)?;
             }
@@ -418,15 +431,14 @@ impl Trainer<'_> {
         self.end_epoch(session, progress, epoch_started.elapsed().as_secs_f64())?;
         session.state.seconds = before + started.elapsed().as_secs_f64();
         let due = session.state.epoch.is_multiple_of(training.checkpoints.every_epochs);
-        let is_best = session
-            .state
-            .best
-            .as_ref()
-            .is_some_and(|best| best.step == session.state.step);
+        let step = session.state.step;
+        let mut kept = session.state.best.iter().chain(&session.state.next_best);
+        let is_best = kept.any(|best| best.step == step);
         if due || is_best || session.state.finished || interrupt::asked() {
             self.save(session)?;
         }
         if !session.state.finished && interrupt::asked() {
+            session.writer.wait()?;
             return Err(Abort::Interrupted);
         }
         Ok(())
@@ -529,18 +541,22 @@ impl Trainer<'_> {
                 value > than + by
             }
         };
-        if let Some(value) = validation.metric(&self.best_metric)
-            && state
-                .best
-                .as_ref()
-                .is_none_or(|best| better(&self.best_metric, value, best.value, 0.0))
-        {
-            state.best = Some(Best {
+        if let Some(value) = validation.metric(&self.best_metric) {
+            let this = Best {
                 step: state.step,
                 epoch: state.epoch,
                 metric: self.best_metric.clone(),
                 value,
-            });
+            };
+            let mut ranked: Vec<Best> = state.best.take().into_iter().chain(state.next_best.drain(..)).collect();
+            // Behind those that are as good: the first of equals is the best.
+            let beats = |other: &Best| better(&self.best_metric, value, other.value, 0.0);
+            let place = ranked.iter().position(beats).unwrap_or(ranked.len());
+            ranked.insert(place, this);
+            ranked.truncate(self.settings.training.checkpoints.keep_best.max(1));
+            let mut ranked = ranked.into_iter();
+            state.best = ranked.next();
+            state.next_best = ranked.collect();
         }
         let Some(stopping) = &self.settings.training.early_stopping else {
             return;
@@ -560,7 +576,7 @@ impl Trainer<'_> {
     }
 
     fn save(&self, session: &mut Session) -> Result<(), Abort> {
-        session.journal.sync()?;
+        session.journal.flush_events();
         session.state.metrics_bytes = session.journal.bytes();
         let (optimizer, counters) = session.optimizer.save();
         session.state.optimizer_counters = counters;
@@ -569,11 +585,19 @@ impl Trainer<'_> {
             optimizer,
             state: session.state.clone(),
         };
-        checkpoint::write(
-            &self.checkpoints(),
-            &checkpoint,
-            session.state.best.as_ref().map(|best| best.step),
-        )?;
+        let best = session.state.best.iter().chain(&session.state.next_best);
+        let keep = Keep {
+            last: self.settings.training.checkpoints.keep_last,
+            steps: best.map(|best| best.step).collect(),
+        };
+        let (metrics, metrics_path) = session.journal.metrics_file()?;
+        session.writer.begin(Job {
+            checkpoint,
+            keep,
+            metrics,
+            metrics_path,
+        })?;
+        session.saved = Instant::now();
         Ok(())
     }
 

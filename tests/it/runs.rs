@@ -274,7 +274,8 @@ fn the_batch_size_of_evaluation_changes_no_result() {
 
 #[test]
 fn an_interrupt_writes_a_checkpoint_and_resuming_gives_the_same_bits() {
-    for experiment in TINY {
+    // USR1 is the notice that Slurm gives.
+    for (experiment, name) in TINY.into_iter().zip(["INT", "TERM", "USR1"]) {
         let lab = Lab::new();
         // Only the interrupt itself writes a checkpoint within an epoch.
         let rare = [
@@ -290,7 +291,7 @@ fn an_interrupt_writes_a_checkpoint_and_resuming_gives_the_same_bits() {
         let arguments = [&[experiment, "--run-label", "cut"], &rare[..]].concat();
         // An epoch is 64 steps: early in the second one.
         let mut child = lab.start_until(&arguments, &run.join("metrics.jsonl"), 68);
-        signal(&child, "INT");
+        signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(130));
         let record = json(run.join("run.json"));
         assert_eq!(record["status"], "interrupted");
@@ -317,6 +318,35 @@ fn an_interrupt_writes_a_checkpoint_and_resuming_gives_the_same_bits() {
         assert_same_results(&run, &whole);
         assert_eq!(json(run.join("run.json"))["status"], "completed");
     }
+}
+
+#[test]
+fn as_many_checkpoints_are_kept_as_asked_for() {
+    let lab = Lab::new();
+    let run = lab.run(&[
+        "crnn.yaml",
+        "--set",
+        "training.epochs=5",
+        "--set",
+        "training.checkpoints={ every_minutes: 0, keep_last: 3, keep_best: 2 }",
+    ]);
+    let losses: Vec<(f64, u64)> = metrics(&run)
+        .iter()
+        .filter(|line| line["split"] == "validation")
+        .map(|line| (line["loss"].as_f64().unwrap(), line["step"].as_u64().unwrap()))
+        .collect();
+    let mut best = losses.clone();
+    best.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let last = losses[4].1;
+    let mut expected: Vec<String> = best[..2]
+        .iter()
+        .map(|(_, step)| *step)
+        .chain([last, last - 1, last - 2])
+        .map(|step| format!("step-{step}"))
+        .collect();
+    expected.sort();
+    expected.dedup();
+    assert_eq!(files(&run.join("checkpoints")), expected);
 }
 
 fn newest_checkpoint(run: &Path) -> PathBuf {
