@@ -1,7 +1,7 @@
 //! The settings of an experiment: everything in the file that is not a node.
 
 use emorun_data::SplitConfig;
-use emorun_lang::kinded_enum;
+use emorun_lang::{DataPath, kinded_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,10 @@ pub struct Settings {
     /// Precision of matrix products and convolutions in pretrained encoders.
     #[serde(default)]
     pub precision: Precision,
+    /// Starts from the weights of another run. The run is a new one all the same: `emorun resume` is
+    /// what continues one.
+    #[serde(default)]
+    pub init_from: Option<InitFrom>,
     /// How items are divided into training, validation and test.
     pub split: SplitConfig,
     /// How the network is trained.
@@ -36,6 +40,18 @@ pub struct Settings {
     /// What is written while training.
     #[serde(default)]
     pub logging: Logging,
+}
+
+/// Weights of another run to start from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InitFrom {
+    /// Directory of the run; of one member, where it has several. Its best epoch is taken, or its
+    /// newest checkpoint where none was chosen.
+    pub run: DataPath,
+    /// Nodes whose weights are taken; left out, all that have the same name and tensors here.
+    #[serde(default)]
+    pub nodes: Vec<String>,
 }
 
 /// How the network is trained.

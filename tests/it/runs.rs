@@ -321,6 +321,63 @@ fn an_interrupt_writes_a_checkpoint_and_resuming_gives_the_same_bits() {
 }
 
 #[test]
+fn a_run_starts_from_the_weights_of_another() {
+    let lab = Lab::new();
+    let first = lab.run(&["crnn.yaml", "--run-label", "first"]);
+    let from = |fields: &str| format!("init_from={{ run: runs/tiny/first{fields} }}");
+    let again = |label: &str, fields: &str, more: &[&str]| {
+        let set = from(fields);
+        let arguments = ["crnn.yaml", "--run-label", label, "--set", &set];
+        lab.emorun(&[&arguments, more].concat())
+    };
+    let losses = |run: &Path| -> Vec<f64> {
+        let lines = metrics(run).into_iter();
+        lines
+            .filter(|line| line["split"] == "validation")
+            .map(|line| line["loss"].as_f64().unwrap())
+            .collect()
+    };
+    let all = again("all", "", &[]);
+    assert_eq!(all.code, 0, "{}", all.stderr);
+    let best = losses(&first).into_iter().fold(f64::INFINITY, f64::min);
+    let after = losses(&lab.path("runs/tiny/all"));
+    assert!(after[0] < losses(&first)[0], "{after:?} begins near {best}");
+    // It is a new run: it has its own steps, and its own checkpoints go on to the same bits.
+    let cut = ["crnn.yaml", "--run-label", "cut", "--set", &from("")];
+    kill(lab.start_until(&cut, &lab.path("runs/tiny/cut/metrics.jsonl"), 9));
+    assert_eq!(lab.emorun(&["resume", "runs/tiny/cut"]).code, 0);
+    assert_same_run(&lab.path("runs/tiny/cut"), &lab.path("runs/tiny/all"));
+    // Speakers that the first run was trained on are told where they are to be heard anew.
+    let other = again("other", "", &["--set", "seed=8"]);
+    assert_eq!(other.code, 0, "{}", other.stderr);
+    assert!(other.stderr.contains("is not on unheard speakers"), "{}", other.stderr);
+    let one = again("one", ", nodes: [crnn]", &["--set", "heads.emotion.hidden=5"]);
+    assert_eq!(one.code, 0, "{}", one.stderr);
+    for (fields, more, code, message) in [
+        (
+            ", nodes: [crnn, mel]",
+            &[][..],
+            4,
+            "`mel` is no node of this experiment that has weights",
+        ),
+        (
+            ", nodes: [emotion]",
+            &["--set", "heads.emotion.hidden=5"],
+            4,
+            "`emotion` differs: ",
+        ),
+    ] {
+        let refused = again("refused", fields, more);
+        assert_eq!(refused.code, code, "{}", refused.stderr);
+        assert!(refused.stderr.contains(message), "{}", refused.stderr);
+        fs::remove_dir_all(lab.path("runs/tiny/refused")).unwrap();
+    }
+    let missing = lab.emorun(&["crnn.yaml", "--set", "init_from={ run: nowhere }"]);
+    assert_eq!(missing.code, 4, "{}", missing.stderr);
+    assert!(missing.stderr.contains("no run.json"), "{}", missing.stderr);
+}
+
+#[test]
 fn as_many_checkpoints_are_kept_as_asked_for() {
     let lab = Lab::new();
     let run = lab.run(&[
