@@ -62,6 +62,7 @@ fn measure(frames: usize) -> (f64, f64) {
         epoch: key,
         items: Arc::from(Vec::new()),
         precision: Precision::default(),
+        progress: 0.0,
     };
     let mut times: Vec<(f64, f64)> = Vec::new();
     for _ in 0..REPEATS {

@@ -197,6 +197,9 @@ device_kinds! {
     fuse => Fuse(nodes::fuse::Fuse), Blocks,
         "several vectors or streams of frames joined, summed or gated",
         "Arevalo et al., ICLR workshop 2017", "inputs: vectors, or frames at one rate" => "as the inputs";
+    gradient_reversal => GradientReversal(nodes::gradient_reversal::GradientReversal), Blocks,
+        "unchanged, but its gradient turned round",
+        "Ganin & Lempitsky, ICML 2015", "input: frames, or vector" => "as the input";
     attention_classifier => AttentionClassifier(nodes::attention_classifier::AttentionClassifier), Heads,
         "attention pooling and a two-layer classifier",
         "Safari, India & Hernando, Interspeech 2020", "input: frames, target: labels" => "logits";
@@ -209,6 +212,18 @@ device_kinds! {
     cross_entropy => CrossEntropy(nodes::cross_entropy::CrossEntropy), Losses,
         "cross-entropy with class weights and label smoothing",
         "torch.nn.CrossEntropyLoss; Szegedy et al., CVPR 2016", "input: logits, target: labels (the head's own)" => "scalar";
+    focal => Focal(nodes::focal::Focal), Losses,
+        "cross-entropy in which items that are classified well count less",
+        "Lin et al., ICCV 2017", "input: logits, target: labels (the head's own)" => "scalar";
+    triplet => Triplet(nodes::triplet::Triplet), Losses,
+        "items nearer to their own class than to others by a margin",
+        "Schroff et al., CVPR 2015; Hermans et al. 2017", "input: vector, target: labels" => "scalar";
+    center => Center(nodes::center::Center), Losses,
+        "items near the learned centre of their class",
+        "Wen et al., ECCV 2016", "input: vector, target: labels" => "scalar";
+    supervised_contrastive => SupervisedContrastive(nodes::supervised_contrastive::SupervisedContrastive), Losses,
+        "items more similar to their own class than to the rest of the batch",
+        "Khosla et al., NeurIPS 2020", "input: vector, target: labels" => "scalar";
 }
 
 const LOG_MEL: KindInfo = KindInfo {
@@ -317,12 +332,17 @@ impl NodeConfig {
         })
     }
 
-    /// Factor in the sum of losses; `None` for what is no loss.
-    pub fn loss_weight(&self) -> Option<f64> {
-        match self {
-            Self::CrossEntropy(config) => Some(config.weight),
-            _ => None,
-        }
+    /// Factor in the sum of losses at a progress of training from 0 to 1; `None` for what is no loss.
+    pub fn loss_weight(&self, progress: f64) -> Option<f64> {
+        let (weight, ramp) = match self {
+            Self::CrossEntropy(config) => (config.weight, config.ramp),
+            Self::Focal(config) => (config.weight, config.ramp),
+            Self::Triplet(config) => (config.weight, config.ramp),
+            Self::Center(config) => (config.weight, config.ramp),
+            Self::SupervisedContrastive(config) => (config.weight, config.ramp),
+            _ => return None,
+        };
+        Some(weight * ramp.map_or(1.0, |ramp| ramp.at(progress)))
     }
 }
 

@@ -26,3 +26,4 @@ pub mod settings;
 pub mod smoke;
 pub mod train;
 pub mod value;
+pub mod verify;

@@ -127,6 +127,8 @@ pub struct StepContext {
     pub epoch: DrawKey,
     /// Stable keys of the batch's items.
     pub items: Arc<[String]>,
+    /// Share of all optimizer steps that are done, 1 outside training.
+    pub progress: f64,
 }
 
 /// The network: device nodes in topological order.
@@ -234,6 +236,7 @@ impl Network {
             epoch: key,
             items,
             precision: self.precision,
+            progress: 1.0,
         };
         match self.wired.iter().position(|node| node.name == name) {
             Some(index) => self.layers[index]
@@ -283,6 +286,7 @@ impl Network {
                 epoch: step.epoch.with(&node.name),
                 items: step.items.clone(),
                 precision: self.precision,
+                progress: step.progress,
             };
             if step.training
                 && let Some(device) = layer.devices().first()
@@ -303,12 +307,12 @@ impl Network {
         Ok(())
     }
 
-    /// Losses of the batch, in topological order.
-    pub fn losses(&self, values: &Values) -> Vec<BatchLoss<'_>> {
+    /// Losses of the batch, in topological order, weighted as at a progress of training.
+    pub fn losses(&self, values: &Values, progress: f64) -> Vec<BatchLoss<'_>> {
         self.wired
             .iter()
             .filter_map(|node| {
-                let weight = node.config.loss_weight()?;
+                let weight = node.config.loss_weight(progress)?;
                 match values.get(&PortId::new(&node.name, ""))? {
                     Value::Scalar(mean, count) => Some(BatchLoss {
                         node: &node.name,

@@ -221,6 +221,8 @@ pub struct Context {
     pub items: std::sync::Arc<[String]>,
     /// Precision of large matrix products.
     pub precision: Precision,
+    /// Share of all optimizer steps that are done, 1 outside training.
+    pub progress: f64,
 }
 
 impl Context {

@@ -1,7 +1,7 @@
 //! The settings of an experiment: everything in the file that is not a node.
 
 use emorun_data::SplitConfig;
-use emorun_lang::kinded_enum;
+use emorun_lang::{DataPath, kinded_enum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,10 @@ pub struct Settings {
     /// Precision of matrix products and convolutions in pretrained encoders.
     #[serde(default)]
     pub precision: Precision,
+    /// Starts from the weights of another run. The run is a new one all the same: `emorun resume` is
+    /// what continues one.
+    #[serde(default)]
+    pub init_from: Option<InitFrom>,
     /// How items are divided into training, validation and test.
     pub split: SplitConfig,
     /// How the network is trained.
@@ -36,6 +40,18 @@ pub struct Settings {
     /// What is written while training.
     #[serde(default)]
     pub logging: Logging,
+}
+
+/// Weights of another run to start from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InitFrom {
+    /// Directory of the run; of one member, where it has several. Its best epoch is taken, or its
+    /// newest checkpoint where none was chosen.
+    pub run: DataPath,
+    /// Nodes whose weights are taken; left out, all that have the same name and tensors here.
+    #[serde(default)]
+    pub nodes: Vec<String>,
 }
 
 /// How the network is trained.
@@ -93,7 +109,7 @@ pub struct EarlyStopping {
     pub min_delta: f64,
 }
 
-/// When checkpoints are written. The last two and the best are kept.
+/// When checkpoints are written, and which of them are kept.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoints {
@@ -105,6 +121,18 @@ pub struct Checkpoints {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub every_steps: Option<u64>,
+    /// Also a checkpoint when so many minutes have passed since the last, behind the next step.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub every_minutes: Option<f64>,
+    /// Newest checkpoints that are kept; with two, a damaged one has one to fall back on.
+    #[serde(default = "default_keep_last")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub keep_last: usize,
+    /// Checkpoints of the best epochs that are kept, by `evaluation.best`.
+    #[serde(default = "default_keep_best")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub keep_best: usize,
 }
 
 impl Default for Checkpoints {
@@ -112,8 +140,19 @@ impl Default for Checkpoints {
         Self {
             every_epochs: default_every_epochs(),
             every_steps: None,
+            every_minutes: None,
+            keep_last: default_keep_last(),
+            keep_best: default_keep_best(),
         }
     }
+}
+
+fn default_keep_last() -> usize {
+    2
+}
+
+fn default_keep_best() -> usize {
+    1
 }
 
 /// How items are prepared. None of it changes a result.

@@ -9,6 +9,7 @@ mod run;
 mod schema;
 mod smoke;
 mod sweep;
+mod verify_resume;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -75,6 +76,9 @@ enum Command {
     Embed(embed::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
+    /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
+    /// and resumed, and compare all that was written.
+    VerifyResume(verify_resume::Arguments),
     /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
     /// tiny encoders. Nothing is needed but the file.
     Smoke(smoke::Arguments),
@@ -148,8 +152,19 @@ struct ResumeArguments {
 }
 
 /// Names of subcommands: what else stands first is an experiment to run.
-const COMMANDS: [&str; 11] = [
-    "run", "check", "graph", "resume", "sweep", "smoke", "embed", "cache", "nodes", "schema", "help",
+const COMMANDS: [&str; 12] = [
+    "run",
+    "check",
+    "graph",
+    "resume",
+    "verify-resume",
+    "sweep",
+    "smoke",
+    "embed",
+    "cache",
+    "nodes",
+    "schema",
+    "help",
 ];
 
 /// Runs the program with the given arguments, the first of which is its name.
@@ -180,6 +195,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
+        Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),

@@ -2,10 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, activation::log_softmax};
-use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
+use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ramp::Ramp;
 use super::{class_count, labels_on};
 use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
@@ -25,9 +26,12 @@ pub struct CrossEntropy {
     #[serde(default)]
     pub target: Option<PortRef>,
     /// Factor of this loss in the sum of losses.
-    #[serde(default = "default_weight")]
+    #[serde(default = "super::default_loss_weight")]
     #[schemars(range(min = 0.0))]
     pub weight: f64,
+    /// How the factor changes over training; not at all when left out.
+    #[serde(default)]
+    pub ramp: Option<Ramp>,
     /// Weight of each class.
     #[serde(default)]
     pub class_weights: ClassWeights,
@@ -50,43 +54,74 @@ pub enum ClassWeights {
     Values(Vec<f64>),
 }
 
-fn default_weight() -> f64 {
-    1.0
+/// Checks logits at `input` against labels at `target`, and class weights against both; gives the
+/// number of classes.
+///
+/// # Errors
+/// They do not fit each other.
+pub(super) fn scored_classes(inputs: &InputSignals<'_>, class_weights: &ClassWeights) -> Result<usize, InferError> {
+    let logits = match inputs.require("input")? {
+        Signal::Logits { labels } => labels,
+        found => return Err(InferError::mismatch("input", "logits of a classification head", found)),
+    };
+    let labels = labels_on(inputs, "target")?;
+    if !labels.agrees_with(logits) {
+        return Err(InferError::mismatch(
+            "target",
+            format!("the labels that the logits are over: {logits}"),
+            inputs.require("target")?,
+        ));
+    }
+    let classes = class_count(&labels);
+    match class_weights {
+        ClassWeights::Values(weights) if classes > 0 && weights.len() != classes => Err(InferError::Invalid {
+            field: "class_weights".into(),
+            message: format!("{} weights for {classes} classes", weights.len()),
+            help: labels
+                .classes
+                .map(|classes| format!("give one weight each for {}", classes.join(", "))),
+        }),
+        ClassWeights::Values(weights) if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) => {
+            Err(InferError::Invalid {
+                field: "class_weights".into(),
+                message: "weights must be finite and not negative".into(),
+                help: None,
+            })
+        }
+        _ => Ok(classes),
+    }
 }
 
-impl CrossEntropy {
-    /// Checks the logits and labels against each other.
-    fn classes(&self, inputs: &InputSignals<'_>) -> Result<usize, InferError> {
-        let logits = match inputs.require("input")? {
-            Signal::Logits { labels } => labels,
-            found => return Err(InferError::mismatch("input", "logits of a classification head", found)),
-        };
-        let labels = labels_on(inputs, "target")?;
-        if !labels.agrees_with(logits) {
-            return Err(InferError::mismatch(
-                "target",
-                format!("the labels that the logits are over: {logits}"),
-                inputs.require("target")?,
-            ));
-        }
-        let classes = class_count(&labels);
-        match &self.class_weights {
-            ClassWeights::Values(weights) if classes > 0 && weights.len() != classes => Err(InferError::Invalid {
-                field: "class_weights".into(),
-                message: format!("{} weights for {classes} classes", weights.len()),
-                help: labels
-                    .classes
-                    .map(|classes| format!("give one weight each for {}", classes.join(", "))),
-            }),
-            ClassWeights::Values(weights) if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) => {
-                Err(InferError::Invalid {
-                    field: "class_weights".into(),
-                    message: "weights must be finite and not negative".into(),
-                    help: None,
-                })
+/// Cost of a loss over the logits of so many classes.
+pub(super) fn scored_cost(classes: usize) -> Cost {
+    Cost {
+        flops_per_item: 10.0 * classes as f64,
+        activation_floats_per_item: 4.0 * classes as f64,
+        ..Cost::default()
+    }
+}
+
+impl ClassWeights {
+    /// The weight of each class of the labels at `target`; `None` where all count alike.
+    ///
+    /// # Errors
+    /// The port carries no labels.
+    pub(super) fn values(
+        &self,
+        inputs: &InputSignals<'_>,
+        context: &BuildContext<'_>,
+    ) -> Result<Option<Vec<f32>>, InferError> {
+        Ok(match self {
+            Self::None => None,
+            Self::Values(weights) => Some(weights.iter().map(|&weight| weight as f32).collect()),
+            Self::Balanced => {
+                let labels = labels_on(inputs, "target")?;
+                let counts = context.class_counts.get(&labels.name).map_or(&[][..], Vec::as_slice);
+                let (total, classes) = (counts.iter().sum::<usize>(), class_count(&labels));
+                let weight = |count: usize| total as f32 / (classes * count.max(1)) as f32;
+                Some(counts.iter().map(|&count| weight(count)).collect())
             }
-            _ => Ok(classes),
-        }
+        })
     }
 }
 
@@ -94,41 +129,13 @@ impl Kind for CrossEntropy {
     type Layer = CrossEntropyLayer;
 
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let classes = self.classes(inputs)?;
-        Ok(Inferred {
-            outputs: vec![(String::new(), Signal::Scalar)],
-            placement: Placement::Device,
-            cost: Cost {
-                flops_per_item: 10.0 * classes as f64,
-                activation_floats_per_item: 4.0 * classes as f64,
-                ..Cost::default()
-            },
-            reads_labels: true,
-            train_only: false,
-        })
+        let classes = scored_classes(inputs, &self.class_weights)?;
+        Ok(Inferred::loss(scored_cost(classes)))
     }
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrossEntropyLayer, BuildError> {
-        let classes = self.classes(inputs)?;
-        let class_weights = match &self.class_weights {
-            ClassWeights::None => None,
-            ClassWeights::Values(weights) => Some(weights.iter().map(|&weight| weight as f32).collect()),
-            ClassWeights::Balanced => {
-                let counts = context
-                    .class_counts
-                    .get(&labels_on(inputs, "target")?.name)
-                    .map_or(&[][..], Vec::as_slice);
-                let total: usize = counts.iter().sum();
-                Some(
-                    counts
-                        .iter()
-                        .map(|&count| total as f32 / (classes * count.max(1)) as f32)
-                        .collect(),
-                )
-            }
-        };
         Ok(CrossEntropyLayer {
-            class_weights,
+            class_weights: self.class_weights.values(inputs, context)?,
             label_smoothing: self.label_smoothing,
         })
     }

@@ -3,10 +3,13 @@
 pub mod attention_classifier;
 pub mod attention_pool;
 pub mod augmentation;
+pub mod center;
 pub mod conv_pool;
 pub mod crnn;
 pub mod cross_entropy;
+pub mod focal;
 pub mod fuse;
+pub mod gradient_reversal;
 pub mod linear;
 pub mod log_mel;
 pub mod mean_classifier;
@@ -15,8 +18,11 @@ pub mod normalise;
 pub mod pool;
 pub mod precomputed;
 pub mod pretrained;
+pub mod ramp;
 pub mod spec_augment;
+pub mod supervised_contrastive;
 pub mod transformer;
+pub mod triplet;
 pub mod weighted_sum;
 
 use emorun_lang::{Cost, FrameRate, InferError, InputSignals, LabelSet, Signal};
@@ -83,6 +89,11 @@ fn slower(rate: FrameRate, stride: usize, field: &str) -> Result<FrameRate, Infe
 /// Number of classes; label sets known only from the corpus count as none in a structural check.
 fn class_count(labels: &LabelSet) -> usize {
     labels.len().unwrap_or(0)
+}
+
+/// Factor of a loss in the sum of losses, where the file gives none.
+fn default_loss_weight() -> f64 {
+    1.0
 }
 
 /// Cost of a node with only trainable parameters.

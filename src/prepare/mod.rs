@@ -261,6 +261,19 @@ pub fn prepare_with(
     } else {
         Search::Local
     };
+    if let Some(from) = &prepared.settings.init_from
+        && !from.run.as_path().join("run.json").is_file()
+    {
+        let message = format!("{} is no run directory: it has no run.json", from.run.as_str());
+        let place = ["init_from", "run"].map(str::to_owned);
+        report.push(at(Diagnostic::error(Code::MissingData, message), &place, &tree));
+        report.sort();
+        on_report(&report, &sources);
+        return Err(Failure::Rejected {
+            mistakes: 1,
+            data: true,
+        });
+    }
     let draft = language.read(tree.clone(), &mut Report::new());
     let (mut facts, unusable) = gather(&draft, search, source.offline, cache.as_deref());
     let probed = probe(&prepared.settings, &datasets, level, cache.as_deref());

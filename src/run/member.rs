@@ -162,7 +162,10 @@ fn train_and_evaluate(
         workers: settings.training.loader.workers,
     };
     let autodiff = device.device.clone().autodiff();
-    let network = build(prepared, assignment, spec.seed, &autodiff)?;
+    let mut network = build(prepared, assignment, spec.seed, &autodiff)?;
+    if let Some(from) = &settings.init_from {
+        super::init::initialise(&mut network, from, assignment)?;
+    }
     let trainer = Trainer {
         settings,
         seed: spec.seed,

@@ -2,6 +2,7 @@
 
 pub mod dir;
 pub mod embed;
+pub mod init;
 pub mod member;
 pub mod parent;
 pub mod record;

@@ -47,14 +47,24 @@ pub fn path_of(checkpoints: &Path, step: u64) -> PathBuf {
     checkpoints.join(format!("step-{step}"))
 }
 
-/// Writes the checkpoint of `state.step` and removes all others but the one before it, to fall back
-/// on if the newest is damaged, and that of `keep`.
+/// Which checkpoints stay when a new one is written.
+#[derive(Clone, Debug, Default)]
+pub struct Keep {
+    /// So many of the newest, the new one among them.
+    pub last: usize,
+    /// Those of these steps.
+    pub steps: Vec<u64>,
+}
+
+/// Writes the checkpoint of `state.step` and removes what need not be kept, once the new one has been
+/// read back whole.
 ///
 /// # Errors
 /// A file cannot be written; the earlier checkpoints are then untouched.
-pub fn write(checkpoints: &Path, checkpoint: &Checkpoint, keep: Option<u64>) -> Result<(), Failure> {
-    let place = path_of(checkpoints, checkpoint.state.step);
-    let draft = checkpoints.join(format!(".step-{}.partial", checkpoint.state.step));
+pub fn write(checkpoints: &Path, checkpoint: &Checkpoint, keep: &Keep) -> Result<(), Failure> {
+    let step = checkpoint.state.step;
+    let place = path_of(checkpoints, step);
+    let draft = checkpoints.join(format!(".step-{step}.partial"));
     if draft.exists() {
         fs::remove_dir_all(&draft).map_err(Failure::io("remove", &draft))?;
     }
@@ -82,14 +92,44 @@ pub fn write(checkpoints: &Path, checkpoint: &Checkpoint, keep: Option<u64>) -> 
     }
     fs::rename(&draft, &place).map_err(Failure::io("rename", &draft))?;
     sync_dir(checkpoints)?;
+    verify(&place)?;
     let mut found = steps(checkpoints)?;
     found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
-    let newest = found.iter().map(|(step, _)| *step);
-    let before = newest.into_iter().find(|&step| step < checkpoint.state.step);
-    for (step, path) in found {
-        if ![Some(checkpoint.state.step), before, keep].contains(&Some(step)) {
+    // What stands at later steps was written by a run that was gone back on.
+    let older = found.iter().filter(|(other, _)| *other <= step);
+    let last: Vec<u64> = older.map(|(step, _)| *step).take(keep.last.max(1)).collect();
+    for (other, path) in found {
+        if !last.contains(&other) && !keep.steps.contains(&other) {
             fs::remove_dir_all(&path).map_err(Failure::io("remove", &path))?;
         }
+    }
+    remove_drafts(checkpoints)
+}
+
+/// Removes what was left half written by a process that was killed.
+fn remove_drafts(checkpoints: &Path) -> Result<(), Failure> {
+    for entry in fs::read_dir(checkpoints)
+        .map_err(Failure::io("read", checkpoints))?
+        .flatten()
+    {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(".step-") && name.ends_with(".partial") {
+            let path = entry.path();
+            fs::remove_dir_all(&path).map_err(Failure::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks every file of a checkpoint against its manifest.
+///
+/// # Errors
+/// A file is missing, cannot be read or is not what was written.
+fn verify(path: &Path) -> Result<(), Failure> {
+    let manifest = read_manifest(path)?;
+    for name in [WEIGHTS, OPTIMIZER, STATE] {
+        read_checked(path, &manifest, name)?;
     }
     Ok(())
 }
@@ -119,32 +159,42 @@ pub fn read_newest(checkpoints: &Path, mut warn: impl FnMut(String)) -> Result<O
 /// # Errors
 /// A file is missing, cannot be read or is not what was written.
 pub fn read(path: &Path) -> Result<Checkpoint, Failure> {
-    let corrupt = |file: &str, message: &str| Failure::Corrupt {
-        path: path.join(file),
-        message: message.to_owned(),
-    };
-    let manifest: Manifest = serde_json::from_slice(&read_file(&path.join(MANIFEST))?)
-        .map_err(|error| corrupt(MANIFEST, &error.to_string()))?;
-    if manifest.format != FORMAT {
-        return Err(corrupt(
-            MANIFEST,
-            &format!("format {} is not known to this version of emorun", manifest.format),
-        ));
-    }
-    let checked = |name: &str| -> Result<Vec<u8>, Failure> {
-        let bytes = read_file(&path.join(name))?;
-        if manifest.sha256.get(name) == Some(&digest(&bytes)) {
-            Ok(bytes)
-        } else {
-            Err(corrupt(name, "its SHA-256 is not that of the manifest"))
-        }
-    };
-    let tensors = |name: &str| decode(&checked(name)?).map_err(|error| corrupt(name, &error));
+    let manifest = read_manifest(path)?;
+    let tensors =
+        |name: &str| decode(&read_checked(path, &manifest, name)?).map_err(|error| corrupt(path, name, error));
     Ok(Checkpoint {
         weights: tensors(WEIGHTS)?,
         optimizer: tensors(OPTIMIZER)?,
-        state: serde_json::from_slice(&checked(STATE)?).map_err(|error| corrupt(STATE, &error.to_string()))?,
+        state: serde_json::from_slice(&read_checked(path, &manifest, STATE)?)
+            .map_err(|error| corrupt(path, STATE, error.to_string()))?,
     })
+}
+
+fn corrupt(path: &Path, file: &str, message: String) -> Failure {
+    Failure::Corrupt {
+        path: path.join(file),
+        message,
+    }
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest, Failure> {
+    let manifest: Manifest = serde_json::from_slice(&read_file(&path.join(MANIFEST))?)
+        .map_err(|error| corrupt(path, MANIFEST, error.to_string()))?;
+    if manifest.format != FORMAT {
+        let message = format!("format {} is not known to this version of emorun", manifest.format);
+        return Err(corrupt(path, MANIFEST, message));
+    }
+    Ok(manifest)
+}
+
+fn read_checked(path: &Path, manifest: &Manifest, name: &str) -> Result<Vec<u8>, Failure> {
+    let bytes = read_file(&path.join(name))?;
+    if manifest.sha256.get(name) == Some(&digest(&bytes)) {
+        Ok(bytes)
+    } else {
+        let message = "its SHA-256 is not that of the manifest".to_owned();
+        Err(corrupt(path, name, message))
+    }
 }
 
 fn steps(checkpoints: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
@@ -240,10 +290,15 @@ mod tests {
         }
     }
 
+    fn keep(last: usize, steps: &[u64]) -> Keep {
+        let steps = steps.to_vec();
+        Keep { last, steps }
+    }
+
     #[test]
     fn what_is_read_is_what_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &checkpoint(7), None).unwrap();
+        write(dir.path(), &checkpoint(7), &keep(2, &[])).unwrap();
         let read = read_newest(dir.path(), |warning| panic!("{warning}")).unwrap().unwrap();
         assert_eq!(
             (read.weights, read.optimizer, read.state),
@@ -252,21 +307,30 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_two_and_the_kept_one_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        for step in [1, 2, 3, 7, 10] {
-            write(dir.path(), &checkpoint(step), Some(2)).unwrap();
+    fn the_newest_and_the_kept_ones_stay() {
+        for (last, kept, expected) in [
+            (1, &[][..], &[10][..]),
+            (2, &[2], &[2, 7, 10]),
+            (3, &[1, 2], &[1, 2, 3, 7, 10]),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            for step in [1, 2, 3, 7, 10] {
+                write(dir.path(), &checkpoint(step), &keep(last, kept)).unwrap();
+            }
+            let mut left: Vec<u64> = steps(dir.path()).unwrap().into_iter().map(|(step, _)| step).collect();
+            left.sort_unstable();
+            assert_eq!(left, expected);
+            // Gone back to step 3, and on from there.
+            write(dir.path(), &checkpoint(4), &keep(1, &[])).unwrap();
+            assert_eq!(steps(dir.path()).unwrap().len(), 1);
         }
-        let mut left: Vec<u64> = steps(dir.path()).unwrap().into_iter().map(|(step, _)| step).collect();
-        left.sort_unstable();
-        assert_eq!(left, [2, 7, 10]);
     }
 
     #[test]
     fn every_flipped_byte_is_found_and_the_one_before_is_used() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &checkpoint(1), None).unwrap();
-        write(dir.path(), &checkpoint(2), Some(1)).unwrap();
+        write(dir.path(), &checkpoint(1), &keep(2, &[])).unwrap();
+        write(dir.path(), &checkpoint(2), &keep(2, &[1])).unwrap();
         for name in [WEIGHTS, OPTIMIZER, STATE, MANIFEST] {
             let path = path_of(dir.path(), 2).join(name);
             let whole = fs::read(&path).unwrap();
@@ -300,10 +364,12 @@ mod tests {
     #[test]
     fn a_half_written_checkpoint_is_not_one() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &checkpoint(1), None).unwrap();
+        write(dir.path(), &checkpoint(1), &keep(2, &[])).unwrap();
         let draft = dir.path().join(".step-5.partial");
         fs::create_dir(&draft).unwrap();
         fs::write(draft.join(WEIGHTS), b"half").unwrap();
         assert_eq!(read_newest(dir.path(), |_| {}).unwrap().unwrap().state.step, 1);
+        write(dir.path(), &checkpoint(3), &keep(1, &[])).unwrap();
+        assert!(!draft.exists(), "what a kill left goes with the next checkpoint");
     }
 }

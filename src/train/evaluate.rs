@@ -84,7 +84,7 @@ pub fn evaluate(
         network
             .forward(Schedule::Evaluate, &mut values, &names.evaluation(feed.keys(&members)))
             .map_err(Abort::Node)?;
-        for loss in network.losses(&values) {
+        for loss in network.losses(&values, 1.0) {
             let sums = losses.entry(loss.node.to_owned()).or_default();
             let mean = f64::from(loss.mean.into_scalar::<f32>());
             // What no item counts in has no mean.

@@ -75,10 +75,24 @@ impl Journal {
     /// The file system refuses.
     pub fn sync(&mut self) -> Result<(), Failure> {
         self.metrics.sync_data().map_err(Failure::io("sync", &self.path))?;
+        self.flush_events();
+        Ok(())
+    }
+
+    /// Hands TensorBoard events to the disk.
+    pub fn flush_events(&mut self) {
         if let Some(events) = &mut self.events {
             events.sync();
         }
-        Ok(())
+    }
+
+    /// `metrics.jsonl` for another thread to make durable, and its path.
+    ///
+    /// # Errors
+    /// The system gives no second handle to it.
+    pub fn metrics_file(&self) -> Result<(File, std::path::PathBuf), Failure> {
+        let file = self.metrics.try_clone().map_err(Failure::io("open", &self.path))?;
+        Ok((file, self.path.clone()))
     }
 
     /// Writes one line of metrics, and each number as a TensorBoard scalar `split/name`.

@@ -11,6 +11,7 @@ pub mod parameters;
 pub mod progress;
 pub mod schedule;
 pub mod state;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,12 +26,13 @@ use crate::feed::{Feed, FeedError};
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, Settings};
 use crate::value::Values;
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, Keep};
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
 use parameters::{Gradients, Optimizer};
 use progress::Progress;
 use state::{Best, LoopState};
+use writer::{CheckpointWriter, Job};
 
 /// Why training or evaluation stopped.
 #[derive(Debug)]
@@ -73,6 +75,15 @@ impl From<Failure> for Abort {
     }
 }
 
+/// Where a training is.
+struct Moment {
+    step: u64,
+    micro_batch: usize,
+    epoch: u64,
+    /// Share of all optimizer steps that are done.
+    progress: f64,
+}
+
 /// Keys of a run's draws.
 #[derive(Clone, Debug)]
 pub struct StepNames {
@@ -87,12 +98,13 @@ impl StepNames {
         }
     }
 
-    fn training(&self, step: u64, micro_batch: usize, epoch: u64, items: Arc<[String]>) -> StepContext {
+    fn training(&self, at: &Moment, items: Arc<[String]>) -> StepContext {
         StepContext {
             training: true,
-            step: self.key.with("step").at(step).at(micro_batch as u64),
-            epoch: self.key.with("epoch").at(epoch),
+            step: self.key.with("step").at(at.step).at(at.micro_batch as u64),
+            epoch: self.key.with("epoch").at(at.epoch),
             items,
+            progress: at.progress,
         }
     }
 
@@ -103,6 +115,7 @@ impl StepNames {
             step: self.key,
             epoch: self.key,
             items,
+            progress: 1.0,
         }
     }
 }
@@ -148,6 +161,9 @@ struct Session {
     journal: Journal,
     state: LoopState,
     names: StepNames,
+    writer: CheckpointWriter,
+    /// When the last checkpoint was begun.
+    saved: Instant,
 }
 
 impl Trainer<'_> {
@@ -196,6 +212,7 @@ impl Trainer<'_> {
             outcome?;
         }
         progress.finish();
+        session.writer.wait()?;
         let Session {
             mut network,
             journal,
@@ -223,6 +240,7 @@ impl Trainer<'_> {
     fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
         let mut optimizer = Optimizer::new(&self.settings.training.optimizer, &network);
         let names = StepNames::new(self.seed);
+        let writer = CheckpointWriter::new(self.checkpoints());
         let tensorboard = self.settings.logging.tensorboard;
         let found = checkpoint::read_newest(&self.checkpoints(), |warning| tracing::warn!("{warning}"))?;
         let Some(Checkpoint {
@@ -240,6 +258,8 @@ impl Trainer<'_> {
                 journal,
                 state: LoopState::default(),
                 names,
+                writer,
+                saved: Instant::now(),
             });
         };
         let corrupt = |message| {
@@ -259,6 +279,8 @@ impl Trainer<'_> {
             journal,
             state,
             names,
+            writer,
+            saved: Instant::now(),
         })
     }
 
@@ -305,6 +327,7 @@ impl Trainer<'_> {
         let ends_at = batches.len();
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
         let mut loader = self.feed.load_training(rest.clone(), self.seed, epoch);
+        let all_steps = self.steps_per_epoch().saturating_mul(training.epochs).max(1);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
         let mut waited = 0.0;
@@ -321,7 +344,14 @@ impl Trainer<'_> {
                 waited += asked.elapsed().as_secs_f64();
                 let batch = batch.map_err(Abort::Feed)?;
                 let items = batch.items.clone();
-                let context = session.names.training(step, micro_batch, epoch, self.feed.keys(&items));
+                let done = step as f64 / all_steps as f64;
+                let moment = Moment {
+                    step,
+                    micro_batch,
+                    epoch,
+                    progress: done,
+                };
+                let context = session.names.training(&moment, self.feed.keys(&items));
                 let mut values = self
                     .feed
                     .values(batch, &session.network, &self.device)
@@ -330,7 +360,7 @@ impl Trainer<'_> {
                     .network
                     .forward(Schedule::Train, &mut values, &context)
                     .map_err(Abort::Node)?;
-                let losses = session.network.losses(&values);
+                let losses = session.network.losses(&values, done);
                 let Some(total) = losses
                     .into_iter()
                     .map(|loss| loss.mean.mul_scalar(loss.weight))
@@ -384,13 +414,15 @@ impl Trainer<'_> {
             let at_end = session.state.batch >= ends_at;
             if !at_end && interrupt::asked() {
                 self.save(session)?;
+                session.writer.wait()?;
                 return Err(Abort::Interrupted);
             }
+            let checkpoints = &training.checkpoints;
+            let every_steps = checkpoints.every_steps;
+            let minutes = session.saved.elapsed().as_secs_f64() / 60.0;
             if !at_end
-                && training
-                    .checkpoints
-                    .every_steps
-                    .is_some_and(|every| session.state.step.is_multiple_of(every))
+                && (every_steps.is_some_and(|every| session.state.step.is_multiple_of(every))
+                    || checkpoints.every_minutes.is_some_and(|every| minutes >= every))
             {
                 self.save(session)?;
             }
@@ -399,15 +431,14 @@ impl Trainer<'_> {
         self.end_epoch(session, progress, epoch_started.elapsed().as_secs_f64())?;
         session.state.seconds = before + started.elapsed().as_secs_f64();
         let due = session.state.epoch.is_multiple_of(training.checkpoints.every_epochs);
-        let is_best = session
-            .state
-            .best
-            .as_ref()
-            .is_some_and(|best| best.step == session.state.step);
+        let step = session.state.step;
+        let mut kept = session.state.best.iter().chain(&session.state.next_best);
+        let is_best = kept.any(|best| best.step == step);
         if due || is_best || session.state.finished || interrupt::asked() {
             self.save(session)?;
         }
         if !session.state.finished && interrupt::asked() {
+            session.writer.wait()?;
             return Err(Abort::Interrupted);
         }
         Ok(())
@@ -510,18 +541,22 @@ impl Trainer<'_> {
                 value > than + by
             }
         };
-        if let Some(value) = validation.metric(&self.best_metric)
-            && state
-                .best
-                .as_ref()
-                .is_none_or(|best| better(&self.best_metric, value, best.value, 0.0))
-        {
-            state.best = Some(Best {
+        if let Some(value) = validation.metric(&self.best_metric) {
+            let this = Best {
                 step: state.step,
                 epoch: state.epoch,
                 metric: self.best_metric.clone(),
                 value,
-            });
+            };
+            let mut ranked: Vec<Best> = state.best.take().into_iter().chain(state.next_best.drain(..)).collect();
+            // Behind those that are as good: the first of equals is the best.
+            let beats = |other: &Best| better(&self.best_metric, value, other.value, 0.0);
+            let place = ranked.iter().position(beats).unwrap_or(ranked.len());
+            ranked.insert(place, this);
+            ranked.truncate(self.settings.training.checkpoints.keep_best.max(1));
+            let mut ranked = ranked.into_iter();
+            state.best = ranked.next();
+            state.next_best = ranked.collect();
         }
         let Some(stopping) = &self.settings.training.early_stopping else {
             return;
@@ -541,7 +576,7 @@ impl Trainer<'_> {
     }
 
     fn save(&self, session: &mut Session) -> Result<(), Abort> {
-        session.journal.sync()?;
+        session.journal.flush_events();
         session.state.metrics_bytes = session.journal.bytes();
         let (optimizer, counters) = session.optimizer.save();
         session.state.optimizer_counters = counters;
@@ -550,11 +585,19 @@ impl Trainer<'_> {
             optimizer,
             state: session.state.clone(),
         };
-        checkpoint::write(
-            &self.checkpoints(),
-            &checkpoint,
-            session.state.best.as_ref().map(|best| best.step),
-        )?;
+        let best = session.state.best.iter().chain(&session.state.next_best);
+        let keep = Keep {
+            last: self.settings.training.checkpoints.keep_last,
+            steps: best.map(|best| best.step).collect(),
+        };
+        let (metrics, metrics_path) = session.journal.metrics_file()?;
+        session.writer.begin(Job {
+            checkpoint,
+            keep,
+            metrics,
+            metrics_path,
+        })?;
+        session.saved = Instant::now();
         Ok(())
     }
 

@@ -19,6 +19,9 @@ pub struct LoopState {
     pub seen: Seen,
     /// The best epoch so far, by the chosen validation metric.
     pub best: Option<Best>,
+    /// The next best epochs whose checkpoints are kept, the better first.
+    #[serde(default)]
+    pub next_best: Vec<Best>,
     /// Epochs since the watched metric last improved.
     pub stale_epochs: u64,
     /// Best value of the watched metric.

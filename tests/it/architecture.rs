@@ -35,7 +35,7 @@ const CRATES: [(&str, &[&str]); 9] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 26] = [
+const MODULES: [(&str, &[&str]); 27] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
@@ -86,10 +86,12 @@ const MODULES: [(&str, &[&str]); 26] = [
         ],
     ),
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
+    ("verify", &["draw", "exit", "train"]),
     (
         "cli",
         &[
             "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke", "train",
+            "verify",
         ],
     ),
     ("lib", &[]),

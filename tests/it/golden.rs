@@ -70,7 +70,7 @@ fn present(value: &Json) -> Vec<Option<u32>> {
 }
 
 fn loss_of(network: &Network, values: &emorun::value::Values) -> Tensor<1> {
-    network.losses(values).remove(0).mean
+    network.losses(values, 1.0).remove(0).mean
 }
 
 #[test]
@@ -110,6 +110,110 @@ fn cross_entropy_and_its_gradient_are_those_of_pytorch() {
         let gradient = logits.grad(&loss.backward()).unwrap();
         assert_near(&numbers(gradient), &floats(&case["gradient"]["values"]), 1e-6, &of);
     }
+}
+
+#[test]
+fn losses_and_their_gradients_are_those_of_their_papers() {
+    let _turn = turn();
+    let cases = golden("objectives.json");
+    assert_eq!(array(&cases).len(), 21);
+    for case in array(&cases) {
+        let kind = case["kind"].as_str().unwrap();
+        let width = case["x"]["shape"][1].as_u64().unwrap() as usize;
+        let (port, signal) = match kind {
+            "focal" => ("logits", logits_signal(4)),
+            _ => ("vector", Signal::Vector { width }),
+        };
+        let inputs = [
+            ("input", data(port), signal),
+            ("target", data("emotion"), labels_signal(4)),
+        ];
+        let mut network = network(vec![wired("loss", kind, &case["fields"], &inputs)], 1);
+        let of = format!("{kind} {}", case["fields"]);
+        if let Some(named) = case["weights"].as_object().filter(|named| !named.is_empty()) {
+            let named = named
+                .iter()
+                .map(|(name, tensor)| (format!("loss.{name}"), stored(tensor)));
+            restore(&mut network, named.collect()).unwrap();
+        }
+        let x = tensor::<2>(&case["x"]).require_grad();
+        let input = match kind {
+            "focal" => Value::Logits(x.clone()),
+            _ => Value::Vector(x.clone()),
+        };
+        let truth = labels(&present(&case["labels"]));
+        let values = run(&network, &[(data(port), input), (data("emotion"), truth)], true, 10);
+        let loss = loss_of(&network, &values);
+        assert_near(
+            &numbers(loss.clone()),
+            &[case["loss"].as_f64().unwrap() as f32],
+            2e-6,
+            &of,
+        );
+        let found = loss.backward();
+        assert_near(
+            &numbers(x.grad(&found).unwrap()),
+            &floats(&case["gradient"]["values"]),
+            1e-5,
+            &of,
+        );
+        for (name, expected) in by_name(&case["gradients"]) {
+            let found = gradients(&network, &found);
+            assert_near(&found[&format!("loss.{name}")], &expected, 1e-5, &of);
+        }
+    }
+}
+
+#[test]
+fn losses_without_a_pair_or_a_label_are_zero_and_count_nothing() {
+    let _turn = turn();
+    let x = || Tensor::<2>::from_data([[0.5f32, 1.0], [2.0, -1.0], [0.0, 0.0]], &device());
+    for kind in ["triplet", "supervised_contrastive", "center"] {
+        for truth in [[None, None, None], [Some(0), Some(1), None]] {
+            let inputs = [
+                ("input", data("vector"), Signal::Vector { width: 2 }),
+                ("target", data("emotion"), labels_signal(2)),
+            ];
+            let network = network(vec![wired("loss", kind, &json!({}), &inputs)], 1);
+            let x = x().require_grad();
+            let values = [
+                (data("vector"), Value::Vector(x.clone())),
+                (data("emotion"), labels(&truth)),
+            ];
+            let values = run(&network, &values, true, 3);
+            let loss = network.losses(&values, 1.0).remove(0);
+            if kind == "center" && truth[0].is_some() {
+                assert_eq!(loss.count, 2.0);
+                continue;
+            }
+            assert_eq!(
+                (loss.count, numbers(loss.mean.clone())),
+                (0.0, vec![0.0]),
+                "{kind} {truth:?}"
+            );
+            let gradient = numbers(x.grad(&loss.mean.backward()).unwrap());
+            assert!(gradient.iter().all(|&g| g == 0.0), "{kind} {truth:?}: {gradient:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reversed_gradient_is_turned_round_and_grows_over_training() {
+    let _turn = turn();
+    let fields = json!({ "lambda": 0.5, "ramp": { "shape": "linear" } });
+    let inputs = [("input", data("vector"), Signal::Vector { width: 2 })];
+    let network = network(vec![wired("turned", "gradient_reversal", &fields, &inputs)], 1);
+    let x = Tensor::<2>::from_data([[0.1f32, 7.3]], &device()).require_grad();
+    let values = run(&network, &[(data("vector"), Value::Vector(x.clone()))], true, 1);
+    let Value::Vector(y) = &values[&PortId::new("turned", "")] else {
+        panic!("no vector");
+    };
+    assert_eq!(numbers(y.clone()), numbers(x.clone()), "the same bits");
+    let found = (y.clone() * Tensor::from_data([[1.0f32, -2.0]], &device()))
+        .sum()
+        .backward();
+    // Half of the way, half of λ.
+    assert_near(&numbers(x.grad(&found).unwrap()), &[-0.25, 0.5], 1e-7, "half way");
 }
 
 #[test]

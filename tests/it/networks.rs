@@ -139,6 +139,7 @@ pub fn step(training: bool, items: usize) -> StepContext {
         step: key.with("step"),
         epoch: key.with("epoch"),
         items: (0..items).map(|item| item.to_string()).collect(),
+        progress: 0.5,
     }
 }
 

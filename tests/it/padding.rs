@@ -35,10 +35,17 @@ enum Feed {
     Vector,
     Stack,
     Logits,
+    /// A vector that a loss compares with those of other items.
+    Compared,
     /// Frames, and others of which each item has one more.
     Streams,
     /// Three vectors.
     Vectors,
+}
+
+/// Whether the nodes that take it give one number for the batch.
+fn is_loss(feed: Feed) -> bool {
+    matches!(feed, Feed::Logits | Feed::Compared)
 }
 
 /// A kind, what it takes and the configurations to test.
@@ -146,6 +153,16 @@ fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
                 json!({ "label_smoothing": 0.2, "class_weights": { "values": [1.0, 3.0, 0.5] } }),
             ],
         ),
+        ("focal", Feed::Logits, vec![json!({ "gamma": 1.0 })]),
+        (
+            "triplet",
+            Feed::Compared,
+            vec![json!({}), json!({ "mining": "semi_hard", "margin": "soft" })],
+        ),
+        ("center", Feed::Compared, vec![json!({})]),
+        ("supervised_contrastive", Feed::Compared, vec![json!({})]),
+        ("gradient_reversal", Feed::Frames, vec![json!({})]),
+        ("gradient_reversal", Feed::Vector, vec![json!({ "lambda": 0.1 })]),
     ]
 }
 
@@ -154,7 +171,7 @@ fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static
     let vector = || Signal::Vector { width };
     let mut ports = match feed {
         Feed::Frames => vec![("input", data("mel"), frames_signal(width))],
-        Feed::Vector => vec![("input", data("vector"), vector())],
+        Feed::Vector | Feed::Compared => vec![("input", data("vector"), vector())],
         Feed::Stack => vec![("input", data("stack"), stack_signal(LAYERS, width))],
         Feed::Logits => vec![("input", data("logits"), logits_signal(classes))],
         Feed::Streams => vec![
@@ -167,7 +184,7 @@ fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static
             ("inputs.c", data("third"), vector()),
         ],
     };
-    if kind.ends_with("_classifier") || kind == "cross_entropy" {
+    if kind.ends_with("_classifier") || is_loss(feed) {
         ports.push(("target", data("emotion"), labels_signal(classes)));
     }
     ports
@@ -273,7 +290,7 @@ fn an_item_gives_the_same_alone_and_in_any_batch() {
     let _turn = turn();
     let items = items(WIDTH);
     let longest = LENGTHS[LENGTHS.len() - 1];
-    for (kind, feed, configs) in cases().into_iter().filter(|(_, feed, _)| *feed != Feed::Logits) {
+    for (kind, feed, configs) in cases().into_iter().filter(|(_, feed, _)| !is_loss(*feed)) {
         for fields in configs {
             let network = one_node(kind, feed, &fields, WIDTH).without_autodiff();
             let beside = run(&network, &values(&items, WIDTH, longest), false, items.len());
@@ -316,7 +333,7 @@ fn an_item_without_a_label_changes_no_loss() {
                     true,
                     count,
                 );
-                let loss = network.losses(&values).remove(0);
+                let loss = network.losses(&values, 1.0).remove(0);
                 (numbers(loss.mean)[0], loss.count)
             };
             let (with, without) = (loss(4, &[Some(2), Some(0), None, None]), loss(2, &[Some(2), Some(0)]));

@@ -47,7 +47,10 @@ fn folder(layout: &str) -> PathBuf {
 
 /// The layouts of the wav2vec 2.0 family that there are files of.
 fn speech() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let speech: Vec<_> = SPEECH.into_iter().filter(|(layout, _)| folder(layout).is_dir()).collect();
+    let speech: Vec<_> = SPEECH
+        .into_iter()
+        .filter(|(layout, _)| folder(layout).is_dir())
+        .collect();
     assert!(!speech.is_empty(), "no layout in {}", folder("").display());
     speech.into_iter()
 }

@@ -274,7 +274,8 @@ fn the_batch_size_of_evaluation_changes_no_result() {
 
 #[test]
 fn an_interrupt_writes_a_checkpoint_and_resuming_gives_the_same_bits() {
-    for experiment in TINY {
+    // USR1 is the notice that Slurm gives.
+    for (experiment, name) in TINY.into_iter().zip(["INT", "TERM", "USR1"]) {
         let lab = Lab::new();
         // Only the interrupt itself writes a checkpoint within an epoch.
         let rare = [
@@ -290,7 +291,7 @@ fn an_interrupt_writes_a_checkpoint_and_resuming_gives_the_same_bits() {
         let arguments = [&[experiment, "--run-label", "cut"], &rare[..]].concat();
         // An epoch is 64 steps: early in the second one.
         let mut child = lab.start_until(&arguments, &run.join("metrics.jsonl"), 68);
-        signal(&child, "INT");
+        signal(&child, name);
         assert_eq!(child.wait().unwrap().code(), Some(130));
         let record = json(run.join("run.json"));
         assert_eq!(record["status"], "interrupted");
@@ -317,6 +318,92 @@ fn an_interrupt_writes_a_checkpoint_and_resuming_gives_the_same_bits() {
         assert_same_results(&run, &whole);
         assert_eq!(json(run.join("run.json"))["status"], "completed");
     }
+}
+
+#[test]
+fn a_run_starts_from_the_weights_of_another() {
+    let lab = Lab::new();
+    let first = lab.run(&["crnn.yaml", "--run-label", "first"]);
+    let from = |fields: &str| format!("init_from={{ run: runs/tiny/first{fields} }}");
+    let again = |label: &str, fields: &str, more: &[&str]| {
+        let set = from(fields);
+        let arguments = ["crnn.yaml", "--run-label", label, "--set", &set];
+        lab.emorun(&[&arguments, more].concat())
+    };
+    let losses = |run: &Path| -> Vec<f64> {
+        let lines = metrics(run).into_iter();
+        lines
+            .filter(|line| line["split"] == "validation")
+            .map(|line| line["loss"].as_f64().unwrap())
+            .collect()
+    };
+    let all = again("all", "", &[]);
+    assert_eq!(all.code, 0, "{}", all.stderr);
+    let best = losses(&first).into_iter().fold(f64::INFINITY, f64::min);
+    let after = losses(&lab.path("runs/tiny/all"));
+    assert!(after[0] < losses(&first)[0], "{after:?} begins near {best}");
+    // It is a new run: it has its own steps, and its own checkpoints go on to the same bits.
+    let cut = ["crnn.yaml", "--run-label", "cut", "--set", &from("")];
+    kill(lab.start_until(&cut, &lab.path("runs/tiny/cut/metrics.jsonl"), 9));
+    assert_eq!(lab.emorun(&["resume", "runs/tiny/cut"]).code, 0);
+    assert_same_run(&lab.path("runs/tiny/cut"), &lab.path("runs/tiny/all"));
+    // Speakers that the first run was trained on are told where they are to be heard anew.
+    let other = again("other", "", &["--set", "seed=8"]);
+    assert_eq!(other.code, 0, "{}", other.stderr);
+    assert!(other.stderr.contains("is not on unheard speakers"), "{}", other.stderr);
+    let one = again("one", ", nodes: [crnn]", &["--set", "heads.emotion.hidden=5"]);
+    assert_eq!(one.code, 0, "{}", one.stderr);
+    for (fields, more, code, message) in [
+        (
+            ", nodes: [crnn, mel]",
+            &[][..],
+            4,
+            "`mel` is no node of this experiment that has weights",
+        ),
+        (
+            ", nodes: [emotion]",
+            &["--set", "heads.emotion.hidden=5"],
+            4,
+            "`emotion` differs: ",
+        ),
+    ] {
+        let refused = again("refused", fields, more);
+        assert_eq!(refused.code, code, "{}", refused.stderr);
+        assert!(refused.stderr.contains(message), "{}", refused.stderr);
+        fs::remove_dir_all(lab.path("runs/tiny/refused")).unwrap();
+    }
+    let missing = lab.emorun(&["crnn.yaml", "--set", "init_from={ run: nowhere }"]);
+    assert_eq!(missing.code, 4, "{}", missing.stderr);
+    assert!(missing.stderr.contains("no run.json"), "{}", missing.stderr);
+}
+
+#[test]
+fn as_many_checkpoints_are_kept_as_asked_for() {
+    let lab = Lab::new();
+    let run = lab.run(&[
+        "crnn.yaml",
+        "--set",
+        "training.epochs=5",
+        "--set",
+        "training.checkpoints={ every_minutes: 0, keep_last: 3, keep_best: 2 }",
+    ]);
+    let losses: Vec<(f64, u64)> = metrics(&run)
+        .iter()
+        .filter(|line| line["split"] == "validation")
+        .map(|line| (line["loss"].as_f64().unwrap(), line["step"].as_u64().unwrap()))
+        .collect();
+    let mut best = losses.clone();
+    best.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let last = losses[4].1;
+    let mut expected: Vec<String> = best[..2]
+        .iter()
+        .map(|(_, step)| *step)
+        .chain([last, last - 1, last - 2])
+        .map(|step| format!("step-{step}"))
+        .collect();
+    expected.sort();
+    expected.dedup();
+    assert_eq!(files(&run.join("checkpoints")), expected);
 }
 
 fn newest_checkpoint(run: &Path) -> PathBuf {
@@ -705,6 +792,25 @@ fn a_killed_sweep_goes_on_where_it_was() {
         "losses.ce.label_smoothing=0.0",
     ]);
     assert_same_run(&sweep.join(ENTRIES[2]), &alone);
+}
+
+#[test]
+fn a_killed_run_is_verified_to_go_on_to_the_same_bits() {
+    let lab = Lab::new();
+    let outcome = lab.emorun(&["verify-resume", "crnn.yaml", "--kills", "4"]);
+    assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+    for part in [
+        "the same in both runs",
+        "lines of metrics.jsonl",
+        "TensorBoard scalars",
+        "files of weights and optimizer state",
+    ] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    // A run that does not come to its end is shown with its own message.
+    let outcome = lab.emorun(&["verify-resume", "crnn.yaml", "--set", "training.optimizer.lr=1e38"]);
+    assert_ne!(outcome.code, 0);
+    assert!(outcome.stderr.contains("exit code 6"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -191,6 +191,14 @@ impl Inferred {
             train_only: false,
         }
     }
+
+    /// A loss: a device node that gives one number for the batch and reads labels.
+    pub fn loss(cost: Cost) -> Self {
+        Self {
+            reads_labels: true,
+            ..Self::device(Signal::Scalar, cost)
+        }
+    }
 }
 
 /// The signals at the input ports of a node (`input`, `target`, `inputs.face`, …).

@@ -1,0 +1,63 @@
+//! `emorun verify-resume`.
+
+use clap::Args;
+
+use super::{Common, ExperimentArguments, print};
+use crate::exit::Failure;
+use crate::smoke::temporary_folder;
+use crate::train::interrupt;
+use crate::verify::{Request, verify_resume as verify};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    experiment: ExperimentArguments,
+    /// How often the second run is killed.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    kills: u32,
+    /// auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Keep the folder with both runs.
+    #[arg(long)]
+    keep: bool,
+}
+
+pub(super) fn verify_resume(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    interrupt::install();
+    let folder = temporary_folder()?;
+    let mut options = vec!["--device".to_owned(), arguments.device.clone()];
+    if common.offline {
+        options.push("--offline".into());
+    }
+    let outcome = verify(&Request {
+        experiment: &arguments.experiment.experiment,
+        sets: &arguments.experiment.sets,
+        options: &options,
+        kills: arguments.kills,
+        folder: &folder,
+    });
+    let keep = arguments.keep || !outcome.as_ref().is_ok_and(|verified| verified.differences.is_empty());
+    if keep {
+        eprintln!("kept: {}", folder.display());
+    } else if let Err(error) = std::fs::remove_dir_all(&folder) {
+        tracing::warn!("cannot remove {}: {error}", folder.display());
+    }
+    let verified = outcome?;
+    if !verified.differences.is_empty() {
+        return Err(Failure::Bug(format!(
+            "the run that was killed {} time(s) differs:\n{}",
+            verified.kills.len(),
+            verified.differences.join("\n")
+        )));
+    }
+    let mut text = format!(
+        "killed {} time(s) and resumed; the same in both runs:\n",
+        verified.kills.len()
+    );
+    for (what, count) in &verified.compared {
+        text.push_str(&format!("{count:8}  {what}\n"));
+    }
+    print(&text);
+    Ok(())
+}

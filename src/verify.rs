@@ -1,0 +1,385 @@
+//! Proof, on an experiment of one's own, that a run that is killed goes on to the same bits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use emorun_tensorboard::{EventValue, read_events};
+use rand::RngExt;
+use serde_json::Value;
+
+use crate::draw::DrawKey;
+use crate::exit::Failure;
+use crate::train::interrupt;
+use crate::train::progress::say;
+
+/// What to verify.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The experiment file.
+    pub experiment: &'a Path,
+    /// `path=value` arguments.
+    pub sets: &'a [String],
+    /// Further arguments of `emorun run` and `emorun resume`, such as `--offline`.
+    pub options: &'a [String],
+    /// How often the second run is killed.
+    pub kills: u32,
+    /// Empty folder for both runs.
+    pub folder: &'a Path,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Verified {
+    /// Moments at which the second run was killed, in seconds after it was started or resumed.
+    pub kills: Vec<f64>,
+    /// What was compared, and how many of each.
+    pub compared: BTreeMap<&'static str, usize>,
+    /// What differs, a line each; nothing if the proof holds.
+    pub differences: Vec<String>,
+}
+
+/// How often it is asked whether a process has ended.
+const POLL: Duration = Duration::from_millis(2);
+
+/// Runs the experiment twice, once to its end and once killed (SIGKILL) at random moments and resumed
+/// each time, with another number of loader workers, and compares everything but clock readings.
+///
+/// # Errors
+/// A run fails by itself; its message is in what the child wrote to stderr, which is shown.
+pub fn verify_resume(request: &Request<'_>) -> Result<Verified, Failure> {
+    let whole = Runs::new(request, "whole", None);
+    let started = Instant::now();
+    say("the whole run");
+    whole.to_the_end(&whole.start()?)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let cut = Runs::new(request, "killed", Some("training.loader.workers=1"));
+    let mut kills = Vec::new();
+    let mut draw = DrawKey::root(u64::from(request.kills)).with("verify").rng();
+    for number in 1..=request.kills {
+        let after = seconds / f64::from(request.kills) * draw.random::<f64>();
+        let mut child = cut.spawn(&cut.next()?)?;
+        match wait(&mut child, Some(Duration::from_secs_f64(after)))? {
+            None => {
+                child.kill().map_err(Failure::io("kill", request.experiment))?;
+                child.wait().map_err(Failure::io("wait for", request.experiment))?;
+                say(&format!("killed {number} of {} after {after:.2} s", request.kills));
+                kills.push(after);
+            }
+            Some(status) if status.success() => break,
+            Some(status) => return Err(cut.failed(status)),
+        }
+    }
+    say("to its end");
+    cut.to_the_end(&cut.next()?)?;
+    let mut compared = BTreeMap::new();
+    let differences = compare(&whole.dir()?, &cut.dir()?, &mut compared)?;
+    Ok(Verified {
+        kills,
+        compared,
+        differences,
+    })
+}
+
+/// One of the two runs.
+struct Runs<'a> {
+    request: &'a Request<'a>,
+    label: &'static str,
+    set: Option<&'static str>,
+}
+
+impl<'a> Runs<'a> {
+    fn new(request: &'a Request<'a>, label: &'static str, set: Option<&'static str>) -> Self {
+        Self { request, label, set }
+    }
+
+    fn messages(&self) -> PathBuf {
+        self.request.folder.join(format!("{}.txt", self.label))
+    }
+
+    fn start(&self) -> Result<Vec<String>, Failure> {
+        let experiment = self.request.experiment.to_string_lossy().into_owned();
+        let runs = self.request.folder.join("runs").to_string_lossy().into_owned();
+        let mut arguments = vec!["run".to_owned(), experiment, "--runs".into(), runs];
+        arguments.extend(["--run-label".into(), self.label.into()]);
+        for set in self.request.sets.iter().map(String::as_str).chain(self.set) {
+            arguments.extend(["--set".into(), set.to_owned()]);
+        }
+        arguments.extend_from_slice(self.request.options);
+        Ok(arguments)
+    }
+
+    /// Where the run lies: `runs/<name>/<label>`.
+    fn dir(&self) -> Result<PathBuf, Failure> {
+        let runs = self.request.folder.join("runs");
+        let names = fs::read_dir(&runs).map_err(Failure::io("list", &runs))?;
+        let mut dirs = names.flatten().map(|name| name.path().join(self.label));
+        dirs.find(|dir| dir.is_dir())
+            .ok_or_else(|| Failure::Bug(format!("{} holds no run {}", runs.display(), self.label)))
+    }
+
+    /// What continues the run, or starts it where it had not begun.
+    fn next(&self) -> Result<Vec<String>, Failure> {
+        match self.dir() {
+            Ok(dir) if dir.join("run.json").is_file() => {
+                let mut arguments = vec!["resume".to_owned(), dir.to_string_lossy().into_owned()];
+                arguments.extend_from_slice(self.request.options);
+                Ok(arguments)
+            }
+            _ => self.start(),
+        }
+    }
+
+    fn spawn(&self, arguments: &[String]) -> Result<Child, Failure> {
+        let program = std::env::current_exe().map_err(Failure::io("find", Path::new("emorun")))?;
+        let path = self.messages();
+        let messages = File::create(&path).map_err(Failure::io("create", &path))?;
+        Command::new(&program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(messages)
+            .spawn()
+            .map_err(Failure::io("start", &program))
+    }
+
+    fn to_the_end(&self, arguments: &[String]) -> Result<(), Failure> {
+        let mut child = self.spawn(arguments)?;
+        match wait(&mut child, None)? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(self.failed(status)),
+            None => Err(Failure::Bug("a process without a limit was given up".into())),
+        }
+    }
+
+    fn failed(&self, status: ExitStatus) -> Failure {
+        let messages = fs::read_to_string(self.messages()).unwrap_or_default();
+        let code = status
+            .code()
+            .map_or_else(|| status.to_string(), |code| code.to_string());
+        Failure::Input(format!(
+            "the {} run ended by itself with exit code {code}:\n{}",
+            self.label,
+            messages.trim_end()
+        ))
+    }
+}
+
+/// Waits for a process to end; `None` if it did not in time.
+fn wait(child: &mut Child, limit: Option<Duration>) -> Result<Option<ExitStatus>, Failure> {
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().map_err(Failure::io("wait for", Path::new("emorun")))? {
+            return Ok(Some(status));
+        }
+        if limit.is_some_and(|limit| started.elapsed() >= limit) {
+            return Ok(None);
+        }
+        if interrupt::asked() {
+            // The child has had the same signal from the terminal and writes its checkpoint.
+            return Err(Failure::Usage("interrupted; nothing is verified".into()));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Compares two runs, member by member.
+fn compare(one: &Path, other: &Path, compared: &mut BTreeMap<&'static str, usize>) -> Result<Vec<String>, Failure> {
+    let mut differences = Vec::new();
+    let members = [members(one)?, members(other)?];
+    if members[0] != members[1] {
+        differences.push(format!("members: {:?} and {:?}", members[0], members[1]));
+        return Ok(differences);
+    }
+    for member in &members[0] {
+        let sides = [one.join(member), other.join(member)];
+        let name = |what: &str| member.join(what).display().to_string();
+        let lines = [metrics(&sides[0])?, metrics(&sides[1])?];
+        *compared.entry("lines of metrics.jsonl").or_default() += lines[0].len();
+        if let Some(at) = first_difference(&lines[0], &lines[1]) {
+            differences.push(format!("{} from line {}", name("metrics.jsonl"), at + 1));
+        }
+        let scalars = [scalars(&sides[0])?, scalars(&sides[1])?];
+        *compared.entry("TensorBoard scalars").or_default() += scalars[0].len();
+        if let Some(at) = first_difference(&scalars[0], &scalars[1]) {
+            let shown = |scalars: &[Scalar]| scalars.get(at).map_or("nothing".into(), |scalar| format!("{scalar:?}"));
+            differences.push(format!(
+                "{}: {} and {}",
+                name("TensorBoard scalars"),
+                shown(&scalars[0]),
+                shown(&scalars[1])
+            ));
+        }
+        let steps = [checkpoints(&sides[0])?, checkpoints(&sides[1])?];
+        if steps[0] != steps[1] {
+            differences.push(format!("{}: {:?} and {:?}", name("checkpoints"), steps[0], steps[1]));
+            continue;
+        }
+        for step in &steps[0] {
+            for file in ["weights.safetensors", "optimizer.safetensors"] {
+                let place = Path::new("checkpoints").join(step).join(file);
+                let bytes = [&sides[0], &sides[1]].map(|side| {
+                    let path = side.join(&place);
+                    fs::read(&path).map_err(Failure::io("read", &path))
+                });
+                let [left, right] = bytes;
+                *compared.entry("files of weights and optimizer state").or_default() += 1;
+                if left? != right? {
+                    differences.push(name(&place.to_string_lossy()));
+                }
+            }
+        }
+    }
+    Ok(differences)
+}
+
+fn first_difference<T: PartialEq>(one: &[T], other: &[T]) -> Option<usize> {
+    let same = one.iter().zip(other).take_while(|(left, right)| left == right).count();
+    (same < one.len().max(other.len())).then_some(same)
+}
+
+/// Folders below a run that were trained in, relative to it.
+fn members(run: &Path) -> Result<BTreeSet<PathBuf>, Failure> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(place) = open.pop() {
+        let folder = run.join(&place);
+        if folder.join("metrics.jsonl").is_file() {
+            found.insert(place);
+            continue;
+        }
+        for entry in fs::read_dir(&folder).map_err(Failure::io("list", &folder))? {
+            let entry = entry.map_err(Failure::io("list", &folder))?;
+            if entry.path().is_dir() {
+                open.push(place.join(entry.file_name()));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Lines of `metrics.jsonl` without clock readings.
+fn metrics(member: &Path) -> Result<Vec<Value>, Failure> {
+    let path = member.join("metrics.jsonl");
+    let text = fs::read_to_string(&path).map_err(Failure::io("read", &path))?;
+    text.lines()
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(line).map_err(|error| Failure::Corrupt {
+                path: path.clone(),
+                message: error.to_string(),
+            })?;
+            if let Some(fields) = line.as_object_mut() {
+                fields.remove("wall");
+            }
+            Ok(line)
+        })
+        .collect()
+}
+
+/// Tag, step and bits of a value.
+type Scalar = (String, i64, u32);
+
+/// Scalars as TensorBoard shows them, but for clock readings, by tag and step.
+fn scalars(member: &Path) -> Result<Vec<Scalar>, Failure> {
+    let mut files: Vec<PathBuf> = fs::read_dir(member)
+        .map_err(Failure::io("list", member))?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().contains("events.out.tfevents."))
+        .collect();
+    files.sort();
+    let mut scalars = Vec::new();
+    for file in files {
+        let events = read_events(&file).map_err(|error| Failure::Corrupt {
+            path: file.clone(),
+            message: error.to_string(),
+        })?;
+        for event in events.events {
+            match event.value {
+                EventValue::SessionStart => scalars.retain(|(_, step, _): &Scalar| *step < event.step),
+                EventValue::Scalar { tag, value } if !reads_a_clock(&tag) => {
+                    scalars.push((tag, event.step, value.to_bits()));
+                }
+                _ => {}
+            }
+        }
+    }
+    scalars.sort();
+    Ok(scalars)
+}
+
+fn reads_a_clock(tag: &str) -> bool {
+    let name = tag.rsplit('/').next().unwrap_or(tag);
+    ["items_per_second", "loader_wait_s", "seconds"].contains(&name)
+}
+
+/// Names of a member's checkpoints.
+fn checkpoints(member: &Path) -> Result<BTreeSet<String>, Failure> {
+    let folder = member.join("checkpoints");
+    let entries = fs::read_dir(&folder).map_err(Failure::io("list", &folder))?;
+    Ok(entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("step-"))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two members as a run leaves them.
+    fn run(lab: &Path, name: &str) -> PathBuf {
+        let run = lab.join(name);
+        for member in ["seed-1", "seed-2"] {
+            let checkpoint = run.join(member).join("checkpoints/step-7");
+            fs::create_dir_all(&checkpoint).unwrap();
+            fs::write(checkpoint.join("weights.safetensors"), b"weights").unwrap();
+            fs::write(checkpoint.join("optimizer.safetensors"), b"moments").unwrap();
+            let lines = format!("{{\"step\":1,\"loss\":0.5,\"wall\":{{\"s\":{}}}}}\n", name.len());
+            fs::write(run.join(member).join("metrics.jsonl"), lines).unwrap();
+        }
+        run
+    }
+
+    #[test]
+    fn each_difference_is_named_and_clocks_are_none() {
+        let lab = tempfile::tempdir().unwrap();
+        let one = run(lab.path(), "one");
+        let differences = |change: &dyn Fn(&Path)| {
+            let other = run(lab.path(), "other run");
+            change(&other);
+            let found = compare(&one, &other, &mut BTreeMap::new()).unwrap();
+            fs::remove_dir_all(other).unwrap();
+            found
+        };
+        assert_eq!(differences(&|_| {}), Vec::<String>::new());
+        let weights = "seed-2/checkpoints/step-7/weights.safetensors";
+        let found = differences(&|other| fs::write(other.join(weights), b"weightS").unwrap());
+        assert_eq!(found, [weights]);
+        let found = differences(&|other| {
+            fs::write(other.join("seed-1/metrics.jsonl"), "{\"step\":1,\"loss\":0.25}\n").unwrap();
+        });
+        assert_eq!(found, ["seed-1/metrics.jsonl from line 1"]);
+        let found = differences(&|other| fs::write(other.join("seed-1/metrics.jsonl"), "").unwrap());
+        assert_eq!(found, ["seed-1/metrics.jsonl from line 1"]);
+        let found = differences(&|other| {
+            let step = |step: u8| other.join(format!("seed-1/checkpoints/step-{step}"));
+            fs::rename(step(7), step(8)).unwrap();
+        });
+        assert!(found[0].starts_with("seed-1/checkpoints: "), "{found:?}");
+        let found = differences(&|other| fs::remove_dir_all(other.join("seed-2")).unwrap());
+        assert!(found[0].starts_with("members: "), "{found:?}");
+        let found = differences(&|other| {
+            let mut writer = emorun_tensorboard::EventWriter::create(&other.join("seed-1"), 0, 1.0).unwrap();
+            writer.scalar("train/loss", 1, 0.5, 1.0);
+            writer.scalar("train/items_per_second", 1, 100.0, 1.0);
+        });
+        assert_eq!(
+            found,
+            ["seed-1/TensorBoard scalars: nothing and (\"train/loss\", 1, 1056964608)"]
+        );
+    }
+}

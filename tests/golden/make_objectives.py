@@ -1,0 +1,142 @@
+"""Writes objectives.json, the golden vectors of losses for tests/it/golden.rs, in double precision.
+
+Made with Python 3.11, torch 2.15.0 and pytorch-metric-learning 2.9.0:
+python tests/golden/make_objectives.py
+
+Batch-hard triplets and the supervised contrastive loss are that package's own; the others follow
+their papers' equations in plain loops.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.losses import SupConLoss, TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner
+from pytorch_metric_learning.reducers import MeanReducer
+from torch.nn import functional as F
+
+torch.set_default_dtype(torch.float64)
+LABELS = [0, 1, 0, 2, 1, 0, None, 2, 1, 3]
+
+
+def number(value):
+    """Nine digits hold every float32."""
+    return float(f"{float(value):.9g}")
+
+
+def stored(tensor):
+    tensor = tensor.detach()
+    return {"shape": list(tensor.shape), "values": [number(v) for v in tensor.flatten()]}
+
+
+def focal(logits, labels, gamma, weights):
+    total, count = 0.0, 0.0
+    for row, label in zip(logits, labels):
+        if label is not None:
+            weight = 1.0 if weights is None else weights[label]
+            p = F.softmax(row, 0)[label]
+            total = total - weight * (1 - p) ** gamma * torch.log(p)
+            count += weight
+    return total / count
+
+
+def present(x, labels):
+    kept = [i for i, label in enumerate(labels) if label is not None]
+    return x[kept], torch.tensor([labels[i] for i in kept])
+
+
+def batch_hard(x, labels, margin, normalise):
+    x, y = present(x, labels)
+    distance = LpDistance(normalize_embeddings=normalise)
+    triplets = BatchHardMiner(distance=distance)(x, y)
+    # The mean over all anchors, also over those that cost nothing.
+    return TripletMarginLoss(margin=margin, distance=distance, reducer=MeanReducer())(x, y, triplets)
+
+
+def batch_hard_soft(x, labels, normalise):
+    x, y = present(x, labels)
+    distance = LpDistance(normalize_embeddings=normalise)
+    a, p, n = BatchHardMiner(distance=distance)(x, y)
+    d = distance(x)
+    return F.softplus(d[a, p] - d[a, n]).mean()
+
+
+def semi_hard(x, labels, margin, normalise):
+    x, y = present(x, labels)
+    d = LpDistance(normalize_embeddings=normalise)(x)
+    costs = []
+    for a in range(len(y)):
+        negatives = [n for n in range(len(y)) if y[n] != y[a]]
+        for p in range(len(y)):
+            if p == a or y[p] != y[a]:
+                continue
+            farther = [n for n in negatives if d[a, n] > d[a, p]]
+            if farther:
+                negative = min(d[a, n] for n in farther)
+            else:
+                negative = max(d[a, n] for n in negatives)
+            costs.append(torch.clamp(d[a, p] - negative + margin, min=0.0))
+    return torch.stack(costs).mean()
+
+
+def supervised_contrastive(x, labels, temperature):
+    x, y = present(x, labels)
+    return SupConLoss(temperature=temperature)(x, y)
+
+
+def center(x, labels, centers):
+    x, y = present(x, labels)
+    return 0.5 * ((x - centers[y]) ** 2).sum(1).mean()
+
+
+def main():
+    torch.manual_seed(5)
+    cases = []
+
+    def case(kind, fields, shape, loss, **weights):
+        x = torch.randn(*shape).requires_grad_()
+        value = loss(x)
+        value.backward()
+        cases.append(
+            {
+                "kind": kind,
+                "fields": fields,
+                "labels": LABELS,
+                "x": stored(x),
+                "weights": {name: stored(tensor) for name, tensor in weights.items()},
+                "gradients": {n: stored(t.grad) for n, t in weights.items()},
+                "loss": number(value.detach()),
+                "gradient": stored(x.grad),
+            }
+        )
+
+    rows = len(LABELS)
+    for gamma in [0.0, 1.0, 2.0, 3.5]:
+        for weights in [None, [1.0, 0.5, 3.0, 2.0]]:
+            fields = {"gamma": gamma, "class_weights": {"values": weights} if weights else "none"}
+            case("focal", fields, (rows, 4), lambda x: focal(x, LABELS, gamma, weights))
+    for normalise in [True, False]:
+        common = {"normalise": normalise}
+        for margin in [0.2, 1.5]:
+            fields = common | {"margin": {"hard": margin}}
+            hard = lambda x: batch_hard(x, LABELS, margin, normalise)
+            case("triplet", fields | {"mining": "batch_hard"}, (rows, 6), hard)
+            semi = lambda x: semi_hard(x, LABELS, margin, normalise)
+            case("triplet", fields | {"mining": "semi_hard"}, (rows, 6), semi)
+        soft = lambda x: batch_hard_soft(x, LABELS, normalise)
+        case("triplet", common | {"margin": "soft"}, (rows, 6), soft)
+    for temperature in [0.1, 0.7]:
+        fields = {"temperature": temperature}
+        loss = lambda x: supervised_contrastive(x, LABELS, temperature)
+        case("supervised_contrastive", fields, (rows, 6), loss)
+    centers = torch.randn(4, 6).requires_grad_()
+    case("center", {}, (rows, 6), lambda x: center(x, LABELS, centers), centers=centers)
+    text = json.dumps(cases, separators=(",", ":"))
+    (Path(__file__).parent / "objectives.json").write_text(text + "\n")
+    print(f"objectives.json: {len(text) / 1024:.1f} KiB, {len(cases)} cases")
+
+
+if __name__ == "__main__":
+    main()
