@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::device::DeviceRequest;
 use crate::exit::{ExitCode, Failure};
@@ -151,22 +151,6 @@ struct ResumeArguments {
     device: DeviceRequest,
 }
 
-/// Names of subcommands: what else stands first is an experiment to run.
-const COMMANDS: [&str; 12] = [
-    "run",
-    "check",
-    "graph",
-    "resume",
-    "verify-resume",
-    "sweep",
-    "smoke",
-    "embed",
-    "cache",
-    "nodes",
-    "schema",
-    "help",
-];
-
 /// Runs the program with the given arguments, the first of which is its name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(with_run(arguments)) {
@@ -212,8 +196,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 /// Puts `run` in front when an experiment file stands where a command would.
 fn with_run(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.collect();
+    let program = Cli::command();
     for word in arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()) {
-        if COMMANDS.contains(&word.as_str()) {
+        if word == "help" || program.find_subcommand(&word).is_some() {
             break;
         }
         // Options before the experiment may carry values: only what looks like a file is taken for one.
