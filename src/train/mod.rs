@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
@@ -87,7 +87,8 @@ impl StepNames {
         }
     }
 
-    fn training(&self, step: u64, micro_batch: usize, epoch: u64, items: Arc<[String]>) -> StepContext {
+    /// What is known in a micro-batch of a training step.
+    pub fn training(&self, step: u64, micro_batch: usize, epoch: u64, items: Arc<[String]>) -> StepContext {
         StepContext {
             training: true,
             step: self.key.with("step").at(step).at(micro_batch as u64),
@@ -326,18 +327,7 @@ impl Trainer<'_> {
                     .feed
                     .values(batch, &session.network, &self.device)
                     .map_err(Abort::Feed)?;
-                session
-                    .network
-                    .forward(Schedule::Train, &mut values, &context)
-                    .map_err(Abort::Node)?;
-                let losses = session.network.losses(&values);
-                let Some(total) = losses
-                    .into_iter()
-                    .map(|loss| loss.mean.mul_scalar(loss.weight))
-                    .reduce(|sum, loss| sum + loss)
-                else {
-                    return Err(Abort::Bug("the graph has no loss".into()));
-                };
+                let total = total_loss(&session.network, &mut values, &context)?;
                 let loss = f64::from(total.clone().into_scalar::<f32>());
                 if !loss.is_finite() {
                     return Err(self.diverged(&session.network, &values, loss, step, epoch, &items));
@@ -577,6 +567,19 @@ impl Trainer<'_> {
             names.join(", ")
         ))
     }
+}
+
+/// Runs the nodes that training needs on a batch; gives the weighted sum of its losses.
+///
+/// # Errors
+/// A node got another kind of value than it was checked for.
+pub fn total_loss(network: &Network, values: &mut Values, context: &StepContext) -> Result<Tensor<1>, Abort> {
+    network.forward(Schedule::Train, values, context).map_err(Abort::Node)?;
+    let losses = network.losses(values).into_iter();
+    losses
+        .map(|loss| loss.mean.mul_scalar(loss.weight))
+        .reduce(|sum, loss| sum + loss)
+        .ok_or_else(|| Abort::Bug("the graph has no loss".into()))
 }
 
 /// Which weights stand for a training with these validation items.

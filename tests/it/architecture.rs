@@ -35,7 +35,7 @@ const CRATES: [(&str, &[&str]); 9] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 25] = [
+const MODULES: [(&str, &[&str]); 26] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
@@ -76,7 +76,9 @@ const MODULES: [(&str, &[&str]); 25] = [
     ),
     (
         "train",
-        &["draw", "exit", "feed", "kinds", "network", "node", "settings", "value"],
+        &[
+            "draw", "exit", "feed", "kinds", "layers", "network", "node", "settings", "value",
+        ],
     ),
     (
         "run",
@@ -86,9 +88,14 @@ const MODULES: [(&str, &[&str]); 25] = [
     ),
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
     (
+        "bench",
+        &["exit", "memory", "network", "prepare", "pretrained", "train", "value"],
+    ),
+    (
         "cli",
         &[
-            "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke", "train",
+            "bench", "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke",
+            "train",
         ],
     ),
     ("lib", &[]),

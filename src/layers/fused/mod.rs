@@ -5,6 +5,7 @@
 //! touched, a tile at a time. Results do not depend on the number of threads: what is summed over
 //! items is summed in a fixed order.
 
+mod adam;
 mod attention;
 #[cfg(test)]
 mod check;
@@ -30,6 +31,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, Flex, backend_e
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
+pub use adam::{AdamRule, adam_step};
 pub use attention::{AttentionExtras, attention};
 pub use frame_conv::conv1d_channels_last;
 pub use gelu::gelu;
