@@ -40,7 +40,7 @@ impl Side {
         let setup = serde_json::to_string(setup).map_err(|error| Failure::Bug(error.to_string()))?;
         let mut command = Command::new(&program);
         command.args(["bench", "encoders", "--work", task.name(), "--setup", &setup]);
-        Self::start("emorun", &program, command)
+        Self::start("emorun", &program, command)?.ready()
     }
 
     /// transformers as it comes, and with what makes it faster on this machine.
@@ -68,7 +68,9 @@ impl Side {
             }
             Self::start(name, python, command)
         };
-        Ok([start("transformers", false)?, start("transformers, tuned", true)?])
+        // Both load their libraries at the same time.
+        let (plain, tuned) = (start("transformers", false)?, start("transformers, tuned", true)?);
+        Ok([plain.ready()?, tuned.ready()?])
     }
 
     fn start(name: &'static str, program: &Path, mut command: Command) -> Result<Self, Failure> {
@@ -83,20 +85,24 @@ impl Side {
         else {
             return Err(Failure::Bug("a process without pipes".into()));
         };
-        let mut side = Self {
+        Ok(Self {
             name,
             versions: String::new(),
             child,
             stdin,
             stdout: BufReader::new(stdout),
             messages: Some(std::thread::spawn(move || last_line(stderr))),
-        };
-        let line = side.answer()?;
+        })
+    }
+
+    /// Waits until it can make its first turn.
+    fn ready(mut self) -> Result<Self, Failure> {
+        let line = self.answer()?;
         let Some(versions) = line.strip_prefix("ready ") else {
-            return Err(failed(&format!("answers `{line}`")));
+            return Err(Failure::Input(format!("{}: answers `{line}`", self.name)));
         };
-        side.versions = versions.to_owned();
-        Ok(side)
+        self.versions = versions.to_owned();
+        Ok(self)
     }
 
     /// Name of the side.

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{SAMPLE_RATE_HZ, Setup, Task};
 use crate::exit::Failure;
+use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError, Schedule};
 use crate::prepare::{Depth, Prepared, Source, prepare_with};
 use crate::train::parameters::{Gradients, Optimizer};
@@ -35,7 +36,7 @@ pub fn work(task: Task, setup: &Setup) -> Result<(), Failure> {
         if line.is_err() {
             break;
         }
-        stepper.step()?;
+        on_cores(&Device::flex(), || stepper.step())?;
         answer("done");
     }
     Ok(())

@@ -52,7 +52,7 @@ const MODULES: [(&str, &[&str]); 26] = [
     ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
     ("kinds", &["facts", "host", "node", "nodes", "pretrained", "value"]),
     ("network", &["draw", "facts", "kinds", "node", "value"]),
-    ("feed", &["draw", "host", "network", "node", "value"]),
+    ("feed", &["draw", "host", "layers", "network", "node", "value"]),
     ("checkpoints", &["facts", "memory"]),
     (
         "prepare",
@@ -89,7 +89,16 @@ const MODULES: [(&str, &[&str]); 26] = [
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
     (
         "bench",
-        &["exit", "memory", "network", "prepare", "pretrained", "train", "value"],
+        &[
+            "exit",
+            "layers",
+            "memory",
+            "network",
+            "prepare",
+            "pretrained",
+            "train",
+            "value",
+        ],
     ),
     (
         "cli",

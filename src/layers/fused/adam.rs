@@ -197,7 +197,10 @@ mod tests {
     type State = AdaptiveMomentumState<2>;
 
     fn ours(rule: AdamRule, scale: f64, x: Tensor<2>, gradient: Tensor<2>, state: Option<State>) -> (Tensor<2>, State) {
-        adam_step(rule, 0.01, scale, x, gradient, state).expect("it runs on the CPU")
+        match adam_step(rule, 0.01, scale, x, gradient, state) {
+            Ok(moved) => moved,
+            Err(_) => panic!("it runs on the CPU"),
+        }
     }
 
     fn burns(

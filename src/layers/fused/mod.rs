@@ -313,6 +313,16 @@ pub fn runs_on(device: &Device) -> bool {
     matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
 }
 
+/// Runs work on a device, on the CPU as one of the threads that share its parts out: from outside, each
+/// of a step's thousand operations would wake one of them and wait to be woken.
+pub fn on_cores<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+    if runs_on(device) {
+        rayon::scope(|_| work())
+    } else {
+        work()
+    }
+}
+
 /// 3×3 convolution of the valid frames; padding of the result is zero.
 ///
 /// # Shapes
