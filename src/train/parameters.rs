@@ -10,7 +10,7 @@ use burn::optim::{
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::kinds::NodeLayer;
-use crate::layers::fused::{AdamRule, adam_step};
+use crate::layers::fused::{AdamRule, adam_step, sum_of_squares};
 use crate::network::Network;
 use crate::node::Layer;
 use crate::settings::OptimizerConfig;
@@ -234,7 +234,7 @@ impl Gradients {
         impl ModuleVisitor for Norm<'_> {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                    self.squares.push(gradient.square().sum());
+                    self.squares.push(sum_of_squares(gradient));
                 }
             }
         }

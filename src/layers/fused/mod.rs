@@ -19,6 +19,7 @@ mod layer_norm;
 mod linear;
 mod norm_pool;
 mod simd;
+mod squares;
 mod time_norm;
 mod wave_layer;
 
@@ -39,6 +40,7 @@ pub use grouped_conv::grouped_same_conv;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use norm_pool::Statistics;
+pub use squares::sum_of_squares;
 pub use time_norm::group_norm_over_time;
 pub use wave_layer::wave_layer;
 
