@@ -468,7 +468,7 @@ fn default_accumulate() -> usize {
     1
 }
 fn default_window() -> usize {
-    50
+    200
 }
 fn default_every_epochs() -> u64 {
     1

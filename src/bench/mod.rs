@@ -148,7 +148,7 @@ pub enum Peer {
     Tried(PathBuf),
 }
 
-/// Times a task on all sides; `say` hears why the peer is left out.
+/// Times a task on all sides; `say` hears when counting begins and why the peer is left out.
 ///
 /// # Errors
 /// A side does not start or stops; the peer only if it was asked for.
@@ -168,6 +168,9 @@ pub fn time(
     }
     let mut turns = vec![Vec::with_capacity(rounds); sides.len()];
     for round in 0..WARM_UP + rounds {
+        if round == WARM_UP {
+            say(&format!("{}: {rounds} rounds", task.name()));
+        }
         // Another side begins each round, so that none is always behind the same.
         for at in 0..sides.len() {
             let at = (at + round) % sides.len();

@@ -21,31 +21,26 @@ const SEED: u64 = 1;
 const ENCODER: &str = "encoder";
 const HEAD: &str = "emotion";
 
-/// Answers every line of stdin with one on stdout after one pass or step, until there are no more.
+/// Answers every line of `input` with one of `output` after one pass or step, until there are no more.
 ///
 /// # Errors
 /// The model cannot be built or run.
-pub fn work(task: Task, setup: &Setup) -> Result<(), Failure> {
+pub fn work(task: Task, setup: &Setup, input: impl BufRead, mut output: impl Write) -> Result<(), Failure> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(setup.threads)
         .build_global()
         .map_err(|error| Failure::Bug(error.to_string()))?;
     let mut stepper = Stepper::new(task, setup)?;
+    let mut answer = |line: &str| {
+        // Who does not listen any more sends no more lines either.
+        let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+    };
     answer(&format!("ready emorun {}", env!("CARGO_PKG_VERSION")));
-    for line in std::io::stdin().lock().lines() {
-        if line.is_err() {
-            break;
-        }
+    for _ in input.lines().map_while(Result::ok) {
         on_cores(&Device::flex(), || stepper.step())?;
         answer("done");
     }
     Ok(())
-}
-
-fn answer(line: &str) {
-    let mut stdout = std::io::stdout().lock();
-    // Who does not listen any more sends no more lines either.
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
 /// A network with its batch.

@@ -77,7 +77,7 @@ pub(super) fn bench(arguments: &Arguments) -> Result<(), Failure> {
     let What::Encoders(arguments) = &arguments.what;
     if let (Some(task), Some(setup)) = (arguments.work, &arguments.setup) {
         let setup = serde_json::from_str(setup).map_err(|error| Failure::Usage(format!("--setup: {error}")))?;
-        return work(task, &setup);
+        return work(task, &setup, std::io::stdin().lock(), std::io::stdout().lock());
     }
     let setup = Setup {
         model: parse(&arguments.model).map_err(Failure::Bug)?,
@@ -104,7 +104,6 @@ pub(super) fn bench(arguments: &Arguments) -> Result<(), Failure> {
                 said.push(message.to_owned());
             }
         })?;
-        eprintln!("{}: done", task.name());
         timed.push((task, outcomes));
     }
     match arguments.format {

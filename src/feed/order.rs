@@ -134,7 +134,13 @@ mod tests {
     #[test]
     fn items_of_like_length_need_less_than_a_twentieth_of_padding() {
         let key = DrawKey::root(7);
-        for (count, batch_size, window) in [(5500, 8, 50), (5500, 32, 50), (1100, 8, 50), (5500, 4, 20)] {
+        for (count, batch_size, window) in [
+            (5500, 8, 200),
+            (5500, 32, 200),
+            (1100, 8, 200),
+            (20_000, 16, 200),
+            (5500, 4, 50),
+        ] {
             let lengths = lengths(count);
             let length = |item: usize| lengths[item];
             let items: Vec<usize> = (0..count).collect();

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_out_they_are_the_same_to_the_bit() {
+    fn shared_out_they_do_not_depend_on_the_number_of_cores() {
         let plain = |rows, columns| {
             (
                 Strides {
@@ -248,16 +248,21 @@ mod tests {
                     let (a, b) = (numbers(of_a.1, 1), numbers(of_b.1, 2));
                     let start = numbers(m * n, 3);
                     for add in [false, true] {
-                        let (mut want, mut found) = (start.clone(), start.clone());
+                        let mut want = start.clone();
                         product([m, k, n], (&a, of_a.0), (&b, of_b.0), (&mut want, rows(n)), add);
-                        for threads in [1, 3, 16] {
-                            found.copy_from_slice(&start);
+                        let shared_out = [1, 3, 16].map(|threads| {
+                            let mut found = start.clone();
                             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                             pool.install(|| {
                                 let out = (&mut found[..], rows(n));
                                 product_on_all_cores([m, k, n], (&a, of_a.0), (&b, of_b.0), out, add);
                             });
-                            assert_eq!(found, want, "{m} × {k} × {n}, {threads} threads");
+                            found
+                        });
+                        let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
+                        assert!(want.iter().zip(&shared_out[0]).all(near), "{m} × {k} × {n}");
+                        for found in &shared_out[1..] {
+                            assert!(*found == shared_out[0], "{m} × {k} × {n}");
                         }
                     }
                 }
