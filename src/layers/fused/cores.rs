@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use rayon::Yield;
 
 /// How long a thread that finds nothing to do stays awake for more.
-const AWAKE: Duration = Duration::from_millis(5);
+const AWAKE: Duration = Duration::from_millis(1);
 
 thread_local! {
     /// Whether a step runs on this thread.
