@@ -4,7 +4,12 @@ use emorun_lang::Cost;
 
 /// Largest resident memory of this process so far, in bytes; `None` where the system does not say.
 pub fn peak_rss() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    peak_rss_of("self")
+}
+
+/// As [`peak_rss`], of a process by its number.
+pub fn peak_rss_of(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace()
         .nth(1)?

@@ -73,6 +73,9 @@ pub struct Training {
     #[serde(default)]
     #[schemars(range(min = 1e-9))]
     pub clip_norm: Option<f64>,
+    /// Which items come together in a batch.
+    #[serde(default)]
+    pub batching: Batching,
     /// Micro-batches whose gradients are averaged, by their number of items, into one step.
     #[serde(default = "default_accumulate")]
     #[schemars(range(min = 1, max = 4096))]
@@ -90,6 +93,37 @@ pub struct Training {
     /// How items are prepared.
     #[serde(default)]
     pub loader: LoaderSettings,
+}
+
+/// Which items come together in a batch of training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Batching {
+    /// Any, as drawn for the epoch.
+    #[default]
+    Random,
+    /// Those of like length, so that little of a batch is padding. Worth it where lengths differ much
+    /// and an encoder trains; it makes batches less random.
+    ByLength(ByLength),
+}
+
+/// How items are sorted by length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ByLength {
+    /// Batches whose items are drawn anew each epoch and then sorted together: more leave less
+    /// padding, fewer mix items more.
+    #[serde(default = "default_window")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub window: usize,
+}
+
+impl Default for ByLength {
+    fn default() -> Self {
+        Self {
+            window: default_window(),
+        }
+    }
 }
 
 /// Stops training when a validation metric no longer improves.
@@ -476,6 +510,9 @@ fn default_sample_rate() -> u32 {
 }
 fn default_accumulate() -> usize {
     1
+}
+fn default_window() -> usize {
+    200
 }
 fn default_every_epochs() -> u64 {
     1

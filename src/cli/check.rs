@@ -14,6 +14,8 @@ use crate::memory::mib;
 use crate::prepare::{Caching, Depth, Prepared, prepare};
 use crate::run::parent;
 use crate::run::report::table;
+use crate::settings::{Batching, ByLength, Training};
+use crate::train::batches::padding_share;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -84,12 +86,18 @@ pub(super) fn write(report: &Report, sources: &Sources, format: Format) {
     }
 }
 
+/// Share of padding that sorting must save to be worth a word.
+const WORTH_SORTING: f64 = 0.05;
+
 /// Hours of audio, steps and work of an epoch of training.
 struct Epoch {
     items: usize,
     hours: f64,
     steps: u64,
     gflop: f64,
+    /// Share of its batches that is padding, and what it would be with batches of like length.
+    padding: f64,
+    padding_by_length: f64,
 }
 
 fn epoch(prepared: &Prepared) -> Option<Epoch> {
@@ -103,6 +111,10 @@ fn epoch(prepared: &Prepared) -> Option<Epoch> {
         .map(|&item| prepared.corpus.items[item].duration_s)
         .sum();
     let training = &prepared.settings.training;
+    let padding = |training: &Training| {
+        let seed = prepared.settings.seed;
+        padding_share(training, &prepared.corpus.items, &assignment.train, seed)
+    };
     let micro_batches = assignment.train.len().div_ceil(training.batch_size);
     let mut forward = 0.0;
     let mut trained = 0.0;
@@ -119,6 +131,11 @@ fn epoch(prepared: &Prepared) -> Option<Epoch> {
         steps: micro_batches.div_ceil(training.accumulate) as u64,
         // The backward pass computes gradients of inputs and of weights: twice the forward work.
         gflop: (forward + 2.0 * trained) / 1e9,
+        padding: padding(training),
+        padding_by_length: padding(&Training {
+            batching: Batching::ByLength(ByLength::default()),
+            ..training.clone()
+        }),
     })
 }
 
@@ -151,6 +168,16 @@ fn plan_text(prepared: &Prepared) -> String {
             "an epoch: {} items, {:.2} h of audio, {} steps, {:.1} GFLOP",
             epoch.items, epoch.hours, epoch.steps, epoch.gflop
         );
+        let _ = write!(text, "padding: {:.1} % of a batch on average", 100.0 * epoch.padding);
+        let _ = if epoch.padding - epoch.padding_by_length > WORTH_SORTING {
+            writeln!(
+                text,
+                "; `training.batching: {{ by_length: {{}} }}` leaves {:.1} %",
+                100.0 * epoch.padding_by_length
+            )
+        } else {
+            writeln!(text)
+        };
     }
     for remark in prepared.remarks() {
         let _ = writeln!(text, "remark: {remark}");
@@ -243,7 +270,7 @@ fn plan_json(prepared: &Prepared) -> Value {
         if let Some(epoch) = epoch(prepared) {
             plan.insert(
                 "epoch".into(),
-                json!({ "items": epoch.items, "hours": epoch.hours, "steps": epoch.steps, "gflop": epoch.gflop }),
+                json!({ "items": epoch.items, "hours": epoch.hours, "steps": epoch.steps, "gflop": epoch.gflop, "padding": epoch.padding }),
             );
         }
         let members: Vec<String> = parent::members(prepared)

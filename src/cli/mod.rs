@@ -1,5 +1,6 @@
 //! The command line: progress on stderr, results on stdout, documented exit codes.
 
+mod bench;
 mod cache;
 mod check;
 mod embed;
@@ -82,6 +83,8 @@ enum Command {
     /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
     /// tiny encoders. Nothing is needed but the file.
     Smoke(smoke::Arguments),
+    /// Time emorun beside its peers on this machine.
+    Bench(bench::Arguments),
     /// List the kinds of nodes, or show one.
     Nodes(nodes::Arguments),
     /// Write the JSON Schemas of the files, or check that they are up to date.
@@ -180,6 +183,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),
+        Command::Bench(arguments) => bench::bench(&arguments),
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),

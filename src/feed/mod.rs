@@ -14,6 +14,7 @@ use emorun_data::{DataError, Item};
 use emorun_features::{Array, Key, Origin};
 
 use crate::host::{HostValue, ItemFeatureError};
+use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError};
 use crate::node::{NodeError, PREFIX};
 use crate::value::{Labels, PortId, Value, Values};
@@ -145,9 +146,8 @@ impl Feed {
         let mut values = Values::new();
         let input = HostBatch::collate(std::iter::once(input)).into_value(&inner);
         values.insert(node.input.clone(), input);
-        let value = network
-            .frozen_part(&node.name, &values, self.keys(&[item]))
-            .map_err(FeedError::Node)?;
+        let keys = self.keys(&[item]);
+        let value = on_cores(&inner, || network.frozen_part(&node.name, &values, keys)).map_err(FeedError::Node)?;
         let unusable = || {
             FeedError::Node(RunError {
                 node: node.name.clone(),

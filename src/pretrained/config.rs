@@ -1,19 +1,23 @@
 //! What a checkpoint's `config.json` and `preprocessor_config.json` say, read as transformers reads
 //! them: absent keys have that library's defaults.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The architectures that share the wav2vec 2.0 layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Family {
     /// wav2vec 2.0 (Baevski et al. 2020).
+    #[serde(rename = "wav2vec2")]
     Wav2Vec2,
     /// HuBERT (Hsu et al. 2021).
     Hubert,
     /// WavLM (Chen et al. 2022): gated relative position bias.
+    #[serde(rename = "wavlm")]
     WavLm,
     /// data2vec for speech (Baevski et al. 2022): a stack of positional convolutions.
+    #[serde(rename = "data2vec_audio")]
     Data2VecAudio,
 }
 

@@ -1,6 +1,6 @@
 //! Measuring a network on the items of a split.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Device, activation::softmax};
 use emorun_metrics::{Classification, Confusion};
@@ -8,7 +8,8 @@ use emorun_metrics::{Classification, Confusion};
 use super::state::Seen;
 use super::{Abort, StepNames};
 use crate::feed::Feed;
-use crate::feed::order::plain_batches;
+use crate::feed::order::evaluation_batches;
+use crate::layers::fused::on_cores;
 use crate::network::{Network, Schedule};
 use crate::value::{Value, Values};
 
@@ -77,13 +78,13 @@ pub fn evaluate(
     let mut seen = Seen::default();
     let mut losses: BTreeMap<String, LossSums> = BTreeMap::new();
     let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
-    for batch in feed.load(plain_batches(items, batch_size)) {
+    let batches = evaluation_batches(items, batch_size, |item| feed.items[item].duration_s);
+    for batch in feed.load(batches) {
         let batch = batch.map_err(Abort::Feed)?;
         let members = batch.items.clone();
         let mut values = feed.values(batch, network, device).map_err(Abort::Feed)?;
-        network
-            .forward(Schedule::Evaluate, &mut values, &names.evaluation(feed.keys(&members)))
-            .map_err(Abort::Node)?;
+        let context = names.evaluation(feed.keys(&members));
+        on_cores(device, || network.forward(Schedule::Evaluate, &mut values, &context)).map_err(Abort::Node)?;
         for loss in network.losses(&values, 1.0) {
             let sums = losses.entry(loss.node.to_owned()).or_default();
             let mean = f64::from(loss.mean.into_scalar::<f32>());
@@ -119,6 +120,10 @@ pub fn evaluate(
                 .or_insert_with(|| Confusion::new(head.classes));
             count(confusion, &rows[rows.len() - members.len()..])?;
         }
+    }
+    let places: HashMap<usize, usize> = items.iter().enumerate().map(|(at, &item)| (item, at)).collect();
+    for rows in predictions.values_mut() {
+        rows.sort_by_key(|row| places.get(&row.item));
     }
     Ok(SplitResult {
         n: seen.items,

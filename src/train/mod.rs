@@ -3,6 +3,7 @@
 //! The loop is our own: burn-train checkpoints at the ends of epochs only, without the order of
 //! items or the state of its loader, so it cannot continue a killed run to the same bits.
 
+pub mod batches;
 pub mod checkpoint;
 pub mod evaluate;
 pub mod interrupt;
@@ -17,15 +18,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
-use crate::feed::order::{plain_batches, training_batches};
+use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
+use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, Settings};
 use crate::value::Values;
+use batches::{epoch_batches, padding_share};
 use checkpoint::{Checkpoint, Keep};
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
@@ -76,12 +79,16 @@ impl From<Failure> for Abort {
 }
 
 /// Where a training is.
-struct Moment {
-    step: u64,
-    micro_batch: usize,
-    epoch: u64,
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Micro-batch of the step.
+    pub micro_batch: usize,
+    /// Epochs done.
+    pub epoch: u64,
     /// Share of all optimizer steps that are done.
-    progress: f64,
+    pub progress: f64,
 }
 
 /// Keys of a run's draws.
@@ -98,7 +105,8 @@ impl StepNames {
         }
     }
 
-    fn training(&self, at: &Moment, items: Arc<[String]>) -> StepContext {
+    /// What is known in a micro-batch of a training step.
+    pub fn training(&self, at: &Moment, items: Arc<[String]>) -> StepContext {
         StepContext {
             training: true,
             step: self.key.with("step").at(at.step).at(at.micro_batch as u64),
@@ -171,15 +179,13 @@ impl Trainer<'_> {
         self.dir.join("checkpoints")
     }
 
+    fn batches(&self, epoch: u64) -> Vec<Vec<usize>> {
+        epoch_batches(&self.settings.training, &self.feed.items, self.train, self.seed, epoch)
+    }
+
     /// Optimizer steps of an epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        let micro_batches = training_batches(
-            self.train,
-            self.settings.training.batch_size,
-            &DrawKey::root(self.seed),
-            0,
-        )
-        .len();
+        let micro_batches = self.batches(0).len();
         micro_batches.div_ceil(self.settings.training.accumulate) as u64
     }
 
@@ -202,6 +208,8 @@ impl Trainer<'_> {
             session.state.step,
             self.steps_per_epoch().saturating_mul(self.settings.training.epochs),
         );
+        let share = padding_share(&self.settings.training, &self.feed.items, self.train, self.seed);
+        tracing::info!("{:.1} % of a training batch is padding on average", 100.0 * share);
         let before = session.state.seconds;
         let started = Instant::now();
         while !session.state.finished {
@@ -322,8 +330,7 @@ impl Trainer<'_> {
     ) -> Result<(), Abort> {
         let epoch = session.state.epoch;
         let training = &self.settings.training;
-        let key = DrawKey::root(self.seed);
-        let batches = training_batches(self.train, training.batch_size, &key, epoch);
+        let batches = self.batches(epoch);
         let ends_at = batches.len();
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
         let mut loader = self.feed.load_training(rest.clone(), self.seed, epoch);
@@ -356,18 +363,8 @@ impl Trainer<'_> {
                     .feed
                     .values(batch, &session.network, &self.device)
                     .map_err(Abort::Feed)?;
-                session
-                    .network
-                    .forward(Schedule::Train, &mut values, &context)
-                    .map_err(Abort::Node)?;
-                let losses = session.network.losses(&values, done);
-                let Some(total) = losses
-                    .into_iter()
-                    .map(|loss| loss.mean.mul_scalar(loss.weight))
-                    .reduce(|sum, loss| sum + loss)
-                else {
-                    return Err(Abort::Bug("the graph has no loss".into()));
-                };
+                let network = &session.network;
+                let total = on_cores(&self.device, || total_loss(network, &mut values, &context))?;
                 let loss = f64::from(total.clone().into_scalar::<f32>());
                 if !loss.is_finite() {
                     return Err(self.diverged(&session.network, &values, loss, step, epoch, &items));
@@ -375,12 +372,17 @@ impl Trainer<'_> {
                 count_batch(&session.network, &values, &mut session.state.seen)?;
                 drop(values);
                 let share = items.len() as f64 / group_items as f64;
-                gradients.add(&session.network, total.mul_scalar(share).backward());
+                let network = &session.network;
+                on_cores(&self.device, || {
+                    gradients.add(network, total.mul_scalar(share).backward());
+                });
                 step_loss += loss * share;
                 session.state.seen.items += items.len() as u64;
                 session.state.seen.loss += loss * items.len() as f64;
             }
-            let norm = gradients.norm(&session.network);
+            // Gradients go from thread to thread, but are not shared.
+            let (network, held) = (&session.network, &mut gradients);
+            let norm = on_cores(&self.device, move || held.norm(network));
             if !norm.is_finite() {
                 return Err(Abort::Diverged(format!(
                     "the gradient's norm is {norm} at step {} (epoch {}); lower the learning rate, or set training.clip_norm",
@@ -393,7 +395,8 @@ impl Trainer<'_> {
                 _ => 1.0,
             };
             let lr = schedule.lr(step);
-            session.optimizer.step(&mut session.network, gradients, lr, scale);
+            let (network, optimizer) = (&mut session.network, &mut session.optimizer);
+            on_cores(&self.device, || optimizer.step(network, gradients, lr, scale));
             session.state.step += 1;
             session.state.batch += group.len();
             let seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
@@ -620,6 +623,19 @@ impl Trainer<'_> {
             names.join(", ")
         ))
     }
+}
+
+/// Runs the nodes that training needs on a batch; gives the weighted sum of its losses.
+///
+/// # Errors
+/// A node got another kind of value than it was checked for.
+pub fn total_loss(network: &Network, values: &mut Values, context: &StepContext) -> Result<Tensor<1>, Abort> {
+    network.forward(Schedule::Train, values, context).map_err(Abort::Node)?;
+    let losses = network.losses(values, context.progress).into_iter();
+    losses
+        .map(|loss| loss.mean.mul_scalar(loss.weight))
+        .reduce(|sum, loss| sum + loss)
+        .ok_or_else(|| Abort::Bug("the graph has no loss".into()))
 }
 
 /// Which weights stand for a training with these validation items.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{
-    Adam, AdamConfig, AdamW, AdamWConfig, DynOptimizer, DynState, GradientsParams, Optimizer as Rule, Sgd, SgdConfig,
-    StateSink, StateSource, decay::WeightDecayConfig, momentum::MomentumConfig,
+    Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, DynOptimizer, DynState, GradientsParams,
+    Optimizer as Rule, Sgd, SgdConfig, StateSink, StateSource, decay::WeightDecayConfig, momentum::MomentumConfig,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::kinds::NodeLayer;
+use crate::layers::fused::{AdamRule, adam_step, sum_of_squares};
 use crate::network::Network;
 use crate::node::Layer;
 use crate::settings::OptimizerConfig;
@@ -233,7 +234,7 @@ impl Gradients {
         impl ModuleVisitor for Norm<'_> {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                    self.squares.push(gradient.square().sum());
+                    self.squares.push(sum_of_squares(gradient));
                 }
             }
         }
@@ -250,43 +251,108 @@ impl Gradients {
     }
 }
 
+/// Burn's rule, and for Adam and AdamW the same in one pass, which the CPU takes.
 #[derive(Clone)]
 enum AnyRule {
-    Adam(Adam),
-    AdamW(AdamW),
+    Adam(Adam, AdamRule),
+    AdamW(AdamW, AdamRule),
     Sgd(Sgd),
 }
 
 impl AnyRule {
+    fn new(config: &OptimizerConfig) -> Self {
+        let decay = |rate: f64| (rate > 0.0).then_some(WeightDecayConfig::new(rate as f32));
+        match config {
+            OptimizerConfig::Adam(adam) => Self::Adam(
+                AdamConfig::new()
+                    .with_beta_1(adam.betas[0])
+                    .with_beta_2(adam.betas[1])
+                    .with_epsilon(adam.eps)
+                    .with_weight_decay(decay(adam.weight_decay))
+                    .build(),
+                AdamRule {
+                    decoupled: false,
+                    weight_decay: adam.weight_decay as f32,
+                    betas: adam.betas,
+                    epsilon: adam.eps,
+                },
+            ),
+            OptimizerConfig::AdamW(adamw) => Self::AdamW(
+                AdamWConfig::new()
+                    .with_beta_1(adamw.betas[0])
+                    .with_beta_2(adamw.betas[1])
+                    .with_epsilon(adamw.eps)
+                    .with_weight_decay(adamw.weight_decay as f32)
+                    .build(),
+                AdamRule {
+                    decoupled: true,
+                    weight_decay: adamw.weight_decay as f32,
+                    betas: adamw.betas,
+                    epsilon: adamw.eps,
+                },
+            ),
+            OptimizerConfig::Sgd(sgd) => Self::Sgd(
+                SgdConfig::new()
+                    .with_momentum((sgd.momentum > 0.0).then_some(MomentumConfig {
+                        momentum: sgd.momentum,
+                        dampening: 0.0,
+                        nesterov: sgd.nesterov,
+                    }))
+                    .with_weight_decay(decay(sgd.weight_decay))
+                    .build(),
+            ),
+        }
+    }
+
     fn dynamic(&self) -> &dyn DynOptimizer {
         match self {
-            Self::Adam(rule) => rule,
-            Self::AdamW(rule) => rule,
+            Self::Adam(rule, _) => rule,
+            Self::AdamW(rule, _) => rule,
             Self::Sgd(rule) => rule,
         }
     }
 
+    /// A step by `scale` times the gradient.
     fn step<const D: usize>(
         &self,
         lr: f64,
+        scale: f64,
         tensor: Tensor<D>,
         gradient: Tensor<D>,
         state: Option<DynState>,
     ) -> (Tensor<D>, Option<DynState>) {
-        fn run<R: Rule, const D: usize>(
+        fn burns<R: Rule, const D: usize>(
             rule: &R,
-            lr: f64,
-            tensor: Tensor<D>,
-            gradient: Tensor<D>,
-            state: Option<DynState>,
+            (lr, scale): (f64, f64),
+            (tensor, mut gradient): (Tensor<D>, Tensor<D>),
+            state: Option<R::State<D>>,
         ) -> (Tensor<D>, Option<DynState>) {
-            let (tensor, state) = rule.step(lr, tensor, gradient, state.map(DynState::downcast::<R::State<D>>));
+            if scale != 1.0 {
+                gradient = gradient.mul_scalar(scale);
+            }
+            let (tensor, state) = rule.step(lr, tensor, gradient, state);
             (tensor, state.map(|state| DynState::create(state, D)))
         }
         match self {
-            Self::Adam(rule) => run(rule, lr, tensor, gradient, state),
-            Self::AdamW(rule) => run(rule, lr, tensor, gradient, state),
-            Self::Sgd(rule) => run(rule, lr, tensor, gradient, state),
+            Self::Adam(rule, numbers) => {
+                let state = state.map(|state| state.downcast::<AdamState<D>>().momentum);
+                match adam_step(*numbers, lr, scale, tensor, gradient, state) {
+                    Ok((tensor, state)) => (tensor, Some(DynState::create(AdamState::new(state), D))),
+                    Err((tensor, gradient, state)) => {
+                        burns(rule, (lr, scale), (tensor, gradient), state.map(AdamState::new))
+                    }
+                }
+            }
+            Self::AdamW(rule, numbers) => {
+                let state = state.map(|state| state.downcast::<AdamWState<D>>().momentum);
+                match adam_step(*numbers, lr, scale, tensor, gradient, state) {
+                    Ok((tensor, state)) => (tensor, Some(DynState::create(AdamWState::new(state), D))),
+                    Err((tensor, gradient, state)) => {
+                        burns(rule, (lr, scale), (tensor, gradient), state.map(AdamWState::new))
+                    }
+                }
+            }
+            Self::Sgd(rule) => burns(rule, (lr, scale), (tensor, gradient), state.map(DynState::downcast)),
         }
     }
 }
@@ -313,37 +379,8 @@ impl std::fmt::Debug for Optimizer {
 impl Optimizer {
     /// An optimizer without state for a network's parameters.
     pub fn new(config: &OptimizerConfig, network: &Network) -> Self {
-        let decay = |rate: f64| (rate > 0.0).then_some(WeightDecayConfig::new(rate as f32));
-        let rule = match config {
-            OptimizerConfig::Adam(adam) => AnyRule::Adam(
-                AdamConfig::new()
-                    .with_beta_1(adam.betas[0])
-                    .with_beta_2(adam.betas[1])
-                    .with_epsilon(adam.eps)
-                    .with_weight_decay(decay(adam.weight_decay))
-                    .build(),
-            ),
-            OptimizerConfig::AdamW(adamw) => AnyRule::AdamW(
-                AdamWConfig::new()
-                    .with_beta_1(adamw.betas[0])
-                    .with_beta_2(adamw.betas[1])
-                    .with_epsilon(adamw.eps)
-                    .with_weight_decay(adamw.weight_decay as f32)
-                    .build(),
-            ),
-            OptimizerConfig::Sgd(sgd) => AnyRule::Sgd(
-                SgdConfig::new()
-                    .with_momentum((sgd.momentum > 0.0).then_some(MomentumConfig {
-                        momentum: sgd.momentum,
-                        dampening: 0.0,
-                        nesterov: sgd.nesterov,
-                    }))
-                    .with_weight_decay(decay(sgd.weight_decay))
-                    .build(),
-            ),
-        };
         Self {
-            rule,
+            rule: AnyRule::new(config),
             states: BTreeMap::new(),
             factors: learning_rates(network),
         }
@@ -360,18 +397,16 @@ impl Optimizer {
         }
         impl ModuleMapper for Step<'_> {
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let Some(mut gradient) = self.gradients.remove::<D>(param.id) else {
+                let Some(gradient) = self.gradients.remove::<D>(param.id) else {
                     return param;
                 };
-                if self.scale != 1.0 {
-                    gradient = gradient.mul_scalar(self.scale);
-                }
                 let name = self.path.join();
                 let state = self.optimizer.states.remove(&name);
                 let lr = self.lr * self.optimizer.factors.get(&name).copied().unwrap_or(1.0);
+                let scale = self.scale;
                 let mut next = None;
                 let param = param.map(|tensor| {
-                    let (tensor, state) = self.optimizer.rule.step(lr, tensor.inner(), gradient, state);
+                    let (tensor, state) = self.optimizer.rule.step(lr, scale, tensor.inner(), gradient, state);
                     next = state;
                     Tensor::from_inner(tensor).require_grad()
                 });

@@ -35,7 +35,7 @@ const CRATES: [(&str, &[&str]); 9] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 27] = [
+const MODULES: [(&str, &[&str]); 28] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
@@ -53,7 +53,7 @@ const MODULES: [(&str, &[&str]); 27] = [
     ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
     ("kinds", &["facts", "host", "node", "nodes", "pretrained", "value"]),
     ("network", &["draw", "facts", "kinds", "node", "precision", "value"]),
-    ("feed", &["draw", "host", "network", "node", "value"]),
+    ("feed", &["draw", "host", "layers", "network", "node", "value"]),
     ("checkpoints", &["facts", "memory"]),
     (
         "prepare",
@@ -77,7 +77,9 @@ const MODULES: [(&str, &[&str]); 27] = [
     ),
     (
         "train",
-        &["draw", "exit", "feed", "kinds", "network", "node", "settings", "value"],
+        &[
+            "draw", "exit", "feed", "kinds", "layers", "network", "node", "settings", "value",
+        ],
     ),
     (
         "run",
@@ -88,10 +90,23 @@ const MODULES: [(&str, &[&str]); 27] = [
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
     ("verify", &["draw", "exit", "train"]),
     (
+        "bench",
+        &[
+            "exit",
+            "layers",
+            "memory",
+            "network",
+            "prepare",
+            "pretrained",
+            "train",
+            "value",
+        ],
+    ),
+    (
         "cli",
         &[
-            "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke", "train",
-            "verify",
+            "bench", "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke",
+            "train", "verify",
         ],
     ),
     ("lib", &[]),

@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod bench;
 mod errors;
 mod experiments;
 mod features;

@@ -205,6 +205,13 @@ fn the_summary_is_what_the_predictions_say() {
         let of_split: Vec<_> = rows.iter().filter(|row| row["split"] == split).collect();
         let found = &summary["splits"][split];
         assert_eq!(found["n"], of_split.len());
+        // In the corpus' order, speaker by speaker, though evaluation sorts by length.
+        let mut speakers: Vec<&str> = of_split.iter().map(|row| row["speaker"].as_str()).collect();
+        speakers.dedup();
+        assert_eq!(
+            speakers.len(),
+            certificate["splits"][split]["speakers"].as_object().unwrap().len()
+        );
         assert_close(head_metrics(found), recomputed(&of_split), split);
         for row in of_split {
             assert!(
@@ -856,6 +863,8 @@ fn accumulated_micro_batches_are_one_step() {
         "training.optimizer={ kind: sgd, lr: 0.01 }",
         "--set",
         "training.scheduler={ kind: constant }",
+        "--set",
+        "training.batching=random",
     ];
     let run = |label: &str, batch: &str, accumulate: &str| {
         let own = [

@@ -42,7 +42,7 @@ evaluation: { best: loss }
 logging: { every_steps: 1 }
 ";
 
-/// [`CRNN`] with a transformer.
+/// [`CRNN`] with a transformer, on batches of like length.
 const TRANSFORMER: &str = "\
 extends: crnn.yaml
 encoders:
@@ -50,6 +50,7 @@ encoders:
   transformer: { kind: transformer, input: masked, stack: 4, width: 8, layers: 1, heads: 2, feed_forward: 16 }
 heads:
   emotion: { kind: mean_classifier, input: transformer, target: data.emotion, hidden: 8, dropout: 0.2 }
+training: { batching: { by_length: { window: 2 } } }
 ";
 
 /// [`CRNN`] with a pretrained encoder of which the last layer trains, over augmented speech of which

@@ -5,10 +5,12 @@
 //! touched, a tile at a time. Results do not depend on the number of threads: what is summed over
 //! items is summed in a fixed order.
 
+mod adam;
 mod attention;
 #[cfg(test)]
 mod check;
 mod conv;
+mod cores;
 mod frame_conv;
 mod gelu;
 mod gemm;
@@ -18,6 +20,7 @@ mod layer_norm;
 mod linear;
 mod norm_pool;
 mod simd;
+mod squares;
 mod time_norm;
 mod wave_layer;
 
@@ -30,13 +33,16 @@ use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, Flex, backend_e
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
+pub use adam::{AdamRule, adam_step};
 pub use attention::{AttentionExtras, attention};
+pub use cores::on_cores;
 pub use frame_conv::conv1d_channels_last;
 pub use gelu::gelu;
 pub use grouped_conv::grouped_same_conv;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use norm_pool::Statistics;
+pub use squares::sum_of_squares;
 pub use time_norm::group_norm_over_time;
 pub use wave_layer::wave_layer;
 

@@ -1,0 +1,27 @@
+//! Which items form the batches of a training, by its settings.
+
+use emorun_data::Item;
+
+use crate::draw::DrawKey;
+use crate::feed::order::{ByLength, padding, training_batches};
+use crate::settings::{Batching, Training};
+
+/// Batches of an epoch of training on some items of a corpus.
+pub fn epoch_batches(training: &Training, corpus: &[Item], items: &[usize], seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+    let length = |item: usize| corpus[item].duration_s;
+    let by_length = match &training.batching {
+        Batching::Random => None,
+        Batching::ByLength(settings) => Some(ByLength {
+            window: settings.window,
+            length: &length,
+        }),
+    };
+    training_batches(items, training.batch_size, by_length, &DrawKey::root(seed), epoch)
+}
+
+/// Share of the first epoch's batches that is padding.
+pub fn padding_share(training: &Training, corpus: &[Item], items: &[usize], seed: u64) -> f64 {
+    padding(&epoch_batches(training, corpus, items, seed, 0), |item| {
+        corpus[item].duration_s
+    })
+}
