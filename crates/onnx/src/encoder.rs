@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rten::NodeId;
 
-use crate::model::{Fed, Model, can_be_one};
+use crate::model::{Fed, Model};
 use crate::{Axis, OnnxError, Port};
 
 /// ONNX's numbers of element types.
@@ -35,7 +35,7 @@ pub enum Takes {
         /// Whether they are brought to zero mean and unit variance first.
         normalise: bool,
     },
-    /// Frames, with axes of 1 in front.
+    /// Frames, with one or two axes of 1 in front: without any, a batch could be taken for time.
     Frames {
         /// Values of a frame.
         width: usize,
@@ -44,17 +44,17 @@ pub enum Takes {
     },
 }
 
-/// What an encoder gives for an item, with axes of 1 in front.
+/// What an encoder gives for an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gives {
-    /// Frames over time.
+    /// Frames over time, with axes of 1 in front.
     Frames {
         /// Values of a frame.
         width: usize,
         /// Which axis comes first.
         layout: Layout,
     },
-    /// One vector.
+    /// One vector, with axes of 1 in front or none.
     Vector {
         /// Its values.
         width: usize,
@@ -115,33 +115,20 @@ impl Encoder {
     /// A name that is not there, an input that is given nothing, another type, rank or size.
     pub fn new(model: Arc<Model>, wiring: Wiring) -> Result<Self, OnnxError> {
         let input = find(&model, "input", &wiring.input)?;
-        let (own, wanted) = match wiring.takes {
-            Takes::Wave { .. } => (
-                vec![None],
-                "float32 [time], [batch, time] or [batch, 1, time]".to_owned(),
-            ),
-            Takes::Frames { width, layout } => (axes(width, layout), described(width, layout)),
-        };
-        let in_front = fit(&model, "input", input, &[FLOAT32], &own, &wanted)?;
+        let in_front = fit(&model, "input", input, &[FLOAT32], &wiring.takes.form())?;
         let output = find(&model, "output", &wiring.output)?;
-        let (own, wanted) = match wiring.gives {
-            Gives::Frames { width, layout } => (axes(width, layout), described(width, layout)),
-            Gives::Vector { width } => (vec![Some(width)], format!("float32 [batch, {width}]")),
-        };
-        fit(&model, "output", output, &[FLOAT32, FLOAT64], &own, &wanted)?;
+        fit(&model, "output", output, &[FLOAT32, FLOAT64], &wiring.gives.form())?;
         let mut extra = Vec::new();
         let mut fed = vec![wiring.input.as_str()];
         if let Some(name) = &wiring.mask {
             let port = find(&model, "input", name)?;
-            let wanted = "a mask: int64, int32 or bool [batch, time]";
-            let in_front = fit(&model, "input", port, &WHOLE, &[None], wanted)?;
+            let in_front = fit(&model, "input", port, &WHOLE, &Form::mask())?;
             extra.push((id(&model, "input", port)?, Extra::Mask(in_front)));
             fed.push(name);
         }
         if let Some(name) = &wiring.length {
             let port = find(&model, "input", name)?;
-            let wanted = "a length: int64 or int32 [batch]";
-            let in_front = fit(&model, "input", port, &WHOLE, &[], wanted)?;
+            let in_front = fit(&model, "input", port, &WHOLE, &Form::length())?;
             extra.push((id(&model, "input", port)?, Extra::Length(in_front)));
             fed.push(name);
         }
@@ -225,59 +212,96 @@ impl Encoder {
 
     /// What was given, without the axes in front and with time first.
     fn features(&self, shape: Vec<usize>, values: Vec<f32>) -> Result<Features, OnnxError> {
-        let (own, wanted) = match self.wiring.gives {
-            Gives::Frames { width, layout } => (axes(width, layout), described(width, layout)),
-            Gives::Vector { width } => (vec![Some(width)], format!("float32 [1, {width}]")),
+        let form = self.wiring.gives.form();
+        let fits = |(in_front, found): &(&[usize], &[usize])| {
+            let mut sizes = found.iter().zip(&form.own);
+            in_front.iter().all(|size| *size == 1)
+                && sizes.all(|(found, own)| *found > 0 && own.is_none_or(|own| own == *found))
         };
-        let split = shape.len().checked_sub(own.len()).map(|at| shape.split_at(at));
-        let fits = |found: &[usize]| {
-            let sizes = found.iter().zip(&own);
-            sizes
-                .into_iter()
-                .all(|(found, own)| *found > 0 && own.is_none_or(|own| own == *found))
-        };
-        match (split, self.wiring.gives) {
-            (Some((in_front, found)), gives) if in_front.iter().all(|size| *size == 1) && fits(found) => {
-                Ok(match gives {
-                    Gives::Frames {
-                        width,
-                        layout: Layout::WidthFirst,
-                    } => {
-                        let time = found[1];
-                        Features {
-                            shape: vec![time, width],
-                            values: transposed(&values, width, time),
-                        }
-                    }
-                    _ => Features {
-                        shape: found.to_vec(),
-                        values,
-                    },
-                })
-            }
-            _ => Err(OnnxError::Form {
+        match (form.split(&shape).filter(fits), self.wiring.gives) {
+            (
+                Some((_, &[_, time])),
+                Gives::Frames {
+                    width,
+                    layout: Layout::WidthFirst,
+                },
+            ) => Ok(Features {
+                shape: vec![time, width],
+                values: transposed(&values, width, time),
+            }),
+            (Some((_, found)), _) => Ok(Features {
+                shape: found.to_vec(),
+                values,
+            }),
+            (None, _) => Err(OnnxError::Form {
                 path: self.model.path().to_owned(),
                 what: "output",
                 name: self.wiring.output.clone(),
                 found: format!("float32 {shape:?}"),
-                wanted,
+                wanted: form.words,
             }),
         }
     }
 }
 
-/// The axes of frames: `None` for time.
-fn axes(width: usize, layout: Layout) -> Vec<Option<usize>> {
-    match layout {
-        Layout::TimeFirst => vec![None, Some(width)],
-        Layout::WidthFirst => vec![Some(width), None],
+/// The form of a value.
+struct Form {
+    /// Its own axes: `None` for one of any size.
+    own: Vec<Option<usize>>,
+    /// Fewest axes in front of them.
+    least_in_front: usize,
+    /// In words.
+    words: String,
+}
+
+impl Form {
+    fn of(own: Vec<Option<usize>>, least_in_front: usize, words: impl Into<String>) -> Self {
+        Self {
+            own,
+            least_in_front,
+            words: words.into(),
+        }
+    }
+
+    fn frames(width: usize, layout: Layout) -> Self {
+        match layout {
+            Layout::TimeFirst => Self::of(vec![None, Some(width)], 1, format!("float32 [batch, time, {width}]")),
+            Layout::WidthFirst => Self::of(vec![Some(width), None], 1, format!("float32 [batch, {width}, time]")),
+        }
+    }
+
+    fn mask() -> Self {
+        Self::of(vec![None], 0, "a mask: int64, int32 or bool [batch, time]")
+    }
+
+    fn length() -> Self {
+        Self::of(Vec::new(), 0, "a length: int64 or int32 [batch]")
+    }
+
+    /// Axes in front and own axes, where there are as many as the form has.
+    fn split<'a, T>(&self, shape: &'a [T]) -> Option<(&'a [T], &'a [T])> {
+        let in_front = shape.len().checked_sub(self.own.len())?;
+        (self.least_in_front..=MOST_IN_FRONT)
+            .contains(&in_front)
+            .then(|| shape.split_at(in_front))
     }
 }
 
-fn described(width: usize, layout: Layout) -> String {
-    match layout {
-        Layout::TimeFirst => format!("float32 [batch, time, {width}]"),
-        Layout::WidthFirst => format!("float32 [batch, {width}, time]"),
+impl Takes {
+    fn form(self) -> Form {
+        match self {
+            Self::Wave { .. } => Form::of(vec![None], 0, "float32 [batch, time], [time] or [batch, 1, time]"),
+            Self::Frames { width, layout } => Form::frames(width, layout),
+        }
+    }
+}
+
+impl Gives {
+    fn form(self) -> Form {
+        match self {
+            Self::Frames { width, layout } => Form::frames(width, layout),
+            Self::Vector { width } => Form::of(vec![Some(width)], 0, format!("float32 [batch, {width}]")),
+        }
     }
 }
 
@@ -314,23 +338,15 @@ fn id(model: &Model, what: &'static str, port: &Port) -> Result<NodeId, OnnxErro
     })
 }
 
-/// Compares a port with its own axes (`None` for one of any size, which must not be fixed); gives the number of axes in
-/// front of them.
-fn fit(
-    model: &Model,
-    what: &'static str,
-    port: &Port,
-    elements: &[u64],
-    own: &[Option<usize>],
-    wanted: &str,
-) -> Result<usize, OnnxError> {
+/// Compares a port with the form that it must have; gives the number of axes in front of its own.
+fn fit(model: &Model, what: &'static str, port: &Port, elements: &[u64], form: &Form) -> Result<usize, OnnxError> {
     let refuse = |why: &str| {
         Err(OnnxError::Form {
             path: model.path().to_owned(),
             what,
             name: port.name.clone(),
             found: port.to_string(),
-            wanted: format!("{wanted}{why}"),
+            wanted: format!("{}{why}", form.words),
         })
     };
     if port.element != 0 && !elements.contains(&port.element) {
@@ -339,17 +355,16 @@ fn fit(
     let Some(shape) = &port.shape else {
         return Ok(1);
     };
-    let Some((in_front, found)) = shape
-        .len()
-        .checked_sub(own.len())
-        .and_then(|at| shape.split_at_checked(at))
-    else {
+    let Some((in_front, found)) = form.split(shape) else {
         return refuse("");
     };
-    if in_front.len() > MOST_IN_FRONT || !in_front.iter().all(can_be_one) {
+    if in_front
+        .iter()
+        .any(|axis| matches!(axis, Axis::Fixed(size) if *size != 1))
+    {
         return refuse("");
     }
-    for (found, own) in found.iter().zip(own) {
+    for (found, own) in found.iter().zip(&form.own) {
         match (found, own) {
             (Axis::Fixed(found), Some(own)) if found != own => return refuse(""),
             (Axis::Fixed(_), None) if what == "input" => {

@@ -3,9 +3,9 @@
 //! A [`Model`] is a file: its content hash, its named inputs and outputs. An [`Encoder`] is a model with the names, forms
 //! and sizes that somebody declared for it, checked against the file; it maps a waveform or frames to frames or a vector.
 //!
-//! The runtime is `rten`: pure Rust, nothing is downloaded or generated when it is built, lengths are free at run time
-//! (tract plans for one length), and it adds nine small crates. `rten` bounds neither time nor memory of a model, so the
-//! file's own lengths are checked here before it reads them ([`Outline`]).
+//! The runtime is `rten`: pure Rust, nothing is downloaded or generated when it is built, lengths are free at run time, and
+//! it adds ten small crates where tract adds twenty. It trusts the lengths that a file states, so they are checked here
+//! first. What a model computes is bounded by nobody: one that asks for all memory gets it, as a program would.
 
 mod encoder;
 mod error;
@@ -15,4 +15,4 @@ mod outline;
 pub use encoder::{Encoder, Features, Gives, Layout, Takes, Wiring};
 pub use error::OnnxError;
 pub use model::Model;
-pub use outline::{Axis, Outline, Port};
+pub use outline::{Axis, Port};

@@ -10,7 +10,7 @@ use rten::{NodeId, ValueOrView, ValueView};
 use rten_tensor::AsView;
 
 use crate::outline::Outline;
-use crate::{Axis, OnnxError, Port};
+use crate::{OnnxError, Port};
 
 /// Largest file that is read: what Protocol Buffers allow a message to be.
 const MAX_BYTES: u64 = 1 << 31;
@@ -160,11 +160,6 @@ impl Model {
             values: tensor.to_vec(),
         })
     }
-}
-
-/// Axes of a value that may be given in front: one each, or of any size.
-pub(crate) fn can_be_one(axis: &Axis) -> bool {
-    !matches!(axis, Axis::Fixed(size) if *size != 1)
 }
 
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> OnnxError {

@@ -87,14 +87,15 @@ pub(crate) struct Outside {
 
 /// What an ONNX file says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outline {
+pub(crate) struct Outline {
     /// Version of the standard operators.
     pub opset: i64,
     /// What it takes.
     pub inputs: Vec<Port>,
     /// What it gives.
     pub outputs: Vec<Port>,
-    pub(crate) outside: Vec<Outside>,
+    /// Values beside it.
+    pub outside: Vec<Outside>,
 }
 
 impl Outline {
