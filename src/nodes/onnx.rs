@@ -96,7 +96,7 @@ impl Onnx {
         if !cfg!(feature = "onnx") {
             return Err(InferError::Invalid {
                 field: "kind".into(),
-                message: "this program was built without the runtime for ONNX models".into(),
+                message: "needs the runtime for ONNX models, which this program was built without".into(),
                 help: Some("build it with `cargo build --release --features onnx`".into()),
             });
         }

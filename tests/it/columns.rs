@@ -21,7 +21,7 @@ fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape:?}, }}")
         .replace('[', "(")
         .replace(']', ",)");
-    while (10 + header.len() + 1) % 64 != 0 {
+    while !(10 + header.len() + 1).is_multiple_of(64) {
         header.push(' ');
     }
     header.push('\n');
@@ -112,7 +112,7 @@ heads:
   emotion: null
   judge: {{ kind: mlp_classifier, input: given, target: data.emotion, hidden: [8] }}
 losses: {{ ce: {{ input: judge }} }}
-training: {{ epochs: 20, batch_size: 2 }}
+training: {{ epochs: 40, batch_size: 2 }}
 "
         ),
     );

@@ -143,7 +143,7 @@ impl Model {
         for (id, shape, value) in inputs {
             let misfit = || format!("{shape:?} does not fit what is given");
             let view: ValueOrView<'_> = match value {
-                Fed::Floats(values) => ValueView::from_shape(shape, *values).map_err(|_| misfit())?.into(),
+                Fed::Floats(values) => ValueView::from_shape(shape, values).map_err(|_| misfit())?.into(),
                 Fed::Integers(values) => ValueView::from_shape(shape, values.as_slice())
                     .map_err(|_| misfit())?
                     .into(),
