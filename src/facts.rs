@@ -7,11 +7,15 @@ use emorun_features::FeatureSource;
 use emorun_weights::Checkpoint;
 use serde_json::Value;
 
-/// Facts of checkpoints by the text of `weights:`, and of features by their `path:`.
+use crate::host::ItemModel;
+
+/// Facts of checkpoints by the text of `weights:`, of features by where they are, and of models by their
+/// `model:` and how they are used.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     checkpoints: HashMap<String, CheckpointFacts>,
-    features: HashMap<String, Arc<FeatureSource>>,
+    features: HashMap<String, (Arc<FeatureSource>, Option<[u8; 32]>)>,
+    models: HashMap<(String, Value), Arc<dyn ItemModel>>,
 }
 
 /// What is known of one checkpoint.
@@ -38,13 +42,28 @@ impl Facts {
         self.checkpoints.get(weights)
     }
 
-    /// Notes where the features of a path lie.
-    pub fn insert_features(&mut self, path: &str, source: Arc<FeatureSource>) {
-        self.features.insert(path.to_owned(), source);
+    /// Notes where features lie, and the hash of all items' once they were read.
+    pub fn insert_features(&mut self, place: String, source: Arc<FeatureSource>, hash: Option<[u8; 32]>) {
+        self.features.insert(place, (source, hash));
     }
 
-    /// Where the features of a path lie, once the items were looked up there.
-    pub fn features(&self, path: &str) -> Option<&Arc<FeatureSource>> {
-        self.features.get(path)
+    /// Where features lie, once the items were looked up there.
+    pub fn features(&self, place: &str) -> Option<&Arc<FeatureSource>> {
+        self.features.get(place).map(|(source, _)| source)
+    }
+
+    /// BLAKE3 of all items' features, once they were read.
+    pub fn features_hash(&self, place: &str) -> Option<[u8; 32]> {
+        self.features.get(place).and_then(|(_, hash)| *hash)
+    }
+
+    /// Notes a model that was read and checked against how it is used.
+    pub fn insert_model(&mut self, path: &str, settings: Value, model: Arc<dyn ItemModel>) {
+        self.models.insert((path.to_owned(), settings), model);
+    }
+
+    /// A model, once it was read.
+    pub fn model(&self, path: &str, settings: Value) -> Option<&Arc<dyn ItemModel>> {
+        self.models.get(&(path.to_owned(), settings))
     }
 }

@@ -14,8 +14,10 @@ use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Out
 use crate::nodes;
 use crate::nodes::augmentation::{self, AugmentationNode};
 use crate::nodes::log_mel::LogMelNode;
+use crate::nodes::onnx::Onnx;
 use crate::nodes::precomputed::Precomputed;
 use crate::nodes::pretrained::Pretrained;
+use crate::pretrained::cache::Cache;
 use crate::pretrained::config::{ConfigError, Family};
 use crate::pretrained::known;
 use crate::pretrained::load::RANDOM;
@@ -37,6 +39,8 @@ macro_rules! device_kinds {
             LogMel(LogMelNode),
             /// Features from files.
             Precomputed(Precomputed),
+            /// A frozen model from an ONNX file.
+            Onnx(Onnx),
             $(
                 #[doc = $summary]
                 $config($path)
@@ -89,6 +93,7 @@ macro_rules! device_kinds {
                     Self::Augmentation(config) => config.infer(),
                     Self::LogMel(config) => config.infer(inputs),
                     Self::Precomputed(config) => config.infer(),
+                    Self::Onnx(config) => config.infer(inputs),
                     $(Self::$config(config) => config.infer(inputs, facts)),+
                 }
             }
@@ -101,6 +106,7 @@ macro_rules! device_kinds {
                     Self::Augmentation(config) => config.serialize(serializer),
                     Self::LogMel(config) => config.serialize(serializer),
                     Self::Precomputed(config) => config.serialize(serializer),
+                    Self::Onnx(config) => config.serialize(serializer),
                     $(Self::$config(config) => config.serialize(serializer)),+
                 }
             }
@@ -113,7 +119,7 @@ macro_rules! device_kinds {
             /// As inference; a host node has no module; weights that cannot be used.
             pub fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NodeLayer, BuildError> {
                 match self {
-                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) | Self::Precomputed(_) => {
+                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) | Self::Precomputed(_) | Self::Onnx(_) => {
                         Err(InferError::invalid("kind", "a host node has no module").into())
                     }
                     $(Self::$config(config) => config.build(inputs, context).map(NodeLayer::$config)),+
@@ -127,6 +133,7 @@ macro_rules! device_kinds {
                     Self::Augmentation(config) => config.kind(),
                     Self::LogMel(_) => "log_mel",
                     Self::Precomputed(_) => "precomputed",
+                    Self::Onnx(_) => "onnx",
                     $(Self::$config(_) => stringify!($name)),+
                 }
             }
@@ -246,6 +253,16 @@ const PRECOMPUTED: KindInfo = KindInfo {
     outputs: "frames, vector or layer stack",
 };
 
+const ONNX: KindInfo = KindInfo {
+    name: "onnx",
+    section: Section::Encoders,
+    summary: "frozen model from an ONNX file, run on the host (build with `--features onnx`)",
+    source: "the ONNX standard, onnx.ai; Wagner et al., IEEE TPAMI 45, 2023, for emotion dimensions",
+    schema: schema_of::<Onnx>,
+    inputs: "input: wave, or frames of a host node",
+    outputs: "frames, or vector",
+};
+
 impl NodeConfig {
     /// The text of `weights:` of a pretrained encoder.
     pub fn weights(&self) -> Option<&str> {
@@ -286,6 +303,14 @@ impl NodeConfig {
         matches!(self, Self::Whisper(_)).then_some(30.0)
     }
 
+    /// How what cannot change is kept; `None` for a node that keeps nothing.
+    pub fn cache(&self) -> Option<Cache> {
+        match self {
+            Self::Onnx(config) => Some(config.cache),
+            _ => self.pretrained().map(|pretrained| pretrained.cache),
+        }
+    }
+
     /// A tiny checkpoint in place of a pretrained encoder's own; `None` for any other node.
     pub fn miniature(&self, facts: &Facts, width: Option<usize>) -> Option<Result<Miniature, ConfigError>> {
         match self {
@@ -298,7 +323,7 @@ impl NodeConfig {
         }
     }
 
-    /// Why what is frozen of a pretrained encoder cannot be kept; `None` if it can.
+    /// Why what is frozen of an encoder cannot be kept; `None` if it can.
     pub fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
         match self {
             Self::Hubert(node) => node.not_cacheable(inputs, facts),
@@ -306,6 +331,7 @@ impl NodeConfig {
             Self::WavLm(node) => node.not_cacheable(inputs, facts),
             Self::Data2VecAudio(node) => node.not_cacheable(inputs, facts),
             Self::Whisper(node) => node.not_cacheable(inputs, facts),
+            Self::Onnx(_) => None,
             _ => Some("it is no pretrained encoder".into()),
         }
     }
@@ -321,12 +347,15 @@ impl NodeConfig {
         });
         Ok(match (self, rate_hz) {
             (Self::LogMel(config), Some(rate_hz)) => Some(HostOp::LogMel(Box::new(config.extractor(rate_hz)?))),
-            (Self::Precomputed(config), _) => facts.features(config.path.as_str()).map(|source| {
+            (Self::Precomputed(config), _) => facts.features(&config.place()).map(|source| {
                 HostOp::Precomputed(ItemFeatures {
                     source: source.clone(),
                     declared: config.declared(),
                 })
             }),
+            (Self::Onnx(config), _) => facts
+                .model(config.model.as_str(), config.settings())
+                .map(|model| HostOp::Model(model.clone())),
             (Self::Whisper(config), _) => Some(HostOp::WhisperMel(Box::new(config.front_end(inputs, facts)?))),
             _ => None,
         })
@@ -356,6 +385,7 @@ impl Default for Kinds {
         kinds.extend_from_slice(augmentation::KINDS);
         kinds.push(LOG_MEL);
         kinds.push(PRECOMPUTED);
+        kinds.push(ONNX);
         kinds.extend_from_slice(DEVICE_KINDS);
         Self(kinds)
     }
@@ -374,6 +404,9 @@ impl KindSet for Kinds {
         }
         if kind == PRECOMPUTED.name {
             return from_tree(fields).map(NodeConfig::Precomputed);
+        }
+        if kind == ONNX.name {
+            return from_tree(fields).map(NodeConfig::Onnx);
         }
         if let Some(parsed) = AugmentationNode::parse(kind, fields) {
             return parsed.map(NodeConfig::Augmentation);

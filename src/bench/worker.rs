@@ -14,7 +14,7 @@ use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError, Schedule};
 use crate::prepare::{Depth, Prepared, Source, prepare_with};
 use crate::train::parameters::{Gradients, Optimizer};
-use crate::train::{Abort, StepNames, total_loss};
+use crate::train::{Abort, Moment, StepNames, total_loss};
 use crate::value::{Labels, Lengths, PortId, Value, Values};
 
 const SEED: u64 = 1;

@@ -14,19 +14,26 @@ use crate::host::HostValue;
 use crate::node::PREFIX;
 use crate::value::{Lengths, PortId, Value};
 
-/// A node whose frozen part is kept.
+/// How what a node gives is kept.
 #[derive(Debug)]
-pub struct CachedNode {
-    /// Name of the node.
-    pub name: String,
-    /// Its kind, for statistics of the cache.
+pub struct Keeping {
+    /// The node's kind, for statistics of the cache.
     pub kind: String,
-    /// The host value that it takes.
-    pub input: PortId,
     /// Hash of everything but the item that its values follow from.
     pub upstream: [u8; 32],
     /// How values are kept.
     pub precision: Precision,
+}
+
+/// A device node whose frozen part is kept.
+#[derive(Debug)]
+pub struct CachedNode {
+    /// Name of the node.
+    pub name: String,
+    /// The host value that it takes.
+    pub input: PortId,
+    /// How it is kept.
+    pub keeping: Keeping,
 }
 
 impl CachedNode {
@@ -108,7 +115,7 @@ pub enum CachedValue {
 
 /// The key of a node's value for a version of an item; `None` where it is not worth keeping.
 pub fn key_of(
-    node: &CachedNode,
+    keeping: &Keeping,
     item: &Item,
     version: &Version,
     augmentations: &Augmentations,
@@ -117,8 +124,8 @@ pub fn key_of(
     version.again()?;
     let content = item.content?;
     let key = KeyBuilder::new("emorun frozen encoder, 1")
-        .part("upstream", node.upstream)
-        .part("precision", node.precision.to_string())
+        .part("upstream", keeping.upstream)
+        .part("precision", keeping.precision.to_string())
         .part("rate", sample_rate_hz.to_le_bytes())
         .part("audio", content.to_string());
     let key = match &item.audio {

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use emorun_data::Item;
-use emorun_features::{Array, Key};
+use emorun_features::{Array, Key, Origin};
 
 use super::FeedError;
 use super::augment::{Augmentations, Version};
-use super::cached::{CachedNode, CachedValue, FeatureCache, key_of};
-use crate::host::{HostOp, HostValue};
+use super::cached::{CachedNode, CachedValue, FeatureCache, Keeping, key_of};
+use crate::host::{HostOp, HostValue, ItemFeatures};
 use crate::value::{Lengths, PortId, Value};
 
 /// A step of the host pipeline: a host node, what it reads and where its output stands.
@@ -22,6 +22,8 @@ pub struct HostStep {
     pub output: PortId,
     /// What it computes.
     pub op: HostOp,
+    /// How that is kept on disk; `None` for what is computed each time.
+    pub keeping: Option<Keeping>,
 }
 
 /// What the host gives for an item.
@@ -80,6 +82,8 @@ pub struct HostPipeline {
 struct Remembered {
     /// By item and view.
     items: HashMap<(String, Option<u64>), Arc<ItemValues>>,
+    /// What was read from files of items whose other values never come again, by item and node.
+    read: HashMap<(String, String), Arc<HostValue>>,
     budget: usize,
 }
 
@@ -90,8 +94,8 @@ impl HostPipeline {
             sample_rate_hz,
             parts,
             remembered: Mutex::new(Remembered {
-                items: HashMap::new(),
                 budget: budget_bytes,
+                ..Remembered::default()
             }),
         }
     }
@@ -135,7 +139,7 @@ impl HostPipeline {
             .iter()
             .map(|node| {
                 cache.as_ref()?;
-                key_of(node, item, version, augmentations, self.sample_rate_hz)
+                key_of(&node.keeping, item, version, augmentations, self.sample_rate_hz)
             })
             .collect();
         let known: Vec<Option<Arc<Array>>> = keys
@@ -151,15 +155,15 @@ impl HostPipeline {
         }
         let unknown = cached.iter().zip(&known).filter(|(_, known)| known.is_none());
         let mut needed = wanted.iter().chain(unknown.map(|(node, _)| &node.input));
-        let mut values = Vec::new();
-        if needed.any(|port| self.comes_from_audio(port)) {
+        let mut values = self.kept_steps(item, version);
+        if needed.any(|port| self.needs_audio(port, &values)) {
             let mut wave = item.load_audio(self.sample_rate_hz).map_err(FeedError::Data)?;
             augmentations
                 .apply(&mut wave, item, version)
                 .map_err(|(node, error)| FeedError::Augment { node, error })?;
             values.push((PortId::new("data", "audio"), HostValue::Wave(wave)));
         }
-        self.run_steps(item, &mut values)?;
+        self.run_steps(item, version, &mut values)?;
         let find = |port: &PortId| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone());
         let cached = cached
             .iter()
@@ -176,22 +180,80 @@ impl HostPipeline {
         })
     }
 
-    /// Whether a host value is the waveform or computed from it.
-    fn comes_from_audio(&self, port: &PortId) -> bool {
-        let step = self.parts.steps.iter().find(|step| step.output == *port);
-        step.is_none_or(|step| step.input.is_some())
+    /// What steps gave before, as far as it is kept.
+    fn kept_steps(&self, item: &Item, version: &Version) -> Vec<(PortId, HostValue)> {
+        let kept = |step: &HostStep| {
+            let key = self.key_of_step(step, item, version)?;
+            HostValue::from_array(self.parts.cache.as_ref()?.get(&key)?)
+        };
+        let steps = self.parts.steps.iter();
+        steps
+            .filter_map(|step| Some((step.output.clone(), kept(step)?)))
+            .collect()
+    }
+
+    /// An item's features from its files, which augmentation does not reach: where the item's other values never
+    /// come again, they are remembered for themselves.
+    fn item_features(
+        &self,
+        node: &str,
+        features: &ItemFeatures,
+        item: &Item,
+        version: &Version,
+    ) -> Result<HostValue, FeedError> {
+        let name = (item.key.clone(), node.to_owned());
+        let known = self.remembered().read.get(&name).cloned();
+        if let Some(value) = known {
+            return Ok(HostValue::clone(&value));
+        }
+        let value = features.read(&item.key).map_err(|error| FeedError::Feature {
+            node: node.to_owned(),
+            error,
+        })?;
+        let mut remembered = self.remembered();
+        if version.again().is_none() && value.bytes() <= remembered.budget {
+            remembered.budget -= value.bytes();
+            remembered.read.insert(name, Arc::new(value.clone()));
+        }
+        Ok(value)
+    }
+
+    fn key_of_step(&self, step: &HostStep, item: &Item, version: &Version) -> Option<Key> {
+        key_of(
+            step.keeping.as_ref()?,
+            item,
+            version,
+            &self.parts.augmentations,
+            self.sample_rate_hz,
+        )
+    }
+
+    /// Whether a host value that is not there yet is the waveform or computed from it.
+    fn needs_audio(&self, port: &PortId, values: &[(PortId, HostValue)]) -> bool {
+        if values.iter().any(|(at, _)| at == port) {
+            return false;
+        }
+        match self.parts.steps.iter().find(|step| step.output == *port) {
+            None => true,
+            Some(step) => step.input.as_ref().is_some_and(|input| self.needs_audio(input, values)),
+        }
     }
 
     /// Adds what the steps give, as far as their inputs are there.
-    fn run_steps(&self, item: &Item, values: &mut Vec<(PortId, HostValue)>) -> Result<(), FeedError> {
+    fn run_steps(
+        &self,
+        item: &Item,
+        version: &Version,
+        values: &mut Vec<(PortId, HostValue)>,
+    ) -> Result<(), FeedError> {
         for step in &self.parts.steps {
+            if values.iter().any(|(port, _)| *port == step.output) {
+                continue;
+            }
             let input = step.input.as_ref();
             let input = input.and_then(|input| values.iter().find(|(port, _)| port == input));
             let output = match (&step.op, input.map(|(_, value)| value)) {
-                (HostOp::Precomputed(features), _) => features.read(&item.key).map_err(|error| FeedError::Feature {
-                    node: step.output.node.clone(),
-                    error,
-                })?,
+                (HostOp::Precomputed(features), _) => self.item_features(&step.output.node, features, item, version)?,
                 (HostOp::LogMel(extractor), Some(HostValue::Wave(samples))) => {
                     let values = extractor.compute(samples);
                     let width = extractor.config().n_mels;
@@ -206,11 +268,41 @@ impl HostPipeline {
                     width: front.config().feature_size,
                     valid: front.frames(samples.len()),
                 },
+                (HostOp::Model(model), Some(input)) => {
+                    let failed = |error| FeedError::Model {
+                        node: step.output.node.clone(),
+                        item: item.key.clone(),
+                        error,
+                    };
+                    let array = model.compute(input).map_err(failed)?;
+                    match HostValue::from_array(self.keep(step, item, version, array)) {
+                        Some(value) => value,
+                        None => continue,
+                    }
+                }
                 _ => continue,
             };
             values.push((step.output.clone(), output));
         }
         Ok(())
+    }
+}
+
+impl HostPipeline {
+    /// Keeps what a step gave for an item; gives it as it will be read again.
+    fn keep(&self, step: &HostStep, item: &Item, version: &Version, array: Array) -> Array {
+        let Some(keeping) = &step.keeping else {
+            return array;
+        };
+        let array = array.rounded(keeping.precision).unwrap_or(array);
+        if let (Some(cache), Some(key)) = (&self.parts.cache, self.key_of_step(step, item, version)) {
+            let origin = Origin {
+                kind: keeping.kind.clone(),
+                source: item.dataset.clone(),
+            };
+            cache.put(&key, &array, keeping.precision, &origin);
+        }
+        array
     }
 }
 

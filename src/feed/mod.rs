@@ -13,7 +13,7 @@ use emorun_audio::augment::AugmentError;
 use emorun_data::{DataError, Item};
 use emorun_features::{Array, Key, Origin};
 
-use crate::host::{HostValue, ItemFeatureError};
+use crate::host::{HostValue, ItemFeatureError, ItemModelError};
 use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError};
 use crate::node::{NodeError, PREFIX};
@@ -57,6 +57,16 @@ pub enum FeedError {
         node: String,
         /// Why.
         error: ItemFeatureError,
+    },
+    /// A model from a file fails on an item.
+    #[error("`{node}` on {item}: {error}")]
+    Model {
+        /// The node.
+        node: String,
+        /// Key of the item.
+        item: String,
+        /// Why.
+        error: ItemModelError,
     },
     /// A frozen node cannot be run.
     #[error(transparent)]
@@ -155,13 +165,13 @@ impl Feed {
             })
         };
         let array = value.and_then(cached::array_of).ok_or_else(unusable)?;
-        let array = array.rounded(node.precision).unwrap_or(array);
+        let array = array.rounded(node.keeping.precision).unwrap_or(array);
         if let (Some(cache), Some(key)) = (&self.pipeline.parts.cache, key) {
             let origin = Origin {
-                kind: node.kind.clone(),
+                kind: node.keeping.kind.clone(),
                 source: self.items[item].dataset.clone(),
             };
-            cache.put(&key, &array, node.precision, &origin);
+            cache.put(&key, &array, node.keeping.precision, &origin);
         }
         Ok(array)
     }

@@ -2,7 +2,11 @@
 
 mod precomputed;
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use emorun_audio::{LogMel, WhisperFront};
+use emorun_features::Array;
 
 pub use precomputed::{ItemFeatureError, ItemFeatures, described};
 
@@ -34,6 +38,19 @@ pub enum HostValue {
 }
 
 impl HostValue {
+    /// A kept vector `[width]` or frames `[time, width]`; `None` for what has other axes.
+    pub fn from_array(array: Array) -> Option<Self> {
+        match *array.shape() {
+            [_] => Some(Self::Vector(array.into_values())),
+            [valid, width] => Some(Self::Frames {
+                values: array.into_values(),
+                width,
+                valid,
+            }),
+            _ => None,
+        }
+    }
+
     /// Its numbers.
     pub fn values(&self) -> &[f32] {
         match self {
@@ -81,7 +98,24 @@ pub enum HostOp {
     WhisperMel(Box<WhisperFront>),
     /// Features from files.
     Precomputed(ItemFeatures),
+    /// A model from a file.
+    Model(Arc<dyn ItemModel>),
 }
+
+/// A model from a file that a runtime of its own runs on one item.
+pub trait ItemModel: Debug + Send + Sync {
+    /// Hash of the file, and of those with its weights.
+    fn hash(&self) -> [u8; 32];
+
+    /// `[width]` or `[time, width]` for an item's waveform or frames.
+    ///
+    /// # Errors
+    /// The model fails on them, or gives something else than was declared.
+    fn compute(&self, input: &HostValue) -> Result<Array, ItemModelError>;
+}
+
+/// Why a model failed on an item, in its runtime's words.
+pub type ItemModelError = Box<dyn std::error::Error + Send + Sync>;
 
 impl HostOp {
     /// True for what needs no input: it reads files of the item's own.
@@ -96,6 +130,7 @@ impl std::fmt::Debug for HostOp {
             Self::LogMel(_) => f.write_str("LogMel"),
             Self::WhisperMel(_) => f.write_str("WhisperMel"),
             Self::Precomputed(_) => f.write_str("Precomputed"),
+            Self::Model(_) => f.write_str("Model"),
         }
     }
 }

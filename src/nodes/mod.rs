@@ -15,6 +15,7 @@ pub mod log_mel;
 pub mod mean_classifier;
 pub mod mlp_classifier;
 pub mod normalise;
+pub mod onnx;
 pub mod pool;
 pub mod precomputed;
 pub mod pretrained;
@@ -84,6 +85,18 @@ fn slower(rate: FrameRate, stride: usize, field: &str) -> Result<FrameRate, Infe
         .ok()
         .and_then(|stride| rate.divided_by(stride))
         .ok_or_else(|| InferError::invalid(field, format!("a frame rate of {rate} cannot be divided by {stride}")))
+}
+
+/// A frame rate that a file of features or a model is declared to have.
+///
+/// # Errors
+/// None is declared, or one below a thousandth.
+fn frame_rate(rate_hz: Option<f64>) -> Result<FrameRate, InferError> {
+    let rate_hz =
+        rate_hz.ok_or_else(|| InferError::invalid("rate_hz", "is needed for frames: how many there are a second"))?;
+    // The schema keeps it within what a 32-bit fraction of thousandths holds.
+    let thousandths = (rate_hz * 1000.0).round() as u32;
+    FrameRate::new(thousandths, 1000).ok_or_else(|| InferError::invalid("rate_hz", "must be 0.001 Hz or more"))
 }
 
 /// Number of classes; label sets known only from the corpus count as none in a structural check.

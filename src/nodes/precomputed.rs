@@ -1,11 +1,14 @@
 //! Features that other programs computed, read on the host for each item.
 
 use emorun_features::Common;
-use emorun_lang::{Cost, DataPath, FrameRate, InferError, Inferred, Placement, Signal};
+use emorun_lang::{Cost, DataPath, InferError, Inferred, Placement, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Features from files: of each item its own, found by the item's path in the corpus.
+use super::frame_rate;
+
+/// Features from files: of each item its own, found by the item's path in the corpus or named in the
+/// corpus' table.
 ///
 /// They are the same in every epoch: augmentations of the waveform do not reach them.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -13,8 +16,14 @@ use serde::{Deserialize, Serialize};
 pub struct Precomputed {
     /// A folder of `.npy` and `.safetensors` files, or one `.safetensors` with a tensor an item. A
     /// file's path or a tensor's name is that of the recording, with or without its extension; it
-    /// may leave out the first folders.
-    pub path: DataPath,
+    /// may leave out the first folders. This or `column`.
+    #[serde(default)]
+    pub path: Option<DataPath>,
+    /// Column of the corpora's tables (`kind: manifest`) that names the file of each recording: a
+    /// `.npy`, a `.safetensors` with one tensor, or one with a tensor that is named as the recording.
+    /// Relative paths start from the folder of the table. This or `path`.
+    #[serde(default)]
+    pub column: Option<String>,
     /// What each item has: `frames` `[time, width]`, a `vector` `[width]`, or a `stack` of layers
     /// `[layers, time, width]`.
     #[serde(default)]
@@ -51,6 +60,15 @@ impl Precomputed {
     /// # Errors
     /// A field that the form needs is missing, or one is there that it does not have.
     pub fn infer(&self) -> Result<Inferred, InferError> {
+        if self.path.is_some() == self.column.is_some() {
+            return Err(InferError::Invalid {
+                field: "path".into(),
+                message: "or `column` must say where the features are: one of them".into(),
+                help: Some(
+                    "`path` is a folder or a .safetensors, `column` one of a manifest with a file a line".into(),
+                ),
+            });
+        }
         let width = self.width;
         let output = match self.what {
             Form::Vector => {
@@ -61,14 +79,14 @@ impl Precomputed {
             }
             Form::Frames => Signal::Frames {
                 width,
-                rate: self.rate()?,
+                rate: frame_rate(self.rate_hz)?,
             },
             Form::Stack => Signal::LayerStack {
                 layers: self
                     .layers
                     .ok_or_else(|| InferError::invalid("layers", "is needed for a stack: how many layers it has"))?,
                 width,
-                rate: self.rate()?,
+                rate: frame_rate(self.rate_hz)?,
             },
         };
         if self.layers.is_some() && self.what != Form::Stack {
@@ -83,13 +101,12 @@ impl Precomputed {
         })
     }
 
-    fn rate(&self) -> Result<FrameRate, InferError> {
-        let rate_hz = self
-            .rate_hz
-            .ok_or_else(|| InferError::invalid("rate_hz", "is needed for frames: how many there are a second"))?;
-        // The schema keeps it within what a 32-bit fraction of thousandths holds.
-        let thousandths = (rate_hz * 1000.0).round() as u32;
-        FrameRate::new(thousandths, 1000).ok_or_else(|| InferError::invalid("rate_hz", "must be 0.001 Hz or more"))
+    /// What tells its files from those of other nodes: where they are.
+    pub fn place(&self) -> String {
+        match (&self.path, &self.column) {
+            (Some(path), _) => path.as_str().to_owned(),
+            (None, column) => format!("column {}", column.as_deref().unwrap_or_default()),
+        }
     }
 
     /// The axes that the node declares, as those of files are described.

@@ -1,11 +1,12 @@
 //! Finding the features that an experiment takes from files, before anything is trained.
 
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
-use emorun_data::Item;
-use emorun_features::{Common, FeatureError, FeatureSource, Located};
+use emorun_data::{DataError, Item};
+use emorun_features::{Array, Common, FeatureError, FeatureSource, Located};
 use emorun_lang::{Code, Diagnostic, Report, Section, Tree};
 
 use super::{Depth, ExperimentDraft, at};
@@ -14,7 +15,7 @@ use crate::host::described;
 use crate::kinds::NodeConfig;
 use crate::nodes::precomputed::Precomputed;
 
-/// Looks up the features of all items; gives the number of nodes that cannot have theirs.
+/// Looks up the features of all items; gives the number of mistakes that keep nodes from theirs.
 pub(super) fn gather(
     draft: &ExperimentDraft,
     items: &[Item],
@@ -23,43 +24,55 @@ pub(super) fn gather(
     tree: &Tree,
     report: &mut Report,
 ) -> usize {
-    let mut mistakes = 0;
+    let mut count = 0;
     for (name, config) in draft.configs(Section::Encoders) {
         let NodeConfig::Precomputed(config) = config else {
             continue;
         };
         let place = |field: &str| [Section::Encoders.name(), name, field].map(str::to_owned);
-        match find(config, items, depth) {
-            Ok((source, located)) => {
-                facts.insert_features(config.path.as_str(), Arc::new(source));
+        match find(draft, config, items, depth) {
+            Ok(Found { source, located, hash }) => {
+                facts.insert_features(config.place(), Arc::new(source), hash);
                 if let Some(message) = other_rate(config, items, &located) {
                     let remark = Diagnostic::warning(Code::InvalidData, message);
                     report.push(at(remark, &place("rate_hz"), tree));
                 }
             }
-            Err(Mistake {
-                code,
-                field,
-                message,
-                help,
-            }) => {
-                mistakes += 1;
-                report.push(at(Diagnostic::error(code, message).help(help), &place(field), tree));
+            Err(Mistakes(mistakes)) => {
+                count += mistakes.len();
+                for mistake in mistakes {
+                    let field = mistake
+                        .field
+                        .unwrap_or(if config.path.is_some() { "path" } else { "column" });
+                    let error = Diagnostic::error(mistake.code, mistake.message).help(mistake.help);
+                    report.push(at(error, &place(field), tree));
+                }
             }
         }
     }
-    mistakes
+    count
+}
+
+/// The features of all items.
+struct Found {
+    source: FeatureSource,
+    located: Vec<Located>,
+    /// Of all their values, where those were read.
+    hash: Option<[u8; 32]>,
 }
 
 /// Why a node cannot have its features, and what would help.
 struct Mistake {
     code: Code,
-    field: &'static str,
+    /// The field that is wrong; `None` for the one that says where the features are.
+    field: Option<&'static str>,
     message: String,
     help: String,
 }
 
-impl From<FeatureError> for Mistake {
+struct Mistakes(Vec<Mistake>);
+
+impl From<FeatureError> for Mistakes {
     fn from(error: FeatureError) -> Self {
         let (code, help) = match &error {
             FeatureError::Missing(_) => (
@@ -76,43 +89,93 @@ impl From<FeatureError> for Mistake {
                 "make the file again, or leave the item out of the corpus",
             ),
         };
-        Self {
+        Self(vec![Mistake {
             code,
-            field: "path",
+            field: None,
             message: error.to_string(),
             help: help.to_owned(),
+        }])
+    }
+}
+
+impl From<DataError> for Mistake {
+    fn from(error: DataError) -> Self {
+        let (code, help) = match &error {
+            DataError::NoTable { .. } => (
+                Code::InvalidValue,
+                "say where the features of all items are with `path` in place of `column`",
+            ),
+            DataError::Row { .. } => (
+                Code::MissingData,
+                "name a file with the recording's features, or leave the line out",
+            ),
+            _ => (Code::InvalidData, "name a column of the table"),
+        };
+        Self {
+            code,
+            field: None,
+            message: error.to_string(),
+            help: error.help().unwrap_or_else(|| help.to_owned()),
         }
     }
 }
 
-fn find(config: &Precomputed, items: &[Item], depth: Depth) -> Result<(FeatureSource, Vec<Located>), Mistake> {
-    let path: &Path = config.path.as_path();
-    let source = FeatureSource::scan(path)?;
+/// The files of a node's features: below its path, or named in a column of the corpora's tables.
+fn scan(draft: &ExperimentDraft, config: &Precomputed, items: &[Item]) -> Result<FeatureSource, Mistakes> {
+    let column = match (&config.path, &config.column) {
+        (Some(path), _) => return Ok(FeatureSource::scan(path.as_path())?),
+        (None, column) => column.as_deref().unwrap_or_default(),
+    };
+    let keys: HashSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
+    let mut files = Vec::new();
+    let mut mistakes = Vec::new();
+    let mut table = None;
+    for (name, dataset) in draft.configs(Section::Datasets) {
+        let NodeConfig::Dataset(dataset) = dataset else {
+            continue;
+        };
+        table = table.or(dataset.table());
+        match dataset.column_files(name, column, &|key| keys.contains(key)) {
+            Ok(found) => files.extend(found),
+            Err(errors) => mistakes.extend(errors.into_iter().map(Mistake::from)),
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(Mistakes(mistakes));
+    }
+    Ok(FeatureSource::listed(table.unwrap_or(Path::new("")), files)?)
+}
+
+fn find(draft: &ExperimentDraft, config: &Precomputed, items: &[Item], depth: Depth) -> Result<Found, Mistakes> {
+    let source = scan(draft, config, items)?;
     let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
     let located = source.lookup_all(&keys)?;
     if let Some(found) = Common::of(&located)?
         && found != config.declared()
     {
         let first = located.first().map(Located::place).unwrap_or_default();
-        return Err(Mistake {
+        return Err(Mistakes(vec![Mistake {
             code: Code::InvalidData,
-            field: if found.axes == config.declared().axes && found.layers == config.declared().layers {
-                "width"
-            } else {
-                "what"
-            },
+            field: Some(
+                if found.axes == config.declared().axes && found.layers == config.declared().layers {
+                    "width"
+                } else {
+                    "what"
+                },
+            ),
             message: format!(
                 "the files hold {}, not the {} declared: {first} and all others",
                 in_words(found),
                 in_words(config.declared()),
             ),
             help: format!("declare {}, or give the path of other files", described(found)),
-        });
+        }]));
     }
-    if depth == Depth::Deep {
-        read_all(&located)?;
-    }
-    Ok((source, located))
+    let hash = match depth {
+        Depth::Deep => Some(read_all(&keys, &located)?),
+        Depth::Structure | Depth::Metadata => None,
+    };
+    Ok(Found { source, located, hash })
 }
 
 /// A form without the fields that declare it.
@@ -121,20 +184,48 @@ fn in_words(form: Common) -> String {
     text.split(" (").next().unwrap_or_default().to_owned()
 }
 
-/// Reads every feature once, so that none fails in the middle of a run.
-fn read_all(located: &[Located]) -> Result<(), FeatureError> {
+/// Reads every feature once, so that none fails in the middle of a run; gives the hash of all, by which a
+/// run notices that they changed.
+fn read_all(keys: &[&str], located: &[Located]) -> Result<[u8; 32], FeatureError> {
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = located.len().div_ceil(workers).max(1);
-    std::thread::scope(|scope| {
-        let readers: Vec<_> = located
+    let read = |keys: &[&str], part: &[Located]| {
+        let pairs = keys.iter().zip(part);
+        pairs
+            .map(|(key, one)| Ok(hash_of(key, &one.read()?)))
+            .collect::<Result<Vec<_>, FeatureError>>()
+    };
+    let hashes = std::thread::scope(|scope| {
+        let readers: Vec<_> = keys
             .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().try_for_each(|one| one.read().map(drop))))
+            .zip(located.chunks(share))
+            .map(|(keys, part)| scope.spawn(move || read(keys, part)))
             .collect();
         // A reader that panicked is a bug, to be heard of.
         readers
             .into_iter()
-            .try_for_each(|reader| reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
+            .map(|reader| reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    let mut all = blake3::Hasher::new();
+    for hash in hashes.iter().flatten() {
+        all.update(hash.as_bytes());
+    }
+    Ok(*all.finalize().as_bytes())
+}
+
+fn hash_of(key: &str, array: &Array) -> blake3::Hash {
+    const PIECE: usize = 1 << 14;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(key.as_bytes());
+    hasher.update(format!("\n{:?}\n", array.shape()).as_bytes());
+    let mut bytes = Vec::with_capacity(4 * PIECE);
+    for piece in array.values().chunks(PIECE) {
+        bytes.clear();
+        bytes.extend(piece.iter().flat_map(|value| value.to_le_bytes()));
+        hasher.update(&bytes);
+    }
+    hasher.finalize()
 }
 
 /// A remark on frames that are not as many a second as declared.

@@ -7,7 +7,7 @@ use super::Prepared;
 use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::feed::augment::{AugmentationStep, Augmentations};
-use crate::feed::cached::{CachedNode, FeatureCache};
+use crate::feed::cached::{CachedNode, FeatureCache, Keeping};
 use crate::feed::host::{HostParts, HostStep};
 use crate::host::HostOp;
 use crate::kinds::NodeConfig;
@@ -52,35 +52,42 @@ impl Prepared {
                 .is_some_and(|node| node.placement == Placement::Host)
     }
 
-    /// The pretrained encoders and whether what is frozen of them is kept.
+    /// The pretrained encoders and models from files, and whether what is frozen of them is kept.
     pub fn caching(&self) -> Vec<(String, Caching)> {
         self.plan()
             .nodes()
             .iter()
             .filter_map(|node| {
                 let config = &self.experiment.graph.node(&node.name)?.config;
-                let pretrained = config.pretrained()?;
+                let cache = config.cache()?;
                 let from_host = node.inputs.iter().all(|input| self.is_host(&input.node));
                 let augmented = self.augmentation_nodes().next().is_some();
-                let aside = if !pretrained.cache.enabled {
+                let aside = if !cache.enabled {
                     Some("`cache.enabled` is false".to_owned())
                 } else if !from_host {
                     Some("its input is computed on the device".to_owned())
+                } else if self.reads_items(node) {
+                    Some("its input is read from files of the items' own".to_owned())
                 } else if let Some(reason) = config.not_cacheable(&node.input_signals(), &self.facts) {
                     Some(reason)
-                } else if augmented && pretrained.cache.views.is_none() {
+                } else if augmented && cache.views.is_none() {
                     Some("augmentation is drawn anew each epoch; `cache: { views: K }` takes K versions in turn".into())
                 } else {
                     None
                 };
-                let views = if augmented {
-                    pretrained.cache.views.unwrap_or(1)
-                } else {
-                    1
-                };
+                let views = if augmented { cache.views.unwrap_or(1) } else { 1 };
                 Some((node.name.clone(), aside.map_or(Caching::Kept(views), Caching::Aside)))
             })
             .collect()
+    }
+
+    /// Whether anything upstream of a node reads files of the items' own, which their audio does not tell.
+    fn reads_items(&self, node: &PlanNode) -> bool {
+        node.inputs.iter().any(|input| {
+            let config = self.experiment.graph.node(&input.node).map(|node| &node.config);
+            matches!(config, Some(NodeConfig::Precomputed(_)))
+                || self.plan().node(&input.node).is_some_and(|node| self.reads_items(node))
+        })
     }
 
     fn augmentation_nodes(&self) -> impl Iterator<Item = (&str, &crate::nodes::augmentation::AugmentationNode)> {
@@ -179,17 +186,26 @@ impl Prepared {
                 .map(|input| PortId::new(&input.node, &input.node_port))
                 .collect();
             let input = from.first().cloned();
+            let kept = caching
+                .iter()
+                .any(|(name, caching)| *name == node.name && matches!(caching, Caching::Kept(_)));
             if let Some(op) = self.host_op(node)?.filter(|op| op.reads_item() || input.is_some()) {
+                let keeping = match &op {
+                    HostOp::Model(model) if kept => self.keeping_of_model(node, model.hash()),
+                    _ => None,
+                };
                 let output = PortId::new(&node.name, if on_host { "" } else { FRONT_END });
                 from = vec![output.clone()];
-                parts.steps.push(HostStep { input, output, op });
+                parts.steps.push(HostStep {
+                    input,
+                    output,
+                    op,
+                    keeping,
+                });
             }
             if on_host {
                 continue;
             }
-            let kept = caching
-                .iter()
-                .any(|(name, caching)| *name == node.name && matches!(caching, Caching::Kept(_)));
             match from.first() {
                 Some(input) if kept => parts.cached.push(self.cached_node(node, input, seed)?),
                 _ => {
@@ -201,7 +217,7 @@ impl Prepared {
                 }
             }
         }
-        if !parts.cached.is_empty() {
+        if !parts.cached.is_empty() || parts.steps.iter().any(|step| step.keeping.is_some()) {
             parts.cache = self.feature_cache();
         }
         Ok(parts)
@@ -217,6 +233,35 @@ impl Prepared {
                 tracing::warn!("features are computed anew instead of kept: {error}");
                 None
             }
+        }
+    }
+
+    /// How the results of a model from a file are kept: by its content and use, and by what comes before it.
+    fn keeping_of_model(&self, node: &PlanNode, model: [u8; 32]) -> Option<Keeping> {
+        let Some(NodeConfig::Onnx(config)) = self.experiment.graph.node(&node.name).map(|node| &node.config) else {
+            return None;
+        };
+        let before: Vec<Option<String>> = node.inputs.iter().map(|input| self.content(&input.node)).collect();
+        let mut hash = blake3::Hasher::new();
+        hash.update(node.kind.as_bytes());
+        hash.update(&model);
+        hash.update(serde_json::json!([config.settings(), before]).to_string().as_bytes());
+        Some(Keeping {
+            kind: node.kind.clone(),
+            upstream: *hash.finalize().as_bytes(),
+            precision: config.cache.precision,
+        })
+    }
+
+    /// What a host node's values follow from beside the item.
+    fn content(&self, name: &str) -> Option<String> {
+        let node = self.plan().node(name)?;
+        match self.host_op(node) {
+            Ok(Some(HostOp::Model(model))) => {
+                let keeping = self.keeping_of_model(node, model.hash())?;
+                Some(blake3::Hash::from_bytes(keeping.upstream).to_string())
+            }
+            _ => Some(node.hash.clone()),
         }
     }
 
@@ -250,10 +295,12 @@ impl Prepared {
         hash.update(what.to_string().as_bytes());
         Ok(CachedNode {
             name: node.name.clone(),
-            kind: config.kind().to_owned(),
             input: input.clone(),
-            upstream: *hash.finalize().as_bytes(),
-            precision: pretrained.cache.precision,
+            keeping: Keeping {
+                kind: config.kind().to_owned(),
+                upstream: *hash.finalize().as_bytes(),
+                precision: pretrained.cache.precision,
+            },
         })
     }
 }

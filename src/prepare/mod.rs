@@ -3,6 +3,8 @@
 
 mod features;
 mod host;
+#[cfg(feature = "onnx")]
+mod models;
 mod prepared;
 
 pub use host::Caching;
@@ -283,6 +285,8 @@ pub fn prepare_with(
             Ok((corpus, _)) => features::gather(&draft, &corpus.items, depth, &mut facts, &tree, &mut report),
             Err(_) => 0,
         };
+    #[cfg(feature = "onnx")]
+    let unusable = unusable + models::gather(&draft, prepared.plan(), &mut facts, &tree, &mut report);
     let (corpus, assignments) = match probed {
         Ok(probed) if unusable == 0 => probed,
         probed => {
@@ -334,6 +338,8 @@ pub fn prepare_with(
             }
             if depth == Depth::Deep {
                 prepared.check_weights()?;
+                #[cfg(feature = "onnx")]
+                models::try_out(&prepared)?;
             }
             Ok(prepared)
         }

@@ -1,6 +1,6 @@
 //! What a checked experiment gives to those who run, show or store it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use emorun_data::Assignment;
@@ -51,6 +51,24 @@ impl Prepared {
     /// What is known of the datasets, for `run.json`.
     pub fn data_facts(&self) -> Value {
         self.corpus.datasets.clone()
+    }
+
+    /// Hashes of what nodes read beside the corpora, by node: features and models from files.
+    pub fn file_hashes(&self) -> BTreeMap<String, String> {
+        let hash = |config: &NodeConfig| match config {
+            NodeConfig::Precomputed(config) => self.facts.features_hash(&config.place()),
+            NodeConfig::Onnx(config) => {
+                let model = self.facts.model(config.model.as_str(), config.settings());
+                model.map(|model| model.hash())
+            }
+            _ => None,
+        };
+        self.nodes()
+            .filter_map(|(_, name, config)| {
+                let hash = blake3::Hash::from_bytes(hash(config)?);
+                Some((name.to_owned(), hash.to_string()))
+            })
+            .collect()
     }
 
     /// What the user should know of the data.

@@ -74,6 +74,7 @@ pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
         ended: None,
         members: Vec::new(),
         data: prepared.data_facts(),
+        files: prepared.file_hashes(),
         certificate: Value::Null,
         peak_memory_bytes: None,
         error: None,
@@ -103,6 +104,7 @@ pub fn run(
                 dir.path().display()
             )));
         }
+        record.check_files(&prepared.file_hashes(), dir.path())?;
         RunRecord {
             status: Status::Running,
             error: None,

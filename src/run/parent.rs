@@ -196,7 +196,9 @@ fn several(prepared: &Prepared, members: &[MemberSpec], dir: &RunDir, device: &C
     let started = Instant::now();
     let path = dir.path().join("run.json");
     let mut record: RunRecord = if path.is_file() {
-        read_json(&path)?
+        let record: RunRecord = read_json(&path)?;
+        record.check_files(&prepared.file_hashes(), dir.path())?;
+        record
     } else {
         member::write_experiment(dir, prepared)?;
         member::new_record(prepared, device)

@@ -1,10 +1,13 @@
 //! `run.json`: what a run is, where it comes from and how it stands.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::exit::Failure;
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,12 +54,34 @@ pub struct RunRecord {
     pub members: Vec<String>,
     /// Fingerprint of each dataset.
     pub data: Value,
+    /// Hashes of what nodes read beside the corpora, by node: features and models from files.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
     /// Proof that the splits are disjoint.
     pub certificate: Value,
     /// Largest resident memory of the process in bytes.
     pub peak_memory_bytes: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
+}
+
+impl RunRecord {
+    /// Compares what nodes read beside the corpora with what they read when the run in `dir` was started.
+    ///
+    /// # Errors
+    /// It has changed.
+    pub fn check_files(&self, now: &BTreeMap<String, String>, dir: &Path) -> Result<(), Failure> {
+        match now
+            .iter()
+            .find(|(node, hash)| self.files.get(*node).is_some_and(|then| then != *hash))
+        {
+            Some((node, _)) => Err(Failure::Conflict(format!(
+                "the files that `{node}` reads have changed since {} was started (see `files` in its run.json); put them back, or start a new run instead",
+                dir.display()
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Versions that a run was made with.

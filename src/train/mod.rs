@@ -59,7 +59,7 @@ impl Abort {
     pub fn into_failure(self, dir: &Path) -> Failure {
         match self {
             Self::Feed(FeedError::Data(error)) => Failure::Data(vec![error]),
-            Self::Feed(error @ (FeedError::Augment { .. } | FeedError::Feature { .. })) => {
+            Self::Feed(error @ (FeedError::Augment { .. } | FeedError::Feature { .. } | FeedError::Model { .. })) => {
                 Failure::Input(error.to_string())
             }
             Self::Feed(FeedError::Node(error)) => Failure::Bug(error.to_string()),

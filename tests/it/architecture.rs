@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::REPOSITORY;
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 9] = [
+const CRATES: [(&str, &[&str]); 10] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
@@ -18,6 +18,7 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("emorun-figures", &[]),
     ("emorun-features", &[]),
     ("emorun-weights", &[]),
+    ("emorun-onnx", &[]),
     ("emorun-data", &["emorun-lang", "emorun-audio"]),
     (
         "emorun",
@@ -25,6 +26,7 @@ const CRATES: [(&str, &[&str]); 9] = [
             "emorun-lang",
             "emorun-audio",
             "emorun-metrics",
+            "emorun-onnx",
             "emorun-tensorboard",
             "emorun-figures",
             "emorun-features",
@@ -43,8 +45,8 @@ const MODULES: [(&str, &[&str]); 28] = [
     ("precision", &[]),
     ("settings", &["precision"]),
     ("folders", &[]),
-    ("facts", &[]),
     ("host", &[]),
+    ("facts", &["host"]),
     ("device", &["exit"]),
     ("logging", &["exit"]),
     ("node", &["draw", "facts", "precision", "value"]),
@@ -327,7 +329,7 @@ fn licences_are_read_as_they_are_written() {
 
 #[test]
 fn every_dependency_has_a_permissive_licence() {
-    for features in [&[][..], &["--features", "cuda"]] {
+    for features in [&[][..], &["--features", "cuda,onnx"]] {
         let output = cargo(
             &[
                 "tree",

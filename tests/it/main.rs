@@ -12,12 +12,14 @@
 
 mod architecture;
 mod bench;
+mod columns;
 mod errors;
 mod experiments;
 mod features;
 mod frozen;
 mod golden;
 mod networks;
+mod onnx;
 mod padding;
 mod pretrained;
 mod runs;

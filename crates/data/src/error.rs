@@ -36,6 +36,14 @@ pub enum RowProblem {
         /// The column.
         column: String,
     },
+    /// A column names a file that is not there.
+    #[error("column `{column}` names {path:?}, which is no file")]
+    NoFile {
+        /// The column.
+        column: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// A time is no number of seconds.
     #[error("column `{column}` is `{value}`, which is no time in seconds (0 or more)")]
     Time {
@@ -169,6 +177,16 @@ pub enum DataError {
         dataset: String,
         /// The manifest.
         path: PathBuf,
+    },
+    /// A column of a corpus that has no table.
+    #[error("dataset `{dataset}` is of kind `{kind}`, which has no table and thus no column `{column}`")]
+    NoTable {
+        /// The dataset.
+        dataset: String,
+        /// Its kind.
+        kind: &'static str,
+        /// The column.
+        column: String,
     },
     /// A column that a table lacks.
     #[error("dataset `{dataset}`: {path:?} has no column `{column}`; it has {}", list(.known))]

@@ -104,11 +104,7 @@ impl CorpusKind for Manifest {
     }
 
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
-        let path = self.path.as_path();
-        let root = match &self.root {
-            Some(root) => root.as_path().to_owned(),
-            None => path.parent().map_or_else(PathBuf::new, Path::to_owned),
-        };
+        let root = self.audio_root();
         if self.root.is_some()
             && let Err(error) = check_root(dataset, &root)
         {
@@ -133,6 +129,74 @@ impl CorpusKind for Manifest {
 }
 
 impl Manifest {
+    /// The folder of the table.
+    fn folder(&self) -> &Path {
+        self.path.as_path().parent().unwrap_or(Path::new(""))
+    }
+
+    /// Where relative paths of audio start from.
+    fn audio_root(&self) -> PathBuf {
+        self.root.as_ref().map_or(self.folder(), DataPath::as_path).to_owned()
+    }
+
+    /// The files that a column names; see [`super::DatasetConfig::column_files`].
+    pub(super) fn column_files(
+        &self,
+        dataset: &str,
+        column: &str,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<(String, PathBuf)>, Vec<DataError>> {
+        let path = self.path.as_path();
+        let table = Table::new(dataset, path).map_err(|error| vec![error])?;
+        let columns = table.columns().map_err(|error| vec![error])?;
+        if !columns.contains(column) {
+            return Err(vec![DataError::MissingColumn {
+                dataset: dataset.to_owned(),
+                path: path.to_owned(),
+                field: "column".to_owned(),
+                column: column.to_owned(),
+                known: columns.into_iter().collect(),
+            }]);
+        }
+        let root = self.audio_root();
+        let (mut files, mut errors) = (Vec::new(), Vec::new());
+        let read = table.rows(|row| {
+            // What is wrong with a line otherwise, the scan of the corpus has said.
+            let Ok(row) = row else {
+                return ControlFlow::Continue(());
+            };
+            let Ok(utterance) = self.utterance(&root, &row) else {
+                return ControlFlow::Continue(());
+            };
+            let key = format!("{dataset}/{}", utterance.key);
+            if !wanted(&key) {
+                return ControlFlow::Continue(());
+            }
+            let column = column.to_owned();
+            let file = match row.cell(&column).map(|cell| self.folder().join(cell)) {
+                None => Err(RowProblem::Empty { column }),
+                Some(path) if !path.is_file() => Err(RowProblem::NoFile { column, path }),
+                Some(file) => Ok(file),
+            };
+            match file {
+                Ok(file) => files.push((key, file)),
+                Err(problem) => errors.push(DataError::Row {
+                    dataset: dataset.to_owned(),
+                    path: path.to_owned(),
+                    row: row.number,
+                    problem: Box::new(problem),
+                }),
+            }
+            if errors.len() < MAX_ROW_ERRORS {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        errors.extend(read.err());
+        if errors.is_empty() { Ok(files) } else { Err(errors) }
+    }
+
     fn gather_rows(
         &self,
         dataset: &str,

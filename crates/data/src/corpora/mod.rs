@@ -10,11 +10,11 @@ use crate::labelling::{Labelling, Mapping, Outcome, Vocabulary};
 use crate::walk::{Found, find_audio};
 use crate::{DataError, SkipReason, Skipped, SplitName};
 use emorun_audio::synthetic::VoiceSpec;
-use emorun_lang::{KindInfo, Section, schema_of};
+use emorun_lang::{KindInfo, Kinded as _, Section, schema_of};
 use indexmap::{IndexMap, IndexSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 emorun_lang::kinded_enum! {
     /// A corpus: where it lies and what of it to use.
@@ -36,6 +36,39 @@ impl DatasetConfig {
             Self::Emodb(config) => config,
             Self::Manifest(config) => config,
             Self::Synthetic(config) => config,
+        }
+    }
+}
+
+impl DatasetConfig {
+    /// The files that a column of a corpus' table names, for the items that are wanted by their keys;
+    /// relative paths start from the folder of the table.
+    ///
+    /// # Errors
+    /// The corpus has no table or the table no such column; each line whose cell is empty or names no
+    /// file.
+    pub fn column_files(
+        &self,
+        dataset: &str,
+        column: &str,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<(String, PathBuf)>, Vec<DataError>> {
+        match self {
+            Self::Manifest(config) => config.column_files(dataset, column, wanted),
+            _ => Err(vec![DataError::NoTable {
+                dataset: dataset.to_owned(),
+                kind: self.kind(),
+                column: column.to_owned(),
+            }]),
+        }
+    }
+
+    /// The table that describes the corpus, where there is one.
+    #[must_use]
+    pub fn table(&self) -> Option<&Path> {
+        match self {
+            Self::Manifest(config) => Some(config.path.as_path()),
+            _ => None,
         }
     }
 }
