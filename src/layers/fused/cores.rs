@@ -85,7 +85,13 @@ mod tests {
     #[test]
     fn steps_on_every_thread_at_once_come_to_an_end() {
         let device = Device::flex();
-        let total = || (0..1000u64).into_par_iter().with_max_len(1).map(|x| x * x).sum::<u64>();
+        let total = || {
+            (0..1000_u32)
+                .into_par_iter()
+                .with_max_len(1)
+                .map(|x| u64::from(x).pow(2))
+                .sum::<u64>()
+        };
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 let device = device.clone();
