@@ -9,6 +9,7 @@ pub mod augment;
 mod decode;
 mod error;
 mod flac;
+mod flac_write;
 mod kaldi;
 mod log_mel;
 mod mel;
@@ -20,6 +21,7 @@ mod whisper;
 
 pub use decode::{MAX_AMPLITUDE, MIN_DURATION_S, Segment, check_clip, load, probe};
 pub use error::{AudioError, MalformedFile};
+pub use flac_write::write_flac;
 pub use kaldi::{KaldiFbank, KaldiFbankConfig, KaldiFbankError, KaldiWindow};
 pub use log_mel::{LogMel, LogMelConfig, LogMelError, LogScale, PadMode};
 pub use mel::{MelNorm, MelScale};

@@ -21,11 +21,12 @@ mod scan;
 pub mod split;
 pub mod stand_in;
 mod table;
+mod text;
 mod walk;
 
 pub use content::ContentHash;
 pub use corpora::{DatasetConfig, KINDS, OnBadAudio};
-pub use declare::declare;
+pub use declare::{ALL_DIMENSIONS, DIMENSIONS, SOFT_EMOTION, declare};
 pub use emotion::{EMOTIONS, GENDERS, canonical, in_canonical_order};
 pub use error::{DataError, ErrorClass, RowProblem};
 pub use item::{AudioSource, Corpus, DatasetFacts, Duplicate, Item, SkipReason, Skipped, SplitName};
