@@ -2,6 +2,7 @@
 
 mod cache;
 mod check;
+mod data;
 mod embed;
 mod graph;
 mod nodes;
@@ -75,6 +76,8 @@ enum Command {
     Embed(embed::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
+    /// Work on corpora: verify them, show what they consist of.
+    Data(data::Arguments),
     /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
     /// tiny encoders. Nothing is needed but the file.
     Smoke(smoke::Arguments),
@@ -148,8 +151,8 @@ struct ResumeArguments {
 }
 
 /// Names of subcommands: what else stands first is an experiment to run.
-const COMMANDS: [&str; 11] = [
-    "run", "check", "graph", "resume", "sweep", "smoke", "embed", "cache", "nodes", "schema", "help",
+const COMMANDS: [&str; 12] = [
+    "run", "check", "graph", "resume", "sweep", "smoke", "embed", "cache", "data", "nodes", "schema", "help",
 ];
 
 /// Runs the program with the given arguments, the first of which is its name.
@@ -180,6 +183,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
+        Command::Data(arguments) => data::data(&arguments, common),
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),

@@ -20,8 +20,10 @@ mod parallel;
 mod scan;
 pub mod split;
 pub mod stand_in;
+pub mod stats;
 mod table;
 mod text;
+mod verify;
 mod walk;
 
 pub use content::ContentHash;
@@ -33,4 +35,5 @@ pub use item::{AudioSource, Corpus, DatasetFacts, Duplicate, Item, SkipReason, S
 pub use labelling::Mapping;
 pub use scan::{ScanLevel, scan};
 pub use split::{Assignment, Certificate, SplitConfig, split};
+pub use verify::{Copies, Count, PartReport, Unusable, Verification, verify, verify_musan, whole};
 pub use walk::AUDIO_EXTENSIONS;

@@ -90,6 +90,8 @@ const RESERVED: [&str; 6] = [
     crate::SOFT_EMOTION,
     crate::ALL_DIMENSIONS,
 ];
+/// Name of the kind.
+pub(crate) const KIND: &str = "manifest";
 /// Wrong lines after which reading stops.
 const MAX_ROW_ERRORS: usize = 100;
 const KNOWN_EMOTIONS: &str = "map it with `mapping`, or list it in `emotions`";

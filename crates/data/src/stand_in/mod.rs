@@ -234,6 +234,12 @@ mod tests {
             json!({ "kind": "ravdess", "root": "no/such", "vocal_channel": "song", "intensity": "strong" }),
             json!({ "kind": "cremad", "root": "no/such", "demographics": "no/such.csv", "emotions": ["angry", "sad"] }),
             json!({ "kind": "emodb", "root": "no/such", "mapping": { "bored": "neutral" } }),
+            json!({ "kind": "cremad", "root": "no/such", "min_agreement": 0.9, "recognised_only": true, "target": "perceived" }),
+            json!({ "kind": "iemocap", "root": "no/such", "style": "scripted" }),
+            json!({ "kind": "iemocap", "root": "no/such", "protocol": "all" }),
+            json!({ "kind": "esd", "root": "no/such", "language": "mandarin" }),
+            json!({ "kind": "esd", "root": "no/such" }),
+            json!({ "kind": "librispeech", "root": "no/such", "subsets": ["train-other-500"] }),
             json!({ "kind": "synthetic", "speakers": 40, "utterances": 9 }),
             manifest.clone(),
         ];
@@ -249,10 +255,20 @@ mod tests {
                 assert_eq!(assignments.len(), 1, "{dataset} {rule}");
             }
         }
-        let all = json!({ "a": datasets[0], "b": datasets[0], "c": datasets[5], "d": datasets[5] });
+        let all = json!({ "a": datasets[0], "b": datasets[0], "c": manifest, "d": manifest });
         checked(all, splits[0].clone());
         let column = json!({ "kind": "fixed", "from": "column" });
-        checked(json!({ "one": manifest }), column);
+        for kind in [
+            manifest,
+            json!({ "kind": "esd", "root": "x" }),
+            json!({ "kind": "librispeech", "root": "x" }),
+        ] {
+            checked(json!({ "one": kind }), column.clone());
+        }
+        for (kind, protocol) in [("iemocap", "iemocap_sessions"), ("esd", "emobox_esd")] {
+            let rule = json!({ "kind": "folds", "folds": { "named": protocol } });
+            checked(json!({ kind: { "kind": kind, "root": "x" } }), rule);
+        }
     }
 
     #[test]

@@ -139,17 +139,18 @@ impl CorpusKind for Iemocap {
             Ok(labels) => labels,
             Err(error) => return Gathered::failed(error),
         };
-        let mut gathered = gather_found(dataset, root, PATTERN, rules, (files, skipped), |found| {
-            self.parse(found.stem(), &labels)
-        });
-        if gathered.errors.is_empty() && labels.is_empty() {
-            gathered.errors.push(DataError::TableMissing {
+        let is_utterance = |found: &crate::walk::Found| matches!(utterance(found.stem()), Name::Utterance(_));
+        if labels.is_empty() && files.iter().any(is_utterance) {
+            return Gathered::failed(DataError::TableMissing {
                 dataset: dataset.to_owned(),
                 field: "root",
                 table: "dialog/EmoEvaluation/*.txt (the labels)",
                 path: root.to_owned(),
             });
         }
+        let mut gathered = gather_found(dataset, root, PATTERN, rules, (files, skipped), |found| {
+            self.parse(found.stem(), &labels)
+        });
         gathered.warnings.extend(labels.remark(dataset));
         gathered
     }
