@@ -13,6 +13,7 @@ mod corpora;
 mod folds;
 mod manifest;
 mod more_corpora;
+mod mutations;
 mod real;
 mod sides;
 mod verify;
