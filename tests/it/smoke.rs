@@ -157,7 +157,10 @@ losses:
     let smoked = smoked(&lab.path("layouts.yaml"), &lab.path("."));
     let smoked = smoked.unwrap_or_else(|(failure, heard)| panic!("{failure}\n{heard}"));
     let heads = &json(smoked.finished.dir.join("summary.json"))["splits"]["test"]["heads"];
-    assert!(heads["emotion"]["uar"].is_number() && heads["style"]["uar"].is_number(), "{heads}");
+    assert!(
+        heads["emotion"]["uar"].is_number() && heads["style"]["uar"].is_number(),
+        "{heads}"
+    );
 }
 
 #[test]

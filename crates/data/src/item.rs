@@ -185,7 +185,7 @@ pub struct DatasetFacts {
     pub filtered: usize,
     /// Copies counted once.
     pub duplicates: usize,
-    /// Hash over every item's key, labels, speaker and audio: its bytes after a deep scan, its size
+    /// Hash over every item's key, labels (of all kinds), speaker and audio: its bytes after a deep scan, its size
     /// after a plain one.
     pub fingerprint: String,
 }

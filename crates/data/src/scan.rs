@@ -518,7 +518,11 @@ fn facts(name: &str, config: &DatasetConfig, filtered: usize, corpus: &Corpus) -
             let audio = item
                 .content
                 .map_or_else(|| format!("{:.6}", item.duration_s), |content| content.to_string());
-            format!("{:?}", (&item.key, &item.speaker, labels, audio))
+            let mut line = format!("{:?}", (&item.key, &item.speaker, labels, audio));
+            if !(item.soft_labels.is_empty() && item.values.is_empty()) {
+                line.push_str(&format!("{:?}", (&item.soft_labels, &item.values)));
+            }
+            line
         })
         .collect();
     lines.sort_unstable();

@@ -82,7 +82,7 @@ pub const KINDS: [KindInfo; 8] = [
     KindInfo {
         name: "iemocap",
         section: Section::Datasets,
-        summary: "IEMOCAP: ten actors in five dialogue sessions, categories and valence, arousal, dominance, English speech",
+        summary: "IEMOCAP: ten actors in five sessions of dialogue, English speech; categories and dimensions",
         source: "Busso et al., Language Resources and Evaluation 42, 2008",
         schema: schema_of::<iemocap::Iemocap>,
         inputs: "",

@@ -6,13 +6,15 @@ mod text;
 use crate::corpora::{DatasetConfig, OnBadAudio, Source, Utterance, cremad, iemocap, ravdess};
 use crate::corpora::{esd, librispeech, manifest, musan};
 use crate::files::{self, Request};
-use crate::walk::{Found, find_audio};
-use crate::{ContentHash, DataError, Skipped};
+use crate::walk::find_audio;
+use crate::{ContentHash, DataError, Skipped, parallel};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
 use published::{NO_CLASS, Part, part_of};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 /// What a corpus on disk has, beside what it should have.
@@ -57,6 +59,8 @@ pub struct PartReport {
     pub counts: Vec<Count>,
     /// Names of files that are missing, where names are known.
     pub missing: Vec<String>,
+    /// Those among them whose speaker has other files here.
+    pub scattered: Vec<String>,
     /// Paths of files that it was not published with.
     pub extra: Vec<String>,
 }
@@ -330,18 +334,17 @@ impl PartReport {
 }
 
 fn part_report(part: &Part, found: &[&Recording], is_here: bool) -> PartReport {
-    let count = |column: &str, value: &str| {
-        let same = |recording: &&&Recording| match column {
-            "class" => recording.class == value,
-            "speaker" => recording.speaker == value,
-            _ => recording.session.as_deref() == Some(value),
-        };
-        found.iter().filter(same).count()
-    };
     let mut tallies: HashMap<(&str, &str), usize> = HashMap::new();
     for recording in found {
-        *tallies.entry(("class", &recording.class)).or_default() += 1;
-        *tallies.entry(("speaker", &recording.speaker)).or_default() += 1;
+        let session = recording.session.as_deref().map(|session| ("session", session));
+        let own = [
+            Some(("class", recording.class.as_str())),
+            Some(("speaker", &recording.speaker)),
+            session,
+        ];
+        for key in own.into_iter().flatten() {
+            *tallies.entry(key).or_default() += 1;
+        }
     }
     let mut counts: Vec<Count> = part
         .counts
@@ -350,10 +353,7 @@ fn part_report(part: &Part, found: &[&Recording], is_here: bool) -> PartReport {
             column: (*column).to_owned(),
             value: value.clone(),
             expected: *expected,
-            found: match *column {
-                "session" => count(column, value),
-                _ => tallies.get(&(*column, value.as_str())).copied().unwrap_or_default(),
-            },
+            found: tallies.get(&(*column, value.as_str())).copied().unwrap_or_default(),
         })
         .collect();
     counts.extend(part.speakers.map(|expected| {
@@ -368,23 +368,26 @@ fn part_report(part: &Part, found: &[&Recording], is_here: bool) -> PartReport {
                 .len(),
         }
     }));
-    let (mut missing, mut extra) = (Vec::new(), Vec::new());
+    let (mut missing, mut scattered, mut extra) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(names) = &part.names {
-        let mut left: IndexSet<&str> = names.iter().map(|(stem, _)| stem.as_str()).collect();
-        let known = left.clone();
         // Some copies write names in other letter case.
-        let by_case: HashMap<String, &str> = known.iter().map(|stem| (stem.to_lowercase(), *stem)).collect();
+        let by_case: HashMap<String, &str> = names
+            .iter()
+            .map(|(stem, _)| (stem.to_lowercase(), stem.as_str()))
+            .collect();
+        let mut left: HashSet<&str> = by_case.values().copied().collect();
         for recording in found {
             let stem = by_case.get(&recording.stem.to_lowercase()).copied();
-            if !stem.is_some_and(|stem| left.swap_remove(stem)) {
+            if !stem.is_some_and(|stem| left.remove(stem)) {
                 extra.push(recording.path.clone());
             }
         }
-        missing = names
-            .iter()
-            .filter(|(stem, _)| left.contains(stem.as_str()))
-            .map(|(stem, _)| stem.clone())
-            .collect();
+        for (stem, speaker) in names.iter().filter(|(stem, _)| left.contains(stem.as_str())) {
+            missing.push(stem.clone());
+            if tallies.contains_key(&("speaker", speaker.as_str())) {
+                scattered.push(stem.clone());
+            }
+        }
     }
     PartReport {
         name: part.name.to_owned(),
@@ -393,93 +396,111 @@ fn part_report(part: &Part, found: &[&Recording], is_here: bool) -> PartReport {
         absent: found.is_empty() && is_here,
         counts,
         missing,
+        scattered,
         extra,
     }
 }
 
-/// Reads headers (or all samples), and the bytes of files of one size; those that cannot be used are
-/// reported and left out.
-fn read(
-    found: Vec<(Recording, Source)>,
-    deep: bool,
-    report: &mut Verification,
-) -> Vec<(Recording, Option<ContentHash>, Option<(u64, u64)>)> {
-    let mut sizes: HashMap<u64, usize> = HashMap::new();
-    let mut requests: IndexMap<&Path, Request> = IndexMap::new();
-    for (_, source) in &found {
-        if let Source::File { found, part } = source {
-            let request = requests.entry(&found.path).or_insert_with(|| {
-                *sizes.entry(found.bytes).or_default() += 1;
-                Request {
-                    path: found.path.clone(),
-                    parts: Vec::new(),
-                    hash: false,
-                    decode: deep,
-                }
-            });
-            request.parts.push(part.map(|part| (part.start_s, part.end_s)));
-        }
-    }
-    for (_, source) in &found {
-        if let Source::File { found, .. } = source
-            && sizes.get(&found.bytes).is_some_and(|files| *files > 1)
-            && let Some(request) = requests.get_mut(found.path.as_path())
-        {
-            request.hash = true;
-        }
-    }
-    let places: HashMap<&Path, usize> = requests.keys().enumerate().map(|(at, path)| (*path, at)).collect();
-    let requests: Vec<Request> = requests.values().cloned().collect();
-    let (mut read, _) = files::read(&requests, None);
-    let mut next: Vec<usize> = vec![0; read.len()];
-    let mut asked = Vec::with_capacity(found.len());
-    for (_, source) in &found {
-        asked.push(match source {
-            Source::File { found, .. } => places.get(found.path.as_path()).map(|file| {
-                let part = next[*file];
-                next[*file] += 1;
-                (*file, part)
-            }),
+/// A recording that can be used, with the hash of its file where another one may be the same, and the
+/// bits of the times of its part.
+type Usable = (Recording, Option<ContentHash>, Option<(u64, u64)>);
+
+/// Reads headers (or all samples), and the bytes of files that may be copies; those that cannot be used
+/// are reported and left out.
+fn read(found: Vec<(Recording, Source)>, deep: bool, report: &mut Verification) -> Vec<Usable> {
+    let sizes: IndexMap<&Path, u64> = found
+        .iter()
+        .filter_map(|(_, source)| match source {
+            Source::File { found, .. } => Some((found.path.as_path(), found.bytes)),
             Source::Voice(_) => None,
-        });
-    }
-    let mut good = Vec::with_capacity(found.len());
-    for ((recording, source), asked) in found.into_iter().zip(asked) {
+        })
+        .collect();
+    let alike = alike(&sizes);
+    let mut requests: Vec<Request> = sizes
+        .keys()
+        .map(|path| Request {
+            path: path.to_path_buf(),
+            parts: Vec::new(),
+            hash: alike.contains(path),
+            decode: deep,
+        })
+        .collect();
+    // For each recording: its file among the requests, and its part within the file.
+    let asked: Vec<Option<(usize, usize)>> = found
+        .iter()
+        .map(|(_, source)| match source {
+            Source::File { found, part } => {
+                let file = sizes.get_index_of(found.path.as_path())?;
+                let parts = &mut requests.get_mut(file)?.parts;
+                parts.push(part.map(|part| (part.start_s, part.end_s)));
+                Some((file, parts.len() - 1))
+            }
+            Source::Voice(_) => None,
+        })
+        .collect();
+    let (read, _) = files::read(&requests, None);
+    let mut usable = Vec::with_capacity(found.len());
+    for ((recording, _), asked) in found.into_iter().zip(asked) {
         let Some((file, part)) = asked else {
-            good.push((recording, None, None));
+            usable.push((recording, None, None));
             continue;
         };
-        let problem = match &mut read[file] {
-            Err(error) => Some(error.to_string()),
-            Ok(facts) => match &facts.parts[part] {
-                Err(error) => Some(error.to_string()),
-                Ok(segment) => {
-                    let segment = segment.map(|segment| (segment.start_s.to_bits(), segment.end_s.to_bits()));
-                    good.push((recording, facts.content, segment));
-                    continue;
-                }
-            },
+        let outcome = match &read[file] {
+            Ok(facts) => facts.parts[part].as_ref().map(|segment| (facts.content, *segment)),
+            Err(error) => Err(error),
         };
-        let path = match source {
-            Source::File {
-                found: Found { path, .. },
-                ..
-            } => path.display().to_string(),
-            Source::Voice(_) => recording.path,
-        };
-        report.unusable.push(Unusable {
-            path,
-            problem: problem.unwrap_or_default(),
-        });
+        match outcome {
+            Ok((content, segment)) => {
+                let times = segment.map(|segment| (segment.start_s.to_bits(), segment.end_s.to_bits()));
+                usable.push((recording, content, times));
+            }
+            Err(error) => report.unusable.push(Unusable {
+                path: requests[file].path.display().to_string(),
+                problem: error.to_string(),
+            }),
+        }
     }
-    good
+    usable
+}
+
+/// The files that share their size and their start with another one: only these can be copies.
+fn alike<'a>(sizes: &IndexMap<&'a Path, u64>) -> HashSet<&'a Path> {
+    /// Bytes of a file's start.
+    const START: u64 = 1 << 14;
+    let mut by_size: HashMap<u64, Vec<&'a Path>> = HashMap::new();
+    for (path, bytes) in sizes {
+        by_size.entry(*bytes).or_default().push(path);
+    }
+    let same_size: Vec<(u64, &Path)> = by_size
+        .into_iter()
+        .filter(|(_, paths)| paths.len() > 1)
+        .flat_map(|(bytes, paths)| paths.into_iter().map(move |path| (bytes, path)))
+        .collect();
+    // Those that cannot be read are reported when all of them is.
+    let starts = parallel::map(&same_size, |(_, path)| {
+        // Opening a pipe would wait for its other end.
+        if !path.is_file() {
+            return None;
+        }
+        let mut start = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
+        read.ok().map(|_| ContentHash::of(&start))
+    });
+    let mut by_start: HashMap<(u64, ContentHash), Vec<&'a Path>> = HashMap::new();
+    for ((bytes, path), start) in same_size.into_iter().zip(starts) {
+        if let Some(start) = start {
+            by_start.entry((bytes, start)).or_default().push(path);
+        }
+    }
+    by_start
+        .into_values()
+        .filter(|paths| paths.len() > 1)
+        .flatten()
+        .collect()
 }
 
 /// Leaves out copies of what was found before.
-fn count_once(
-    found: Vec<(Recording, Option<ContentHash>, Option<(u64, u64)>)>,
-    report: &mut Verification,
-) -> Vec<Recording> {
+fn count_once(found: Vec<Usable>, report: &mut Verification) -> Vec<Recording> {
     let mut first: HashMap<(ContentHash, Option<(u64, u64)>), usize> = HashMap::new();
     let mut kept: Vec<Recording> = Vec::with_capacity(found.len());
     for (recording, content, segment) in found {

@@ -139,27 +139,16 @@ impl PartReport {
                 count.value, count.found, count.expected
             );
         }
-        // Files of speakers that are missing altogether are not listed one by one.
-        let single: Vec<&String> = self
-            .missing
-            .iter()
-            .filter(|stem| !absent.iter().any(|speaker| belongs(stem, speaker)))
-            .collect();
         write_list(
             text,
             "  missing files of the speakers who are here",
-            single.len(),
-            || single.iter().map(|stem| (*stem).clone()),
+            self.scattered.len(),
+            || self.scattered.iter().cloned(),
         );
         write_list(text, "  files that were not published", self.extra.len(), || {
             self.extra.iter().map(|path| format!("{path:?}"))
         });
     }
-}
-
-/// Whether a file's name has the speaker's id where its corpus puts it: first, or last.
-fn belongs(stem: &str, speaker: &str) -> bool {
-    stem.starts_with(speaker) && !stem.contains('-') || stem.rsplit('-').next() == Some(speaker)
 }
 
 fn write_list<I: Iterator<Item = String>>(text: &mut String, what: &str, count: usize, items: impl Fn() -> I) {
