@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 /// Most speakers in the page's table.
 const SPEAKERS: usize = 5000;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}\
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1340px;margin:2em auto;padding:0 1em;color:#222}\
 h1{font-size:1.5em}h2{font-size:1.25em;margin-top:2em;border-bottom:1px solid #ddd}\
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.15em .6em;text-align:right;border-bottom:1px solid #eee}\
+table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}td,th{padding:.15em .6em;text-align:right;border-bottom:1px solid #eee}\
 td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}\
 .plots{display:flex;flex-wrap:wrap;gap:1em}.plots>div{overflow-x:auto;max-width:100%}.wide{overflow-x:auto}";
 

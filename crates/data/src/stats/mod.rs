@@ -262,7 +262,10 @@ impl Bins {
     /// Bins of a round width, so many that the picture has a shape.
     fn of(sorted: &[f64], min: f64, max: f64) -> Self {
         let wanted = ((sorted.len() as f64).sqrt().ceil()).clamp(1.0, BINS as f64);
-        let raw = ((max - min) / wanted).max(1e-6 * min.abs().max(max.abs())).max(1e-9);
+        // Values that are all alike, or nearly, are one bin of a width that can be read.
+        let size = min.abs().max(max.abs());
+        let narrowest = if size > 0.0 { 0.005 * size } else { 0.1 };
+        let raw = f64::max((max - min) / wanted, narrowest);
         let power = 10_f64.powf(raw.log10().floor());
         let nice = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
         let step = nice.into_iter().find(|step| *step >= raw).unwrap_or(raw);
@@ -307,6 +310,8 @@ mod tests {
             assert_eq!(spread.histogram.counts.iter().sum::<usize>(), values.len());
             assert!(spread.histogram.counts.len() <= BINS + 2 && spread.histogram.step > 0.0);
         }
+        let alike = Spread::of(vec![2.0; 9]).unwrap().histogram;
+        assert_eq!((alike.low, alike.step, alike.counts), (2.0, 0.01, vec![9]));
         let bins = Spread::of(vec![0.5, 1.0, 1.5, 2.0]).unwrap().histogram;
         assert_eq!((bins.low, bins.step, bins.counts), (0.0, 1.0, vec![1, 2, 1]));
     }
