@@ -4,7 +4,7 @@ use super::{Count, PartReport, Verification};
 use std::fmt::Write as _;
 
 /// Names listed at most.
-const SHOWN: usize = 20;
+const SHOWN: usize = 10;
 
 impl Verification {
     /// What is wrong in one line; `None` where the corpus is complete.
