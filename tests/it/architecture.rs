@@ -19,7 +19,7 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("emorun-features", &[]),
     ("emorun-weights", &[]),
     ("emorun-onnx", &[]),
-    ("emorun-data", &["emorun-lang", "emorun-audio"]),
+    ("emorun-data", &["emorun-lang", "emorun-audio", "emorun-figures"]),
     (
         "emorun",
         &[

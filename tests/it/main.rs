@@ -13,6 +13,7 @@
 mod architecture;
 mod bench;
 mod columns;
+mod data;
 mod errors;
 mod experiments;
 mod features;
