@@ -2,6 +2,7 @@
 
 mod cache;
 mod check;
+mod data;
 mod embed;
 mod graph;
 mod nodes;
@@ -79,6 +80,8 @@ enum Command {
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
     /// and resumed, and compare all that was written.
     VerifyResume(verify_resume::Arguments),
+    /// Work on corpora: verify them, show what they consist of.
+    Data(data::Arguments),
     /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
     /// tiny encoders. Nothing is needed but the file.
     Smoke(smoke::Arguments),
@@ -180,6 +183,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),
+        Command::Data(arguments) => data::data(&arguments, common),
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),

@@ -91,11 +91,7 @@ impl Feed {
     pub fn values(&self, batch: Batch, network: &Network, device: &Device) -> Result<Values, FeedError> {
         let mut values = Values::new();
         for label in self.labels.iter() {
-            let column = batch
-                .items
-                .iter()
-                .map(|&item| self.items[item].labels.get(label).copied().flatten())
-                .collect();
+            let column = batch.items.iter().map(|&item| self.items[item].label(label)).collect();
             values.insert(PortId::new("data", label), Value::Labels(Labels::new(column)));
         }
         let texts = batch.items.iter().map(|&item| self.items[item].text.clone()).collect();

@@ -84,7 +84,7 @@ pub struct Prepared {
 pub struct MergedCorpus {
     /// All items.
     pub items: Arc<Vec<Item>>,
-    /// Classes of each label column.
+    /// Classes of each label column and attribute.
     pub label_sets: IndexMap<String, Vec<String>>,
     /// What is known of each dataset, as JSON.
     pub datasets: Value,
@@ -106,7 +106,7 @@ impl MergedCorpus {
         }
         Self {
             items: Arc::new(corpus.items),
-            label_sets: corpus.label_sets,
+            label_sets: corpus.label_sets.into_iter().chain(corpus.attribute_sets).collect(),
             datasets: serde_json::to_value(&corpus.datasets).unwrap_or_default(),
             remarks,
         }
@@ -441,12 +441,21 @@ fn probe(
 fn with_classes(ports: Vec<(String, Signal)>, corpus: &MergedCorpus) -> Vec<(String, Signal)> {
     ports
         .into_iter()
-        .map(|(port, signal)| match (signal, corpus.label_sets.get(&port)) {
-            (Signal::Labels { .. }, Some(classes)) => {
-                let labels = LabelSet::new(port.clone(), classes.iter().cloned());
-                (port, Signal::Labels { labels })
-            }
-            (signal, _) => (port, signal),
+        .map(|(port, signal)| {
+            let known = |labels: &LabelSet| {
+                let classes = corpus.label_sets.get(&labels.name);
+                classes.map(|classes| LabelSet::new(&labels.name, classes.iter().cloned()))
+            };
+            let signal = match signal {
+                Signal::Labels { labels } => Signal::Labels {
+                    labels: known(&labels).unwrap_or(labels),
+                },
+                Signal::SoftLabels { labels } => Signal::SoftLabels {
+                    labels: known(&labels).unwrap_or(labels),
+                },
+                signal => signal,
+            };
+            (port, signal)
         })
         .collect()
 }

@@ -18,7 +18,7 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("emorun-figures", &[]),
     ("emorun-features", &[]),
     ("emorun-weights", &[]),
-    ("emorun-data", &["emorun-lang", "emorun-audio"]),
+    ("emorun-data", &["emorun-lang", "emorun-audio", "emorun-figures"]),
     (
         "emorun",
         &[

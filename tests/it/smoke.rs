@@ -135,6 +135,35 @@ fn pretrained_encoders_and_noise_are_stood_in_for_and_the_rest_stays() {
 }
 
 #[test]
+fn corpora_of_every_layout_are_stood_in_for_and_absent_labels_are_left_out() {
+    let _turn = turn();
+    let lab = Lab::new();
+    lab.write(
+        "layouts.yaml",
+        "\
+extends: crnn.yaml
+datasets:
+  synthetic: null
+  dialogues: { kind: iemocap, root: nowhere/iemocap }
+  voices: { kind: esd, root: nowhere/esd, language: mandarin, mapping: { surprise: happy } }
+  crowd: { kind: cremad, root: nowhere/cremad, recognised_only: true, min_agreement: 0.6 }
+  books: { kind: librispeech, root: nowhere/librispeech }
+heads:
+  style: { kind: mean_classifier, input: crnn, target: data.style, hidden: 4 }
+losses:
+  style_ce: { kind: cross_entropy, input: style }
+",
+    );
+    let smoked = smoked(&lab.path("layouts.yaml"), &lab.path("."));
+    let smoked = smoked.unwrap_or_else(|(failure, heard)| panic!("{failure}\n{heard}"));
+    let heads = &json(smoked.finished.dir.join("summary.json"))["splits"]["test"]["heads"];
+    assert!(
+        heads["emotion"]["uar"].is_number() && heads["style"]["uar"].is_number(),
+        "{heads}"
+    );
+}
+
+#[test]
 fn an_encoder_keeps_its_width_where_another_node_is_bound_to_it() {
     let lab = Lab::new();
     lab.write(

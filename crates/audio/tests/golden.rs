@@ -1,4 +1,5 @@
-//! The decoders against files by libsndfile, the log-mel spectrogram against torchaudio.
+//! The decoders against files by libsndfile, the log-mel spectrogram against torchaudio, loudness
+//! against pyloudnorm.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +9,8 @@
 use std::path::{Path, PathBuf};
 
 use emorun_audio::{
-    AudioFormat, LogMel, LogMelConfig, LogScale, MelNorm, MelScale, PadMode, Segment, WavEncoding, load, probe,
+    AudioFormat, LogMel, LogMelConfig, LogScale, MelNorm, MelScale, PadMode, Segment, WavEncoding, integrated_loudness,
+    load, probe,
 };
 use serde_json::Value;
 
@@ -146,4 +148,46 @@ fn log_mel_spectrograms_equal_those_of_torchaudio() {
         println!("{name}: largest relative error {worst:.1e}");
         assert!(worst <= 1e-4, "{name}: relative error {worst:.1e}");
     }
+}
+
+/// What `make_loudness.py` measured.
+fn loudness_signal(kind: &str, rate_hz: u32) -> Vec<f32> {
+    let mut state = 1_u64;
+    let mut noise = move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / f64::from(1 << 23) - 1.0
+    };
+    (0..6 * rate_hz)
+        .map(|index| {
+            let t = f64::from(index) / f64::from(rate_hz);
+            let sine = |hz: f64| (std::f64::consts::TAU * hz * t).sin();
+            let sample = match kind {
+                "tone" => 0.1 * sine(440.0),
+                "low" => 0.3 * sine(60.0),
+                "bright" => 0.05 * sine(3000.0),
+                "noise" => 0.1 * noise(),
+                _ => noise() * if (t * 2.0).floor() % 3.0 == 0.0 { 0.2 } else { 0.002 },
+            };
+            sample as f32
+        })
+        .collect()
+}
+
+#[test]
+fn loudness_is_that_of_pyloudnorm() {
+    let cases: Value = serde_json::from_slice(&std::fs::read(golden("loudness.json")).unwrap()).unwrap();
+    let mut compared = 0;
+    for case in cases.as_array().unwrap() {
+        let (kind, rate_hz) = (case["kind"].as_str().unwrap(), case["rate_hz"].as_u64().unwrap() as u32);
+        let measured = integrated_loudness(&loudness_signal(kind, rate_hz), rate_hz).unwrap();
+        let wanted = case["lufs"].as_f64().unwrap();
+        assert!(
+            (measured - wanted).abs() < 0.005,
+            "{kind} at {rate_hz} Hz: {measured} and {wanted}"
+        );
+        compared += 1;
+    }
+    assert_eq!(compared, 20);
 }

@@ -2,13 +2,23 @@
 
 use crate::corpora::DatasetConfig;
 use crate::labelling::merge_classes;
+use crate::scan::{attribute_sets, value_names};
 use crate::{DataError, GENDERS};
 use emorun_lang::{LabelSet, Signal};
 use indexmap::IndexMap;
 
+/// Continuous labels of emotion, in the order in which `data.dimensions` holds them.
+pub const DIMENSIONS: [&str; 3] = ["valence", "arousal", "dominance"];
+/// Port of the shares of votes for each emotion.
+pub const SOFT_EMOTION: &str = "emotion_soft";
+/// Port of all [`DIMENSIONS`] that the datasets have.
+pub const ALL_DIMENSIONS: &str = "dimensions";
+
 /// The ports under `data.` that the datasets give together, with their signals: `audio`, `emotion`,
-/// `gender`, `text` and the label columns of manifests. Reads no file: classes that only a
-/// manifest's lines can tell are undetermined.
+/// `gender`, `text`, what further describes items (such as `intensity`), the label columns of
+/// manifests, each continuous label, `dimensions` (valence, arousal and dominance together) and
+/// `emotion_soft` (shares of votes). Reads no file: classes that only a manifest's lines can tell are
+/// undetermined.
 ///
 /// # Errors
 /// Every emotion that a corpus does not have, and every field out of range.
@@ -25,6 +35,8 @@ pub fn declare(
         match kind.labelling(name) {
             Err(wrong) => errors.extend(wrong),
             Ok(rules) => match (rules.classes(), &mut sets) {
+                // A corpus without emotions.
+                (Some(classes), _) if classes.is_empty() => {}
                 (Some(classes), Some(sets)) => sets.push((classes, rules.subset().is_some())),
                 _ => sets = None,
             },
@@ -34,24 +46,54 @@ pub fn declare(
         return Err(errors);
     }
     let emotion = match sets {
-        Some(sets) => LabelSet::new("emotion", merge_classes(&sets)),
-        None => LabelSet::undetermined("emotion"),
+        Some(sets) if sets.is_empty() && !datasets.is_empty() => None,
+        Some(sets) => Some(LabelSet::new("emotion", merge_classes(&sets))),
+        None => Some(LabelSet::undetermined("emotion")),
     };
     let labels = |labels| Signal::Labels { labels };
-    let mut ports = vec![
-        (
-            "audio".to_owned(),
-            Signal::Wave {
-                rate_hz: sample_rate_hz,
-            },
-        ),
-        ("emotion".to_owned(), labels(emotion)),
-        ("gender".to_owned(), labels(LabelSet::new("gender", GENDERS))),
-    ];
+    let mut ports = vec![(
+        "audio".to_owned(),
+        Signal::Wave {
+            rate_hz: sample_rate_hz,
+        },
+    )];
+    ports.extend(
+        emotion
+            .iter()
+            .map(|emotion| ("emotion".to_owned(), labels(emotion.clone()))),
+    );
+    ports.push(("gender".to_owned(), labels(LabelSet::new("gender", GENDERS))));
     if datasets.values().any(|config| config.corpus().has_text()) {
         ports.push(("text".to_owned(), Signal::Text));
     }
-    for column in datasets.values().flat_map(|config| config.corpus().label_columns()) {
+    if let Some(labels) = emotion.filter(|_| datasets.values().any(|config| config.corpus().has_votes())) {
+        ports.push((SOFT_EMOTION.to_owned(), Signal::SoftLabels { labels }));
+    }
+    let open: Vec<&String> = datasets
+        .values()
+        .flat_map(|config| config.corpus().label_columns())
+        .collect();
+    ports.extend(attribute_sets(datasets).into_iter().map(|(column, classes)| {
+        let set = match open.contains(&&column) {
+            true => LabelSet::undetermined(&column),
+            false => LabelSet::new(&column, classes),
+        };
+        (column, labels(set))
+    }));
+    let values = value_names(datasets);
+    let dimensions: Vec<String> = DIMENSIONS
+        .iter()
+        .filter(|name| values.iter().any(|value| value == *name))
+        .map(|name| (*name).to_owned())
+        .collect();
+    if !dimensions.is_empty() {
+        ports.push((ALL_DIMENSIONS.to_owned(), Signal::Values { names: dimensions }));
+    }
+    ports.extend(values.into_iter().map(|name| {
+        let names = vec![name.clone()];
+        (name, Signal::Values { names })
+    }));
+    for column in open {
         if !ports.iter().any(|(name, _)| name == column) {
             ports.push((column.clone(), labels(LabelSet::undetermined(column))));
         }

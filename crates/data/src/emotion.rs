@@ -5,7 +5,7 @@
 /// Corpora map to these names; where several corpora meet, their classes are the union in this
 /// order. Names that are not listed (from `mapping:` or a manifest) follow after them in the order
 /// of their first appearance.
-pub const EMOTIONS: [&str; 13] = [
+pub const EMOTIONS: [&str; 14] = [
     "neutral",
     "calm",
     "happy",
@@ -19,15 +19,17 @@ pub const EMOTIONS: [&str; 13] = [
     "frustrated",
     "contempt",
     "anxious",
+    "other",
 ];
 
 /// Names of the gender classes, in the order in which they are numbered.
 pub const GENDERS: [&str; 2] = ["female", "male"];
 
 /// Words of public corpora and the canonical name each stands for.
-const SYNONYMS: [(&str, &str); 40] = [
+const SYNONYMS: [(&str, &str); 43] = [
     ("neu", "neutral"),
     ("neutrality", "neutral"),
+    ("neutral state", "neutral"),
     ("calmness", "calm"),
     ("hap", "happy"),
     ("happiness", "happy"),
@@ -51,6 +53,8 @@ const SYNONYMS: [(&str, &str); 40] = [
     ("frustration", "frustrated"),
     ("contemptuous", "contempt"),
     ("anxiety", "anxious"),
+    ("happy/joy", "happy"),
+    ("oth", "other"),
     // EmoDB's own terms, in German.
     ("neutralität", "neutral"),
     ("freude", "happy"),

@@ -44,6 +44,14 @@ pub enum RowProblem {
         /// What it holds.
         value: String,
     },
+    /// A continuous label is no number.
+    #[error("column `{column}` is `{value}`, which is no number")]
+    Number {
+        /// The column.
+        column: String,
+        /// What it holds.
+        value: String,
+    },
     /// A part of a recording has no length.
     #[error("it ends at {end_s} s, which is not after its start at {start_s} s")]
     Order {
@@ -153,6 +161,18 @@ pub enum DataError {
         row: u64,
         /// What is wrong.
         problem: Box<RowProblem>,
+    },
+    /// A table of the corpus that the experiment needs.
+    #[error("dataset `{dataset}`: `{field}` needs {table}, which is not in {path:?}, nor in the folder above it")]
+    TableMissing {
+        /// The dataset.
+        dataset: String,
+        /// The field that needs it.
+        field: &'static str,
+        /// The table.
+        table: &'static str,
+        /// The corpus' folder.
+        path: PathBuf,
     },
     /// A manifest without any line.
     #[error("dataset `{dataset}`: the manifest {path:?} lists no recording")]
@@ -368,6 +388,7 @@ impl DataError {
             | Self::NoneMatch { .. }
             | Self::BadAudio { .. }
             | Self::Contradiction { .. }
+            | Self::TableMissing { .. }
             | Self::EmptyManifest { .. } => ErrorClass::Data,
             Self::NothingLeft { bad, .. } if *bad > 0 => ErrorClass::Data,
             Self::Row { problem, .. } => match **problem {
@@ -455,7 +476,9 @@ impl DataError {
             }
             Self::RepeatedEmotion { dataset, index, .. } => dataset_field(dataset, &format!("emotions.{index}")),
             Self::NoEmotions { dataset } => dataset_field(dataset, "emotions"),
-            Self::Field { dataset, field, .. } => dataset_field(dataset, field),
+            Self::Field { dataset, field, .. } | Self::TableMissing { dataset, field, .. } => {
+                dataset_field(dataset, field)
+            }
             Self::SplitField { field, .. }
             | Self::UnknownSpeaker { field, .. }
             | Self::AmbiguousSpeaker { field, .. } => std::iter::once("split".to_owned())

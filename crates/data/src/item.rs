@@ -74,6 +74,14 @@ pub struct Item {
     /// Class index in the corpus' label set of the same name; `None` where this item has no such
     /// label.
     pub labels: IndexMap<String, Option<u32>>,
+    /// Class index in [`Corpus::attribute_sets`] of what further describes it, such as its intensity.
+    pub attributes: IndexMap<String, Option<u32>>,
+    /// Probability of each class of the corpus' label set of the same name, such as the shares of
+    /// raters' votes: the entries add up to 1. Without an entry the item has no such label.
+    pub soft_labels: IndexMap<String, Vec<f32>>,
+    /// Continuous labels, such as `valence`, on the corpus' own scale; without an entry the item has no
+    /// such label.
+    pub values: IndexMap<String, f32>,
     /// What is said, where the corpus tells.
     pub text: Option<String>,
     /// The side that the corpus itself assigns, where it does.
@@ -85,10 +93,11 @@ pub struct Item {
 }
 
 impl Item {
-    /// The class index of the item's label `column`, where it has one.
+    /// The class index of the item's label or attribute `column`, where it has one.
     #[must_use]
     pub fn label(&self, column: &str) -> Option<u32> {
-        self.labels.get(column).copied().flatten()
+        let classes = self.labels.get(column).or_else(|| self.attributes.get(column));
+        classes.copied().flatten()
     }
 
     /// The waveform, mono, as `samples` at `rate_hz`.
@@ -176,7 +185,7 @@ pub struct DatasetFacts {
     pub filtered: usize,
     /// Copies counted once.
     pub duplicates: usize,
-    /// Hash over every item's key, labels, speaker and audio: its bytes after a deep scan, its size
+    /// Hash over every item's key, labels (of all kinds), speaker and audio: its bytes after a deep scan, its size
     /// after a plain one.
     pub fingerprint: String,
 }
@@ -188,6 +197,11 @@ pub struct Corpus {
     pub items: Vec<Item>,
     /// Class names of each label column; an item's label is an index into these.
     pub label_sets: IndexMap<String, Vec<String>>,
+    /// Class names of what further describes items (intensity, style, language, …). Splits do not
+    /// balance these.
+    pub attribute_sets: IndexMap<String, Vec<String>>,
+    /// Names of the continuous labels that items can have.
+    pub values: Vec<String>,
     /// What was found out about each dataset.
     pub datasets: IndexMap<String, DatasetFacts>,
     /// Files left out.
@@ -210,13 +224,9 @@ impl Corpus {
     /// How many items each class of `column` has, over the items at `indices`.
     #[must_use]
     pub fn class_counts(&self, column: &str, indices: &[usize]) -> IndexMap<String, usize> {
-        let mut counts: IndexMap<String, usize> = self
-            .label_sets
-            .get(column)
-            .into_iter()
-            .flatten()
-            .map(|class| (class.clone(), 0))
-            .collect();
+        let classes = self.label_sets.get(column).or_else(|| self.attribute_sets.get(column));
+        let mut counts: IndexMap<String, usize> =
+            classes.into_iter().flatten().map(|class| (class.clone(), 0)).collect();
         for item in indices.iter().filter_map(|index| self.items.get(*index)) {
             if let Some(class) = item.label(column)
                 && let Some((_, count)) = counts.get_index_mut(class as usize)

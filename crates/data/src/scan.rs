@@ -116,24 +116,53 @@ pub fn scan(
     corpus
         .label_sets
         .insert("gender".to_owned(), GENDERS.map(str::to_owned).to_vec());
+    corpus.attribute_sets = attribute_sets(datasets);
+    corpus.values = value_names(datasets);
     for column in datasets.values().flat_map(|config| config.corpus().label_columns()) {
         let values: std::collections::BTreeSet<&String> = candidates
             .iter()
             .filter_map(|candidate| candidate.utterance.facts.labels.get(column))
             .collect();
-        corpus
-            .label_sets
-            .insert(column.clone(), values.into_iter().cloned().collect());
+        // A manifest may tell what other corpora tell of themselves.
+        let set = match corpus.attribute_sets.get_mut(column) {
+            Some(set) => set,
+            None => corpus.label_sets.entry(column.clone()).or_default(),
+        };
+        for value in values {
+            if !set.contains(value) {
+                set.push(value.clone());
+            }
+        }
     }
     corpus.items = candidates
         .into_iter()
-        .map(|candidate| item(candidate, &names, &corpus.label_sets))
+        .map(|candidate| item(candidate, &names, &corpus.label_sets, &corpus.attribute_sets))
         .collect();
     for (index, (name, config)) in datasets.iter().enumerate() {
         let facts = facts(name, config, filtered[index], &corpus);
         corpus.datasets.insert(name.clone(), facts);
     }
     Ok(corpus)
+}
+
+/// The classes of what further describes items, over all datasets.
+pub(crate) fn attribute_sets(datasets: &IndexMap<String, DatasetConfig>) -> IndexMap<String, Vec<String>> {
+    let mut sets: IndexMap<String, Vec<String>> = IndexMap::new();
+    for (column, classes) in datasets.values().flat_map(|config| config.corpus().attributes()) {
+        let set = sets.entry(column.to_owned()).or_default();
+        for class in classes {
+            if !set.iter().any(|known| known == class) {
+                set.push((*class).to_owned());
+            }
+        }
+    }
+    sets
+}
+
+/// Names of the continuous labels, over all datasets.
+pub(crate) fn value_names(datasets: &IndexMap<String, DatasetConfig>) -> Vec<String> {
+    let names: IndexSet<String> = datasets.values().flat_map(|config| config.corpus().values()).collect();
+    names.into_iter().collect()
 }
 
 /// One remark a dataset on the files whose names say nothing.
@@ -406,7 +435,12 @@ fn disagreement(first: &Candidate, second: &Candidate, within: bool) -> Option<(
     })
 }
 
-fn item(candidate: Candidate, names: &[&String], label_sets: &IndexMap<String, Vec<String>>) -> Item {
+fn item(
+    candidate: Candidate,
+    names: &[&String],
+    label_sets: &IndexMap<String, Vec<String>>,
+    attribute_sets: &IndexMap<String, Vec<String>>,
+) -> Item {
     let Candidate {
         dataset,
         utterance: Utterance { key, source, facts, .. },
@@ -415,6 +449,10 @@ fn item(candidate: Candidate, names: &[&String], label_sets: &IndexMap<String, V
         content,
     } = candidate;
     let dataset = names[dataset];
+    let index = |value: Option<&String>, classes: &[String]| {
+        let class = value.and_then(|value| classes.iter().position(|class| class == value));
+        class.and_then(|class| u32::try_from(class).ok())
+    };
     let labels = label_sets
         .iter()
         .map(|(column, classes)| {
@@ -423,10 +461,23 @@ fn item(candidate: Candidate, names: &[&String], label_sets: &IndexMap<String, V
                 "gender" => facts.gender.as_ref(),
                 _ => facts.labels.get(column),
             };
-            let class = value.and_then(|value| classes.iter().position(|class| class == value));
-            (column.clone(), class.and_then(|class| u32::try_from(class).ok()))
+            (column.clone(), index(value, classes))
         })
         .collect();
+    let attributes = attribute_sets
+        .iter()
+        .map(|(column, classes)| {
+            let value = facts.attributes.get(column).or_else(|| facts.labels.get(column));
+            (column.clone(), index(value, classes))
+        })
+        .collect();
+    let soft = label_sets
+        .get("emotion")
+        .filter(|_| !facts.votes.is_empty())
+        .map(|classes| {
+            let share = |class: &String| facts.votes.get(class).copied().unwrap_or(0.0) as f32;
+            ("emotion".to_owned(), classes.iter().map(share).collect())
+        });
     Item {
         key: format!("{dataset}/{key}"),
         dataset: dataset.clone(),
@@ -440,6 +491,9 @@ fn item(candidate: Candidate, names: &[&String], label_sets: &IndexMap<String, V
         speaker: format!("{dataset}/{}", facts.speaker),
         groups: facts.groups.iter().map(|group| format!("{dataset}/{group}")).collect(),
         labels,
+        attributes,
+        soft_labels: soft.into_iter().collect(),
+        values: facts.values,
         text: facts.text,
         split: facts.split,
         duration_s,
@@ -464,7 +518,11 @@ fn facts(name: &str, config: &DatasetConfig, filtered: usize, corpus: &Corpus) -
             let audio = item
                 .content
                 .map_or_else(|| format!("{:.6}", item.duration_s), |content| content.to_string());
-            format!("{:?}", (&item.key, &item.speaker, labels, audio))
+            let mut line = format!("{:?}", (&item.key, &item.speaker, labels, audio));
+            if !(item.soft_labels.is_empty() && item.values.is_empty()) {
+                line.push_str(&format!("{:?}", (&item.soft_labels, &item.values)));
+            }
+            line
         })
         .collect();
     lines.sort_unstable();

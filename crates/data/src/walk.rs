@@ -37,6 +37,26 @@ impl Found {
 /// # Errors
 /// Where the folder is missing, cannot be read or holds no audio file.
 pub(crate) fn find_audio(dataset: &str, root: &Path) -> Result<(Vec<Found>, Vec<Skipped>), DataError> {
+    let (found, skipped) = find_files(dataset, root, is_audio)?;
+    if found.is_empty() && skipped.is_empty() {
+        return Err(DataError::NoAudio {
+            dataset: dataset.to_owned(),
+            path: root.to_owned(),
+        });
+    }
+    Ok((found, skipped))
+}
+
+/// The files below `root` that are wanted, the least nested first and then by name, and those whose
+/// names cannot be keys.
+///
+/// # Errors
+/// Where the folder is missing or cannot be read.
+pub(crate) fn find_files(
+    dataset: &str,
+    root: &Path,
+    is_wanted: impl Fn(&Path) -> bool,
+) -> Result<(Vec<Found>, Vec<Skipped>), DataError> {
     check_root(dataset, root)?;
     let mut found = Vec::new();
     let mut skipped = Vec::new();
@@ -53,7 +73,7 @@ pub(crate) fn find_audio(dataset: &str, root: &Path) -> Result<(Vec<Found>, Vec<
                 });
             }
         };
-        if !entry.file_type().is_file() || !is_audio(entry.path()) {
+        if !entry.file_type().is_file() || !is_wanted(entry.path()) {
             continue;
         }
         let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
@@ -69,12 +89,6 @@ pub(crate) fn find_audio(dataset: &str, root: &Path) -> Result<(Vec<Found>, Vec<
             relative: relative.replace(std::path::MAIN_SEPARATOR, "/"),
             bytes: entry.metadata().map_or(0, |metadata| metadata.len()),
             path: entry.into_path(),
-        });
-    }
-    if found.is_empty() && skipped.is_empty() {
-        return Err(DataError::NoAudio {
-            dataset: dataset.to_owned(),
-            path: root.to_owned(),
         });
     }
     found.sort_by(|a, b| depth(a).cmp(&depth(b)).then_with(|| a.relative.cmp(&b.relative)));
@@ -102,7 +116,8 @@ fn depth(found: &Found) -> usize {
     found.relative.matches('/').count()
 }
 
-fn is_audio(path: &Path) -> bool {
+/// Whether a file's name is one of an audio file.
+pub(crate) fn is_audio(path: &Path) -> bool {
     let hidden = path
         .file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));

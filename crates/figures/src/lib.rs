@@ -4,6 +4,7 @@
 //! painted into a PNG image. [`Diagram`] is also given as DOT and Mermaid text. Everything is
 //! deterministic: the same input gives the same bytes.
 
+mod bars;
 mod canvas;
 mod chart;
 mod colour;
@@ -14,6 +15,7 @@ mod figure;
 mod svg;
 mod text;
 
+pub use bars::{BarChart, Histogram};
 pub use chart::{LineChart, Series};
 pub use confusion::confusion_matrix;
 pub use diagram::{Diagram, DiagramEdge, DiagramNode};

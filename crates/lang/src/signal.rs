@@ -47,6 +47,12 @@ pub enum Signal {
         /// The classes an item can have.
         labels: LabelSet,
     },
+    /// The probability of each class for each item, `batch × classes`, with presence: the shares of
+    /// raters' votes.
+    SoftLabels {
+        /// The classes an item can have.
+        labels: LabelSet,
+    },
     /// Symbols of a vocabulary, `batch × time`, with the length of each item.
     Tokens {
         /// Number of different symbols.
@@ -78,7 +84,7 @@ impl Signal {
             Self::Frames { .. } => &["batch", "time", "width"],
             Self::LayerStack { .. } => &["layers", "batch", "time", "width"],
             Self::Vector { .. } => &["batch", "width"],
-            Self::Logits { .. } => &["batch", "classes"],
+            Self::Logits { .. } | Self::SoftLabels { .. } => &["batch", "classes"],
             Self::Labels { .. } | Self::Text => &["batch"],
             Self::Tokens { .. } => &["batch", "time"],
             Self::Distribution { .. } => &["parameter", "batch", "width"],
@@ -96,6 +102,7 @@ impl Signal {
             Self::Vector { .. } => "vector",
             Self::Logits { .. } => "logits",
             Self::Labels { .. } => "labels",
+            Self::SoftLabels { .. } => "soft labels",
             Self::Tokens { .. } => "tokens",
             Self::Text => "text",
             Self::Distribution { .. } => "distribution",
@@ -106,7 +113,10 @@ impl Signal {
 
     /// True for what only an annotated corpus gives: the predict schedule may not depend on it.
     pub fn is_label(&self) -> bool {
-        matches!(self, Self::Labels { .. } | Self::Values { .. })
+        matches!(
+            self,
+            Self::Labels { .. } | Self::SoftLabels { .. } | Self::Values { .. }
+        )
     }
 }
 
@@ -119,6 +129,7 @@ impl fmt::Display for Signal {
             Self::Vector { width } => write!(f, "vector {width} wide"),
             Self::Logits { labels } => write!(f, "logits over {labels}"),
             Self::Labels { labels } => write!(f, "labels {labels}"),
+            Self::SoftLabels { labels } => write!(f, "soft labels {labels}"),
             Self::Tokens { vocabulary, rate } => {
                 write!(f, "tokens of {vocabulary}")?;
                 rate.map_or(Ok(()), |rate| write!(f, " at {rate}"))
@@ -308,6 +319,12 @@ mod tests {
                     labels: LabelSet::undetermined("emotion"),
                 },
                 "labels emotion",
+            ),
+            (
+                Signal::SoftLabels {
+                    labels: LabelSet::new("emotion", ["a", "b", "c"]),
+                },
+                "soft labels emotion (3)",
             ),
             (
                 Signal::Tokens {

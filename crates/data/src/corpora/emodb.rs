@@ -102,7 +102,9 @@ impl CorpusKind for Emodb {
     }
 
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
-        gather_files(dataset, self.root.as_path(), PATTERN, rules, parse)
+        gather_files(dataset, self.root.as_path(), PATTERN, rules, |found| {
+            parse(found.stem())
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use crate::table::{Row, Table};
 use crate::walk::{Found, check_root};
 use crate::{DataError, GENDERS, RowProblem, SplitName, emotion};
 use emorun_lang::DataPath;
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -30,6 +31,10 @@ pub struct Manifest {
     /// Further columns to read as labels; the classes of each are its values in alphabetical order.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// Further columns to read as numbers: continuous labels, such as `valence`, on the table's own
+    /// scale.
+    #[serde(default)]
+    pub values: Vec<String>,
     /// Emotions to keep, numbered in this order; all by default. A name that is listed here need
     /// not be canonical.
     #[serde(default)]
@@ -76,6 +81,17 @@ pub struct Columns {
     pub groups: Vec<String>,
 }
 
+/// Names that `labels` and `values` cannot have, because they are ports of every corpus.
+const RESERVED: [&str; 6] = [
+    "audio",
+    "emotion",
+    "gender",
+    "text",
+    crate::SOFT_EMOTION,
+    crate::ALL_DIMENSIONS,
+];
+/// Name of the kind.
+pub(crate) const KIND: &str = "manifest";
 /// Wrong lines after which reading stops.
 const MAX_ROW_ERRORS: usize = 100;
 const KNOWN_EMOTIONS: &str = "map it with `mapping`, or list it in `emotions`";
@@ -103,6 +119,10 @@ impl CorpusKind for Manifest {
         &self.labels
     }
 
+    fn values(&self) -> Vec<String> {
+        self.values.clone()
+    }
+
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
         let path = self.path.as_path();
         let root = match &self.root {
@@ -114,10 +134,10 @@ impl CorpusKind for Manifest {
         {
             return Gathered::failed(error);
         }
-        if let Some(column) = self.labels.iter().enumerate().find_map(|(index, name)| {
-            let taken =
-                ["audio", "emotion", "gender", "text"].contains(&name.as_str()) || self.labels[..index].contains(name);
-            taken.then(|| name.clone())
+        let columns: Vec<&String> = self.labels.iter().chain(&self.values).collect();
+        if let Some(column) = columns.iter().enumerate().find_map(|(index, name)| {
+            let taken = RESERVED.contains(&name.as_str()) || columns[..index].contains(name);
+            taken.then(|| (*name).clone())
         }) {
             return Gathered::failed(DataError::RepeatedColumn {
                 dataset: dataset.to_owned(),
@@ -223,6 +243,7 @@ impl Manifest {
         );
         required.extend(columns.groups.iter().map(|name| ("columns.groups", name.as_str())));
         required.extend(self.labels.iter().map(|name| ("labels", name.as_str())));
+        required.extend(self.values.iter().map(|name| ("values", name.as_str())));
         required
     }
 
@@ -256,6 +277,12 @@ impl Manifest {
         {
             return Err(RowProblem::Order { start_s, end_s });
         }
+        let mut values = IndexMap::new();
+        for column in &self.values {
+            if let Some(value) = row.cell(column) {
+                values.insert(column.clone(), number(column, value)?);
+            }
+        }
         let (value, column) = cell(&columns.gender, "gender");
         let gender = label(column, value, emotion::gender, &GENDERS, KNOWN_GENDERS)?;
         let (value, column) = cell(&columns.split, "split");
@@ -271,6 +298,9 @@ impl Manifest {
                 .filter_map(|column| Some((column.clone(), row.cell(column)?.to_owned())))
                 .collect(),
             text: cell(&columns.text, "text").0.map(str::to_owned),
+            attributes: IndexMap::new(),
+            values,
+            votes: IndexMap::new(),
             split,
             groups: columns
                 .groups
@@ -310,6 +340,16 @@ fn time(column: &str, value: &str) -> Result<f64, RowProblem> {
     match value.parse::<f64>() {
         Ok(seconds) if seconds.is_finite() && seconds >= 0.0 => Ok(seconds),
         _ => Err(RowProblem::Time {
+            column: column.to_owned(),
+            value: shortened(value),
+        }),
+    }
+}
+
+fn number(column: &str, value: &str) -> Result<f32, RowProblem> {
+    match value.parse::<f32>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err(RowProblem::Number {
             column: column.to_owned(),
             value: shortened(value),
         }),

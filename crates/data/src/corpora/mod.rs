@@ -2,7 +2,11 @@
 
 pub mod cremad;
 pub mod emodb;
+pub mod esd;
+pub mod iemocap;
+pub mod librispeech;
 pub mod manifest;
+pub mod musan;
 pub mod ravdess;
 pub mod synthetic;
 
@@ -23,6 +27,9 @@ emorun_lang::kinded_enum! {
         ravdess => Ravdess(ravdess::Ravdess),
         cremad => Cremad(cremad::Cremad),
         emodb => Emodb(emodb::Emodb),
+        iemocap => Iemocap(iemocap::Iemocap),
+        esd => Esd(esd::Esd),
+        librispeech => Librispeech(librispeech::Librispeech),
         manifest => Manifest(manifest::Manifest),
         synthetic => Synthetic(synthetic::Synthetic),
     }
@@ -34,6 +41,9 @@ impl DatasetConfig {
             Self::Ravdess(config) => config,
             Self::Cremad(config) => config,
             Self::Emodb(config) => config,
+            Self::Iemocap(config) => config,
+            Self::Esd(config) => config,
+            Self::Librispeech(config) => config,
             Self::Manifest(config) => config,
             Self::Synthetic(config) => config,
         }
@@ -41,7 +51,7 @@ impl DatasetConfig {
 }
 
 /// The kinds of datasets, for the registry and the documentation.
-pub const KINDS: [KindInfo; 5] = [
+pub const KINDS: [KindInfo; 8] = [
     KindInfo {
         name: "ravdess",
         section: Section::Datasets,
@@ -49,7 +59,7 @@ pub const KINDS: [KindInfo; 5] = [
         source: "Livingstone & Russo, PLOS ONE 13(5), 2018",
         schema: schema_of::<ravdess::Ravdess>,
         inputs: "",
-        outputs: OUTPUTS,
+        outputs: "data.audio, data.emotion, data.gender, data.text, data.intensity",
     },
     KindInfo {
         name: "cremad",
@@ -58,7 +68,7 @@ pub const KINDS: [KindInfo; 5] = [
         source: "Cao et al., IEEE Transactions on Affective Computing 5(4), 2014",
         schema: schema_of::<cremad::Cremad>,
         inputs: "",
-        outputs: OUTPUTS,
+        outputs: "data.audio, data.emotion, data.gender, data.text, data.emotion_soft, data.intensity, data.race, data.ethnicity, data.age",
     },
     KindInfo {
         name: "emodb",
@@ -70,13 +80,40 @@ pub const KINDS: [KindInfo; 5] = [
         outputs: OUTPUTS,
     },
     KindInfo {
+        name: "iemocap",
+        section: Section::Datasets,
+        summary: "IEMOCAP: ten actors in five sessions of dialogue, English speech; categories and dimensions",
+        source: "Busso et al., Language Resources and Evaluation 42, 2008",
+        schema: schema_of::<iemocap::Iemocap>,
+        inputs: "",
+        outputs: "data.audio, data.emotion, data.gender, data.text, data.emotion_soft, data.style, data.dimensions (valence, arousal, dominance; each also by its name)",
+    },
+    KindInfo {
+        name: "esd",
+        section: Section::Datasets,
+        summary: "ESD: twenty speakers, five emotions, English and Mandarin speech",
+        source: "Zhou et al., ICASSP 2021",
+        schema: schema_of::<esd::Esd>,
+        inputs: "",
+        outputs: "data.audio, data.emotion, data.gender, data.text, data.language",
+    },
+    KindInfo {
+        name: "librispeech",
+        section: Section::Datasets,
+        summary: "LibriSpeech: a thousand hours of English read aloud, without emotions",
+        source: "Panayotov et al., ICASSP 2015",
+        schema: schema_of::<librispeech::Librispeech>,
+        inputs: "",
+        outputs: "data.audio, data.gender, data.text, data.subset",
+    },
+    KindInfo {
         name: "manifest",
         section: Section::Datasets,
         summary: "any other corpus, listed in a CSV, TSV or JSONL file",
         source: "",
         schema: schema_of::<manifest::Manifest>,
         inputs: "",
-        outputs: "data.audio, data.emotion, data.gender, data.text, and one port for each of `labels`",
+        outputs: "data.audio, data.emotion, data.gender, data.text, one port for each of `labels` and `values`, and data.dimensions where `values` has valence, arousal or dominance",
     },
     KindInfo {
         name: "synthetic",
@@ -113,6 +150,13 @@ pub(crate) struct Facts {
     pub gender: Option<String>,
     /// Values of further label columns.
     pub labels: IndexMap<String, String>,
+    /// Values of the columns that further describe it.
+    pub attributes: IndexMap<String, String>,
+    /// Continuous labels.
+    pub values: IndexMap<String, f32>,
+    /// Votes for the corpus' own emotion labels; [`Gathered::push`] puts the share of each of the
+    /// experiment's classes in their place.
+    pub votes: IndexMap<String, f64>,
     pub text: Option<String>,
     pub split: Option<SplitName>,
     /// `column/id` of the groups it belongs to.
@@ -170,6 +214,7 @@ impl Gathered {
     /// # Errors
     /// The label, where it is no emotion known here.
     pub fn push(&mut self, mut utterance: Utterance, rules: &Labelling<'_>) -> Result<(), String> {
+        utterance.facts.votes = shares(&utterance.facts.votes, rules);
         if let Some(label) = utterance.facts.emotion.take() {
             if let Outcome::Class(class) = rules.before_subset(&label) {
                 self.emotions.insert(class);
@@ -188,11 +233,30 @@ impl Gathered {
     }
 }
 
+/// The share of each of the experiment's classes in the votes for them; classes that the experiment
+/// leaves out have no share. Empty where no vote is left.
+fn shares(votes: &IndexMap<String, f64>, rules: &Labelling<'_>) -> IndexMap<String, f64> {
+    let mut shares: IndexMap<String, f64> = IndexMap::new();
+    for (label, count) in votes {
+        if let Outcome::Class(class) = rules.resolve(label) {
+            *shares.entry(class).or_default() += count;
+        }
+    }
+    let total: f64 = shares.values().sum();
+    if !(total > 0.0 && total.is_finite()) {
+        return IndexMap::new();
+    }
+    shares.values_mut().for_each(|share| *share /= total);
+    shares
+}
+
 /// What a file name says.
 pub(crate) enum Parsed {
     Known(Facts),
     /// A recording that the config leaves out.
     Filtered,
+    /// A file of the corpus that is no utterance, such as the recording of a whole dialogue.
+    Aside,
     /// No name of this corpus; the text says why.
     Unknown(String),
 }
@@ -212,6 +276,18 @@ pub(crate) trait CorpusKind {
     fn label_columns(&self) -> &[String] {
         &[]
     }
+    /// Columns that further describe items, each with its classes.
+    fn attributes(&self) -> Vec<(&'static str, &'static [&'static str])> {
+        Vec::new()
+    }
+    /// Continuous labels that items can have.
+    fn values(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Whether its items can have soft labels of emotion.
+    fn has_votes(&self) -> bool {
+        false
+    }
     /// Checks of its own fields, without any file.
     fn check(&self, _dataset: &str) -> Vec<DataError> {
         Vec::new()
@@ -230,19 +306,30 @@ pub(crate) fn gather_files(
     root: &Path,
     pattern: &'static str,
     rules: &Labelling<'_>,
-    parse: impl Fn(&str) -> Parsed,
+    parse: impl Fn(&Found) -> Parsed,
 ) -> Gathered {
-    let (files, skipped) = match find_audio(dataset, root) {
-        Ok(found) => found,
-        Err(error) => return Gathered::failed(error),
-    };
+    match find_audio(dataset, root) {
+        Ok(found) => gather_found(dataset, root, pattern, rules, found, parse),
+        Err(error) => Gathered::failed(error),
+    }
+}
+
+/// Gathers a corpus from files that were found already.
+pub(crate) fn gather_found(
+    dataset: &str,
+    root: &Path,
+    pattern: &'static str,
+    rules: &Labelling<'_>,
+    (files, skipped): (Vec<Found>, Vec<Skipped>),
+    parse: impl Fn(&Found) -> Parsed,
+) -> Gathered {
     let count = files.len();
     let mut gathered = Gathered {
         skipped,
         ..Gathered::default()
     };
     for found in files {
-        match parse(found.stem()) {
+        match parse(&found) {
             Parsed::Known(facts) => {
                 let (key, path) = (found.relative.clone(), found.path.clone());
                 let source = Source::File { found, part: None };
@@ -263,6 +350,7 @@ pub(crate) fn gather_files(
                 }
             }
             Parsed::Filtered => gathered.filtered += 1,
+            Parsed::Aside => {}
             Parsed::Unknown(reason) => gathered.skipped.push(Skipped {
                 dataset: dataset.to_owned(),
                 path: found.path,

@@ -74,6 +74,7 @@ const EMOTIONS: [&str; 8] = [
     "disgust",
     "surprised",
 ];
+const INTENSITIES: [&str; 2] = ["normal", "strong"];
 const STATEMENTS: [&str; 2] = ["Kids are talking by the door", "Dogs are sitting by the door"];
 pub(crate) const PATTERN: &str = "MM-VC-EM-IN-ST-RE-AC.wav (seven two-digit numbers), such as 03-01-06-01-02-01-12.wav";
 
@@ -97,8 +98,14 @@ impl CorpusKind for Ravdess {
         Vocabulary::Closed(EMOTIONS[start..end].iter().map(|name| (*name).to_owned()).collect())
     }
 
+    fn attributes(&self) -> Vec<(&'static str, &'static [&'static str])> {
+        vec![("intensity", &INTENSITIES)]
+    }
+
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
-        gather_files(dataset, self.root.as_path(), PATTERN, rules, |stem| self.parse(stem))
+        gather_files(dataset, self.root.as_path(), PATTERN, rules, |found| {
+            self.parse(found.stem())
+        })
     }
 }
 
@@ -148,6 +155,7 @@ impl Ravdess {
             // Odd actors are male, even ones female.
             gender: Some(GENDERS[actor % 2].to_owned()),
             text: Some(STATEMENTS[statement - 1].to_owned()),
+            attributes: [("intensity".to_owned(), INTENSITIES[intensity - 1].to_owned())].into(),
             ..Facts::default()
         })
     }

@@ -46,6 +46,43 @@ pub enum FoldScheme {
 pub enum NamedFolds {
     /// EmoBox's six folds of four actors over all of RAVDESS (Ma et al., Interspeech 2024).
     EmoboxRavdess,
+    /// EmoBox's five folds of four speakers over both languages of ESD (Ma et al., Interspeech 2024).
+    EmoboxEsd,
+    /// Leave one session out: the five sessions of IEMOCAP, as in SUPERB and EmoBox.
+    IemocapSessions,
+}
+
+impl NamedFolds {
+    /// The name as written in files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::EmoboxRavdess => "emobox_ravdess",
+            Self::EmoboxEsd => "emobox_esd",
+            Self::IemocapSessions => "iemocap_sessions",
+        }
+    }
+
+    /// The kind of dataset it is for.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::EmoboxRavdess => "ravdess",
+            Self::EmoboxEsd => "esd",
+            Self::IemocapSessions => "iemocap",
+        }
+    }
+
+    /// Test speakers of each fold.
+    pub(crate) fn speakers(self) -> Vec<&'static str> {
+        self.folds().into_iter().flatten().copied().collect()
+    }
+
+    fn folds(self) -> Vec<&'static [&'static str]> {
+        match self {
+            Self::EmoboxRavdess => EMOBOX_RAVDESS.iter().map(|fold| &fold[..]).collect(),
+            Self::EmoboxEsd => EMOBOX_ESD.iter().map(|fold| &fold[..]).collect(),
+            Self::IemocapSessions => IEMOCAP_SESSIONS.iter().map(|fold| &fold[..]).collect(),
+        }
+    }
 }
 
 /// What the run of one fold chooses by.
@@ -61,8 +98,26 @@ pub enum FoldValidation {
     NextFold,
 }
 
+/// Test speakers of EmoBox's folds for ESD.
+const EMOBOX_ESD: [[&str; 4]; 5] = [
+    ["0005", "0011", "0016", "0018"],
+    ["0012", "0014", "0015", "0019"],
+    ["0003", "0004", "0006", "0009"],
+    ["0007", "0008", "0013", "0020"],
+    ["0001", "0002", "0010", "0017"],
+];
+
+/// The two speakers of each session of IEMOCAP.
+const IEMOCAP_SESSIONS: [[&str; 2]; 5] = [
+    ["Ses01F", "Ses01M"],
+    ["Ses02F", "Ses02M"],
+    ["Ses03F", "Ses03M"],
+    ["Ses04F", "Ses04M"],
+    ["Ses05F", "Ses05M"],
+];
+
 /// Test actors of EmoBox's folds for RAVDESS.
-pub(crate) const EMOBOX_RAVDESS: [[&str; 4]; 6] = [
+const EMOBOX_RAVDESS: [[&str; 4]; 6] = [
     ["01", "11", "20", "21"],
     ["04", "10", "12", "14"],
     ["08", "09", "19", "23"],
@@ -97,8 +152,8 @@ pub(super) fn split(corpus: &Corpus, config: &Folds, seed: u64) -> Result<Vec<As
             (fold_of, units.len())
         }
         FoldScheme::Groups(groups) => (listed(corpus, groups, config.rest)?, groups.len()),
-        FoldScheme::Named(NamedFolds::EmoboxRavdess) => {
-            let groups = emobox_ravdess(corpus).map_err(|error| vec![error])?;
+        FoldScheme::Named(protocol) => {
+            let groups = published(corpus, *protocol).map_err(|error| vec![error])?;
             (listed(corpus, &groups, config.rest)?, groups.len())
         }
     };
@@ -205,26 +260,26 @@ fn listed(
         .collect())
 }
 
-/// EmoBox's folds as lists of speakers of the one RAVDESS dataset.
-fn emobox_ravdess(corpus: &Corpus) -> Result<Vec<Vec<SpeakerRef>>, DataError> {
-    const PROTOCOL: &str = "emobox_ravdess";
+/// A protocol's folds as lists of speakers of the one dataset of its kind.
+fn published(corpus: &Corpus, protocol: NamedFolds) -> Result<Vec<Vec<SpeakerRef>>, DataError> {
     let datasets: Vec<&String> = corpus
         .datasets
         .iter()
-        .filter(|(_, facts)| facts.kind == "ravdess")
+        .filter(|(_, facts)| facts.kind == protocol.kind())
         .map(|(name, _)| name)
         .collect();
     let [dataset] = datasets[..] else {
         return Err(DataError::ProtocolDataset {
-            protocol: PROTOCOL,
-            kind: "ravdess",
+            protocol: protocol.name(),
+            kind: protocol.kind(),
             found: datasets.len(),
         });
     };
     let speakers = corpus.speakers();
-    let groups: Vec<Vec<String>> = EMOBOX_RAVDESS
-        .iter()
-        .map(|actors| actors.iter().map(|actor| format!("{dataset}/{actor}")).collect())
+    let groups: Vec<Vec<String>> = protocol
+        .folds()
+        .into_iter()
+        .map(|fold| fold.iter().map(|speaker| format!("{dataset}/{speaker}")).collect())
         .collect();
     let missing: Vec<String> = groups
         .iter()
@@ -234,7 +289,7 @@ fn emobox_ravdess(corpus: &Corpus) -> Result<Vec<Vec<SpeakerRef>>, DataError> {
         .collect();
     if !missing.is_empty() {
         return Err(DataError::ProtocolSpeakers {
-            protocol: PROTOCOL,
+            protocol: protocol.name(),
             missing,
         });
     }

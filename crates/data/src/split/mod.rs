@@ -11,7 +11,6 @@ mod units;
 pub use by_speaker::BySpeaker;
 pub use certificate::{Certificate, Shared, SideFacts, shared_between_sides};
 pub use fixed::{Fixed, SplitSource};
-pub(crate) use folds::EMOBOX_RAVDESS;
 pub use folds::{FoldScheme, FoldValidation, Folds, NamedFolds};
 pub use speakers::{Rest, SpeakerRef};
 

@@ -206,7 +206,20 @@ fn what_is_declared_without_files_is_what_the_scan_finds() {
     });
     let ports = declare(&datasets(config.clone()), 16_000).unwrap();
     let names: Vec<&str> = ports.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["audio", "emotion", "gender", "text"]);
+    assert_eq!(
+        names,
+        [
+            "audio",
+            "emotion",
+            "gender",
+            "text",
+            "emotion_soft",
+            "intensity",
+            "race",
+            "ethnicity",
+            "age"
+        ]
+    );
     assert_eq!(ports[0].1, Signal::Wave { rate_hz: 16_000 });
     let corpus = scanned(config);
     for (name, signal) in &ports[1..3] {

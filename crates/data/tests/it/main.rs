@@ -12,8 +12,11 @@ mod copies;
 mod corpora;
 mod folds;
 mod manifest;
+mod more_corpora;
+mod mutations;
 mod real;
 mod sides;
+mod verify;
 
 use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, ScanLevel, SplitConfig, scan, split};
 use indexmap::IndexMap;

@@ -4,7 +4,7 @@ use serde_json::json;
 use std::path::PathBuf;
 
 /// A folder of real speech beside the project, or `None` with a printed reason.
-fn real(name: &str) -> Option<PathBuf> {
+pub fn real(name: &str) -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data")
         .join(name);

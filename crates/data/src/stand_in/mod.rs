@@ -1,11 +1,12 @@
 //! Small generated corpora in place of those that an experiment names, in their own layouts and with
 //! the speakers that its split needs: what `emorun smoke` runs on.
 
-use crate::corpora::{DatasetConfig, Parsed, cremad, emodb, manifest, ravdess, synthetic};
-use crate::fixtures::{FixtureError, tone_at, write};
-use crate::split::{EMOBOX_RAVDESS, FoldScheme, Folds, SpeakerRef, SplitConfig, SplitSource};
-use crate::{SplitName, canonical};
-use emorun_lang::DataPath;
+mod writer;
+
+use crate::corpora::{DatasetConfig, emodb, esd};
+use crate::fixtures::FixtureError;
+use crate::split::{FoldScheme, Folds, SpeakerRef, SplitConfig, SplitSource};
+use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
 use std::path::Path;
 
@@ -17,8 +18,10 @@ const FOLDS: usize = 3;
 const FEW: usize = 8;
 /// Shortest file in seconds; the others are up to 0.3 s longer, so that batches are padded.
 const SHORTEST_S: f64 = 0.5;
-/// Emotions of a manifest whose node names none.
-const EMOTIONS: [&str; 4] = ["neutral", "happy", "sad", "angry"];
+/// Speakers of IEMOCAP, two a session.
+const SESSION_SPEAKERS: [&str; 10] = [
+    "Ses01F", "Ses01M", "Ses02F", "Ses02M", "Ses03F", "Ses03M", "Ses04F", "Ses04M", "Ses05F", "Ses05M",
+];
 
 /// Datasets and a split to take the place of those given.
 #[derive(Clone, Debug)]
@@ -52,7 +55,7 @@ pub fn stand_in(
             (None, SplitConfig::Fixed(fixed)) if fixed.from.is_none() => first_speakers(config, 2),
             (None, _) => first_speakers(config, SPEAKERS),
         };
-        let corpus = Writer {
+        let corpus = writer::Writer {
             dataset: name,
             root: folder.join(name),
             takes: if speakers.len() > FEW { 1 } else { 2 },
@@ -100,12 +103,10 @@ fn named_speakers<'a>(
             .collect(),
         SplitConfig::Folds(folds) => match &folds.folds {
             FoldScheme::Groups(groups) => groups.iter().flatten().collect(),
-            FoldScheme::Named(_) => {
-                for (name, config) in datasets {
-                    if matches!(config, DatasetConfig::Ravdess(_)) {
-                        let actors = EMOBOX_RAVDESS.iter().flatten().map(|actor| (*actor).to_owned());
-                        named.entry(name).or_default().extend(actors);
-                    }
+            FoldScheme::Named(protocol) => {
+                for (name, _) in datasets.iter().filter(|(_, config)| config.kind() == protocol.kind()) {
+                    let speakers = protocol.speakers().into_iter();
+                    named.entry(name).or_default().extend(speakers.map(str::to_owned));
                 }
                 Vec::new()
             }
@@ -142,6 +143,11 @@ fn speaker_id(config: &DatasetConfig, text: &str) -> Option<String> {
             let id = format!("{:02}", number()?);
             emodb::SPEAKERS.iter().any(|(known, _)| *known == id).then_some(id)
         }
+        DatasetConfig::Iemocap(_) => SESSION_SPEAKERS.contains(&text).then(|| text.to_owned()),
+        DatasetConfig::Esd(_) => number()
+            .filter(|id| (1..=esd::SPEAKERS).contains(id))
+            .map(|id| format!("{id:04}")),
+        DatasetConfig::Librispeech(_) => number().map(|id| id.to_string()),
         DatasetConfig::Manifest(_) => Some(text.to_owned()),
         DatasetConfig::Synthetic(synthetic) => number()
             .filter(|id| (1..=synthetic.speakers).contains(id))
@@ -154,6 +160,17 @@ fn first_speakers(config: &DatasetConfig, count: usize) -> Vec<String> {
     match config {
         DatasetConfig::Ravdess(_) | DatasetConfig::Synthetic(_) => (1..=count).map(|id| format!("{id:02}")).collect(),
         DatasetConfig::Cremad(_) => (1001..=1000 + count).map(|id| id.to_string()).collect(),
+        DatasetConfig::Iemocap(_) => SESSION_SPEAKERS.iter().take(count).map(|id| (*id).to_owned()).collect(),
+        DatasetConfig::Esd(esd) => {
+            let (english, mandarin) = ([11, 15, 12, 16, 13, 17], [4, 1, 5, 2, 6, 3]);
+            let speakers = match esd.language {
+                esd::Language::English => english,
+                esd::Language::Mandarin => mandarin,
+                esd::Language::Both => [11, 15, 4, 1, 12, 16],
+            };
+            speakers.into_iter().take(count).map(|id| format!("{id:04}")).collect()
+        }
+        DatasetConfig::Librispeech(_) => (1..=count).map(|id| (100 + id).to_string()).collect(),
         DatasetConfig::Manifest(_) => (1..=count).map(|id| format!("speaker{id}")).collect(),
         DatasetConfig::Emodb(_) => {
             let first = emodb::SPEAKERS[0].1;
@@ -173,205 +190,6 @@ fn first_speakers(config: &DatasetConfig, count: usize) -> Vec<String> {
             pairs.take(count).map(str::to_owned).collect()
         }
     }
-}
-
-/// Writes one corpus.
-struct Writer<'a> {
-    dataset: &'a str,
-    root: std::path::PathBuf,
-    /// Items of each emotion of a speaker.
-    takes: usize,
-    speakers: Vec<String>,
-    /// Whether the split lists the speakers.
-    named: bool,
-    /// Whether a manifest's column assigns the sides.
-    sides_by_column: bool,
-}
-
-impl Writer<'_> {
-    fn write(&self, config: &DatasetConfig) -> Result<DatasetConfig, FixtureError> {
-        Ok(match config {
-            DatasetConfig::Ravdess(config) => DatasetConfig::Ravdess(self.ravdess(config)?),
-            DatasetConfig::Cremad(config) => DatasetConfig::Cremad(self.cremad(config)?),
-            DatasetConfig::Emodb(config) => DatasetConfig::Emodb(self.emodb(config)?),
-            DatasetConfig::Manifest(config) => DatasetConfig::Manifest(self.manifest(config)?),
-            DatasetConfig::Synthetic(config) => DatasetConfig::Synthetic(self.synthetic(config)),
-        })
-    }
-
-    fn path(&self, path: &Path) -> DataPath {
-        DataPath::new(path.to_string_lossy())
-    }
-
-    /// Writes the file `number`, a tone that is higher and louder with `rank`.
-    fn tone(&self, name: &str, rate_hz: u32, number: usize, rank: usize) -> Result<f64, FixtureError> {
-        let seconds = SHORTEST_S + 0.05 * (number % 7) as f64;
-        // The name alone would give two corpora of one kind the same sound.
-        let own = format!("{}/{name}", self.dataset);
-        tone_at(&self.root.join(name), &own, rate_hz, seconds, rank as u32)?;
-        Ok(seconds)
-    }
-
-    fn ravdess(&self, config: &ravdess::Ravdess) -> Result<ravdess::Ravdess, FixtureError> {
-        let mut number = 0;
-        for actor in &self.speakers {
-            for emotion in 1..=8 {
-                let mut takes = 0;
-                for (channel, intensity, statement, repetition) in combinations() {
-                    let stem =
-                        format!("03-{channel:02}-{emotion:02}-{intensity:02}-{statement:02}-{repetition:02}-{actor}");
-                    // Neither of these was recorded.
-                    let exists = !(emotion == 1 && intensity == 2 || emotion > 6 && channel == 2);
-                    if takes < self.takes && exists && matches!(config.parse(&stem), Parsed::Known(_)) {
-                        let folder = if channel == 2 { "Song_Actor" } else { "Actor" };
-                        self.tone(&format!("{folder}_{actor}/{stem}.wav"), 48_000, number, emotion)?;
-                        takes += 1;
-                        number += 1;
-                    }
-                }
-            }
-        }
-        Ok(ravdess::Ravdess {
-            root: self.path(&self.root),
-            ..config.clone()
-        })
-    }
-
-    fn cremad(&self, config: &cremad::Cremad) -> Result<cremad::Cremad, FixtureError> {
-        let mut number = 0;
-        let mut table = String::from("ActorID,Age,Sex,Race,Ethnicity\n");
-        for actor in &self.speakers {
-            let odd = actor.ends_with(['1', '3', '5', '7', '9']);
-            let sex = if odd { "Male" } else { "Female" };
-            table.push_str(&format!("{actor},40,{sex},Caucasian,Not Hispanic\n"));
-            for (rank, (emotion, _)) in (1..).zip(cremad::EMOTIONS) {
-                // The first sentence has other levels.
-                for (sentence, _) in cremad::SENTENCES.iter().skip(1).take(self.takes) {
-                    let name = format!("AudioWAV/{actor}_{sentence}_{emotion}_XX.wav");
-                    self.tone(&name, 16_000, number, rank)?;
-                    number += 1;
-                }
-            }
-        }
-        let demographics = self.root.join("VideoDemographics.csv");
-        write(&demographics, table.as_bytes())?;
-        Ok(cremad::Cremad {
-            root: self.path(&self.root),
-            demographics: config.demographics.as_ref().map(|_| self.path(&demographics)),
-            ..config.clone()
-        })
-    }
-
-    fn emodb(&self, config: &emodb::Emodb) -> Result<emodb::Emodb, FixtureError> {
-        let mut number = 0;
-        for speaker in &self.speakers {
-            for (rank, (emotion, _)) in (1..).zip(emodb::EMOTIONS) {
-                for (text, _) in emodb::TEXTS.iter().take(self.takes) {
-                    self.tone(&format!("wav/{speaker}{text}{emotion}a.wav"), 16_000, number, rank)?;
-                    number += 1;
-                }
-            }
-        }
-        Ok(emodb::Emodb {
-            root: self.path(&self.root),
-            ..config.clone()
-        })
-    }
-
-    fn synthetic(&self, config: &synthetic::Synthetic) -> synthetic::Synthetic {
-        let speakers = self.speakers.len() as u32;
-        synthetic::Synthetic {
-            // Named speakers must be there, and its speakers are numbered from 1.
-            speakers: if self.named {
-                config.speakers
-            } else {
-                config.speakers.min(speakers)
-            },
-            utterances: config.utterances.min(self.takes as u32),
-            ..config.clone()
-        }
-    }
-
-    fn manifest(&self, config: &manifest::Manifest) -> Result<manifest::Manifest, FixtureError> {
-        let columns = &config.columns;
-        let or = |name: &Option<String>, default: &str| name.clone().unwrap_or_else(|| default.to_owned());
-        let labels = manifest_labels(config);
-        let mut rows: Vec<IndexMap<String, String>> = Vec::new();
-        for (speaker_number, speaker) in self.speakers.iter().enumerate() {
-            for (rank, label) in labels.iter().enumerate() {
-                for take in 0..self.takes {
-                    let name = format!("wav/{speaker_number:02}_{rank:02}_{take}.wav");
-                    let seconds = self.tone(&name, 16_000, rows.len(), rank + 1)?;
-                    let gender = if speaker_number % 2 == 0 { "male" } else { "female" };
-                    let side = SplitName::ALL[speaker_number % SplitName::ALL.len()];
-                    let mut row = IndexMap::from([
-                        (or(&columns.path, "path"), name),
-                        (or(&columns.speaker, "speaker"), speaker.clone()),
-                        (or(&columns.emotion, "emotion"), label.clone()),
-                        (or(&columns.gender, "gender"), gender.to_owned()),
-                        (or(&columns.text, "text"), "a generated tone".to_owned()),
-                    ]);
-                    if self.sides_by_column || columns.split.is_some() {
-                        row.insert(or(&columns.split, "split"), side.to_string());
-                    }
-                    let times = [
-                        (&columns.start, "0".to_owned()),
-                        (&columns.end, format!("{seconds:.2}")),
-                    ];
-                    row.extend(times.into_iter().filter_map(|(name, time)| Some((name.clone()?, time))));
-                    for group in &columns.groups {
-                        row.entry(group.clone()).or_insert_with(|| format!("of {speaker}"));
-                    }
-                    for (at, column) in config.labels.iter().enumerate() {
-                        let class = ["one", "two"][(rank + take + at) % 2];
-                        row.entry(column.clone()).or_insert_with(|| class.to_owned());
-                    }
-                    rows.push(row);
-                }
-            }
-        }
-        let line = |cells: &mut dyn Iterator<Item = &String>| {
-            let quoted: Vec<String> = cells.map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
-            quoted.join(",") + "\n"
-        };
-        let mut table = rows.first().map(|row| line(&mut row.keys())).unwrap_or_default();
-        table.extend(rows.iter().map(|row| line(&mut row.values())));
-        let path = self.root.join("manifest.csv");
-        write(&path, table.as_bytes())?;
-        Ok(manifest::Manifest {
-            path: self.path(&path),
-            root: None,
-            ..config.clone()
-        })
-    }
-}
-
-/// Vocal channel, intensity, statement and repetition, the ones first that differ least.
-fn combinations() -> impl Iterator<Item = (usize, usize, usize, usize)> {
-    (1..=2).flat_map(|repetition| {
-        (1..=2).flat_map(move |statement| {
-            (1..=2).flat_map(move |intensity| (1..=2).map(move |channel| (channel, intensity, statement, repetition)))
-        })
-    })
-}
-
-/// Labels that a manifest would have for its node's `emotions` and `mapping` to make sense.
-fn manifest_labels(config: &manifest::Manifest) -> Vec<String> {
-    let plain = |label: &str| canonical(label).map_or_else(|| label.trim().to_lowercase(), str::to_owned);
-    let mapped = config.mapping.iter().flatten();
-    let mut labels: Vec<String> = mapped.clone().map(|(label, _)| label.clone()).collect();
-    let targets: IndexSet<String> = mapped.filter_map(|(_, target)| target.as_deref().map(plain)).collect();
-    let further: Vec<String> = match &config.emotions {
-        Some(emotions) => emotions.clone(),
-        None if targets.len() > 1 => Vec::new(),
-        None => EMOTIONS.map(str::to_owned).to_vec(),
-    };
-    for label in further {
-        if !labels.iter().any(|known| plain(known) == plain(&label)) {
-            labels.push(label);
-        }
-    }
-    labels
 }
 
 #[cfg(test)]
@@ -416,6 +234,12 @@ mod tests {
             json!({ "kind": "ravdess", "root": "no/such", "vocal_channel": "song", "intensity": "strong" }),
             json!({ "kind": "cremad", "root": "no/such", "demographics": "no/such.csv", "emotions": ["angry", "sad"] }),
             json!({ "kind": "emodb", "root": "no/such", "mapping": { "bored": "neutral" } }),
+            json!({ "kind": "cremad", "root": "no/such", "min_agreement": 0.9, "recognised_only": true, "target": "perceived" }),
+            json!({ "kind": "iemocap", "root": "no/such", "style": "scripted" }),
+            json!({ "kind": "iemocap", "root": "no/such", "protocol": "all" }),
+            json!({ "kind": "esd", "root": "no/such", "language": "mandarin" }),
+            json!({ "kind": "esd", "root": "no/such" }),
+            json!({ "kind": "librispeech", "root": "no/such", "subsets": ["train-other-500"] }),
             json!({ "kind": "synthetic", "speakers": 40, "utterances": 9 }),
             manifest.clone(),
         ];
@@ -431,10 +255,20 @@ mod tests {
                 assert_eq!(assignments.len(), 1, "{dataset} {rule}");
             }
         }
-        let all = json!({ "a": datasets[0], "b": datasets[0], "c": datasets[5], "d": datasets[5] });
+        let all = json!({ "a": datasets[0], "b": datasets[0], "c": manifest, "d": manifest });
         checked(all, splits[0].clone());
         let column = json!({ "kind": "fixed", "from": "column" });
-        checked(json!({ "one": manifest }), column);
+        for kind in [
+            manifest,
+            json!({ "kind": "esd", "root": "x" }),
+            json!({ "kind": "librispeech", "root": "x" }),
+        ] {
+            checked(json!({ "one": kind }), column.clone());
+        }
+        for (kind, protocol) in [("iemocap", "iemocap_sessions"), ("esd", "emobox_esd")] {
+            let rule = json!({ "kind": "folds", "folds": { "named": protocol } });
+            checked(json!({ kind: { "kind": kind, "root": "x" } }), rule);
+        }
     }
 
     #[test]

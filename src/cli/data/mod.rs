@@ -1,0 +1,87 @@
+//! `emorun data`: corpora before any experiment.
+
+mod stats;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use emorun_data::DatasetConfig;
+use indexmap::IndexMap;
+
+use super::{Common, Format, check};
+use crate::exit::Failure;
+use crate::prepare::{Depth, Source, prepare};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Hold corpora against their published counts: what is missing, extra, there twice or unusable.
+    Verify(verify::Arguments),
+    /// Hours, tables of classes, speakers and genders, durations and loudness, as text and as a page.
+    Stats(stats::Arguments),
+}
+
+pub(super) fn data(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Verify(arguments) => verify::verify(arguments, common),
+        Command::Stats(arguments) => stats::stats(arguments, common),
+    }
+}
+
+/// MUSAN can be verified, but is no dataset.
+const MUSAN: &str = "musan";
+
+fn kinds() -> PossibleValuesParser {
+    let kinds = emorun_data::KINDS.iter().map(|kind| kind.name);
+    PossibleValuesParser::new(kinds.chain([MUSAN]))
+}
+
+/// Corpora: those of an experiment, or one by its kind and folder.
+#[derive(Clone, Debug, Args)]
+struct CorpusArguments {
+    /// The experiment file whose corpora are meant.
+    #[arg(required_unless_present = "kind", conflicts_with = "kind")]
+    experiment: Option<PathBuf>,
+    /// Sets a value of the file, such as datasets.emodb.root=/data/emodb; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE", requires = "experiment")]
+    sets: Vec<String>,
+    /// Kind of the corpus, in place of an experiment.
+    #[arg(long, value_parser = kinds(), requires = "root")]
+    kind: Option<String>,
+    /// Folder of the corpus; of a manifest, its table.
+    #[arg(long, value_name = "PATH", requires = "kind")]
+    root: Option<PathBuf>,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+impl CorpusArguments {
+    /// The datasets by their names, the one of a kind by that of its kind.
+    ///
+    /// # Errors
+    /// The experiment has mistakes, or the kind is none of a dataset.
+    fn datasets(&self, common: Common) -> Result<IndexMap<String, DatasetConfig>, Failure> {
+        if let (Some(kind), Some(root)) = (&self.kind, &self.root) {
+            let config = emorun_data::whole(kind, root)
+                .ok_or_else(|| Failure::Usage(format!("`{kind}` is no corpus of utterances")))?;
+            return Ok(IndexMap::from([(kind.clone(), config)]));
+        }
+        let source = Source {
+            path: self.experiment.clone().unwrap_or_default(),
+            sets: self.sets.clone(),
+            offline: common.offline,
+        };
+        let prepared = prepare(&source, Depth::Structure, &mut |report, sources| {
+            check::write(report, sources, common.format);
+        })?;
+        serde_json::from_value(prepared.resolved["datasets"].clone()).map_err(|error| Failure::Bug(error.to_string()))
+    }
+}

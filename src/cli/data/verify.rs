@@ -1,0 +1,50 @@
+//! `emorun data verify`.
+
+use clap::Args;
+use emorun_data::Verification;
+use serde_json::json;
+
+use super::{CorpusArguments, MUSAN};
+use crate::cli::{Common, Format, print};
+use crate::exit::Failure;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    corpora: CorpusArguments,
+    /// Also decode every sample of every file.
+    #[arg(long)]
+    deep: bool,
+}
+
+pub(super) fn verify(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    let corpora = &arguments.corpora;
+    let reports: Vec<Verification> = match (&corpora.kind, &corpora.root) {
+        (Some(kind), Some(root)) if kind == MUSAN => {
+            vec![emorun_data::verify_musan(root, arguments.deep).map_err(Failure::Data)?]
+        }
+        _ => {
+            let (mut reports, mut errors) = (Vec::new(), Vec::new());
+            for (name, config) in corpora.datasets(common)? {
+                match emorun_data::verify(&name, &config, arguments.deep) {
+                    Ok(report) => reports.push(report),
+                    Err(wrong) => errors.extend(wrong),
+                }
+            }
+            if !errors.is_empty() {
+                return Err(Failure::Data(errors));
+            }
+            reports
+        }
+    };
+    let problems: Vec<String> = reports.iter().filter_map(Verification::problem).collect();
+    print(&match corpora.format {
+        Format::Human => reports.iter().map(Verification::to_text).collect::<Vec<_>>().join("\n"),
+        Format::Json => format!("{:#}\n", json!({ "ok": problems.is_empty(), "datasets": reports })),
+    });
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Input(problems.join("\n")))
+    }
+}

@@ -1,0 +1,146 @@
+//! `emorun data verify` and `emorun data stats`.
+
+use std::fs;
+
+use emorun_data::fixtures::{EsdLayout, write_emodb, write_esd, write_musan};
+use serde_json::Value;
+
+use crate::support::Lab;
+
+const EXPERIMENT: &str = "\
+extends: crnn.yaml
+datasets:
+  synthetic: null
+  berlin: { kind: emodb, root: emodb, emotions: [neutral, angry] }
+";
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn verify_says_what_a_corpus_lacks_and_ends_as_other_errors_of_data_do() {
+    let lab = Lab::new();
+    lab.write("e.yaml", EXPERIMENT);
+    write_emodb(&lab.path("emodb"), &["03", "08"], 0.1).unwrap();
+    let outcome = lab.emorun(&["data", "verify", "--kind", "emodb", "--root", "emodb"]);
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+    for part in [
+        "missing speakers: 09 10 11 12 13 14 15 16",
+        "NOT COMPLETE",
+        "files that were not published",
+    ] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    assert!(
+        outcome.stderr.contains("speech files are missing"),
+        "{}",
+        outcome.stderr
+    );
+
+    // The experiment's own filters do not count.
+    let outcome = lab.emorun(&["data", "verify", "e.yaml", "--format", "json", "--deep"]);
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+    let report = value(&outcome.stdout);
+    assert_eq!(
+        (&report["ok"], &report["datasets"][0]["dataset"]),
+        (&Value::Bool(false), &Value::from("berlin"))
+    );
+    assert_eq!(
+        (
+            &report["datasets"][0]["found"],
+            &report["datasets"][0]["parts"][0]["expected"]
+        ),
+        (&140.into(), &535.into())
+    );
+
+    let outcome = lab.emorun(&["data", "verify", "crnn.yaml"]);
+    assert_eq!(
+        (outcome.code, outcome.stdout.contains("complete")),
+        (0, true),
+        "{}",
+        outcome.stderr
+    );
+    write_musan(&lab.path("musan"), 1, 0.1).unwrap();
+    let outcome = lab.emorun(&["data", "verify", "--kind", "musan", "--root", "musan"]);
+    assert_eq!(
+        (outcome.code, outcome.stdout.contains("noise: 1 of 930 files")),
+        (4, true),
+        "{}",
+        outcome.stdout
+    );
+    let outcome = lab.emorun(&["data", "verify", "--kind", "ravdess", "--root", "nowhere"]);
+    assert_eq!(
+        (outcome.code, outcome.stderr.contains("does not exist")),
+        (4, true),
+        "{}",
+        outcome.stderr
+    );
+    for wrong in [
+        &["data", "verify"][..],
+        &["data", "verify", "--kind", "emodb"],
+        &["data", "verify", "--kind", "nothing", "--root", "emodb"],
+        &["data", "verify", "e.yaml", "--kind", "emodb", "--root", "emodb"],
+        &["data", "stats", "--kind", "musan", "--root", "musan"],
+    ] {
+        assert_eq!(lab.emorun(wrong).code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn stats_are_text_json_and_a_page_of_its_own() {
+    let lab = Lab::new();
+    lab.write("e.yaml", EXPERIMENT);
+    write_emodb(&lab.path("emodb"), &["03", "08"], 0.5).unwrap();
+    let outcome = lab.emorun(&["data", "stats", "e.yaml", "--html", "page.html"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    // The experiment's own filters do count.
+    for part in [
+        "berlin (emodb)",
+        "40 utterances of 2 speakers",
+        "emotion: neutral 20, angry 20",
+        "loudness in LUFS: mean -",
+    ] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    let page = fs::read_to_string(lab.path("page.html")).unwrap();
+    assert!(page.contains("<svg") && !page.contains("<script") && page.trim_end().ends_with("</html>"));
+
+    write_esd(&lab.path("esd"), &[1, 11], 1, EsdLayout::Folders, 0.5).unwrap();
+    let outcome = lab.emorun(&[
+        "data",
+        "stats",
+        "--kind",
+        "esd",
+        "--root",
+        "esd",
+        "--format",
+        "json",
+        "--no-loudness",
+    ]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let stats = &value(&outcome.stdout)["datasets"][0];
+    assert_eq!(
+        (
+            &stats["items"],
+            &stats["classes"]["language"]["mandarin"],
+            &stats["loudness"]
+        ),
+        (&10.into(), &5.into(), &Value::Null)
+    );
+    assert_eq!(stats["table"][0]["gender"], "female");
+    assert_eq!(
+        lab.emorun(&[
+            "data",
+            "stats",
+            "--kind",
+            "esd",
+            "--root",
+            "esd",
+            "--html",
+            "no/such/page.html"
+        ])
+        .code,
+        7
+    );
+}
