@@ -18,6 +18,7 @@ mod features;
 mod frozen;
 mod golden;
 mod networks;
+mod objectives;
 mod padding;
 mod pretrained;
 mod runs;
