@@ -107,7 +107,7 @@ fn a_run_predicts_numbers_beside_classes_and_goes_on_after_a_kill() {
 #[test]
 fn folds_give_numbers_pooled() {
     let lab = lab();
-    let split = "split={ kind: folds, folds: { count: 3 } }";
+    let split = "split={ kind: folds, folds: { k: 3 } }";
     let outcome = lab.emorun(&["numbers.yaml", "--set", split, "--set", "evaluation.best=null"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let summary = json(lab.path(outcome.last_line()).join("summary.json"));
