@@ -216,12 +216,24 @@ device_kinds! {
     mlp_classifier => MlpClassifier(nodes::mlp_classifier::MlpClassifier), Heads,
         "classifier of several layers on a vector",
         "multilayer perceptron; Ioffe & Szegedy, ICML 2015", "input: vector, target: labels" => "logits";
+    mlp_regressor => MlpRegressor(nodes::mlp_regressor::MlpRegressor), Heads,
+        "regression of several layers on a vector, such as of valence and arousal",
+        "multilayer perceptron; Ioffe & Szegedy, ICML 2015", "input: vector, target: values" => "vector";
     cross_entropy => CrossEntropy(nodes::cross_entropy::CrossEntropy), Losses,
         "cross-entropy with class weights and label smoothing",
         "torch.nn.CrossEntropyLoss; Szegedy et al., CVPR 2016", "input: logits, target: labels (the head's own)" => "scalar";
     focal => Focal(nodes::focal::Focal), Losses,
         "cross-entropy in which items that are classified well count less",
         "Lin et al., ICCV 2017", "input: logits, target: labels (the head's own)" => "scalar";
+    soft_label_kl => SoftLabelKl(nodes::soft_label_kl::SoftLabelKl), Losses,
+        "divergence from the shares of raters' votes",
+        "Kullback & Leibler 1951; Fayek et al., IJCNN 2016", "input: logits, target: soft labels" => "scalar";
+    ccc => Ccc(nodes::ccc::Ccc), Losses,
+        "one minus the concordance of predicted numbers with true ones",
+        "Lin, Biometrics 45, 1989", "input: vector, target: values (the head's own)" => "scalar";
+    mse => Mse(nodes::mse::Mse), Losses,
+        "mean squared error of predicted numbers",
+        "torch.nn.MSELoss", "input: vector, target: values (the head's own)" => "scalar";
     triplet => Triplet(nodes::triplet::Triplet), Losses,
         "items nearer to their own class than to others by a margin",
         "Schroff et al., CVPR 2015; Hermans et al. 2017", "input: vector, target: labels" => "scalar";
@@ -361,11 +373,27 @@ impl NodeConfig {
         })
     }
 
+    /// Metrics of the node as a head, the first of which chooses the best epoch.
+    pub fn metrics(&self) -> &'static [&'static str] {
+        match self {
+            Self::MlpRegressor(_) => &["ccc", "mse"],
+            _ => &["uar", "wa", "macro_f1"],
+        }
+    }
+
+    /// Whether the node as a head predicts numbers.
+    pub fn is_regressor(&self) -> bool {
+        matches!(self, Self::MlpRegressor(_))
+    }
+
     /// Factor in the sum of losses at a progress of training from 0 to 1; `None` for what is no loss.
     pub fn loss_weight(&self, progress: f64) -> Option<f64> {
         let (weight, ramp) = match self {
             Self::CrossEntropy(config) => (config.weight, config.ramp),
             Self::Focal(config) => (config.weight, config.ramp),
+            Self::SoftLabelKl(config) => (config.weight, config.ramp),
+            Self::Ccc(config) => (config.weight, config.ramp),
+            Self::Mse(config) => (config.weight, config.ramp),
             Self::Triplet(config) => (config.weight, config.ramp),
             Self::Center(config) => (config.weight, config.ramp),
             Self::SupervisedContrastive(config) => (config.weight, config.ramp),

@@ -56,6 +56,35 @@ impl Wired {
             classes,
         })
     }
+
+    /// The node as a regression head: one that gives a vector and has continuous labels as target.
+    pub fn regressor(&self) -> Option<RegressorPorts<'_>> {
+        let (_, target, signal) = self.inputs.iter().find(|(port, _, _)| port == "target")?;
+        let (port, _) = self
+            .outputs
+            .iter()
+            .find(|(_, signal)| matches!(signal, Signal::Vector { .. }))?;
+        let Signal::Values { names } = signal else { return None };
+        Some(RegressorPorts {
+            name: &self.name,
+            output: PortId::new(&self.name, port),
+            target: target.clone(),
+            names,
+        })
+    }
+}
+
+/// The numbers that a head predicts and those that they are compared with.
+#[derive(Clone, Debug)]
+pub struct RegressorPorts<'a> {
+    /// Name of the head.
+    pub name: &'a str,
+    /// Where its numbers stand.
+    pub output: PortId,
+    /// Where the true ones stand.
+    pub target: PortId,
+    /// What each number is.
+    pub names: &'a [String],
 }
 
 /// The logits of a head and the labels that they are compared with.
@@ -182,6 +211,19 @@ impl Network {
     /// The nodes and their wires, in topological order.
     pub fn wired(&self) -> &[Wired] {
         &self.wired
+    }
+
+    /// Ports of the data with continuous labels or shares of votes that nodes read.
+    pub fn targets(&self) -> Vec<(PortId, Signal)> {
+        let inputs = self.wired.iter().flat_map(|node| &node.inputs);
+        let mut found: Vec<(PortId, Signal)> = Vec::new();
+        for (_, from, signal) in inputs {
+            let is_target = matches!(signal, Signal::Values { .. } | Signal::SoftLabels { .. });
+            if is_target && !found.iter().any(|(known, _)| known == from) {
+                found.push((from.clone(), signal.clone()));
+            }
+        }
+        found
     }
 
     /// Node names and modules.
@@ -340,7 +382,7 @@ impl Network {
                         Value::Frames(x, _) => not_finite(x.clone()),
                         Value::Stack(x, _) => not_finite(x.clone()),
                         Value::Scalar(x, _) => not_finite(x.clone()),
-                        Value::Labels(_) | Value::Text(_) => false,
+                        Value::Labels(_) | Value::Targets(_) | Value::Text(_) => false,
                     })
             })
             .cloned()

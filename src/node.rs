@@ -11,7 +11,7 @@ use rand::RngExt;
 use crate::draw::DrawKey;
 use crate::facts::Facts;
 use crate::precision::Precision;
-use crate::value::{Labels, Lengths, Value};
+use crate::value::{Labels, Lengths, Targets, Value};
 
 /// Port of a device node at which what the host computes of it stands.
 pub const FRONT_END: &str = "front_end";
@@ -193,6 +193,10 @@ impl Ports {
     typed_port!(
         /// Logits `[batch, classes]`.
         logits, Logits(logits) -> Tensor<2>, "logits"
+    );
+    typed_port!(
+        /// Continuous labels or shares of votes.
+        targets, Targets(targets) -> Targets, "continuous labels"
     );
     typed_port!(
         /// Labels, one an item.

@@ -98,6 +98,61 @@ impl Labels {
     }
 }
 
+/// Numbers that the items of a batch are labelled with, each with presence: continuous labels, or
+/// shares of votes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Targets {
+    rows: Arc<[Option<f32>]>,
+    width: usize,
+}
+
+impl Targets {
+    /// Numbers of a batch, `width` of each item, item by item.
+    pub fn new(rows: Vec<Option<f32>>, width: usize) -> Self {
+        Self {
+            rows: rows.into(),
+            width,
+        }
+    }
+
+    /// The numbers of each item.
+    pub fn rows(&self) -> impl Iterator<Item = &[Option<f32>]> {
+        self.rows.chunks_exact(self.width.max(1))
+    }
+
+    /// How many numbers are there in all.
+    pub fn present(&self) -> usize {
+        self.rows.iter().flatten().count()
+    }
+
+    /// How many items have each of the numbers.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        (0..self.width).map(|column| self.rows().filter(|row| row[column].is_some()).count())
+    }
+
+    /// The numbers, `0` where absent: to be used beside [`Targets::mask`].
+    ///
+    /// # Shapes
+    /// - output: `[batch, width]`
+    pub fn values(&self, device: &Device) -> Tensor<2> {
+        self.tensor(|value| value.unwrap_or(0.0), device)
+    }
+
+    /// `1` where a number is present, else `0`.
+    ///
+    /// # Shapes
+    /// - output: `[batch, width]`
+    pub fn mask(&self, device: &Device) -> Tensor<2> {
+        self.tensor(|value| f32::from(u8::from(value.is_some())), device)
+    }
+
+    fn tensor(&self, of: impl Fn(Option<f32>) -> f32, device: &Device) -> Tensor<2> {
+        let values: Vec<f32> = self.rows.iter().map(|&value| of(value)).collect();
+        let items = values.len() / self.width.max(1);
+        Tensor::from_data(TensorData::new(values, [items, self.width]), device)
+    }
+}
+
 /// Where a value stands in the graph: a node (or `data`) and its output port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortId {
@@ -135,6 +190,8 @@ pub enum Value {
     Logits(Tensor<2>),
     /// Class labels.
     Labels(Labels),
+    /// Continuous labels or shares of votes.
+    Targets(Targets),
     /// Texts, one an item.
     Text(Arc<[Option<String>]>),
     /// A loss: its mean over the items that count, `[1]`, and how much they count together.
@@ -149,7 +206,7 @@ impl Value {
             Self::Frames(x, _) => x.is_autodiff(),
             Self::Stack(x, _) => x.is_autodiff(),
             Self::Scalar(x, _) => x.is_autodiff(),
-            Self::Labels(_) | Self::Text(_) => false,
+            Self::Labels(_) | Self::Targets(_) | Self::Text(_) => false,
         }
     }
 
@@ -162,7 +219,7 @@ impl Value {
             Self::Vector(x) => Self::Vector(x.inner()),
             Self::Logits(x) => Self::Logits(x.inner()),
             Self::Scalar(x, count) => Self::Scalar(x.inner(), count),
-            value @ (Self::Labels(_) | Self::Text(_)) => value,
+            value @ (Self::Labels(_) | Self::Targets(_) | Self::Text(_)) => value,
         }
     }
 
@@ -175,6 +232,7 @@ impl Value {
             Self::Vector(_) => "vector",
             Self::Logits(_) => "logits",
             Self::Labels(_) => "labels",
+            Self::Targets(_) => "continuous labels",
             Self::Text(_) => "text",
             Self::Scalar(..) => "scalar",
         }

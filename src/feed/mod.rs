@@ -12,12 +12,13 @@ use burn::tensor::Device;
 use emorun_audio::augment::AugmentError;
 use emorun_data::{DataError, Item};
 use emorun_features::{Array, Key, Origin};
+use emorun_lang::Signal;
 
 use crate::host::{HostValue, ItemFeatureError, ItemModelError};
 use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError};
 use crate::node::{NodeError, PREFIX};
-use crate::value::{Labels, PortId, Value, Values};
+use crate::value::{Labels, PortId, Targets, Value, Values};
 use augment::Version;
 use cached::{CachedNode, CachedValue};
 use host::{HostBatch, HostPipeline};
@@ -105,6 +106,10 @@ impl Feed {
             let column = batch.items.iter().map(|&item| self.items[item].label(label)).collect();
             values.insert(PortId::new("data", label), Value::Labels(Labels::new(column)));
         }
+        for (port, signal) in network.targets() {
+            let rows = batch.items.iter().map(|&item| &self.items[item]);
+            values.insert(port, Value::Targets(targets(rows, &signal)));
+        }
         let texts = batch.items.iter().map(|&item| self.items[item].text.clone()).collect();
         values.insert(PortId::new("data", "text"), Value::Text(texts));
         for (port, value) in self.pipeline.parts.wanted.iter().zip(batch.values) {
@@ -176,4 +181,27 @@ impl Feed {
     pub fn keys(&self, items: &[usize]) -> Arc<[String]> {
         items.iter().map(|&item| self.items[item].key.clone()).collect()
     }
+}
+
+/// What items are labelled with at a port.
+fn targets<'a>(items: impl Iterator<Item = &'a Item>, signal: &Signal) -> Targets {
+    let mut rows = Vec::new();
+    let mut width = 0;
+    match signal {
+        Signal::Values { names } => {
+            width = names.len();
+            for item in items {
+                rows.extend(names.iter().map(|name| item.values.get(name).copied()));
+            }
+        }
+        Signal::SoftLabels { labels } => {
+            width = labels.len().unwrap_or(0);
+            for item in items {
+                let shares = item.soft_labels.get(&labels.name);
+                rows.extend((0..width).map(|class| shares.and_then(|shares| shares.get(class).copied())));
+            }
+        }
+        _ => {}
+    }
+    Targets::new(rows, width)
 }

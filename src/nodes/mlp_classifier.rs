@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,71 +42,106 @@ pub struct MlpClassifier {
     pub batch_norm: bool,
 }
 
-fn default_hidden() -> Vec<usize> {
+pub(super) fn default_hidden() -> Vec<usize> {
     vec![256]
 }
-fn default_dropout() -> f64 {
+
+pub(super) fn default_dropout() -> f64 {
     0.3
 }
 
-impl MlpClassifier {
+/// A multilayer perceptron: hidden layers, then a linear one.
+pub(super) struct Mlp<'a> {
+    /// Width of the input.
+    pub width: usize,
+    /// Widths of the hidden layers.
+    pub hidden: &'a [usize],
+    /// Width of the output.
+    pub outputs: usize,
+    /// Function behind each hidden layer.
+    pub activation: Activation,
+    /// Dropout probability behind each hidden layer.
+    pub dropout: f64,
+    /// Whether hidden layers are batch-normalised.
+    pub batch_norm: bool,
+}
+
+impl Mlp<'_> {
     /// Input and output width of each hidden layer.
-    fn layers(&self, width: usize) -> impl Iterator<Item = (usize, usize)> {
-        std::iter::once(width)
+    fn layers(&self) -> impl Iterator<Item = (usize, usize)> {
+        std::iter::once(self.width)
             .chain(self.hidden.iter().copied())
             .zip(self.hidden.iter().copied())
     }
-}
 
-impl Kind for MlpClassifier {
-    type Layer = MlpClassifierLayer;
-
-    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let width = vector_on(inputs, "input")?;
-        let labels = labels_on(inputs, "target")?;
-        let classes = class_count(&labels);
-        let hidden: usize = self.hidden.iter().sum();
-        let last = self.hidden.last().copied().unwrap_or(width);
-        let per_output = if self.batch_norm { BatchNorm::parameters(1) } else { 1 };
-        let weights: usize = self.layers(width).map(|(input, output)| input * output).sum();
-        let parameters = (weights + (last + 1) * classes) as u64 + per_output * hidden as u64;
-        // Linear layer, activation, dropout and its mask; the norm keeps its input centred and scaled.
-        let kept = if self.batch_norm { 6 } else { 4 };
-        Ok(Inferred::device(
-            Signal::Logits { labels },
-            Cost {
-                buffers: if self.batch_norm { 2 * hidden as u64 } else { 0 },
-                flops_per_item: 2.0 * parameters as f64,
-                activation_floats_per_item: (width + kept * hidden + 2 * classes) as f64,
-                ..trainable(parameters)
-            },
-        ))
+    fn last(&self) -> usize {
+        self.hidden.last().copied().unwrap_or(self.width)
     }
 
-    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MlpClassifierLayer, BuildError> {
-        let width = vector_on(inputs, "input")?;
-        let classes = class_count(&labels_on(inputs, "target")?);
-        let last = self.hidden.last().copied().unwrap_or(width);
-        Ok(MlpClassifierLayer {
+    /// What it costs.
+    pub fn cost(&self) -> Cost {
+        let hidden: usize = self.hidden.iter().sum();
+        let per_output = if self.batch_norm { BatchNorm::parameters(1) } else { 1 };
+        let weights: usize = self.layers().map(|(input, output)| input * output).sum();
+        let parameters = (weights + (self.last() + 1) * self.outputs) as u64 + per_output * hidden as u64;
+        // Linear layer, activation, dropout and its mask; the norm keeps its input centred and scaled.
+        let kept = if self.batch_norm { 6 } else { 4 };
+        Cost {
+            buffers: if self.batch_norm { 2 * hidden as u64 } else { 0 },
+            flops_per_item: 2.0 * parameters as f64,
+            activation_floats_per_item: (self.width + kept * hidden + 2 * self.outputs) as f64,
+            ..trainable(parameters)
+        }
+    }
+
+    /// The module, its weights drawn.
+    pub fn build(&self, device: &Device) -> MlpLayer {
+        MlpLayer {
             layers: self
-                .layers(width)
+                .layers()
                 .map(|(input, output)| Hidden {
                     linear: LinearConfig::new(input, output)
                         .with_bias(!self.batch_norm)
-                        .init(context.device),
-                    norm: self.batch_norm.then(|| BatchNorm::new(output, context.device)),
+                        .init(device),
+                    norm: self.batch_norm.then(|| BatchNorm::new(output, device)),
                 })
                 .collect(),
-            classes: LinearConfig::new(last, classes).init(context.device),
+            classes: LinearConfig::new(self.last(), self.outputs).init(device),
             activation: self.activation,
             dropout: self.dropout,
+        }
+    }
+}
+
+impl MlpClassifier {
+    fn mlp(&self, inputs: &InputSignals<'_>) -> Result<Mlp<'_>, InferError> {
+        Ok(Mlp {
+            width: vector_on(inputs, "input")?,
+            hidden: &self.hidden,
+            outputs: class_count(&labels_on(inputs, "target")?),
+            activation: self.activation,
+            dropout: self.dropout,
+            batch_norm: self.batch_norm,
         })
     }
 }
 
-/// See [`MlpClassifier`].
+impl Kind for MlpClassifier {
+    type Layer = MlpLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        let labels = labels_on(inputs, "target")?;
+        Ok(Inferred::device(Signal::Logits { labels }, self.mlp(inputs)?.cost()))
+    }
+
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MlpLayer, BuildError> {
+        Ok(self.mlp(inputs)?.build(context.device))
+    }
+}
+
+/// A multilayer perceptron; see [`MlpClassifier`].
 #[derive(Module, Debug)]
-pub struct MlpClassifierLayer {
+pub struct MlpLayer {
     layers: Vec<Hidden>,
     classes: Linear,
     #[module(skip)]
@@ -132,13 +167,22 @@ impl Hidden {
     }
 }
 
-impl Layer for MlpClassifierLayer {
-    fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
-        let mut x = inputs.vector("input")?;
+impl MlpLayer {
+    /// # Shapes
+    /// - `x`: `[batch, width]`
+    /// - output: `[batch, outputs]`
+    pub(super) fn forward(&self, mut x: Tensor<2>, context: &Context) -> Tensor<2> {
         for (at, layer) in self.layers.iter().enumerate() {
             x = self.activation.forward(layer.forward(x, context.training));
             x = context.dropout(x, self.dropout, &format!("hidden{at}"));
         }
-        Ok(output(Value::Logits(self.classes.forward(x))))
+        self.classes.forward(x)
+    }
+}
+
+impl Layer for MlpLayer {
+    fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
+        let x = inputs.vector("input")?;
+        Ok(output(Value::Logits(Self::forward(self, x, context))))
     }
 }

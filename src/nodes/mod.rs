@@ -3,6 +3,7 @@
 pub mod attention_classifier;
 pub mod attention_pool;
 pub mod augmentation;
+pub mod ccc;
 pub mod center;
 pub mod conv_pool;
 pub mod crnn;
@@ -14,12 +15,15 @@ pub mod linear;
 pub mod log_mel;
 pub mod mean_classifier;
 pub mod mlp_classifier;
+pub mod mlp_regressor;
+pub mod mse;
 pub mod normalise;
 pub mod onnx;
 pub mod pool;
 pub mod precomputed;
 pub mod pretrained;
 pub mod ramp;
+pub mod soft_label_kl;
 pub mod spec_augment;
 pub mod supervised_contrastive;
 pub mod transformer;
@@ -73,6 +77,21 @@ fn labels_on(inputs: &InputSignals<'_>, port: &str) -> Result<LabelSet, InferErr
     match inputs.require(port)? {
         Signal::Labels { labels } => Ok(labels.clone()),
         found => Err(InferError::mismatch(port, "class labels such as data.emotion", found)),
+    }
+}
+
+/// Names of the continuous labels on a port.
+///
+/// # Errors
+/// The port is missing or carries something else.
+fn values_on(inputs: &InputSignals<'_>, port: &str) -> Result<Vec<String>, InferError> {
+    match inputs.require(port)? {
+        Signal::Values { names } => Ok(names.clone()),
+        found => Err(InferError::mismatch(
+            port,
+            "continuous labels such as data.dimensions",
+            found,
+        )),
     }
 }
 

@@ -214,11 +214,13 @@ pub fn prepare_with(
     if let Some(settings) = draft.settings() {
         check_settings(
             settings,
-            draft
-                .graph()
-                .nodes()
-                .iter()
-                .map(|node| (node.section, node.name.as_str())),
+            draft.graph().nodes().iter().map(|node| {
+                (
+                    node.section,
+                    node.name.as_str(),
+                    node.config.as_ref().map_or(&[][..], NodeConfig::metrics),
+                )
+            }),
             &tree,
             &mut report,
         );
@@ -509,7 +511,7 @@ fn add_data_errors(errors: &[DataError], tree: &Tree, report: &mut Report) {
 /// What settings must be beyond what their schema says.
 fn check_settings<'a>(
     settings: &Settings,
-    nodes: impl Iterator<Item = (Section, &'a str)> + Clone,
+    nodes: impl Iterator<Item = (Section, &'a str, &'static [&'static str])> + Clone,
     tree: &Tree,
     report: &mut Report,
 ) {
@@ -521,36 +523,27 @@ fn check_settings<'a>(
             tree,
         ));
     };
-    let heads: Vec<&str> = nodes
+    let metrics: Vec<String> = nodes
         .clone()
-        .filter(|(section, _)| *section == Section::Heads)
-        .map(|(_, name)| name)
+        .filter(|(section, _, _)| *section == Section::Heads)
+        .flat_map(|(_, head, metrics)| metrics.iter().map(move |metric| format!("{head}.{metric}")))
         .collect();
-    if !nodes.clone().any(|(section, _)| section == Section::Losses) {
+    if !nodes.clone().any(|(section, ..)| section == Section::Losses) {
         wrong(
             "losses",
             "there is nothing to train: no loss".into(),
             "add a loss such as `losses: { ce: { kind: cross_entropy, input: HEAD } }`",
         );
     }
-    if !nodes.clone().any(|(section, _)| section == Section::Datasets) {
+    if !nodes.clone().any(|(section, ..)| section == Section::Datasets) {
         wrong(
             "datasets",
             "there is nothing to train on: no dataset".into(),
             "add one such as `datasets: { speech: { kind: synthetic } }`",
         );
     }
-    let known = |metric: &str| {
-        metric == "loss"
-            || metric
-                .rsplit_once('.')
-                .is_some_and(|(head, metric)| heads.contains(&head) && ["uar", "wa", "macro_f1"].contains(&metric))
-    };
-    let choices = std::iter::once("loss".to_owned()).chain(
-        heads
-            .iter()
-            .flat_map(|head| ["uar", "wa", "macro_f1"].map(|metric| format!("{head}.{metric}"))),
-    );
+    let known = |metric: &str| metric == "loss" || metrics.iter().any(|known| known == metric);
+    let choices = std::iter::once("loss").chain(metrics.iter().map(String::as_str));
     let choices = format!("use one of {}", choices.collect::<Vec<_>>().join(", "));
     let watched = settings
         .training

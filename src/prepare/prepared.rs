@@ -96,9 +96,18 @@ impl Prepared {
 
     /// Names of the classification heads.
     pub fn heads(&self) -> Vec<String> {
-        self.experiment
-            .graph
-            .section(Section::Heads)
+        let heads = self.experiment.graph.section(Section::Heads);
+        heads
+            .filter(|node| !node.config.is_regressor())
+            .map(|node| node.name.clone())
+            .collect()
+    }
+
+    /// Names of the heads that predict numbers.
+    pub fn regressors(&self) -> Vec<String> {
+        let heads = self.experiment.graph.section(Section::Heads);
+        heads
+            .filter(|node| node.config.is_regressor())
             .map(|node| node.name.clone())
             .collect()
     }

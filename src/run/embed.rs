@@ -378,7 +378,7 @@ fn array_of(value: Value) -> Option<Array> {
             (vec![layers, valid, width], stack.narrow(2, 0, valid).into_data())
         }
         Value::Vector(vector) | Value::Logits(vector) => (vec![vector.dims()[1]], vector.into_data()),
-        Value::Wave(..) | Value::Labels(_) | Value::Text(_) | Value::Scalar(..) => return None,
+        Value::Wave(..) | Value::Labels(_) | Value::Targets(_) | Value::Text(_) | Value::Scalar(..) => return None,
     };
     Array::new(shape, data.iter::<f32>().collect()).ok()
 }

@@ -233,6 +233,15 @@ fn train_and_evaluate(
         dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
         draw_confusions(dir, &mut journal, state.step, &head, &splits)?;
     }
+    let first = splits.values().next();
+    for head in first
+        .map(|split| split.regressions.keys().cloned().collect::<Vec<_>>())
+        .unwrap_or_default()
+    {
+        let csv =
+            report::estimates_csv(&feed.items, &head, &splits).map_err(|error| Failure::Bug(error.to_string()))?;
+        dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
+    }
     dir.write("report/report.txt", report::text(&splits).as_bytes())?;
     journal.completed();
     journal.sync()?;
@@ -275,10 +284,12 @@ fn best_metric(prepared: &Prepared) -> String {
     let evaluation = &prepared.settings.evaluation;
     evaluation.best.clone().unwrap_or_else(|| {
         let metric = evaluation.metrics.first().copied().unwrap_or(Metric::Uar);
-        prepared
-            .heads()
-            .first()
-            .map_or_else(|| "loss".into(), |head| format!("{head}.{}", metric.name()))
+        let classifier = prepared.heads().into_iter().next();
+        let regressor = || Some(format!("{}.ccc", prepared.regressors().first()?));
+        classifier
+            .map(|head| format!("{head}.{}", metric.name()))
+            .or_else(regressor)
+            .unwrap_or_else(|| "loss".into())
     })
 }
 
@@ -302,6 +313,12 @@ fn open_journal(prepared: &Prepared, spec: &MemberSpec, journal: &mut Journal) {
                 .iter()
                 .map(move |metric| format!("final_test/{head}.{}", metric.name()))
         })
+        .chain(
+            prepared
+                .regressors()
+                .iter()
+                .map(|head| format!("final_test/{head}.ccc")),
+        )
         .collect();
     let metrics: Vec<&str> = metrics.iter().map(String::as_str).collect();
     journal.hparams(&prepared.settings.name, &prepared.settings.name, &values, &metrics);

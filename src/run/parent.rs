@@ -309,5 +309,10 @@ fn metrics(split: &SplitSummary) -> IndexMap<String, f64> {
             metrics.extend(value.map(|value| (format!("{name}.{metric}"), value)));
         }
     }
+    for (name, head) in &split.regressions {
+        for (metric, value) in [("ccc", head.ccc), ("mse", head.mse)] {
+            metrics.extend(value.map(|value| (format!("{name}.{metric}"), value)));
+        }
+    }
     metrics
 }

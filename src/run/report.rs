@@ -79,6 +79,37 @@ pub fn text(splits: &IndexMap<SplitName, SplitResult>) -> String {
             text.push_str(&confusion(&report.confusion));
         }
     }
+    text.push_str(&numbers(splits));
+    text
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".into(), |value| format!("{value:.4}"))
+}
+
+/// Each head that predicts numbers: agreement on each number and split.
+fn numbers(splits: &IndexMap<SplitName, SplitResult>) -> String {
+    let mut text = String::new();
+    let heads = splits.values().next().map(|split| &split.regressions);
+    for head in heads.into_iter().flat_map(|heads| heads.keys()) {
+        let mut rows = Vec::new();
+        for (name, split) in splits {
+            let Some(regression) = split.regressions.get(head) else {
+                continue;
+            };
+            for (of, agreement) in &regression.agreement {
+                rows.push(vec![
+                    format!("{name} {of}"),
+                    agreement.n.to_string(),
+                    number(agreement.ccc()),
+                    number(agreement.pearson()),
+                    number(agreement.mse()),
+                ]);
+            }
+        }
+        let _ = writeln!(text, "\n{head}");
+        text.push_str(&table(&["split", "items", "CCC", "Pearson", "MSE"], &rows));
+    }
     text
 }
 
@@ -169,7 +200,84 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
             text.push_str(&confusion(counts));
         }
     }
+    text.push_str(&parent_numbers(summary));
     text
+}
+
+/// Test results of heads that predict numbers, over members.
+fn parent_numbers(summary: &ParentSummary) -> String {
+    let mut text = String::new();
+    for head in summary.mean.regressions.keys() {
+        let values = |split: &SplitSummary| {
+            let head = split.regressions.get(head);
+            [head.and_then(|head| head.ccc), head.and_then(|head| head.mse)]
+        };
+        let row = |name: &str, n: u64, split: &SplitSummary| {
+            let cells = values(split).map(number);
+            [name.to_owned(), n.to_string()].into_iter().chain(cells).collect()
+        };
+        let members = summary.members.iter();
+        let mut rows: Vec<Vec<String>> = members.map(|(name, split)| row(name, split.n, split)).collect();
+        let spread = values(&summary.mean).into_iter().zip(values(&summary.sd));
+        let spread = spread.map(|(mean, sd)| format!("{} ± {}", number(mean), number(sd)));
+        rows.push(
+            ["mean ± sd".to_owned(), String::new()]
+                .into_iter()
+                .chain(spread)
+                .collect(),
+        );
+        rows.push(row("pooled", summary.pooled.n, &summary.pooled));
+        let _ = writeln!(text, "\n{head} on test ({} members)", summary.members.len());
+        text.push_str(&table(&["member", "items", "CCC", "MSE"], &rows));
+    }
+    text
+}
+
+/// `predictions.<head>.csv` of a head that predicts numbers: one row an item,
+/// `path,dataset,split,speaker,true_<number>…,predicted_<number>…`.
+///
+/// # Errors
+/// None in practice: the text is written to memory.
+pub fn estimates_csv(
+    items: &[Item],
+    head: &str,
+    splits: &IndexMap<SplitName, SplitResult>,
+) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let first = splits.values().find_map(|split| split.regressions.get(head));
+    let names = || {
+        first
+            .into_iter()
+            .flat_map(|of| of.agreement.iter().map(|(name, _)| name))
+    };
+    let columns = ["path", "dataset", "split", "speaker"].map(str::to_owned).into_iter();
+    let numbers = names().map(|name| format!("true_{name}"));
+    writer.write_record(
+        columns
+            .chain(numbers)
+            .chain(names().map(|name| format!("predicted_{name}"))),
+    )?;
+    for (split, result) in splits {
+        let Some(regression) = result.regressions.get(head) else {
+            continue;
+        };
+        for estimate in &regression.estimates {
+            let item = &items[estimate.item];
+            let fields = [
+                item.display_path(),
+                item.dataset.clone(),
+                split.to_string(),
+                item.speaker.clone(),
+            ];
+            let truth = estimate
+                .truth
+                .iter()
+                .map(|truth| truth.map_or_else(String::new, |truth| truth.to_string()));
+            let predicted = estimate.predicted.iter().map(|value| format!("{value:.6}"));
+            writer.write_record(fields.into_iter().chain(truth).chain(predicted))?;
+        }
+    }
+    writer.into_inner().map_err(|error| error.into_error().into())
 }
 
 /// `predictions.<head>.csv`: one row an item, `path,dataset,split,speaker,true,predicted,p_<label>…`.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use emorun_metrics::{Classification, Confusion, mean_sd};
+use emorun_metrics::{Agreement, Classification, Confusion, mean_sd};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::train::evaluate::SplitResult;
+use crate::train::evaluate::{Regression, SplitResult};
 use crate::train::state::Best;
 
 /// The result of a run.
@@ -31,6 +31,57 @@ pub struct SplitSummary {
     pub loss: Option<f64>,
     /// Metrics of each head.
     pub heads: BTreeMap<String, HeadSummary>,
+    /// Metrics of each head that predicts numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub regressions: BTreeMap<String, RegressionSummary>,
+}
+
+/// Metrics of a head that predicts numbers. A metric is `None` where it is not defined.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RegressionSummary {
+    /// Mean concordance correlation coefficient.
+    pub ccc: Option<f64>,
+    /// Mean of the mean squared errors.
+    pub mse: Option<f64>,
+    /// Of each number, by its name.
+    pub numbers: IndexMap<String, NumberSummary>,
+}
+
+/// Metrics of one predicted number.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct NumberSummary {
+    /// Concordance correlation coefficient.
+    pub ccc: Option<f64>,
+    /// Pearson's correlation.
+    pub pearson: Option<f64>,
+    /// Mean squared error.
+    pub mse: Option<f64>,
+    /// Sums that they follow from; left out in a mean or deviation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
+}
+
+impl From<&[(String, Agreement)]> for RegressionSummary {
+    fn from(agreement: &[(String, Agreement)]) -> Self {
+        let regression = Regression {
+            agreement: agreement.to_vec(),
+            ..Regression::default()
+        };
+        let number = |(name, of): &(String, Agreement)| {
+            let number = NumberSummary {
+                ccc: of.ccc(),
+                pearson: of.pearson(),
+                mse: of.mse(),
+                agreement: Some(*of),
+            };
+            (name.clone(), number)
+        };
+        Self {
+            ccc: regression.mean(Agreement::ccc),
+            mse: regression.mean(Agreement::mse),
+            numbers: agreement.iter().map(number).collect(),
+        }
+    }
 }
 
 /// Metrics of a head. A metric is `None` where no item carries the label.
@@ -96,6 +147,11 @@ impl From<&SplitResult> for SplitSummary {
                 .iter()
                 .map(|(name, report)| (name.clone(), report.into()))
                 .collect(),
+            regressions: result
+                .regressions
+                .iter()
+                .map(|(name, regression)| (name.clone(), regression.agreement.as_slice().into()))
+                .collect(),
         }
     }
 }
@@ -109,9 +165,21 @@ impl SplitSummary {
         let mut n = 0;
         let mut loss = 0.0;
         let mut confusions: BTreeMap<String, Confusion> = BTreeMap::new();
+        let mut agreements: BTreeMap<String, Vec<(String, Agreement)>> = BTreeMap::new();
         for member in members {
             n += member.n;
             loss += member.loss.unwrap_or(0.0) * member.n as f64;
+            for (name, head) in &member.regressions {
+                let sums = agreements.entry(name.clone()).or_insert_with(|| {
+                    let none = |number: &String| (number.clone(), Agreement::default());
+                    head.numbers.keys().map(none).collect()
+                });
+                for (number, sum) in sums {
+                    if let Some(agreement) = head.numbers.get(number).and_then(|number| number.agreement) {
+                        sum.merge(&agreement);
+                    }
+                }
+            }
             for (name, head) in &member.heads {
                 let Some(confusion) = &head.confusion else { continue };
                 match confusions.get_mut(name) {
@@ -130,6 +198,10 @@ impl SplitSummary {
             n,
             loss: (n > 0).then(|| loss / n as f64),
             heads,
+            regressions: agreements
+                .iter()
+                .map(|(name, agreement)| (name.clone(), agreement.as_slice().into()))
+                .collect(),
         })
     }
 
@@ -144,13 +216,31 @@ impl SplitSummary {
         let mut mean = Self {
             n: number,
             loss: mean_loss,
-            heads: BTreeMap::new(),
+            ..Self::default()
         };
         let mut sd = Self {
             n: number,
             loss: sd_loss,
-            heads: BTreeMap::new(),
+            ..Self::default()
         };
+        let regressors: Vec<String> = members
+            .clone()
+            .next()
+            .map(|first| first.regressions.keys().cloned().collect())
+            .unwrap_or_default();
+        for name in regressors {
+            let metric = |pick: fn(&RegressionSummary) -> Option<f64>| {
+                over(&|member: &Self| member.regressions.get(&name).and_then(pick))
+            };
+            let (ccc, mse) = (metric(|head| head.ccc), metric(|head| head.mse));
+            let of = |ccc, mse| RegressionSummary {
+                ccc,
+                mse,
+                ..RegressionSummary::default()
+            };
+            mean.regressions.insert(name.clone(), of(ccc.0, mse.0));
+            sd.regressions.insert(name.clone(), of(ccc.1, mse.1));
+        }
         let names: Vec<String> = members
             .clone()
             .next()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Device, activation::softmax};
-use emorun_metrics::{Classification, Confusion};
+use emorun_metrics::{Agreement, Classification, Confusion};
 
 use super::state::Seen;
 use super::{Abort, StepNames};
@@ -26,6 +26,34 @@ pub struct Prediction {
     pub probabilities: Vec<f32>,
 }
 
+/// The numbers that a head gave for one item.
+#[derive(Clone, Debug)]
+pub struct Estimate {
+    /// Index of the item in the corpus.
+    pub item: usize,
+    /// The true numbers; `None` where the item lacks one.
+    pub truth: Vec<Option<f32>>,
+    /// The predicted numbers.
+    pub predicted: Vec<f32>,
+}
+
+/// How well a head predicts numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Regression {
+    /// Agreement on each number, by its name.
+    pub agreement: Vec<(String, Agreement)>,
+    /// What was predicted, in the order of the items.
+    pub estimates: Vec<Estimate>,
+}
+
+impl Regression {
+    /// Mean of a metric over the numbers that it is defined for.
+    pub fn mean(&self, metric: impl Fn(&Agreement) -> Option<f64>) -> Option<f64> {
+        let values: Vec<f64> = self.agreement.iter().filter_map(|(_, of)| metric(of)).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    }
+}
+
 /// A network's result on a split.
 #[derive(Clone, Debug, Default)]
 pub struct SplitResult {
@@ -37,6 +65,8 @@ pub struct SplitResult {
     pub heads: BTreeMap<String, Classification>,
     /// Predictions of each head, in the order of the items.
     pub predictions: BTreeMap<String, Vec<Prediction>>,
+    /// Results of heads that predict numbers.
+    pub regressions: BTreeMap<String, Regression>,
 }
 
 impl SplitResult {
@@ -46,6 +76,13 @@ impl SplitResult {
             return self.loss;
         }
         let (head, metric) = name.rsplit_once('.')?;
+        if let Some(regression) = self.regressions.get(head) {
+            return match metric {
+                "ccc" => regression.mean(Agreement::ccc),
+                "mse" => regression.mean(Agreement::mse),
+                _ => None,
+            };
+        }
         let head = self.heads.get(head)?;
         match metric {
             "uar" => head.uar,
@@ -78,6 +115,7 @@ pub fn evaluate(
     let mut seen = Seen::default();
     let mut losses: BTreeMap<String, LossSums> = BTreeMap::new();
     let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
+    let mut regressions: BTreeMap<String, Regression> = BTreeMap::new();
     let batches = evaluation_batches(items, batch_size, |item| feed.items[item].duration_s);
     for batch in feed.load(batches) {
         let batch = batch.map_err(Abort::Feed)?;
@@ -95,6 +133,19 @@ pub fn evaluate(
             }
         }
         seen.items += members.len() as u64;
+        for head in network.wired().iter().filter_map(|node| node.regressor()) {
+            if let (Some(Value::Vector(found)), Some(Value::Targets(truth))) =
+                (values.get(&head.output), values.get(&head.target))
+            {
+                let regression = regressions.entry(head.name.to_owned()).or_default();
+                if regression.agreement.is_empty() {
+                    let none = |name: &String| (name.clone(), Agreement::default());
+                    regression.agreement = head.names.iter().map(none).collect();
+                }
+                let found: Vec<f32> = found.clone().into_data().iter::<f32>().collect();
+                add_estimates(regression, &members, truth.rows(), found.chunks_exact(head.names.len()));
+            }
+        }
         for head in network.wired().iter().filter_map(|node| node.head()) {
             let Some(Value::Logits(logits)) = values.get(&head.output) else {
                 continue;
@@ -125,6 +176,9 @@ pub fn evaluate(
     for rows in predictions.values_mut() {
         rows.sort_by_key(|row| places.get(&row.item));
     }
+    for regression in regressions.values_mut() {
+        regression.estimates.sort_by_key(|estimate| places.get(&estimate.item));
+    }
     Ok(SplitResult {
         n: seen.items,
         loss: losses
@@ -138,7 +192,28 @@ pub fn evaluate(
             .map(|(name, confusion)| (name.clone(), confusion.classification()))
             .collect(),
         predictions,
+        regressions,
     })
+}
+
+fn add_estimates<'a>(
+    regression: &mut Regression,
+    items: &[usize],
+    truth: impl Iterator<Item = &'a [Option<f32>]>,
+    predicted: impl Iterator<Item = &'a [f32]>,
+) {
+    for ((&item, truth), predicted) in items.iter().zip(truth).zip(predicted) {
+        for ((_, agreement), (truth, &predicted)) in regression.agreement.iter_mut().zip(truth.iter().zip(predicted)) {
+            if let Some(truth) = truth {
+                agreement.add(f64::from(*truth), f64::from(predicted));
+            }
+        }
+        regression.estimates.push(Estimate {
+            item,
+            truth: truth.to_vec(),
+            predicted: predicted.to_vec(),
+        });
+    }
 }
 
 /// Adds the predictions of items that carry the label.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
+use emorun_metrics::Agreement;
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
@@ -508,6 +509,11 @@ impl Trainer<'_> {
             self.choose(state, &validation);
             validation
         };
+        for (head, regression) in &shown.regressions {
+            if let Some(ccc) = regression.mean(Agreement::ccc) {
+                summary.push_str(&format!("  {head} CCC {ccc:.3}"));
+            }
+        }
         for (head, result) in &shown.heads {
             for metric in &self.settings.evaluation.metrics {
                 if let Some(value) = shown.metric(&format!("{head}.{}", metric.name())) {
@@ -538,7 +544,7 @@ impl Trainer<'_> {
     /// Notes the best epoch and how long nothing has improved.
     fn choose(&self, state: &mut LoopState, validation: &SplitResult) {
         let better = |metric: &str, value: f64, than: f64, by: f64| {
-            if metric.ends_with("loss") {
+            if metric.ends_with("loss") || metric.ends_with(".mse") {
                 value < than - by
             } else {
                 value > than + by
@@ -655,6 +661,13 @@ pub fn metrics_of(result: &SplitResult) -> Vec<(String, Option<f64>)> {
         metrics.push((format!("{head}.uar"), report.uar));
         metrics.push((format!("{head}.wa"), report.wa));
         metrics.push((format!("{head}.macro_f1"), report.macro_f1));
+    }
+    for (head, regression) in &result.regressions {
+        metrics.push((format!("{head}.ccc"), regression.mean(Agreement::ccc)));
+        metrics.push((format!("{head}.mse"), regression.mean(Agreement::mse)));
+        for (name, agreement) in &regression.agreement {
+            metrics.push((format!("{head}.{name}.ccc"), agreement.ccc()));
+        }
     }
     metrics
 }

@@ -86,6 +86,32 @@ def supervised_contrastive(x, labels, temperature):
     return SupConLoss(temperature=temperature)(x, y)
 
 
+VALUES = [[1.5, 3.0], [2.0, None], [4.5, 2.5], [None, None], [3.0, 4.0], [2.5, 1.0]]
+VOTES = [[0.5, 0.25, 0.25, 0.0], [0.0, 1.0, 0.0, 0.0], None, [0.1, 0.2, 0.3, 0.4]]
+
+
+def ccc(x, targets):
+    costs = []
+    for column in range(x.shape[1]):
+        kept = [i for i, row in enumerate(targets) if row[column] is not None]
+        p, t = x[kept, column], torch.tensor([targets[i][column] for i in kept])
+        covariance = ((p - p.mean()) * (t - t.mean())).mean()
+        spread = p.var(unbiased=False) + t.var(unbiased=False) + (p.mean() - t.mean()) ** 2
+        costs.append(1 - 2 * covariance / spread)
+    return torch.stack(costs).mean()
+
+
+def mse(x, targets):
+    pairs = [(x[i, j], t) for i, row in enumerate(targets) for j, t in enumerate(row) if t is not None]
+    return sum((p - t) ** 2 for p, t in pairs) / len(pairs)
+
+
+def soft_label_kl(x, votes):
+    kept = [i for i, row in enumerate(votes) if row is not None]
+    shares = torch.tensor([votes[i] for i in kept])
+    return F.kl_div(F.log_softmax(x[kept], 1), shares, reduction="batchmean")
+
+
 def center(x, labels, centers):
     x, y = present(x, labels)
     return 0.5 * ((x - centers[y]) ** 2).sum(1).mean()
@@ -133,9 +159,28 @@ def main():
         case("supervised_contrastive", fields, (rows, 6), loss)
     centers = torch.randn(4, 6).requires_grad_()
     case("center", {}, (rows, 6), lambda x: center(x, LABELS, centers), centers=centers)
+    numbers = []
+    for kind, targets, loss in [
+        ("ccc", VALUES, ccc),
+        ("mse", VALUES, mse),
+        ("soft_label_kl", VOTES, soft_label_kl),
+    ]:
+        x = (2 * torch.randn(len(targets), 4 if targets is VOTES else 2)).requires_grad_()
+        value = loss(x, targets)
+        value.backward()
+        numbers.append(
+            {
+                "kind": kind,
+                "targets": targets,
+                "x": stored(x),
+                "loss": number(value.detach()),
+                "gradient": stored(x.grad),
+            }
+        )
+    cases = {"labels": cases, "numbers": numbers}
     text = json.dumps(cases, separators=(",", ":"))
     (Path(__file__).parent / "objectives.json").write_text(text + "\n")
-    print(f"objectives.json: {len(text) / 1024:.1f} KiB, {len(cases)} cases")
+    print(f"objectives.json: {len(text) / 1024:.1f} KiB")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ use emorun::network::Network;
 use emorun::settings::{OptimizerConfig, SchedulerConfig};
 use emorun::train::parameters::{Gradients, NamedTensors, Optimizer, collect, restore};
 use emorun::train::schedule::Schedule;
-use emorun::value::{Lengths, PortId, Value};
+use emorun::value::{Lengths, PortId, Targets, Value};
 use emorun_lang::Signal;
 use serde_json::{Value as Json, json};
 
@@ -115,9 +115,9 @@ fn cross_entropy_and_its_gradient_are_those_of_pytorch() {
 #[test]
 fn losses_and_their_gradients_are_those_of_their_papers() {
     let _turn = turn();
-    let cases = golden("objectives.json");
-    assert_eq!(array(&cases).len(), 21);
-    for case in array(&cases) {
+    let cases = &golden("objectives.json")["labels"];
+    assert_eq!(array(cases).len(), 21);
+    for case in array(cases) {
         let kind = case["kind"].as_str().unwrap();
         let width = case["x"]["shape"][1].as_u64().unwrap() as usize;
         let (port, signal) = match kind {
@@ -161,6 +161,49 @@ fn losses_and_their_gradients_are_those_of_their_papers() {
             let found = gradients(&network, &found);
             assert_near(&found[&format!("loss.{name}")], &expected, 1e-5, &of);
         }
+    }
+}
+
+#[test]
+fn losses_of_numbers_and_their_gradients_are_those_of_their_papers() {
+    let _turn = turn();
+    let cases = &golden("objectives.json")["numbers"];
+    assert_eq!(array(cases).len(), 3);
+    for case in array(cases) {
+        let kind = case["kind"].as_str().unwrap();
+        let width = case["x"]["shape"][1].as_u64().unwrap() as usize;
+        let is_soft = kind == "soft_label_kl";
+        let (port, signal, target) = if is_soft {
+            let Signal::Logits { labels } = logits_signal(width) else {
+                panic!("no logits")
+            };
+            ("logits", logits_signal(width), Signal::SoftLabels { labels })
+        } else {
+            let names = (0..width).map(|at| format!("number{at}")).collect();
+            ("vector", Signal::Vector { width }, Signal::Values { names })
+        };
+        let inputs = [("input", data(port), signal), ("target", data("truth"), target)];
+        let network = network(vec![wired("loss", kind, &json!({}), &inputs)], 1);
+        let x = tensor::<2>(&case["x"]).require_grad();
+        let input = if is_soft {
+            Value::Logits(x.clone())
+        } else {
+            Value::Vector(x.clone())
+        };
+        let rows = array(&case["targets"]).iter();
+        let rows = rows.flat_map(|row| (0..width).map(move |at| row.get(at).and_then(Json::as_f64)));
+        let rows = rows.map(|value| value.map(|value| value as f32)).collect();
+        let truth = Value::Targets(Targets::new(rows, width));
+        let values = run(&network, &[(data(port), input), (data("truth"), truth)], true, 6);
+        let loss = loss_of(&network, &values);
+        assert_near(
+            &numbers(loss.clone()),
+            &[case["loss"].as_f64().unwrap() as f32],
+            2e-6,
+            kind,
+        );
+        let gradient = x.grad(&loss.backward()).unwrap();
+        assert_near(&numbers(gradient), &floats(&case["gradient"]["values"]), 1e-5, kind);
     }
 }
 

@@ -20,6 +20,7 @@ mod features;
 mod frozen;
 mod golden;
 mod networks;
+mod objectives;
 mod onnx;
 mod padding;
 mod pretrained;

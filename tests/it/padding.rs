@@ -7,7 +7,7 @@ use emorun::facts::Facts;
 use emorun::kinds::Kinds;
 use emorun::network::Network;
 use emorun::train::parameters::count;
-use emorun::value::{Lengths, PortId, Value, Values};
+use emorun::value::{Lengths, PortId, Targets, Value, Values};
 use emorun_lang::{InputSignals, KindSet, NodeSpec, Signal};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -37,6 +37,10 @@ enum Feed {
     Logits,
     /// A vector that a loss compares with those of other items.
     Compared,
+    /// Logits, compared with shares of votes.
+    Votes,
+    /// A vector, compared with as many numbers.
+    Numbers,
     /// Frames, and others of which each item has one more.
     Streams,
     /// Three vectors.
@@ -45,7 +49,7 @@ enum Feed {
 
 /// Whether the nodes that take it give one number for the batch.
 fn is_loss(feed: Feed) -> bool {
-    matches!(feed, Feed::Logits | Feed::Compared)
+    matches!(feed, Feed::Logits | Feed::Compared | Feed::Votes | Feed::Numbers)
 }
 
 /// A kind, what it takes and the configurations to test.
@@ -161,6 +165,14 @@ fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
         ),
         ("center", Feed::Compared, vec![json!({})]),
         ("supervised_contrastive", Feed::Compared, vec![json!({})]),
+        ("soft_label_kl", Feed::Votes, vec![json!({})]),
+        ("ccc", Feed::Numbers, vec![json!({})]),
+        ("mse", Feed::Numbers, vec![json!({})]),
+        (
+            "mlp_regressor",
+            Feed::Vector,
+            vec![json!({ "hidden": [5], "dropout": 0.0 })],
+        ),
         ("gradient_reversal", Feed::Frames, vec![json!({})]),
         ("gradient_reversal", Feed::Vector, vec![json!({ "lambda": 0.1 })]),
     ]
@@ -171,9 +183,9 @@ fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static
     let vector = || Signal::Vector { width };
     let mut ports = match feed {
         Feed::Frames => vec![("input", data("mel"), frames_signal(width))],
-        Feed::Vector | Feed::Compared => vec![("input", data("vector"), vector())],
+        Feed::Vector | Feed::Compared | Feed::Numbers => vec![("input", data("vector"), vector())],
         Feed::Stack => vec![("input", data("stack"), stack_signal(LAYERS, width))],
-        Feed::Logits => vec![("input", data("logits"), logits_signal(classes))],
+        Feed::Logits | Feed::Votes => vec![("input", data("logits"), logits_signal(classes))],
         Feed::Streams => vec![
             ("inputs.a", data("mel"), frames_signal(width)),
             ("inputs.b", data("longer"), frames_signal(width)),
@@ -184,9 +196,16 @@ fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static
             ("inputs.c", data("third"), vector()),
         ],
     };
-    if kind.ends_with("_classifier") || is_loss(feed) {
-        ports.push(("target", data("emotion"), labels_signal(classes)));
-    }
+    let numbers = |count: usize| Signal::Values {
+        names: (0..count).map(|at| format!("number{at}")).collect(),
+    };
+    ports.extend(match (kind, feed, labels_signal(classes)) {
+        ("mlp_regressor", ..) => Some(("target", data("numbers"), numbers(2))),
+        (_, Feed::Numbers, _) => Some(("target", data("own"), numbers(width))),
+        (_, Feed::Votes, Signal::Labels { labels }) => Some(("target", data("votes"), Signal::SoftLabels { labels })),
+        (_, _, labels) if kind.ends_with("_classifier") || is_loss(feed) => Some(("target", data("emotion"), labels)),
+        _ => None,
+    });
     ports
 }
 
@@ -249,7 +268,16 @@ fn values(items: &[Vec<f32>], width: usize, time: usize) -> Vec<(PortId, Value)>
         (data("third"), Value::Vector(own(202, width))),
         (data("logits"), Value::Logits(own(100, CLASSES))),
         (data("emotion"), labels(&classes)),
+        (data("numbers"), truth(items.len(), 2)),
+        (data("own"), truth(items.len(), width)),
+        (data("votes"), truth(items.len(), CLASSES)),
     ]
+}
+
+/// Numbers that items are labelled with.
+fn truth(items: usize, width: usize) -> Value {
+    let values = noise(7, items * width).into_iter().map(|value| Some(value.abs()));
+    Value::Targets(Targets::new(values.collect(), width))
 }
 
 /// What a node gives for the item at a place of the batch: its valid frames, or its vector.

@@ -156,8 +156,15 @@ pub(crate) fn attribute_sets(datasets: &IndexMap<String, DatasetConfig>) -> Inde
             }
         }
     }
+    // Which dataset an item is of: the domain of domain-adversarial training.
+    if datasets.len() > 1 {
+        sets.insert(CORPUS.to_owned(), datasets.keys().cloned().collect());
+    }
     sets
 }
+
+/// Attribute of an item: the dataset that it is of, where there are several.
+pub(crate) const CORPUS: &str = "corpus";
 
 /// Names of the continuous labels, over all datasets.
 pub(crate) fn value_names(datasets: &IndexMap<String, DatasetConfig>) -> Vec<String> {
@@ -468,6 +475,7 @@ fn item(
         .iter()
         .map(|(column, classes)| {
             let value = facts.attributes.get(column).or_else(|| facts.labels.get(column));
+            let value = if column == CORPUS { Some(dataset) } else { value };
             (column.clone(), index(value, classes))
         })
         .collect();

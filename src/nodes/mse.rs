@@ -1,0 +1,70 @@
+//! Mean squared error of predicted numbers.
+
+use burn::module::Module;
+use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ramp::Ramp;
+use super::{values_on, vector_on};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::value::Value;
+
+/// Mean squared error of predicted numbers, over those that items are labelled with.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mse {
+    /// Predicted numbers, of an `mlp_regressor`.
+    pub input: PortRef,
+    /// Continuous labels; the head's own target when left out.
+    #[serde(default)]
+    pub target: Option<PortRef>,
+    /// Factor of this loss in the sum of losses.
+    #[serde(default = "super::default_loss_weight")]
+    #[schemars(range(min = 0.0))]
+    pub weight: f64,
+    /// How the factor changes over training; not at all when left out.
+    #[serde(default)]
+    pub ramp: Option<Ramp>,
+}
+
+impl Kind for Mse {
+    type Layer = MseLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        let names = values_on(inputs, "target")?;
+        if vector_on(inputs, "input")? != names.len() {
+            return Err(InferError::mismatch(
+                "input",
+                format!("a vector of {}: one number each for {}", names.len(), names.join(", ")),
+                inputs.require("input")?,
+            ));
+        }
+        Ok(Inferred::loss(Cost {
+            flops_per_item: 10.0 * names.len() as f64,
+            activation_floats_per_item: 6.0 * names.len() as f64,
+            ..Cost::default()
+        }))
+    }
+
+    fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<MseLayer, BuildError> {
+        Ok(MseLayer {})
+    }
+}
+
+/// See [`Mse`].
+#[derive(Module, Debug)]
+pub struct MseLayer {}
+
+impl Layer for MseLayer {
+    fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
+        let x = inputs.vector("input")?;
+        let targets = inputs.targets("target")?;
+        let device = x.device();
+        let (truth, mask) = (targets.values(&device), targets.mask(&device));
+        let count = targets.present();
+        let sum = ((x - truth).square() * mask).sum();
+        Ok(output(Value::Scalar(sum.div_scalar(count.max(1) as f64), count as f64)))
+    }
+}
