@@ -14,6 +14,7 @@ mod log_mel;
 mod mel;
 mod mfcc;
 mod resample;
+pub mod stretch;
 pub mod synthetic;
 mod wav;
 mod whisper;
