@@ -10,14 +10,14 @@ use super::level::power;
 use super::*;
 use crate::{Clip, write_wav};
 
-const RATE_HZ: u32 = 16_000;
+pub(super) const RATE_HZ: u32 = 16_000;
 
-fn rng(seed: u64) -> ChaCha8Rng {
+pub(super) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
 /// Something like speech: a tone of changing loudness.
-fn speech(samples: usize) -> Vec<f32> {
+pub(super) fn speech(samples: usize) -> Vec<f32> {
     (0..samples)
         .map(|i| {
             let time_s = i as f32 / RATE_HZ as f32;
@@ -28,10 +28,10 @@ fn speech(samples: usize) -> Vec<f32> {
 
 /// A folder with MUSAN's layout; files of noise have values of their own, so that a stretch tells where
 /// it is from.
-struct Musan(tempfile::TempDir);
+pub(super) struct Musan(tempfile::TempDir);
 
 impl Musan {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         folder.write("noise/free-sound/a.wav", RATE_HZ, &saw(0.1, 40_000));
         folder.write("noise/sound-bible/b.wav", 8000, &saw(0.1, 3000));
@@ -42,18 +42,18 @@ impl Musan {
         folder
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.0.path().to_owned()
     }
 
-    fn write(&self, name: &str, rate_hz: u32, samples: &[f32]) {
+    pub(super) fn write(&self, name: &str, rate_hz: u32, samples: &[f32]) {
         let path = self.0.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let samples = samples.to_vec();
         write_wav(&path, &Clip { samples, rate_hz }).unwrap();
     }
 
-    fn config(&self) -> BackgroundNoise {
+    pub(super) fn config(&self) -> BackgroundNoise {
         BackgroundNoise {
             p: 1.0,
             ..BackgroundNoise::new(self.path())
@@ -61,13 +61,13 @@ impl Musan {
     }
 }
 
-fn saw(amplitude: f32, samples: usize) -> Vec<f32> {
+pub(super) fn saw(amplitude: f32, samples: usize) -> Vec<f32> {
     (0..samples)
         .map(|i| amplitude * ((i * 37 % 101) as f32 / 50.0 - 1.0))
         .collect()
 }
 
-fn fixed(value: f64) -> Interval {
+pub(super) fn fixed(value: f64) -> Interval {
     Interval::new(value, value).unwrap()
 }
 
@@ -77,6 +77,10 @@ fn transforms(musan: &Musan) -> Vec<(&'static str, Box<dyn AugmentConfig>)> {
     let amplitude = NoiseLevel::Amplitude(fixed(0.01));
     let snr = NoiseLevel::SnrDb(Interval::new(0.0, 30.0).unwrap());
     let short = Interval::new(0.01, 0.02).unwrap();
+    let band = Band::Between(Between {
+        low_hz: Interval::new(50.0, 500.0).unwrap(),
+        high_hz: Interval::new(2000.0, 7000.0).unwrap(),
+    });
     let fit = |trim, pad| {
         Box::new(PadOrTrim {
             seconds: 0.01,
@@ -98,20 +102,116 @@ fn transforms(musan: &Musan) -> Vec<(&'static str, Box<dyn AugmentConfig>)> {
         ("pad_or_trim", fit(TrimAt::Start, PadWith::Zeros)),
         ("pad_or_trim centre", fit(TrimAt::Centre, PadWith::Repeat)),
         ("pad_or_trim random", fit(TrimAt::Random, PadWith::Repeat)),
+        (
+            "background_noise babble",
+            Box::new(BackgroundNoise {
+                num_files: [2, 4],
+                ..musan.config()
+            }),
+        ),
+        (
+            "pitch_shift",
+            Box::new(PitchShift {
+                p,
+                ..PitchShift::default()
+            }),
+        ),
+        (
+            "time_stretch",
+            Box::new(TimeStretch {
+                p,
+                ..TimeStretch::default()
+            }),
+        ),
+        (
+            "speed_perturb",
+            Box::new(SpeedPerturb {
+                p,
+                speeds: vec![50, 70, 90, 100, 110, 200],
+            }),
+        ),
+        (
+            "time_shift",
+            Box::new(TimeShift {
+                p,
+                ..TimeShift::default()
+            }),
+        ),
+        (
+            "time_shift silence",
+            Box::new(TimeShift {
+                p,
+                rollover: false,
+                ..TimeShift::default()
+            }),
+        ),
+        (
+            "time_mask",
+            Box::new(TimeMask {
+                p,
+                ..TimeMask::default()
+            }),
+        ),
+        ("reverb", Box::new(Reverb { p, ..Reverb::default() })),
+        (
+            "reverb folder",
+            Box::new(Reverb {
+                p,
+                response: Response::Folder(musan.path()),
+            }),
+        ),
+        (
+            "band_pass telephone",
+            Box::new(BandPass {
+                p,
+                ..BandPass::default()
+            }),
+        ),
+        ("band_pass", Box::new(BandPass { p, band })),
+        ("codec", Box::new(Codec { p, ..Codec::default() })),
+        (
+            "codec rate",
+            Box::new(Codec {
+                p,
+                rate_hz: Interval::new(3000.0, 15_000.0).unwrap(),
+                quantise: Quantise::None,
+            }),
+        ),
+        (
+            "clipping",
+            Box::new(Clipping {
+                p,
+                ..Clipping::default()
+            }),
+        ),
+        (
+            "peak_normalise",
+            Box::new(PeakNormalise {
+                p,
+                ..PeakNormalise::default()
+            }),
+        ),
+        (
+            "vad_trim",
+            Box::new(VadTrim {
+                p,
+                ..VadTrim::default()
+            }),
+        ),
     ]
 }
 
-fn apply(transform: &dyn Augment, wave: &[f32], seed: u64) -> Vec<f32> {
-    let mut wave = wave.to_vec();
+pub(super) fn apply(transform: &dyn Augment, wave: &[f32], seed: u64) -> Vec<f32> {
+    let mut wave = Wave::new(wave.to_vec(), RATE_HZ);
     transform.apply(&mut wave, &mut rng(seed)).unwrap();
-    wave
+    wave.into_samples()
 }
 
 fn added(result: &[f32], wave: &[f32]) -> Vec<f32> {
     result.iter().zip(wave).map(|(a, b)| a - b).collect()
 }
 
-fn snr_db(result: &[f32], wave: &[f32]) -> f64 {
+pub(super) fn snr_db(result: &[f32], wave: &[f32]) -> f64 {
     10.0 * (power(wave) / power(&added(result, wave))).log10()
 }
 
@@ -132,7 +232,16 @@ fn the_same_generator_gives_the_same_bits_and_another_one_others() {
         apply(&*again, &wave, 7);
         assert_eq!(apply(&*again, &wave, 1), expected, "{name}");
         let others = (2..20).filter(|&seed| apply(&*first, &wave, seed) != expected).count();
-        let draws = !matches!(name, "polarity" | "pad_or_trim" | "pad_or_trim centre");
+        let fixed = [
+            "polarity",
+            "pad_or_trim",
+            "pad_or_trim centre",
+            "band_pass telephone",
+            "codec",
+            "peak_normalise",
+            "vad_trim",
+        ];
+        let draws = !fixed.contains(&name);
         assert_eq!(others > 9, draws, "{name}: {others} of 18 differ");
     }
 }
@@ -350,11 +459,11 @@ fn noise_that_cannot_be_used_is_an_error_naming_it() {
     let root = folder.path().display().to_string();
     assert_eq!(
         error(&folder.config()),
-        format!("{root}: holds no WAV or FLAC file at any depth; unpack the noise there")
+        format!("{root}: holds no WAV or FLAC file at any depth; unpack the recordings there")
     );
     let missing = BackgroundNoise::new(folder.path().join("no"));
     assert!(
-        error(&missing).contains("/no: is no folder of noise"),
+        error(&missing).contains("/no: is no folder of recordings"),
         "{}",
         error(&missing)
     );
@@ -364,19 +473,22 @@ fn noise_that_cannot_be_used_is_an_error_naming_it() {
         ..folder.config()
     };
     assert!(
-        error(&music).ends_with("below a folder `music`; the folders with noise are: noise"),
+        error(&music).ends_with("below a folder `music`; the folders with some are: noise"),
         "{}",
         error(&music)
     );
     // Damage that the header shows is found at once, other damage when the file is drawn.
     fs::write(folder.path().join("noise/b.wav"), "no audio").unwrap();
     let message = error(&folder.config());
-    assert!(message.starts_with("noise file "), "{message}");
+    assert!(message.starts_with("recording "), "{message}");
     assert!(message.contains("b.wav: is neither WAV nor FLAC"), "{message}");
     fs::remove_file(folder.path().join("noise/b.wav")).unwrap();
     let noise = folder.config().build(RATE_HZ).unwrap();
     fs::remove_file(folder.path().join("noise/a.wav")).unwrap();
-    let message = noise.apply(&mut speech(10), &mut rng(1)).unwrap_err().to_string();
+    let message = noise
+        .apply(&mut Wave::new(speech(10), RATE_HZ), &mut rng(1))
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("a.wav: cannot be opened"), "{message}");
 }
 
@@ -443,7 +555,7 @@ proptest! {
 #[test]
 fn every_parameter_out_of_bounds_is_reported() {
     let range = |low, high| Interval::new(low, high).unwrap();
-    let cases: [(Box<dyn AugmentConfig>, &[&str]); 7] = [
+    let cases: [(Box<dyn AugmentConfig>, &[&str]); 16] = [
         (
             Box::new(Gain {
                 gain_db: range(-61.0, 6.0),
@@ -501,6 +613,91 @@ fn every_parameter_out_of_bounds_is_reported() {
             }),
             &["seconds is NaN; give 0.01 to 300 s", "p is 7"],
         ),
+        (
+            Box::new(PitchShift {
+                semitones: range(-25.0, 0.0),
+                p: 2.0,
+            }),
+            &[
+                "semitones is [-25, 0]; give a range within -24 to 24 semitones",
+                "p is 2",
+            ],
+        ),
+        (
+            Box::new(TimeStretch {
+                rate: range(0.4, 3.0),
+                p: 1.0,
+            }),
+            &["rate is [0.4, 3]; give a range within 0.5 to 2"],
+        ),
+        (
+            Box::new(SpeedPerturb { speeds: vec![], p: 1.0 }),
+            &["speeds has 0 elements"],
+        ),
+        (
+            Box::new(SpeedPerturb {
+                speeds: vec![100, 0, 201],
+                p: 1.0,
+            }),
+            &["speeds is 0; give 50 to 200 percent", "speeds is 201"],
+        ),
+        (
+            Box::new(TimeShift {
+                fraction: range(-1.5, 0.0),
+                ..TimeShift::default()
+            }),
+            &["fraction is [-1.5, 0]"],
+        ),
+        (
+            Box::new(TimeMask {
+                mask_fraction: range(0.0, 1.5),
+                num_masks: 0,
+                fade_ms: -1.0,
+                p: 1.0,
+            }),
+            &[
+                "mask_fraction is [0, 1.5]",
+                "num_masks is 0; give 1 to 64",
+                "fade_ms is -1",
+            ],
+        ),
+        (
+            Box::new(Reverb {
+                response: Response::Shoebox(Shoebox {
+                    height_m: range(1.0, 3.0),
+                    rt60_s: range(0.0, 5.0),
+                    ..Shoebox::default()
+                }),
+                p: 1.0,
+            }),
+            &[
+                "response.shoebox.height_m is [1, 3]",
+                "response.shoebox.rt60_s is [0, 5]; give a range within 0.1 to 1 s",
+            ],
+        ),
+        (
+            Box::new(BandPass {
+                band: Band::Between(Between {
+                    low_hz: range(1.0, 500.0),
+                    high_hz: range(400.0, 900.0),
+                }),
+                p: 1.0,
+            }),
+            &[
+                "band.between.low_hz is [1, 500]",
+                "band.between.high_hz is [400, 900]; give a range within 501 to",
+            ],
+        ),
+        (
+            Box::new(BackgroundNoise {
+                num_files: [3, 0],
+                ..BackgroundNoise::new("nowhere")
+            }),
+            &[
+                "num_files is 3; give 1 to 0 files",
+                "num_files is 0; give 1 to 32 files",
+            ],
+        ),
     ];
     for (config, expected) in cases {
         let errors = config.validate().unwrap_err();
@@ -535,13 +732,63 @@ fn configurations_have_the_defaults_of_the_literature() {
         ),
         (
             read::<BackgroundNoise>(json!({ "root": "data/musan" })),
-            json!({ "root": "data/musan", "categories": [], "snr_db": [5.0, 20.0], "p": 0.3 }),
+            json!({ "root": "data/musan", "categories": [], "num_files": [1, 1], "snr_db": [5.0, 20.0], "p": 0.3 }),
         ),
         (read::<Polarity>(json!({})), json!({ "p": 0.5 })),
         (
             read::<RandomCrop>(json!({})),
             json!({ "seconds": [2.0, 3.0], "p": 1.0 }),
         ),
+        (
+            read::<PitchShift>(json!({})),
+            json!({ "semitones": [-4.0, 4.0], "p": 0.5 }),
+        ),
+        (
+            read::<TimeStretch>(json!({ "rate": [0.8, 1.2] })),
+            json!({ "rate": [0.8, 1.2], "p": 0.5 }),
+        ),
+        (
+            read::<SpeedPerturb>(json!({})),
+            json!({ "speeds": [90, 100, 110], "p": 1.0 }),
+        ),
+        (
+            read::<TimeShift>(json!({})),
+            json!({ "fraction": [-0.5, 0.5], "rollover": true, "p": 0.5 }),
+        ),
+        (
+            read::<TimeMask>(json!({})),
+            json!({ "mask_fraction": [0.01, 0.2], "num_masks": 1, "fade_ms": 5.0, "p": 0.5 }),
+        ),
+        (
+            read::<Reverb>(json!({ "response": { "folder": "data/rirs" } })),
+            json!({ "response": { "folder": "data/rirs" }, "p": 0.5 }),
+        ),
+        (
+            read::<Reverb>(json!({ "response": { "shoebox": { "rt60_s": [0.1, 0.3] } } })),
+            json!({
+                "response": {
+                    "shoebox": {
+                        "length_m": [3.0, 8.0], "width_m": [3.0, 8.0], "height_m": [2.5, 3.5], "rt60_s": [0.1, 0.3],
+                    },
+                },
+                "p": 0.5,
+            }),
+        ),
+        (read::<BandPass>(json!({})), json!({ "band": "telephone", "p": 0.5 })),
+        (
+            read::<BandPass>(json!({ "band": { "between": { "low_hz": [100, 300], "high_hz": [3000, 4000] } } })),
+            json!({ "band": { "between": { "low_hz": [100.0, 300.0], "high_hz": [3000.0, 4000.0] } }, "p": 0.5 }),
+        ),
+        (
+            read::<Codec>(json!({})),
+            json!({ "rate_hz": [8000.0, 8000.0], "quantise": "mu_law", "p": 0.5 }),
+        ),
+        (
+            read::<Clipping>(json!({})),
+            json!({ "percentile_threshold": [0.0, 40.0], "p": 0.5 }),
+        ),
+        (read::<PeakNormalise>(json!({})), json!({ "peak_db": 0.0, "p": 0.5 })),
+        (read::<VadTrim>(json!({})), json!({ "top_db": 30.0, "p": 0.5 })),
         (
             read::<PadOrTrim>(json!({ "trim": "random" })),
             json!({ "seconds": 5.0, "trim": "random", "pad": "zeros", "p": 1.0 }),
@@ -598,6 +845,17 @@ fn schemas_show_bounds_units_and_the_path() {
         schema(schemars::schema_for!(Polarity)),
         schema(schemars::schema_for!(RandomCrop)),
         schema(schemars::schema_for!(PadOrTrim)),
+        schema(schemars::schema_for!(PitchShift)),
+        schema(schemars::schema_for!(TimeStretch)),
+        schema(schemars::schema_for!(SpeedPerturb)),
+        schema(schemars::schema_for!(TimeShift)),
+        schema(schemars::schema_for!(TimeMask)),
+        schema(schemars::schema_for!(Reverb)),
+        schema(schemars::schema_for!(BandPass)),
+        schema(schemars::schema_for!(Codec)),
+        schema(schemars::schema_for!(Clipping)),
+        schema(schemars::schema_for!(PeakNormalise)),
+        schema(schemars::schema_for!(VadTrim)),
     ] {
         assert_eq!(schema["additionalProperties"], json!(false));
         for (name, field) in schema["properties"].as_object().unwrap() {

@@ -45,7 +45,9 @@ impl Frames {
         padded.extend(samples.iter().map(|x| x * scale));
         let mut planner = FftPlanner::new();
         let (forward, backward) = (planner.plan_fft_forward(size / 2), planner.plan_fft_inverse(size / 2));
-        let scratch = forward.get_inplace_scratch_len().max(backward.get_inplace_scratch_len());
+        let scratch = forward
+            .get_inplace_scratch_len()
+            .max(backward.get_inplace_scratch_len());
         Self {
             padded,
             front,

@@ -55,8 +55,7 @@ pub fn stretch(samples: &[f32], rate_hz: u32, rate: f64, semitones: f64) -> Vec<
     let semitones = semitones.clamp(-MAX_SEMITONES, MAX_SEMITONES);
     let wanted = stretched_len(samples.len(), rate);
     let peak = samples.iter().fold(0f32, |peak, x| peak.max(x.abs()));
-    // Also false for NaN, which decoding refuses.
-    if !(peak > SILENCE) {
+    if peak <= SILENCE {
         return vec![0.0; wanted];
     }
     let mut frames = Frames::new(samples, 1.0 / peak, rate_hz);
@@ -65,7 +64,8 @@ pub fn stretch(samples: &[f32], rate_hz: u32, rate: f64, semitones: f64) -> Vec<
     // What is shorter than a block is made one block long and cut.
     let length = wanted.max(frames.block());
     let mut output = frames::Overlap::new(&frames, length);
-    let position = |index: usize| ((index as u128 * samples.len() as u128 * 2 + wanted as u128) / (wanted as u128 * 2)) as usize;
+    let position =
+        |index: usize| ((index as u128 * samples.len() as u128 * 2 + wanted as u128) / (wanted as u128 * 2)) as usize;
     let mut previous = None;
     for index in (0..length).step_by(interval) {
         let centre = position(index);

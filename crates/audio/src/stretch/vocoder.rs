@@ -146,7 +146,10 @@ impl Vocoder {
     fn map_bins(&mut self) {
         let bins = self.map.len();
         let (Some(first), Some(last)) = (self.peaks.first(), self.peaks.last()) else {
-            self.map.iter_mut().enumerate().for_each(|(bin, source)| *source = straight(bin));
+            self.map
+                .iter_mut()
+                .enumerate()
+                .for_each(|(bin, source)| *source = straight(bin));
             return;
         };
         let at = |place: f32| (place.max(0.0) as usize).min(bins);
