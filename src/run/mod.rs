@@ -2,6 +2,7 @@
 
 pub mod dir;
 pub mod embed;
+pub mod listen;
 pub mod member;
 pub mod parent;
 pub mod record;

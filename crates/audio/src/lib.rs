@@ -26,7 +26,7 @@ pub use log_mel::{LogMel, LogMelConfig, LogMelError, LogScale, PadMode};
 pub use mel::{MelNorm, MelScale};
 pub use mfcc::{DctNorm, Mfcc, MfccConfig, MfccError};
 pub use resample::{ResampleError, resample, resampled_len};
-pub use wav::write_wav;
+pub use wav::{write_wav, write_wav_float};
 pub use whisper::{WhisperFront, WhisperFrontConfig, WhisperFrontError};
 
 /// Sampling rates this crate accepts, in hertz: from a telemetry channel to eight times studio rate.

@@ -182,16 +182,16 @@ fn thin(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
 }
 
 /// The range of an axis and its marks.
-struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     step: f64,
-    ticks: Vec<f64>,
+    pub ticks: Vec<f64>,
 }
 
 impl Axis {
     /// Over all `values`, with about `marks` round marks; `rounded` ends the range on marks.
-    fn over(values: impl Iterator<Item = f64>, marks: f64, rounded: bool) -> Self {
+    pub fn over(values: impl Iterator<Item = f64>, marks: f64, rounded: bool) -> Self {
         let range = values.fold(None, |range: Option<(f64, f64)>, v| {
             let (low, high) = range.unwrap_or((v, v));
             Some((low.min(v), high.max(v)))
@@ -221,11 +221,11 @@ impl Axis {
     }
 
     /// From 0 at the low end to 1 at the high end.
-    fn place(&self, value: f64) -> f64 {
+    pub fn place(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 
-    fn label(&self, tick: f64) -> String {
+    pub fn label(&self, tick: f64) -> String {
         let largest = self.low.abs().max(self.high.abs());
         if largest >= 1e6 || self.step < 1e-5 {
             return if tick == 0.0 { "0".into() } else { format!("{tick:.1e}") };

@@ -56,7 +56,8 @@ fn cents_off(samples: &[f32], expected_hz: f64) -> f64 {
 
 #[test]
 fn tones_are_shifted_to_within_5_cents() {
-    for frequency_hz in [110.0, 220.0, 440.0, 1000.0] {
+    let mut worst = 0.0_f64;
+    for frequency_hz in [80.0, 110.0, 155.0, 203.7, 220.0, 440.0, 1000.0, 3000.0] {
         let wave = tone(frequency_hz, 24_000);
         for semitones in [-4.0, -1.5, 0.5, 2.0, 4.0] {
             let shift = PitchShift {
@@ -67,9 +68,10 @@ fn tones_are_shifted_to_within_5_cents() {
             assert_eq!(shifted.len(), wave.len());
             let off = cents_off(&shifted[8000..16_000], frequency_hz * (semitones / 12.0).exp2());
             println!("{frequency_hz} Hz by {semitones}: {off:.2} cents off");
-            assert!(off.abs() < 5.0, "{frequency_hz} Hz by {semitones}: {off} cents off");
+            worst = worst.max(off.abs());
         }
     }
+    assert!(worst < 5.0, "{worst} cents");
 }
 
 #[test]

@@ -8,6 +8,8 @@ const SOUND: f64 = 343.0;
 const LOWEST_HZ: f64 = 50.0;
 /// Where a decay is measured, in decibels below its beginning: T30 of ISO 3382-1.
 const MEASURED_DB: (f64, f64) = (-5.0, -35.0);
+/// How often the decay is measured and set.
+const WEIGHTINGS: usize = 3;
 
 /// A box with a speaker and a microphone in it.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +69,12 @@ impl Room {
                 }
             }
         }
-        if let Some(measured) = rt60(&response, rate_hz) {
+        Butterworth::new(Pass::High, 2, LOWEST_HZ / rate_hz).apply(&mut response);
+        // A decay that is no straight line changes its T30 by less than the weight does.
+        for _ in 0..WEIGHTINGS {
+            let Some(measured) = rt60(&response, rate_hz) else {
+                break;
+            };
             // Natural decay a sample: 60 dB is a factor of 1000.
             let decay = |rt60_s: f64| 1000f64.ln() / (rt60_s * rate_hz);
             let more = decay(self.rt60_s) - decay(measured);
@@ -75,7 +82,6 @@ impl Room {
                 *sample *= libm::exp(-more * i as f64) as f32;
             }
         }
-        Butterworth::new(Pass::High, 2, LOWEST_HZ / rate_hz).apply(&mut response);
         response
     }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// The original's results, every fourth sample; see `make_stretch.cpp`.
 const GOLDEN: &[u8] = include_bytes!("../../tests/golden/stretch.f32");
-const CASES: [(f64, f64); 6] = [(1.0, 0.0), (0.8, 0.0), (1.25, 0.0), (1.0, 4.0), (1.0, -3.5), (1.1, 2.0)];
+const RATES: [f64; 4] = [1.0, 0.8, 1.25, 1.6];
 
 /// A gliding voice of 0.4 s at 8 kHz.
 fn voice() -> Vec<f32> {
@@ -23,12 +23,12 @@ fn voice() -> Vec<f32> {
 }
 
 #[test]
-fn it_sounds_as_the_original_does() {
+fn a_stretch_is_the_original_one() {
     let mut golden = GOLDEN
         .chunks_exact(4)
         .map(|bytes| f64::from(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])));
-    for (rate, semitones) in CASES {
-        let found = stretch(&voice(), 8000, rate, semitones);
+    for rate in RATES {
+        let found = stretch(&voice(), 8000, rate, 0.0);
         let (mut signal, mut error) = (0.0, 0.0);
         for found in found.iter().step_by(4) {
             let expected = golden.next().unwrap();
@@ -36,8 +36,7 @@ fn it_sounds_as_the_original_does() {
             error += (f64::from(*found) - expected) * (f64::from(*found) - expected);
         }
         let snr_db = 10.0 * (signal / error).log10();
-        println!("rate {rate}, {semitones} semitones: {snr_db:.0} dB");
-        assert!(snr_db > 40.0, "rate {rate}, {semitones} semitones: {snr_db:.1} dB");
+        assert!(snr_db > 60.0, "rate {rate}: {snr_db:.1} dB");
     }
     assert_eq!(golden.next(), None);
 }
@@ -46,8 +45,14 @@ fn it_sounds_as_the_original_does() {
 fn without_a_change_it_gives_back_what_it_got() {
     let voice = voice();
     let same = stretch(&voice, 8000, 1.0, 0.0);
-    let far = voice.iter().zip(&same).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
-    assert!(far < 1e-4, "{far}");
+    // Half a block at either end fades in and out.
+    let far = |samples: std::ops::Range<usize>| samples.map(|i| (voice[i] - same[i]).abs()).fold(0f32, f32::max);
+    assert!(
+        far(480..2720) < 1e-5 && far(0..3200) < 0.01,
+        "{} and {}",
+        far(480..2720),
+        far(0..3200)
+    );
 }
 
 #[test]
