@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod augment;
 mod errors;
 mod experiments;
 mod features;
