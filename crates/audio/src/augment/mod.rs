@@ -203,6 +203,8 @@ impl Mistakes {
 }
 
 #[cfg(test)]
+mod config_tests;
+#[cfg(test)]
 mod measured_tests;
 #[cfg(test)]
 mod tests;
