@@ -25,6 +25,8 @@ pub(super) struct Frames {
     window: Vec<f32>,
     interval: usize,
     size: usize,
+    /// A block of the recording.
+    samples: Vec<f32>,
     time: Vec<f32>,
     work: Vec<Complex32>,
     scratch: Vec<Complex32>,
@@ -54,6 +56,7 @@ impl Frames {
             window: window(block, interval),
             interval,
             size,
+            samples: vec![0.0; block],
             time: vec![0.0; size],
             work: vec![Complex32::ZERO; size / 2],
             scratch: vec![Complex32::ZERO; scratch],
@@ -80,18 +83,23 @@ impl Frames {
 
     /// The spectrum of the block around a sample of the recording, as seen from that sample.
     pub fn analyse(&mut self, centre: isize, bins: &mut [Complex32]) {
-        let half = self.block() / 2;
-        self.time.fill(0.0);
+        let (block, half) = (self.block(), self.block() / 2);
         let first = centre + self.front as isize - half as isize;
-        for (i, weight) in self.window.iter().enumerate() {
-            let at = usize::try_from(first + i as isize).ok();
-            let sample = at.and_then(|at| self.padded.get(at)).copied().unwrap_or(0.0) * weight;
-            if i < half {
-                // What lies before the centre; half a bin turns its sign.
-                self.time[self.size - half + i] = -sample;
-            } else {
-                self.time[i - half] = sample;
-            }
+        // What of the block lies on the recording; the rest is silence.
+        let start = usize::try_from(first).unwrap_or(0).min(self.padded.len());
+        let skipped = usize::try_from(-first).unwrap_or(0).min(block);
+        let there = (block - skipped).min(self.padded.len() - start);
+        self.samples.fill(0.0);
+        self.samples[skipped..skipped + there].copy_from_slice(&self.padded[start..start + there]);
+        self.time.fill(0.0);
+        // What lies before the centre comes last; half a bin turns its sign.
+        let before = self.samples[..half].iter().zip(&self.window[..half]);
+        for (time, (sample, weight)) in self.time[self.size - half..].iter_mut().zip(before) {
+            *time = -sample * weight;
+        }
+        let after = self.samples[half..].iter().zip(&self.window[half..]);
+        for (time, (sample, weight)) in self.time.iter_mut().zip(after) {
+            *time = sample * weight;
         }
         // The even bins are the transform of half the size of the folded block, the odd ones mirror them.
         let middle = self.size / 2;
@@ -109,8 +117,8 @@ impl Frames {
         }
     }
 
-    /// The windowed block of a spectrum, from its first sample on.
-    fn synthesise(&mut self, bins: &[Complex32], mut each: impl FnMut(usize, f32)) {
+    /// Adds the windowed block of a spectrum to samples.
+    fn synthesise(&mut self, bins: &[Complex32], sum: &mut [f32]) {
         let middle = self.size / 2;
         for (k, work) in self.work.iter_mut().enumerate() {
             *work = if 2 * k < middle {
@@ -121,19 +129,21 @@ impl Frames {
         }
         self.backward.process_with_scratch(&mut self.work, &mut self.scratch);
         let scale = 1.0 / middle as f32;
-        for (n, (work, twist)) in self.work.iter().zip(&self.twists).enumerate() {
-            let sample = work * twist.conj() * scale;
-            self.time[n] = sample.re;
-            self.time[n + middle] = -sample.im;
+        let (early, late) = self.time.split_at_mut(middle);
+        for (((work, twist), early), late) in self.work.iter().zip(&self.twists).zip(early).zip(late) {
+            let sample = work * twist.conj();
+            *early = sample.re * scale;
+            *late = -sample.im * scale;
         }
         let half = self.block() / 2;
-        for (i, weight) in self.window.iter().enumerate() {
-            let sample = if i < half {
-                -self.time[self.size - half + i]
-            } else {
-                self.time[i - half]
-            };
-            each(i, sample * weight);
+        let (before, after) = sum.split_at_mut(half);
+        let window = self.time[self.size - half..].iter().zip(&self.window[..half]);
+        for (sum, (time, weight)) in before.iter_mut().zip(window) {
+            *sum -= time * weight;
+        }
+        let window = self.time.iter().zip(&self.window[half..]);
+        for (sum, (time, weight)) in after.iter_mut().zip(window) {
+            *sum += time * weight;
         }
     }
 }
@@ -167,8 +177,7 @@ impl Overlap {
 
     /// Adds a block that begins at a sample.
     pub fn add(&mut self, frames: &mut Frames, at: usize, bins: &[Complex32]) {
-        let samples = &mut self.samples[at..];
-        frames.synthesise(bins, |i, sample| samples[i] += sample);
+        frames.synthesise(bins, &mut self.samples[at..at + frames.block()]);
         for (sum, weight) in self.weights[at..].iter_mut().zip(&self.weight) {
             *sum += weight;
         }

@@ -191,14 +191,15 @@ impl Vocoder {
     /// 16 cents; here what was read between them is turned, which is exact for a steady tone.
     fn follow_time(&mut self) {
         for (bin, source) in self.map.iter().enumerate() {
+            let place = Place::new(source.bin);
             let before = self.wanted[bin];
-            let energy = between(&self.energy, source.bin) * source.gradient.max(0.0);
-            let input = between(&self.input, source.bin);
-            let low = source.bin.floor().max(0.0);
-            let turn = self.turns.get(low as usize).copied().unwrap_or_default();
-            let part = ((source.bin - low).max(0.0) * PARTS as f32) as usize;
+            let energy = place.read(&self.energy) * source.gradient.max(0.0);
+            let input = place.read(&self.input);
+            // Beyond the bins there is nothing to turn.
+            let turn = self.turns.get(place.low.max(0) as usize).copied().unwrap_or_default();
+            let part = (place.part * PARTS as f32) as usize;
             let turn = turn * self.more_turns[part.min(PARTS)];
-            let twist = input * (between(&self.previous, source.bin) * turn).conj();
+            let twist = input * (place.read(&self.previous) * turn).conj();
             self.output[bin] = self.output[bin] * twist / (before.max(energy) + NOISE_FLOOR);
             self.wanted[bin] = energy;
             self.from[bin] = input;
@@ -211,7 +212,7 @@ impl Vocoder {
         let bins = self.map.len();
         let far = self.smear.round() as usize;
         for (bin, source) in self.map.iter().enumerate() {
-            let below = |steps: f32| between(&self.input, source.bin - steps * time_factor).conj();
+            let below = |steps: f32| Place::new(source.bin - steps * time_factor).read(&self.input).conj();
             self.near_twist[bin] = self.from[bin] * below(1.0);
             self.far_twist[bin] = self.from[bin] * below(far as f32);
         }
@@ -246,16 +247,33 @@ fn straight(bin: usize) -> Source {
     }
 }
 
-/// The value at a place between bins, and zero beyond them.
-fn between<T>(values: &[T], place: f32) -> T
-where
-    T: Copy + Default + std::ops::Add<Output = T> + std::ops::Sub<Output = T> + std::ops::Mul<f32, Output = T>,
-{
-    let low = place.floor();
-    let at = |index: f32| {
-        let index = (index >= 0.0).then_some(index as usize);
-        index.and_then(|index| values.get(index)).copied().unwrap_or_default()
-    };
-    let (below, above) = (at(low), at(low + 1.0));
-    below + (above - below) * (place - low)
+/// A place between bins.
+#[derive(Clone, Copy)]
+struct Place {
+    low: i32,
+    /// From 0 to below 1, from the lower bin on.
+    part: f32,
+}
+
+impl Place {
+    fn new(bin: f32) -> Self {
+        // The cast rounds towards zero; `floor` is no instruction of every processor that this runs on.
+        let towards_zero = bin as i32;
+        let low = towards_zero.saturating_sub(i32::from(bin < towards_zero as f32));
+        Self {
+            low,
+            part: bin - low as f32,
+        }
+    }
+
+    /// The value there, and zero beyond the bins.
+    fn read<T>(self, values: &[T]) -> T
+    where
+        T: Copy + Default + std::ops::Add<Output = T> + std::ops::Sub<Output = T> + std::ops::Mul<f32, Output = T>,
+    {
+        let at = |index: i32| usize::try_from(index).ok().and_then(|index| values.get(index)).copied();
+        let below = at(self.low).unwrap_or_default();
+        let above = at(self.low.saturating_add(1)).unwrap_or_default();
+        below + (above - below) * self.part
+    }
 }

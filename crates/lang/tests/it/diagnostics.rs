@@ -21,7 +21,7 @@ fn edit(name: &'static str, codes: &'static [Code], from: &str, to: &str) -> Cas
 }
 
 /// Augmentations in one another.
-fn deep(levels: usize) -> String {
+fn held_in_one_another(levels: usize) -> String {
     let holders = (1..=levels).map(|level| format!("  a{level}: {{ kind: one_of, of: [a{}] }}\n", level - 1));
     format!("a0: {{ kind: gain, db: [0, 6] }}\n{}", holders.collect::<String>())
 }
@@ -207,7 +207,7 @@ fn cases() -> Vec<Case> {
             louder,
             "louder: { kind: one_of, of: [other] }\n  other: { kind: one_of, of: [louder] }",
         ),
-        edit("held_deep", &[InvalidValue], louder, &deep(10)),
+        edit("held_deep", &[InvalidValue], louder, &held_in_one_another(10)),
         edit("unknown_port", &[UnknownPort], "data.emotion", "data.emotions"),
         edit("unknown_port_node", &[UnknownPort], emotion, "    input: masked.left\n"),
         edit(
