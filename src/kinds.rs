@@ -411,6 +411,7 @@ impl Default for Kinds {
     fn default() -> Self {
         let mut kinds = emorun_data::KINDS.to_vec();
         kinds.extend_from_slice(augmentation::KINDS);
+        kinds.extend_from_slice(&nodes::augmentation_group::KINDS);
         kinds.push(LOG_MEL);
         kinds.push(PRECOMPUTED);
         kinds.push(ONNX);

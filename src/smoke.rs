@@ -309,18 +309,23 @@ fn lcm(a: u64, b: u64) -> u64 {
     (a / divisor).saturating_mul(b)
 }
 
-/// Puts folders of generated noise in place of recorded ones.
+/// Puts folders of generated noise in place of recorded noise and of impulse responses.
 fn replace_noise(small: &mut Value, folder: &Path, changes: &mut Vec<String>) -> Result<(), Failure> {
     let nodes = small
         .get_mut(Section::Augmentations.name())
         .and_then(Value::as_object_mut);
-    for (name, node) in nodes
-        .into_iter()
-        .flatten()
-        .filter(|(_, node)| node["kind"] == "background_noise")
-    {
+    for (name, node) in nodes.into_iter().flatten() {
+        let mut categories: Vec<String> = Vec::new();
+        let place = match node["kind"].as_str() {
+            Some("background_noise") => {
+                categories = typed(&node["categories"])?;
+                node.get_mut("root")
+            }
+            Some("reverb") => node.pointer_mut("/response/folder"),
+            _ => None,
+        };
+        let Some(place) = place else { continue };
         let root = folder.join("noise").join(name);
-        let mut categories: Vec<String> = typed(&node["categories"])?;
         if categories.is_empty() {
             categories.push("noise".into());
         }
@@ -333,7 +338,7 @@ fn replace_noise(small: &mut Value, folder: &Path, changes: &mut Vec<String>) ->
             }
         }
         changes.push(format!("augmentations.{name}: generated noise"));
-        node["root"] = json!(root);
+        *place = json!(root);
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! The pipeline of waveform augmentations, and which version of an item it makes.
 
-use emorun_audio::augment::{Augment, AugmentError};
+use emorun_audio::augment::{Augment, AugmentError, Wave};
 use emorun_data::Item;
 use emorun_features::KeyBuilder;
+use rand::RngExt;
 
 use crate::draw::DrawKey;
 
@@ -38,7 +39,54 @@ pub struct AugmentationStep {
     /// Datasets that it is for; empty for all.
     pub only: Vec<String>,
     /// What it does.
-    pub augment: Box<dyn Augment>,
+    pub change: Change,
+}
+
+/// What an augmentation does.
+#[derive(Debug)]
+pub enum Change {
+    /// It changes the waveform itself.
+    Transform(Box<dyn Augment>),
+    /// It applies others, in their order.
+    Group {
+        /// Probability with which it applies any.
+        p: f64,
+        /// Least and greatest number of them that are chosen.
+        count: [usize; 2],
+        /// The others.
+        steps: Vec<AugmentationStep>,
+    },
+}
+
+impl AugmentationStep {
+    /// Changes an item's waveform; `key` is that of the item and its version.
+    fn apply(&self, wave: &mut Wave, dataset: &str, key: &DrawKey) -> Result<(), (String, AugmentError)> {
+        if !self.only.is_empty() && !self.only.iter().any(|name| name == dataset) {
+            return Ok(());
+        }
+        let mut rng = key.with(&self.name).rng();
+        match &self.change {
+            Change::Transform(augment) => augment
+                .apply(wave, &mut rng)
+                .map_err(|error| (self.name.clone(), error)),
+            Change::Group { p, count, steps } => {
+                if rng.random::<f64>() >= *p {
+                    return Ok(());
+                }
+                let [least, most] = *count;
+                let mut wanted = rng.random_range(least..=most);
+                // Each is as likely as any other to be among those that are still wanted.
+                for (at, step) in steps.iter().enumerate() {
+                    let left = steps.len() - at;
+                    if rng.random_range(0..left) < wanted {
+                        wanted -= 1;
+                        step.apply(wave, dataset, key)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// All augmentations, in the order of the file.
@@ -65,22 +113,26 @@ impl Augmentations {
         }
     }
 
-    /// Changes an item's waveform.
+    /// An item's waveform at a sampling rate, changed.
     ///
     /// # Errors
     /// A file that an augmentation reads cannot be read any more; with the node's name.
-    pub fn apply(&self, wave: &mut Vec<f32>, item: &Item, version: &Version) -> Result<(), (String, AugmentError)> {
+    pub fn apply(
+        &self,
+        samples: Vec<f32>,
+        rate_hz: u32,
+        item: &Item,
+        version: &Version,
+    ) -> Result<Vec<f32>, (String, AugmentError)> {
         let Version::Augmented { key, .. } = version else {
-            return Ok(());
+            return Ok(samples);
         };
-        let for_item = |step: &&AugmentationStep| step.only.is_empty() || step.only.contains(&item.dataset);
-        for step in self.steps.iter().filter(for_item) {
-            let mut rng = key.with(&item.key).with(&step.name).rng();
-            step.augment
-                .apply(wave, &mut rng)
-                .map_err(|error| (step.name.clone(), error))?;
+        let key = key.with(&item.key);
+        let mut wave = Wave::new(samples, rate_hz);
+        for step in &self.steps {
+            step.apply(&mut wave, &item.dataset, &key)?;
         }
-        Ok(())
+        Ok(wave.into_samples())
     }
 
     /// Adds what a version of an item follows from to a key.

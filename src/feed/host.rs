@@ -157,9 +157,9 @@ impl HostPipeline {
         let mut needed = wanted.iter().chain(unknown.map(|(node, _)| &node.input));
         let mut values = self.kept_steps(item, version);
         if needed.any(|port| self.needs_audio(port, &values)) {
-            let mut wave = item.load_audio(self.sample_rate_hz).map_err(FeedError::Data)?;
-            augmentations
-                .apply(&mut wave, item, version)
+            let wave = item.load_audio(self.sample_rate_hz).map_err(FeedError::Data)?;
+            let wave = augmentations
+                .apply(wave, self.sample_rate_hz, item, version)
                 .map_err(|(node, error)| FeedError::Augment { node, error })?;
             values.push((PortId::new("data", "audio"), HostValue::Wave(wave)));
         }

@@ -1,7 +1,8 @@
 //! Waveform augmentations as nodes of the host pipeline.
 
 use emorun_audio::augment::{
-    Augment, AugmentConfig, AugmentError, BackgroundNoise, Gain, GaussianNoise, PadOrTrim, Polarity, RandomCrop,
+    Augment, AugmentConfig, AugmentError, BackgroundNoise, BandPass, Clipping, Codec, Gain, GaussianNoise, PadOrTrim,
+    PeakNormalise, PitchShift, Polarity, RandomCrop, Reverb, SpeedPerturb, TimeMask, TimeShift, TimeStretch, VadTrim,
 };
 use emorun_lang::{
     Cost, DeserializeError, InferError, Inferred, KindInfo, Placement, Section, Tree, from_tree, schema_of,
@@ -11,6 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+
+use super::augmentation_group::GroupNode;
 
 /// The field that every augmentation has beside those of its kind.
 const ONLY: &str = "only";
@@ -47,13 +50,7 @@ impl<C: AugmentConfig + JsonSchema> Augmentation<C> {
         {
             return Err(InferError::invalid(field_of(error), error.to_string()));
         }
-        Ok(Inferred {
-            outputs: Vec::new(),
-            placement: Placement::Host,
-            cost: Cost::default(),
-            reads_labels: false,
-            train_only: true,
-        })
+        Ok(on_host())
     }
 
     /// The transform for waveforms of a rate, with its probability.
@@ -93,15 +90,33 @@ impl<C: Serialize> Serialize for Augmentation<C> {
     }
 }
 
-/// The field that an error is about.
-fn field_of(error: &AugmentError) -> &str {
+/// What there is to know of any augmentation.
+pub(super) fn on_host() -> Inferred {
+    Inferred {
+        outputs: Vec::new(),
+        placement: Placement::Host,
+        cost: Cost::default(),
+        reads_labels: false,
+        train_only: true,
+    }
+}
+
+/// The field that an error is about, as a dotted path.
+pub fn field_of(error: &AugmentError) -> &str {
     match error {
         AugmentError::Probability(_) => "p",
-        AugmentError::Range { field, .. } | AugmentError::Value { field, .. } => field,
+        AugmentError::Range { field, .. } | AugmentError::Value { field, .. } | AugmentError::Length { field, .. } => {
+            field
+        }
         AugmentError::CategoryName(_) => "categories",
-        AugmentError::Rate { .. } => "kind",
+        AugmentError::Rate { .. } | AugmentError::Resample(_) => "kind",
         AugmentError::NoiseFolder(_) | AugmentError::NoiseFile(_) => "root",
     }
+}
+
+/// Whether an error is about files rather than about the experiment.
+pub fn is_about_files(error: &AugmentError) -> bool {
+    matches!(error, AugmentError::NoiseFolder(_) | AugmentError::NoiseFile(_))
 }
 
 /// Makes, from the list of augmentations, the enum of their nodes and the dispatch over it.
@@ -112,8 +127,10 @@ macro_rules! augmentations {
         pub enum AugmentationNode {
             $(
                 #[doc = $summary]
-                $config(Augmentation<$config>)
-            ),+
+                $config(Augmentation<$config>),
+            )+
+            /// Several of them under one name.
+            Group(GroupNode),
         }
 
         /// The kinds of augmentations.
@@ -132,18 +149,24 @@ macro_rules! augmentations {
             pub fn parse(kind: &str, fields: &Tree) -> Option<Result<Self, DeserializeError>> {
                 match kind {
                     $(stringify!($name) => Some(Augmentation::parse(fields).map(Self::$config)),)+
-                    _ => None,
+                    _ => GroupNode::parse(kind, fields).map(|parsed| parsed.map(Self::Group)),
                 }
             }
 
             /// The kind's name.
             pub fn kind(&self) -> &'static str {
-                match self { $(Self::$config(_) => stringify!($name)),+ }
+                match self {
+                    $(Self::$config(_) => stringify!($name),)+
+                    Self::Group(node) => node.kind(),
+                }
             }
 
             /// Names of the datasets that it is for; empty for all.
             pub fn only(&self) -> &[String] {
-                match self { $(Self::$config(node) => &node.only),+ }
+                match self {
+                    $(Self::$config(node) => &node.only,)+
+                    Self::Group(node) => node.only(),
+                }
             }
 
             /// See [`Augmentation::infer`].
@@ -151,21 +174,30 @@ macro_rules! augmentations {
             /// # Errors
             /// As there.
             pub fn infer(&self) -> Result<Inferred, InferError> {
-                match self { $(Self::$config(node) => node.infer()),+ }
+                match self {
+                    $(Self::$config(node) => node.infer(),)+
+                    Self::Group(node) => node.infer(),
+                }
             }
 
-            /// See [`Augmentation::build`].
+            /// See [`Augmentation::build`]; for a group its rule, to be built with what it holds.
             ///
             /// # Errors
             /// As there.
-            pub fn build(&self, rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError> {
-                match self { $(Self::$config(node) => node.build(rate_hz)),+ }
+            pub fn build(&self, rate_hz: u32) -> Result<Result<Box<dyn Augment>, &GroupNode>, AugmentError> {
+                match self {
+                    $(Self::$config(node) => node.build(rate_hz).map(Ok),)+
+                    Self::Group(node) => Ok(Err(node)),
+                }
             }
         }
 
         impl Serialize for AugmentationNode {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                match self { $(Self::$config(node) => node.serialize(serializer)),+ }
+                match self {
+                    $(Self::$config(node) => node.serialize(serializer),)+
+                    Self::Group(node) => node.serialize(serializer),
+                }
             }
         }
     };
@@ -184,6 +216,39 @@ augmentations! {
     polarity => Polarity,
         "the waveform turned upside down",
         "audiomentations PolarityInversion";
+    pitch_shift => PitchShift,
+        "higher or lower by a drawn number of semitones, at the same length",
+        "Signalsmith Stretch; audiomentations PitchShift";
+    time_stretch => TimeStretch,
+        "faster or slower by a drawn factor, at the same pitch",
+        "Signalsmith Stretch; audiomentations TimeStretch";
+    speed_perturb => SpeedPerturb,
+        "played at one of several speeds, pitch and all",
+        "Ko et al., Interspeech 2015";
+    time_shift => TimeShift,
+        "moved within its length, what falls out coming round",
+        "audiomentations Shift";
+    reverb => Reverb,
+        "heard in a recorded or a synthetic room",
+        "Ko et al., ICASSP 2017; Allen & Berkley, JASA 65, 1979";
+    band_pass => BandPass,
+        "only a band of frequencies, as over a telephone",
+        "audiomentations BandPassFilter; ITU-T G.712";
+    codec => Codec,
+        "coded at a low rate with 8 bits a sample, and decoded",
+        "ITU-T G.711 and G.191";
+    clipping => Clipping,
+        "the loudest samples clipped",
+        "audiomentations ClippingDistortion";
+    time_mask => TimeMask,
+        "drawn stretches silenced",
+        "audiomentations TimeMask; SpeechBrain DropChunk";
+    peak_normalise => PeakNormalise,
+        "the loudest sample brought to one level",
+        "audiomentations Normalize";
+    vad_trim => VadTrim,
+        "without the silence before and after",
+        "librosa.effects.trim; audiomentations Trim";
     random_crop => RandomCrop,
         "a stretch of drawn length and place",
         "system 1 of the reference: crops of 2 to 3 s";

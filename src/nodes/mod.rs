@@ -3,6 +3,7 @@
 pub mod attention_classifier;
 pub mod attention_pool;
 pub mod augmentation;
+pub mod augmentation_group;
 pub mod ccc;
 pub mod center;
 pub mod conv_pool;

@@ -1,17 +1,18 @@
 //! The host side of a checked experiment: what is computed there, what is kept.
 
 use emorun_audio::augment::AugmentError;
-use emorun_lang::{Placement, PlanNode, Section, Signal};
+use emorun_lang::{NodeRef, Placement, PlanNode, Section, Signal};
 
 use super::Prepared;
 use crate::draw::DrawKey;
 use crate::exit::Failure;
-use crate::feed::augment::{AugmentationStep, Augmentations};
+use crate::feed::augment::{AugmentationStep, Augmentations, Change};
 use crate::feed::cached::{CachedNode, FeatureCache, Keeping};
 use crate::feed::host::{HostParts, HostStep};
 use crate::host::HostOp;
 use crate::kinds::NodeConfig;
 use crate::node::FRONT_END;
+use crate::nodes::augmentation::AugmentationNode;
 use crate::pretrained::load::RANDOM;
 use crate::value::PortId;
 
@@ -90,7 +91,7 @@ impl Prepared {
         })
     }
 
-    fn augmentation_nodes(&self) -> impl Iterator<Item = (&str, &crate::nodes::augmentation::AugmentationNode)> {
+    fn augmentation_nodes(&self) -> impl Iterator<Item = (&str, &AugmentationNode)> {
         self.experiment
             .graph
             .section(Section::Augmentations)
@@ -127,33 +128,26 @@ impl Prepared {
         ports
     }
 
-    /// Builds the augmentations, to hear what is wrong with the files that they read.
+    /// Builds the augmentations.
     ///
     /// # Errors
-    /// The first that cannot be built, by the node's name.
-    pub(super) fn build_augmentations(&self) -> Result<Augmentations, (String, AugmentError)> {
+    /// The first that cannot be built, by the node's name, because of the files that it reads.
+    pub fn build_augmentations(&self) -> Result<Augmentations, (String, AugmentError)> {
         let mut hash = blake3::Hasher::new();
-        let mut steps = Vec::new();
-        for (name, config) in self.augmentation_nodes() {
-            let augment = config
-                .build(self.settings.sample_rate_hz)
-                .map_err(|error| (name.to_owned(), error))?;
-            hash.update(name.as_bytes());
-            hash.update(serde_json::to_string(config).unwrap_or_default().as_bytes());
-            for file in augment.files() {
-                hash.update(file.as_os_str().as_encoded_bytes());
-                let metadata = std::fs::metadata(file).ok();
-                let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
-                let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-                hash.update(&metadata.map_or(0, |metadata| metadata.len()).to_le_bytes());
-                hash.update(&since.map_or(0, |since| since.as_nanos()).to_le_bytes());
-            }
-            steps.push(AugmentationStep {
-                name: name.to_owned(),
-                only: config.only().to_vec(),
-                augment,
-            });
-        }
+        let held: Vec<&str> = self
+            .augmentation_nodes()
+            .filter_map(|(_, config)| match config {
+                AugmentationNode::Group(group) => Some(group.of()),
+                _ => None,
+            })
+            .flatten()
+            .map(NodeRef::as_str)
+            .collect();
+        let steps = self
+            .augmentation_nodes()
+            .filter(|(name, _)| !held.contains(name))
+            .map(|(name, config)| self.augmentation_step(name, config, &mut hash))
+            .collect::<Result<Vec<_>, _>>()?;
         let views = self.caching().into_iter().find_map(|(_, caching)| match caching {
             Caching::Kept(views) => Some(views),
             Caching::Aside(_) => None,
@@ -162,6 +156,48 @@ impl Prepared {
             views: views.filter(|_| !steps.is_empty()),
             steps,
             hash: *hash.finalize().as_bytes(),
+        })
+    }
+
+    /// An augmentation with those that it holds, which the language allows to be a few deep.
+    fn augmentation_step(
+        &self,
+        name: &str,
+        config: &AugmentationNode,
+        hash: &mut blake3::Hasher,
+    ) -> Result<AugmentationStep, (String, AugmentError)> {
+        hash.update(name.as_bytes());
+        hash.update(serde_json::to_string(config).unwrap_or_default().as_bytes());
+        let built = config
+            .build(self.settings.sample_rate_hz)
+            .map_err(|error| (name.to_owned(), error))?;
+        let change = match built {
+            Ok(augment) => {
+                for file in augment.files() {
+                    hash.update(file.as_os_str().as_encoded_bytes());
+                    let metadata = std::fs::metadata(file).ok();
+                    let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+                    let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+                    hash.update(&metadata.map_or(0, |metadata| metadata.len()).to_le_bytes());
+                    hash.update(&since.map_or(0, |since| since.as_nanos()).to_le_bytes());
+                }
+                Change::Transform(augment)
+            }
+            Err(group) => Change::Group {
+                p: group.p(),
+                count: group.count(),
+                steps: group
+                    .of()
+                    .iter()
+                    .filter_map(|held| self.augmentation_nodes().find(|(name, _)| *name == held.as_str()))
+                    .map(|(name, config)| self.augmentation_step(name, config, hash))
+                    .collect::<Result<_, _>>()?,
+            },
+        };
+        Ok(AugmentationStep {
+            name: name.to_owned(),
+            only: config.only().to_vec(),
+            change,
         })
     }
 

@@ -27,6 +27,7 @@ use crate::facts::Facts;
 use crate::folders;
 use crate::kinds::{Kinds, NodeConfig};
 use crate::node::BuildError;
+use crate::nodes::augmentation::{field_of, is_about_files};
 use crate::settings::{FinalWeights, Settings};
 
 /// The language of emorun's experiment files.
@@ -326,17 +327,15 @@ pub fn prepare_with(
             prepared.facts = facts;
             if let Err((name, error)) = prepared.build_augmentations() {
                 let mut report = Report::new();
-                let place = [Section::Augmentations.name(), &name, "root"].map(str::to_owned);
-                report.push(at(
-                    Diagnostic::error(Code::MissingData, error.to_string()),
-                    &place,
-                    &tree,
-                ));
+                let (fields, data) = (field_of(&error), is_about_files(&error));
+                let place = [Section::Augmentations.name(), &name]
+                    .into_iter()
+                    .chain(fields.split('.'));
+                let place: Vec<String> = place.map(str::to_owned).collect();
+                let code = if data { Code::MissingData } else { Code::InvalidValue };
+                report.push(at(Diagnostic::error(code, error.to_string()), &place, &tree));
                 on_report(&report, &sources);
-                return Err(Failure::Rejected {
-                    mistakes: 1,
-                    data: true,
-                });
+                return Err(Failure::Rejected { mistakes: 1, data });
             }
             if depth == Depth::Deep {
                 prepared.check_weights()?;

@@ -3,6 +3,7 @@
 pub mod dir;
 pub mod embed;
 pub mod init;
+pub mod listen;
 pub mod member;
 pub mod parent;
 pub mod record;

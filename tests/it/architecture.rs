@@ -86,7 +86,7 @@ const MODULES: [(&str, &[&str]); 28] = [
     (
         "run",
         &[
-            "device", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train", "value",
+            "device", "draw", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train", "value",
         ],
     ),
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),

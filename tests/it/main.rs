@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod augment;
 mod bench;
 mod columns;
 mod data;

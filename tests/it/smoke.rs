@@ -28,6 +28,11 @@ split: { kind: folds, folds: { k: 5 }, validation: { fraction: 0.1 } }
 augmentations:
   noise: { kind: background_noise, root: nowhere/musan, categories: [noise, music], p: 0.8 }
   louder: { kind: gain, only: [cremad] }
+  channel: { kind: one_of, of: [room, line], p: 0.8 }
+  room: { kind: reverb, response: { folder: nowhere/rirs }, p: 1.0 }
+  line: { kind: sequence, of: [telephone, coded] }
+  telephone: { kind: band_pass, p: 1.0 }
+  coded: { kind: codec, p: 1.0 }
 encoders:
   hubert: { kind: hubert, input: data.audio, weights: facebook/hubert-large-ll60k, output: { layer: 24 }, cache: { views: 2 } }
   whisper: { kind: whisper, input: data.audio, weights: openai/whisper-tiny.en, train: { last: 4 } }
@@ -116,6 +121,8 @@ fn pretrained_encoders_and_noise_are_stood_in_for_and_the_rest_stays() {
     assert_eq!(one.finished.test, other.finished.test);
 
     let small = yaml(folder.join("smoke.yaml"));
+    let responses = small["augmentations"]["room"]["response"]["folder"].as_str().unwrap();
+    assert_eq!(files(&Path::new(responses).join("noise")).len(), 2);
     assert_eq!(small["encoders"]["hubert"]["output"]["layer"], 24);
     assert_eq!(small["encoders"]["hubert"]["cache"]["views"], 2);
     assert_eq!(small["encoders"]["whisper"]["train"]["last"], 4);

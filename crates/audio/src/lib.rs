@@ -16,6 +16,7 @@ mod loudness;
 mod mel;
 mod mfcc;
 mod resample;
+pub mod stretch;
 pub mod synthetic;
 mod wav;
 mod whisper;
@@ -29,7 +30,7 @@ pub use loudness::integrated_loudness;
 pub use mel::{MelNorm, MelScale};
 pub use mfcc::{DctNorm, Mfcc, MfccConfig, MfccError};
 pub use resample::{ResampleError, resample, resampled_len};
-pub use wav::write_wav;
+pub use wav::{write_wav, write_wav_float};
 pub use whisper::{WhisperFront, WhisperFrontConfig, WhisperFrontError};
 
 /// Sampling rates this crate accepts, in hertz: from a telemetry channel to eight times studio rate.

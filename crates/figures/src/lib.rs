@@ -12,6 +12,7 @@ mod confusion;
 mod diagram;
 mod error;
 mod figure;
+mod spectrogram;
 mod svg;
 mod text;
 
@@ -21,3 +22,4 @@ pub use confusion::confusion_matrix;
 pub use diagram::{Diagram, DiagramEdge, DiagramNode};
 pub use error::FigureError;
 pub use figure::{Figure, PngImage};
+pub use spectrogram::Spectrogram;

@@ -16,6 +16,9 @@ use crate::source::Span;
 /// Most labels of a diagnostic about a cycle.
 const MAX_CYCLE_LABELS: usize = 16;
 
+/// Most augmentations around one that is held.
+const MAX_HELD_DEPTH: usize = 8;
+
 /// What gives the value of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Producer {
@@ -183,6 +186,7 @@ pub(crate) fn resolve<C>(unresolved: Vec<Unresolved<C>>, report: &mut Report) ->
     for kind in [EdgeKind::Data, EdgeKind::Uses] {
         report_cycles(&graph, kind, report);
     }
+    report_held(&graph, report);
     Resolved {
         graph,
         mentioned,
@@ -245,6 +249,7 @@ fn resolve_edge<C>(
     mentioned: &mut [bool],
     report: &mut Report,
 ) -> Option<Edge> {
+    let holder = nodes.get(at).map(|node| node.section);
     let (name, port) = match edge.kind {
         EdgeKind::Data => split_reference(&edge.target),
         EdgeKind::Uses => (edge.target.as_str(), ""),
@@ -261,9 +266,11 @@ fn resolve_edge<C>(
                 );
                 return None;
             }
-            Some(found) if nodes.get(found).is_some_and(|node| node.section.has_ports()) => Producer::Node(found),
+            Some(found) if nodes.get(found).is_some_and(|node| fits(&edge, holder, node.section)) => {
+                Producer::Node(found)
+            }
             found => {
-                report_unknown(&edge, name, found, nodes, index, mentioned, report);
+                report_unknown(&edge, name, found, (nodes, holder), index, mentioned, report);
                 return None;
             }
         }
@@ -279,24 +286,40 @@ fn resolve_edge<C>(
     })
 }
 
+/// Whether a node of `holder` may depend on one of `section`: augmentations hold augmentations, all
+/// others what has ports.
+fn fits(edge: &RawEdge, holder: Option<Section>, section: Section) -> bool {
+    if edge.kind == EdgeKind::Uses && holder == Some(Section::Augmentations) {
+        section == Section::Augmentations
+    } else {
+        section.has_ports()
+    }
+}
+
 fn report_unknown<C>(
     edge: &RawEdge,
     name: &str,
     found: Option<usize>,
-    nodes: &[Node<C>],
+    (nodes, holder): (&[Node<C>], Option<Section>),
     index: &HashMap<String, usize>,
     mentioned: &mut [bool],
     report: &mut Report,
 ) {
     if let Some(node) = found.and_then(|found| nodes.get(found)) {
-        report.push(
-            Diagnostic::error(
-                Code::UnknownNode,
-                format!("`{name}` in `{}` has no ports", node.section),
+        let (lack, label, help) = if node.section.has_ports() {
+            ("is no augmentation", "can't be held", "name nodes of `augmentations`")
+        } else {
+            (
+                "has no ports",
+                "can't be an input",
+                "what the datasets give, augmented, is under `data.`, such as `data.audio`",
             )
-            .label(edge.span, "can't be an input")
-            .label(node.span, "defined here")
-            .help("what the datasets give, augmented, is under `data.`, such as `data.audio`"),
+        };
+        report.push(
+            Diagnostic::error(Code::UnknownNode, format!("`{name}` in `{}` {lack}", node.section))
+                .label(edge.span, label)
+                .label(node.span, "defined here")
+                .help(help),
         );
         return;
     }
@@ -305,7 +328,7 @@ fn report_unknown<C>(
     } else {
         let mut names: Vec<&str> = nodes
             .iter()
-            .filter(|node| node.section.has_ports())
+            .filter(|node| fits(edge, holder, node.section))
             .map(|node| node.name.as_str())
             .collect();
         if edge.kind == EdgeKind::Data {
@@ -324,6 +347,49 @@ fn report_unknown<C>(
             .label(edge.span, "unknown node")
             .maybe_help(help),
     );
+}
+
+/// Reports augmentations that are held twice, whose draws would be the same in both places, or in one
+/// another too deeply.
+fn report_held<C>(graph: &Graph<C>, report: &mut Report) {
+    let mut holders: HashMap<usize, (usize, Span)> = HashMap::new();
+    for (holder, node) in graph.nodes.iter().enumerate() {
+        let held = node.edges.iter().filter(|_| node.section == Section::Augmentations);
+        for edge in held {
+            let Producer::Node(at) = edge.from.producer else {
+                continue;
+            };
+            match holders.get(&at) {
+                Some((_, first)) => report.push(
+                    Diagnostic::error(
+                        Code::InvalidValue,
+                        format!("the augmentation `{}` is held twice", graph.nodes[at].name),
+                    )
+                    .label(edge.span, "held again")
+                    .label(*first, "held here")
+                    .help("its draws would be the same in both places; write a second node with another name"),
+                ),
+                None => {
+                    holders.insert(at, (holder, edge.span));
+                }
+            }
+        }
+    }
+    for at in 0..graph.nodes.len() {
+        let outer = std::iter::successors(Some(at), |at| holders.get(at).map(|(holder, _)| *holder));
+        // Exactly one more than allowed, so that of a longer chain each node is not reported; a circle is
+        // a mistake of its own.
+        if outer.take(MAX_HELD_DEPTH + 2).count() == MAX_HELD_DEPTH + 1 {
+            report.push(
+                Diagnostic::error(
+                    Code::InvalidValue,
+                    format!("augmentations are held in one another more than {MAX_HELD_DEPTH} deep"),
+                )
+                .label(graph.nodes[at].span, "the innermost")
+                .help("hold it higher up"),
+            );
+        }
+    }
 }
 
 /// Reports one circle for each group of nodes that need each other over edges of one kind.

@@ -65,7 +65,8 @@ impl Section {
         match self {
             Self::Datasets => "Corpora by name, merged in this order; the graph sees them as `data`.",
             Self::Augmentations => {
-                "Waveform augmentations by name, applied in this order to training items on the host."
+                "Waveform augmentations by name, applied in this order to training items on the host; those \
+                 that another one holds are applied by that."
             }
             Self::Encoders => "Nodes by name that turn waveforms into features.",
             Self::Blocks => "Nodes by name that turn features into features.",

@@ -108,11 +108,17 @@ fn members<C>(graph: &Graph<C>, schedule: Schedule) -> Vec<Role> {
     let nodes = graph.nodes();
     let mut roles = vec![Role::Absent; nodes.len()];
     let mut open: Vec<(usize, Role)> = Vec::new();
+    let mut is_held = vec![false; nodes.len()];
+    for edge in nodes.iter().flat_map(|node| &node.edges) {
+        if let (EdgeKind::Uses, Producer::Node(held)) = (edge.kind, edge.from.producer) {
+            is_held[held] = true;
+        }
+    }
     for (at, node) in nodes.iter().enumerate() {
         let has_target = node.edges.iter().any(Edge::is_target);
         let always = match node.section {
             Section::Datasets => true,
-            Section::Augmentations => schedule == Schedule::Train,
+            Section::Augmentations => schedule == Schedule::Train && !is_held[at],
             section => schedule.is_sink(section, has_target),
         };
         if always {
@@ -155,7 +161,8 @@ pub(crate) fn report_unused<C>(graph: &Graph<C>, roles: &[Roles], mentioned: &[b
         }
     }
     for ((node, roles), excused) in graph.nodes().iter().zip(roles).zip(excused) {
-        if roles.is_unused() && !excused {
+        // An augmentation takes no part only where several hold each other, which was reported.
+        if roles.is_unused() && !excused && node.section != Section::Augmentations {
             report.push(
                 Diagnostic::error(Code::UnusedNode, format!("nothing needs the node `{}`", node.name))
                     .label(node.span, "in none of the train, evaluate and predict schedules")

@@ -1,5 +1,6 @@
 //! `emorun data`: corpora before any experiment.
 
+mod listen;
 mod stats;
 mod verify;
 
@@ -26,12 +27,15 @@ enum Command {
     Verify(verify::Arguments),
     /// Hours, tables of classes, speakers and genders, durations and loudness, as text and as a page.
     Stats(stats::Arguments),
+    /// Write training items as they are and as augmentation makes them, to listen to and to look at.
+    Listen(listen::Arguments),
 }
 
 pub(super) fn data(arguments: &Arguments, common: Common) -> Result<(), Failure> {
     match &arguments.command {
         Command::Verify(arguments) => verify::verify(arguments, common),
         Command::Stats(arguments) => stats::stats(arguments, common),
+        Command::Listen(arguments) => listen::listen(arguments, common),
     }
 }
 

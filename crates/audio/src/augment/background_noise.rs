@@ -8,21 +8,25 @@ use serde::{Deserialize, Serialize};
 
 use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_at_snr, power};
 use super::noise_folder::NoiseFolder;
-use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes};
+use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, Wave};
 
 /// Mean square below which a stretch of noise is silence (-80 dBFS): raised to the ratio asked for, it
 /// would be the noise of a converter.
 const SILENCE: f64 = 1e-8;
 /// Stretches drawn before an item is left unchanged.
 const ATTEMPTS: usize = 10;
+/// Most files at once.
+const MAX_FILES: f64 = 32.0;
 
 /// Adds recorded noise at a random signal-to-noise ratio, measured over the whole item.
 ///
 /// A file of the folder and a stretch of it are drawn, each file as likely as any other; noise shorter
-/// than the item is repeated. A silent stretch (below -80 dBFS) is drawn anew, up to ten times, and then
+/// than the item is repeated. With several files, such as 3 to 7 of speech for babble, their stretches are
+/// brought to one power and added. A silent stretch (below -80 dBFS) is drawn anew, up to ten times, and then
 /// the item stays as it is; so does a silent item. Nothing is clipped.
 ///
-/// Draws the ratio, then the file and where its stretch starts, both again while that is silent.
+/// Draws the ratio, then the number of files unless it is fixed, then for each the file and where its
+/// stretch starts, both again while that is silent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackgroundNoise {
@@ -34,6 +38,11 @@ pub struct BackgroundNoise {
     /// of MUSAN; every file when empty.
     #[serde(default)]
     pub categories: Vec<String>,
+    /// Range of the number of files that sound at once; `[3, 7]` of speech is babble (Snyder et al.,
+    /// X-vectors, ICASSP 2018).
+    #[serde(default = "default_num_files")]
+    #[schemars(inner(range(min = 1, max = 32)))]
+    pub num_files: [u32; 2],
     /// Range of the signal-to-noise ratio in dB.
     #[serde(default = "default_snr_db")]
     #[schemars(inner(range(min = -60.0, max = 100.0)))]
@@ -44,6 +53,9 @@ pub struct BackgroundNoise {
     pub p: f64,
 }
 
+fn default_num_files() -> [u32; 2] {
+    [1, 1]
+}
 fn default_snr_db() -> Interval {
     Interval::known(5.0, 20.0)
 }
@@ -57,6 +69,7 @@ impl BackgroundNoise {
         Self {
             root: root.into(),
             categories: Vec::new(),
+            num_files: default_num_files(),
             snr_db: default_snr_db(),
             p: default_p(),
         }
@@ -76,7 +89,10 @@ impl AugmentConfig for BackgroundNoise {
                 mistakes.0.push(AugmentError::CategoryName(category.clone()));
             }
         }
+        let [fewest, most] = self.num_files.map(f64::from);
         mistakes
+            .value("num_files", fewest, 1.0, most.min(MAX_FILES), "files")
+            .value("num_files", most, 1.0, MAX_FILES, "files")
             .range("snr_db", self.snr_db, MIN_SNR_DB, MAX_SNR_DB, "dB")
             .probability(self.p)
             .finish()
@@ -85,6 +101,7 @@ impl AugmentConfig for BackgroundNoise {
     fn transform(&self, rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError> {
         Ok(Box::new(Background {
             noise: NoiseFolder::scan(&self.root, &self.categories, rate_hz)?,
+            num_files: self.num_files,
             snr_db: self.snr_db,
         }))
     }
@@ -93,27 +110,63 @@ impl AugmentConfig for BackgroundNoise {
 #[derive(Debug)]
 struct Background {
     noise: NoiseFolder,
+    num_files: [u32; 2],
     snr_db: Interval,
 }
 
 impl Augment for Background {
-    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+    fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        let wave = wave.samples();
         let snr_db = self.snr_db.draw(rng);
         if power(wave) == 0.0 {
             return Ok(());
         }
-        for _ in 0..ATTEMPTS {
-            let file = rng.random_range(0..self.noise.len());
-            let stretch = self.noise.stretch(file, wave.len(), rng)?;
-            if power(&stretch) >= SILENCE {
-                mix_at_snr(wave, &stretch, snr_db);
-                break;
+        let [fewest, most] = self.num_files;
+        let count = if fewest == most {
+            fewest
+        } else {
+            rng.random_range(fewest..=most)
+        };
+        let mut sum: Option<Vec<f32>> = None;
+        let mut level = 0.0;
+        for _ in 0..count {
+            let Some(stretch) = self.stretch(wave.len(), rng)? else {
+                continue;
+            };
+            match &mut sum {
+                None => {
+                    level = power(&stretch);
+                    sum = Some(stretch);
+                }
+                Some(sum) => {
+                    let factor = (level / power(&stretch)).sqrt() as f32;
+                    for (sum, x) in sum.iter_mut().zip(stretch) {
+                        *sum += x * factor;
+                    }
+                }
             }
+        }
+        if let Some(noise) = sum {
+            mix_at_snr(wave, &noise, snr_db);
         }
         Ok(())
     }
 
     fn files(&self) -> Vec<&Path> {
         self.noise.paths().collect()
+    }
+}
+
+impl Background {
+    /// A stretch that is not silent, if one is drawn.
+    fn stretch(&self, length: usize, rng: &mut dyn Rng) -> Result<Option<Vec<f32>>, AugmentError> {
+        for _ in 0..ATTEMPTS {
+            let file = rng.random_range(0..self.noise.len());
+            let stretch = self.noise.stretch(file, length, rng)?;
+            if power(&stretch) >= SILENCE {
+                return Ok(Some(stretch));
+            }
+        }
+        Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Interval;
-use crate::{AudioError, RATE_BOUNDS_HZ};
+use crate::{AudioError, RATE_BOUNDS_HZ, ResampleError};
 
 /// Why a transform cannot be made or applied.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,18 @@ pub enum AugmentError {
         /// Their unit.
         unit: &'static str,
     },
+    /// A list that is too short or too long.
+    #[error("{field} has {length} elements; give {least} to {most}")]
+    Length {
+        /// The field.
+        field: &'static str,
+        /// Number of elements.
+        length: usize,
+        /// Least number allowed.
+        least: usize,
+        /// Greatest number allowed.
+        most: usize,
+    },
     /// A sampling rate out of bounds.
     #[error("{rate_hz} Hz is not a sampling rate from {} to {} Hz; choose one", RATE_BOUNDS_HZ.start(), RATE_BOUNDS_HZ.end())]
     Rate {
@@ -48,19 +60,22 @@ pub enum AugmentError {
     /// A category that is no folder's name.
     #[error("the category `{0}` is no name of a folder; write one such as noise, music or speech")]
     CategoryName(String),
-    /// A folder of noise that cannot be used.
+    /// A folder of recordings that cannot be used.
     #[error(transparent)]
     NoiseFolder(#[from] NoiseFolderError),
-    /// A noise file that cannot be used.
-    #[error("noise file {0}")]
+    /// A recording that cannot be used.
+    #[error("recording {0}")]
     NoiseFile(#[from] AudioError),
+    /// The item cannot be resampled.
+    #[error(transparent)]
+    Resample(#[from] ResampleError),
 }
 
-/// Why a folder of noise cannot be used.
+/// Why a folder of recordings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NoiseFolderError {
     /// There is no such folder.
-    #[error("{}: is no folder of noise; check the path or unpack the noise there", path.display())]
+    #[error("{}: is no folder of recordings; check the path or unpack them there", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
@@ -74,14 +89,14 @@ pub enum NoiseFolderError {
         reason: String,
     },
     /// It holds no audio file.
-    #[error("{}: holds no WAV or FLAC file at any depth; unpack the noise there", path.display())]
+    #[error("{}: holds no WAV or FLAC file at any depth; unpack the recordings there", path.display())]
     Empty {
         /// The folder.
         path: PathBuf,
     },
     /// A category has no file.
     #[error(
-        "{}: holds no WAV or FLAC file below a folder `{category}`; the folders with noise are: {}",
+        "{}: holds no WAV or FLAC file below a folder `{category}`; the folders with some are: {}",
         path.display(), found.join(", ")
     )]
     NoCategory {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::level::amplitude;
-use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes};
+use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, Wave};
 
 /// Furthest gain in decibels.
 const MAX_GAIN_DB: f64 = 60.0;
@@ -51,7 +51,8 @@ impl AugmentConfig for Gain {
 }
 
 impl Augment for Gain {
-    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+    fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        let wave = wave.samples();
         let factor = amplitude(self.gain_db.draw(rng)) as f32;
         for x in wave {
             *x *= factor;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_at_snr};
-use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes};
+use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, Wave};
 
 /// How loud white noise is, uniform within a range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,8 @@ impl AugmentConfig for GaussianNoise {
 }
 
 impl Augment for GaussianNoise {
-    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+    fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        let wave = wave.samples();
         match self.level {
             NoiseLevel::Amplitude(range) => {
                 let deviation = range.draw(rng) as f32;

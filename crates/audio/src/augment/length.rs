@@ -4,7 +4,7 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes};
+use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, Wave};
 
 /// Shortest length that can be asked for, in seconds.
 const MIN_SECONDS: f64 = 0.01;
@@ -72,7 +72,8 @@ struct Crop {
 }
 
 impl Augment for Crop {
-    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+    fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        let wave = wave.samples();
         let length = samples(self.seconds.draw(rng), self.rate_hz);
         if wave.len() > length {
             let start = rng.random_range(0..=wave.len() - length);
@@ -164,7 +165,8 @@ struct Fit {
 }
 
 impl Augment for Fit {
-    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+    fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        let wave = wave.samples();
         if let Some(excess) = wave.len().checked_sub(self.length).filter(|&excess| excess > 0) {
             let start = match self.trim {
                 TrimAt::Start => 0,

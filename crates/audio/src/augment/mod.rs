@@ -12,11 +12,15 @@
 //!
 //! # Adding a transform
 //! One file: a configuration with documented fields, `impl AugmentConfig` for it, and the transform
-//! with `impl Augment`. A transform may change the waveform's length (a time stretch), read files
-//! (which it lists in [`Augment::files`]) or hold other transforms (`one_of`, `some_of`, `sequence`
-//! are an [`Augment`] over a `Vec<Box<dyn Augment>>` and hand their generator on).
+//! with `impl Augment`. A transform may change the waveform's length (a time stretch) and read files
+//! (which it lists in [`Augment::files`]).
 
 mod background_noise;
+mod band_pass;
+mod butterworth;
+mod clipping;
+mod codec;
+mod convolve;
 mod error;
 mod gain;
 mod gaussian_noise;
@@ -24,16 +28,38 @@ mod interval;
 mod length;
 mod level;
 mod noise_folder;
+mod peak_normalise;
+mod pitch_shift;
 mod polarity;
+mod reverb;
+mod room;
+mod speed_perturb;
+mod time_mask;
+mod time_shift;
+mod time_stretch;
+mod vad_trim;
+mod wave;
 
 pub use background_noise::BackgroundNoise;
+pub use band_pass::{Band, BandPass, Between};
+pub use clipping::Clipping;
+pub use codec::{Codec, Quantise};
 pub use error::{AugmentError, NoiseFolderError};
 pub use gain::Gain;
 pub use gaussian_noise::{GaussianNoise, NoiseLevel};
 pub use interval::{Interval, IntervalError};
 pub use length::{PadOrTrim, PadWith, RandomCrop, TrimAt};
+pub use peak_normalise::PeakNormalise;
+pub use pitch_shift::PitchShift;
 pub use polarity::Polarity;
 pub use rand::Rng;
+pub use reverb::{Response, Reverb, Shoebox};
+pub use speed_perturb::SpeedPerturb;
+pub use time_mask::TimeMask;
+pub use time_shift::TimeShift;
+pub use time_stretch::TimeStretch;
+pub use vad_trim::VadTrim;
+pub use wave::Wave;
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -51,7 +77,7 @@ pub trait Augment: Debug + Send + Sync {
     ///
     /// # Errors
     /// A file that the transform reads cannot be read any more. The waveform is then of no use.
-    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError>;
+    fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError>;
 
     /// Every file that [`Self::apply`] may read, in a fixed order, for whoever checks or hashes what
     /// a result depends on.
@@ -107,7 +133,7 @@ struct Sometimes {
 }
 
 impl Augment for Sometimes {
-    fn apply(&self, wave: &mut Vec<f32>, rng: &mut dyn Rng) -> Result<(), AugmentError> {
+    fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
         // Below 1 always, so that `p` of 1 means always.
         if rng.random::<f64>() < self.p && !wave.is_empty() {
             self.transform.apply(wave, rng)?;
@@ -159,10 +185,26 @@ impl Mistakes {
         self
     }
 
+    fn length(mut self, field: &'static str, length: usize, least: usize, most: usize) -> Self {
+        if !(least..=most).contains(&length) {
+            self.0.push(AugmentError::Length {
+                field,
+                length,
+                least,
+                most,
+            });
+        }
+        self
+    }
+
     fn finish(self) -> Result<(), Vec<AugmentError>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
 }
 
+#[cfg(test)]
+mod config_tests;
+#[cfg(test)]
+mod measured_tests;
 #[cfg(test)]
 mod tests;

@@ -102,6 +102,16 @@ impl NoiseFolder {
         Ok(stretch)
     }
 
+    /// The beginning of recording `index`, `length` samples at most.
+    pub(super) fn beginning(&self, index: usize, length: usize) -> Result<Vec<f32>, AugmentError> {
+        let NoiseFile { path, info } = &self.files[index];
+        if info.duration_s() <= WHOLE_S {
+            let samples = self.whole(index)?;
+            return Ok(samples[..length.min(samples.len())].to_vec());
+        }
+        self.part(path, info, 0, length)
+    }
+
     /// A whole recording, from memory where it is there.
     fn whole(&self, index: usize) -> Result<Arc<Vec<f32>>, AugmentError> {
         if let Some(samples) = self.memory().files.get(&index) {

@@ -4,7 +4,7 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Augment, AugmentConfig, AugmentError, Mistakes};
+use super::{Augment, AugmentConfig, AugmentError, Mistakes, Wave};
 
 /// Changes the sign of every sample, as a microphone wired the other way round.
 ///
@@ -38,7 +38,8 @@ impl AugmentConfig for Polarity {
 }
 
 impl Augment for Polarity {
-    fn apply(&self, wave: &mut Vec<f32>, _rng: &mut dyn Rng) -> Result<(), AugmentError> {
+    fn apply(&self, wave: &mut Wave, _rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        let wave = wave.samples();
         for x in wave {
             *x = -*x;
         }

@@ -20,6 +20,12 @@ fn edit(name: &'static str, codes: &'static [Code], from: &str, to: &str) -> Cas
     files(name, codes, &[("main.yaml", &GOOD.replace(from, to))])
 }
 
+/// Augmentations in one another.
+fn held_in_one_another(levels: usize) -> String {
+    let holders = (1..=levels).map(|level| format!("  a{level}: {{ kind: one_of, of: [a{}] }}\n", level - 1));
+    format!("a0: {{ kind: gain, db: [0, 6] }}\n{}", holders.collect::<String>())
+}
+
 fn files(name: &'static str, codes: &'static [Code], files: &[(&'static str, &str)]) -> Case {
     Case {
         name,
@@ -43,6 +49,7 @@ fn cases() -> Vec<Case> {
         let below = level - 1;
         format!("{text}a{level}: &a{level} [*a{below}, *a{below}, *a{below}]\n")
     });
+    let louder = "louder: { kind: gain, db: [-6, 6] }";
     let mel = "mel: { kind: log_mel }";
     let emotion = "    input: masked\n";
     vec![
@@ -182,6 +189,25 @@ fn cases() -> Vec<Case> {
             "kind: fuse, inputs: [mel, toy], width: 4 }",
         ),
         set("unknown_node_removed", &[UnknownNode], &["heads.emotoin=null"]),
+        edit(
+            "held_elsewhere",
+            &[UnknownNode, UnknownNode],
+            louder,
+            "louder: { kind: one_of, of: [quieter, mel] }",
+        ),
+        edit(
+            "held_twice",
+            &[InvalidValue],
+            louder,
+            "louder: { kind: gain, db: [0, 6] }\n  one: { kind: one_of, of: [louder] }\n  two: { kind: one_of, of: [louder] }",
+        ),
+        edit(
+            "held_in_a_circle",
+            &[Cycle],
+            louder,
+            "louder: { kind: one_of, of: [other] }\n  other: { kind: one_of, of: [louder] }",
+        ),
+        edit("held_deep", &[InvalidValue], louder, &held_in_one_another(10)),
         edit("unknown_port", &[UnknownPort], "data.emotion", "data.emotions"),
         edit("unknown_port_node", &[UnknownPort], emotion, "    input: masked.left\n"),
         edit(

@@ -58,6 +58,33 @@ fn a_rollout_holds_callables_and_the_graph_stays_acyclic() {
 }
 
 #[test]
+fn an_augmentation_that_another_holds_is_applied_by_that_alone() {
+    let text = GOOD.replace(
+        "  louder: { kind: gain, db: [-6, 6] }\n",
+        "  level: { kind: one_of, of: [louder, softer] }\n  louder: { kind: gain, db: [0, 6] }\n  softer: { kind: gain, db: [-6, 0] }\n",
+    );
+    let experiment = checked(&text);
+    let role = |name| experiment.plan.node(name).unwrap().roles;
+    assert_eq!(
+        (role("level").train, role("level").evaluate),
+        (Role::Runs, Role::Absent)
+    );
+    assert_eq!(
+        (role("louder").train, role("louder").evaluate),
+        (Role::Held, Role::Absent)
+    );
+    let held: Vec<&str> = experiment
+        .plan
+        .node("level")
+        .unwrap()
+        .uses
+        .iter()
+        .map(|held| &*held.node)
+        .collect();
+    assert_eq!(held, ["louder", "softer"]);
+}
+
+#[test]
 fn schedules_hold_what_losses_metrics_and_outputs_need() {
     let text = GOOD.replace(
         "    target: data.emotion\n",

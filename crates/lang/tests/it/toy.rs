@@ -2,8 +2,8 @@
 
 use emorun_lang::{
     Cost, DataPath, DeserializeError, Diagnostic, Experiment, FrameRate, InferError, Inferred, InputSignals, Inputs,
-    KindInfo, KindSet, Kinded, LabelSet, Language, NodeSpec, Placement, PortRef, ReadError, Report, Section, Signal,
-    Sources, Tree, Uses, kinded_enum, load, schema_of,
+    KindInfo, KindSet, Kinded, LabelSet, Language, NodeRef, NodeSpec, Placement, PortRef, ReadError, Report, Section,
+    Signal, Sources, Tree, Uses, kinded_enum, load, schema_of,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,13 @@ pub enum Train {
     Last(u32),
 }
 config! {
+    /// One of several augmentations.
+    struct OneOf {
+        /// Which.
+        of: Vec<NodeRef>,
+    }
+}
+config! {
     /// A pretrained encoder.
     struct Hubert {
         /// Waveform.
@@ -270,6 +277,7 @@ kinded_enum! {
     pub enum Config {
         corpus => Corpus(Corpus),
         gain => Gain(Gain),
+        one_of => OneOf(OneOf),
         log_mel => LogMel(LogMel),
         hubert => Hubert(Hubert),
         spec_augment => SpecAugment(SpecAugment),
@@ -314,7 +322,7 @@ impl NodeSpec for Config {
 
     fn infer(&self, inputs: &InputSignals<'_>, (): &()) -> Result<Inferred, InferError> {
         match self {
-            Self::Corpus(_) | Self::Gain(_) => Ok(none(Placement::Host)),
+            Self::Corpus(_) | Self::Gain(_) | Self::OneOf(_) => Ok(none(Placement::Host)),
             Self::LogMel(config) => {
                 let Signal::Wave { rate_hz } = *inputs.require("input")? else {
                     return Err(InferError::mismatch("input", "a wave", inputs.require("input")?));
@@ -451,6 +459,7 @@ impl Kinds {
         Self(kinds![
             Datasets "corpus" Corpus,
             Augmentations "gain" Gain,
+            Augmentations "one_of" OneOf,
             Encoders "log_mel" LogMel,
             Encoders "hubert" Hubert,
             Blocks "spec_augment" SpecAugment,

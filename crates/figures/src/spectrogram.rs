@@ -1,0 +1,180 @@
+//! Spectrograms.
+
+use crate::{
+    chart::Axis,
+    colour::{INK, MUTED, Rgb},
+    figure::{Anchor, Figure, Rect, Shape, point},
+    text::{Font, shorten},
+};
+
+/// Around everything, in pixels.
+const MARGIN: f64 = 16.0;
+/// Widest that the levels are drawn, in pixels.
+const WIDEST: usize = 900;
+/// Widest that a frame is drawn, in pixels.
+const FRAME: usize = 4;
+/// Height of a band, in pixels.
+const BAND: f64 = 3.0;
+/// Least width of the axes, in pixels.
+const NARROWEST: f64 = 160.0;
+
+/// Levels over time and frequency.
+#[derive(Clone, Debug)]
+pub struct Spectrogram<'a> {
+    /// What is shown.
+    pub title: &'a str,
+    /// Levels in dB, `frames × bands`, the lowest band first.
+    pub levels: &'a [f32],
+    /// Number of bands.
+    pub bands: usize,
+    /// Length of the recording in seconds.
+    pub seconds: f64,
+    /// Marks of the frequency axis: from 0 at the lowest band's edge to 1 at the highest's, and a text.
+    pub marks: &'a [(f64, String)],
+    /// The level that is drawn darkest, in dB.
+    pub top_db: f64,
+    /// How far below it a level is drawn white, in dB.
+    pub range_db: f64,
+}
+
+impl Spectrogram<'_> {
+    /// Draws it; of a long recording several frames share a column, which shows the loudest.
+    pub fn draw(&self) -> Figure {
+        let title = shorten(self.title, 100);
+        let mut figure = Figure::new(&title);
+        let bands = self.bands.max(1);
+        let frames = self.levels.len() / bands;
+        let shared = frames.div_ceil(WIDEST).max(1);
+        let columns = frames.div_ceil(shared);
+        let column = (WIDEST / columns.max(1)).clamp(1, FRAME) as f64;
+        let widest = self
+            .marks
+            .iter()
+            .map(|(_, text)| Font::Small.width(text))
+            .fold(0.0, f64::max);
+        let plot = Rect {
+            x: (MARGIN + Font::Body.line_height() + widest + 12.0).round(),
+            y: (MARGIN + 26.0).round(),
+            width: column * columns as f64,
+            height: BAND * bands as f64,
+        };
+        figure.width = (plot.x + plot.width.max(NARROWEST)).max(plot.x + Font::Title.width(&title)) + MARGIN;
+        figure.height = plot.bottom() + 42.0 + MARGIN;
+        figure.text(point(plot.x, MARGIN + 8.0), Anchor::Start, Font::Title, INK, &title);
+        for (at, group) in self.levels[..frames * bands].chunks(shared * bands).enumerate() {
+            for band in 0..bands {
+                let level = group
+                    .iter()
+                    .skip(band)
+                    .step_by(bands)
+                    .copied()
+                    .fold(f32::NEG_INFINITY, f32::max);
+                let share = 1.0 + (f64::from(level) - self.top_db) / self.range_db;
+                let rect = Rect {
+                    x: plot.x + column * at as f64,
+                    y: plot.bottom() - BAND * (band + 1) as f64,
+                    width: column,
+                    height: BAND,
+                };
+                // What is not finite is drawn as silence.
+                figure.fill(rect, 0.0, Rgb::sequential(if share.is_finite() { share } else { 0.0 }));
+            }
+        }
+        for (place, text) in self.marks {
+            let y = plot.bottom() - plot.height * place;
+            figure.fill(
+                Rect {
+                    x: plot.x - 5.0,
+                    y: y.round(),
+                    width: 5.0,
+                    height: 1.0,
+                },
+                0.0,
+                MUTED,
+            );
+            figure.text(point(plot.x - 8.0, y), Anchor::End, Font::Small, MUTED, text);
+        }
+        let axis = Axis::over([0.0, self.seconds].into_iter(), 6.0, false);
+        for &tick in &axis.ticks {
+            let x = plot.x + plot.width * axis.place(tick);
+            figure.fill(
+                Rect {
+                    x: x.round(),
+                    y: plot.bottom(),
+                    width: 1.0,
+                    height: 5.0,
+                },
+                0.0,
+                MUTED,
+            );
+            let at = point(x, plot.bottom() + 15.0);
+            figure.text(at, Anchor::Middle, Font::Small, MUTED, &axis.label(tick));
+        }
+        let below = point(plot.centre().x, plot.bottom() + 34.0);
+        figure.text(below, Anchor::Middle, Font::Body, MUTED, "s");
+        figure.shapes.push(Shape::Text {
+            at: point(MARGIN + 4.0, plot.centre().y),
+            anchor: Anchor::Middle,
+            font: Font::Body,
+            colour: MUTED,
+            upright: true,
+            text: "Hz".into(),
+        });
+        figure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(levels: &[f32], bands: usize) -> Figure {
+        Spectrogram {
+            title: "a",
+            levels,
+            bands,
+            seconds: levels.len() as f64 / bands as f64 / 100.0,
+            marks: &[(0.5, "1k".to_owned())],
+            top_db: 0.0,
+            range_db: 80.0,
+        }
+        .draw()
+    }
+
+    fn fills(figure: &Figure) -> Vec<(f64, f64, Rgb)> {
+        let cells = figure.shapes.iter().filter_map(|shape| match shape {
+            Shape::Box { rect, fill, .. } if rect.height == BAND => Some((rect.x, rect.y, *fill)),
+            _ => None,
+        });
+        cells.collect()
+    }
+
+    #[test]
+    fn low_bands_are_below_and_loud_ones_dark() {
+        let figure = drawn(&[0.0, -80.0, -200.0, f32::NAN], 2);
+        let cells = fills(&figure);
+        assert_eq!(cells.len(), 4);
+        assert!(cells[0].1 > cells[1].1 && cells[2].0 > cells[0].0);
+        assert_eq!(cells[0].2, Rgb::sequential(1.0));
+        assert!(cells[1..].iter().all(|cell| cell.2 == Rgb::sequential(0.0)));
+        let image = figure.to_png().unwrap();
+        assert!(image.width > 100 && image.height > 50);
+    }
+
+    #[test]
+    fn of_a_long_recording_the_loudest_frames_are_seen() {
+        let mut levels = vec![-80.0; 10_000 * 4];
+        levels[4 * 5003 + 2] = 0.0;
+        let figure = drawn(&levels, 4);
+        let cells = fills(&figure);
+        assert!(cells.len() <= 4 * WIDEST);
+        assert_eq!(cells.iter().filter(|cell| cell.2 == Rgb::sequential(1.0)).count(), 1);
+        assert!(figure.width < 1100.0);
+    }
+
+    #[test]
+    fn nothing_is_an_empty_frame() {
+        assert!(fills(&drawn(&[], 3)).is_empty());
+        drawn(&[], 3).to_png().unwrap();
+    }
+}
