@@ -2,6 +2,7 @@
 
 mod cache;
 mod check;
+mod data;
 mod embed;
 mod graph;
 mod nodes;
@@ -73,6 +74,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Write what a node gives for recordings to a .safetensors file.
     Embed(embed::Arguments),
+    /// Fetch and prepare corpora.
+    Data(data::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
@@ -148,8 +151,8 @@ struct ResumeArguments {
 }
 
 /// Names of subcommands: what else stands first is an experiment to run.
-const COMMANDS: [&str; 11] = [
-    "run", "check", "graph", "resume", "sweep", "smoke", "embed", "cache", "nodes", "schema", "help",
+const COMMANDS: [&str; 12] = [
+    "run", "data", "check", "graph", "resume", "sweep", "smoke", "embed", "cache", "nodes", "schema", "help",
 ];
 
 /// Runs the program with the given arguments, the first of which is its name.
@@ -179,6 +182,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
+        Command::Data(arguments) => data::data(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),

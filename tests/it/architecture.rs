@@ -10,15 +10,26 @@ use serde_json::Value;
 use crate::support::REPOSITORY;
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 9] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
     ("emorun-tensorboard", &[]),
     ("emorun-figures", &[]),
     ("emorun-features", &[]),
-    ("emorun-weights", &[]),
+    ("emorun-fetch", &[]),
+    ("emorun-weights", &["emorun-fetch"]),
     ("emorun-data", &["emorun-lang", "emorun-audio"]),
+    (
+        "emorun-prepare",
+        &[
+            "emorun-audio",
+            "emorun-data",
+            "emorun-fetch",
+            "emorun-lang",
+            "emorun-metrics",
+        ],
+    ),
     (
         "emorun",
         &[
@@ -28,8 +39,10 @@ const CRATES: [(&str, &[&str]); 9] = [
             "emorun-tensorboard",
             "emorun-figures",
             "emorun-features",
+            "emorun-fetch",
             "emorun-weights",
             "emorun-data",
+            "emorun-prepare",
         ],
     ),
 ];

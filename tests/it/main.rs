@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod data;
 mod errors;
 mod experiments;
 mod features;

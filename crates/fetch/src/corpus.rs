@@ -13,6 +13,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Name of the file by which one process at a time fetches into a folder.
+const LOCK: &str = ".fetch.lock";
+
 /// What to fetch, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
@@ -81,6 +84,43 @@ pub struct Fetched {
     pub present: usize,
     /// Names of files whose hash nobody publishes: it was recorded now.
     pub recorded: Vec<String>,
+}
+
+/// What is in a folder that a corpus would be fetched into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// There is no such folder.
+    Absent,
+    /// A fetch that was begun and not finished.
+    Begun,
+    /// What was fetched, all of it.
+    Whole,
+    /// A folder in which nothing was ever fetched: the user's own.
+    Own,
+}
+
+/// What is in a folder that a corpus would be fetched into, after its record.
+///
+/// # Errors
+/// The record cannot be read, or is not one.
+pub fn presence(source: &Source, folder: &Path) -> Result<Presence, FetchError> {
+    if !folder.exists() {
+        return Ok(Presence::Absent);
+    }
+    if !folder.join(LOCK).exists() {
+        return Ok(Presence::Own);
+    }
+    let record = Record::read(folder)?;
+    let whole = match source.how {
+        How::Lfs(lfs) => record.files.len() >= lfs.files,
+        _ => !record.files.is_empty() && record.files.values().all(|file| is_unpacked(file, folder)),
+    };
+    Ok(if whole { Presence::Whole } else { Presence::Begun })
+}
+
+/// Whether what an archive was unpacked to is still there.
+fn is_unpacked(file: &RecordedFile, folder: &Path) -> bool {
+    !file.unpacked.is_empty() && file.unpacked.iter().all(|top| folder.join(top).exists())
 }
 
 /// Hears of events, from several threads.
@@ -176,7 +216,7 @@ fn parts(source: &Source, named: &[String]) -> Result<Vec<&'static RemoteFile>, 
 
 /// Keeps other processes out of the folder.
 fn lock(folder: &Path, on_event: OnEvent<'_>) -> Result<File, FetchError> {
-    let path = folder.join(".fetch.lock");
+    let path = folder.join(LOCK);
     let file = File::options()
         .create(true)
         .write(true)
@@ -246,10 +286,7 @@ impl Work<'_> {
 
     fn archive(&self, file: &RemoteFile) -> Result<(), FetchError> {
         let known = lock_of(&self.record).files.get(file.name).cloned();
-        let is_there = known.as_ref().is_some_and(|known| {
-            !known.unpacked.is_empty() && known.unpacked.iter().all(|top| self.options.to.join(top).exists())
-        });
-        if is_there {
+        if known.as_ref().is_some_and(|known| is_unpacked(known, self.options.to)) {
             (self.on_event)(Event::Present { file: file.name });
             lock_of(&self.fetched).present += 1;
             return Ok(());

@@ -4,7 +4,8 @@ use crate::archives::{Entry, tarred, zipped};
 use crate::client;
 use crate::server::{Reply, Request, Server, part, sha256};
 use emorun_fetch::{
-    Event, FetchError, Fetched, How, Lfs, Licence, Options, PlainFile, RECORD, Record, RemoteFile, Source, fetch_corpus,
+    Event, FetchError, Fetched, How, Lfs, Licence, Options, PlainFile, Presence, RECORD, Record, RemoteFile, Source,
+    fetch_corpus, presence,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,7 +128,9 @@ impl Place {
 fn parts_are_fetched_into_one_folder_once() {
     let place = Place::new(answer);
     let source = archives(&place.server.url(), true);
+    assert_eq!(presence(&source, &place.to()).unwrap(), Presence::Absent);
     let first = place.fetch(&source, &[]).unwrap();
+    assert_eq!(presence(&source, &place.to()).unwrap(), Presence::Whole);
     assert_eq!((first.downloaded, first.present, first.recorded.len()), (1, 0, 0));
     assert_eq!(place.names(), ["Actor_01", "README", RECORD]);
     place.fetch(&source, &["song", "speech"]).unwrap();
@@ -199,12 +202,14 @@ fn files_of_the_users_own_are_never_replaced() {
     let source = archives(&place.server.url(), true);
     fs::create_dir_all(place.to()).unwrap();
     fs::write(place.to().join("README"), "my own notes").unwrap();
+    assert_eq!(presence(&source, &place.to()).unwrap(), Presence::Own);
     let error = place.fetch(&source, &[]).unwrap_err();
     assert!(
         matches!(&error, FetchError::InTheWay { path, .. } if path.ends_with("README")),
         "{error}"
     );
     assert_eq!(place.read("README"), "my own notes");
+    assert_eq!(presence(&source, &place.to()).unwrap(), Presence::Begun);
 }
 
 #[test]
