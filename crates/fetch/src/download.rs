@@ -16,6 +16,9 @@ const FRUITLESS: u32 = 3;
 /// Bytes written at once.
 const PIECE: usize = 256 << 10;
 
+/// Most bytes of a file of which nobody says the length.
+const MOST_UNKNOWN: u64 = 16 << 30;
+
 /// What a download is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
@@ -305,15 +308,14 @@ impl<'a> Receiver<'a> {
             status => return Err(Broke::Off(format!("the server answers {status}"))),
         };
         let size = self.size();
+        let most = size.unwrap_or(MOST_UNKNOWN).saturating_add(1);
         let mut body = response.into_body().into_reader();
         let mut piece = vec![0; PIECE];
         loop {
-            let room = size
-                .map_or(PIECE as u64, |size| size.saturating_add(1).saturating_sub(have))
-                .min(PIECE as u64);
+            let room = most.saturating_sub(have).min(PIECE as u64);
             let room = usize::try_from(room).unwrap_or(PIECE);
             if room == 0 {
-                return Ok(());
+                return Err(Broke::TooLong);
             }
             let read = body
                 .read(&mut piece[..room])

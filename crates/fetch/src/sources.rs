@@ -266,7 +266,7 @@ pub const SOURCES: [Source; 7] = [
         },
         cite: "Busso et al., Language Resources and Evaluation 42(4), 2008",
         how: How::Request(&[
-            "read https://sail.usc.edu/iemocap/iemocap_release.htm",
+            "read how it is released at https://sail.usc.edu/iemocap/",
             "fill in and sign https://sail.usc.edu/iemocap/Data_Release_Form_IEMOCAP.pdf and send it as that page says",
             "download IEMOCAP_full_release from the link in the answer and unpack it",
             "put or link the folder that holds Session1 to Session5 to data/IEMOCAP",

@@ -115,10 +115,19 @@ fn show(bars: &Bars, event: Event<'_>) {
         Event::Waiting => bars.line("another process fetches into the same folder; waiting for it"),
         Event::Present { file } => bars.line(&format!("{file} is there")),
         Event::Received { file, bytes, total } => bars.at(file, bytes, total, true),
-        Event::Unpacking { file, files } => bars.at(&format!("unpacking {file}: files"), files, None, false),
-        Event::Done { file } => bars.done(file),
+        Event::Unpacking { file, files } => bars.at(&unpacking(file), files, None, false),
+        Event::Done { file } => {
+            bars.clear(&unpacking(file));
+            bars.done(file);
+        }
+        Event::Counted { done, files, .. } if done == files => bars.done("files"),
         Event::Counted { done, files, .. } => bars.at("files", done as u64, Some(files as u64), false),
     }
+}
+
+/// Name of the bar of an archive that is being unpacked.
+fn unpacking(file: &str) -> String {
+    format!("unpacking {file}: files")
 }
 
 /// What a corpus is and what its use is bound to.
@@ -176,10 +185,19 @@ fn list() -> String {
     table(&["name", "part", "size", "licence"], &rows)
 }
 
+/// A failure of the file system, without the advice on runs that belongs to other commands.
+pub(super) fn unwritten(action: &'static str, path: PathBuf, source: &std::io::Error) -> Failure {
+    Failure::Io {
+        action,
+        path,
+        source: std::io::Error::other(source.to_string()),
+    }
+}
+
 /// A failure to fetch as a command's.
 pub(super) fn failed(error: FetchError) -> Failure {
     match (error.class(), error) {
-        (_, FetchError::Io { action, path, source }) => Failure::Io { action, path, source },
+        (_, FetchError::Io { action, path, source }) => unwritten(action, path, &source),
         (Class::Usage, error) => Failure::Usage(error.to_string()),
         (Class::Io, FetchError::DiskFull { path }) => Failure::Io {
             action: "write",

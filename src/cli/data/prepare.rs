@@ -178,7 +178,7 @@ fn serve(preparation: &Preparation, plan: &Plan, arguments: &Arguments) -> Resul
 fn failed(error: PrepareError) -> Failure {
     match error {
         PrepareError::Data(errors) => Failure::Data(errors),
-        PrepareError::Io { action, path, source } => Failure::Io { action, path, source },
+        PrepareError::Io { action, path, source } => super::fetch::unwritten(action, path, &source),
         PrepareError::Busy { .. } => Failure::Conflict(error.to_string()),
         PrepareError::Annotator { .. } | PrepareError::NotPreprocessed { .. } => Failure::Usage(error.to_string()),
         PrepareError::Invalid(mistakes) => {

@@ -45,12 +45,17 @@ impl Bars {
         bars.insert(name.to_owned(), bar);
     }
 
-    /// A file is done.
-    pub fn done(&self, name: &str) {
+    /// Takes a bar away.
+    pub fn clear(&self, name: &str) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bars.remove(name) {
             bar.finish_and_clear();
         }
+    }
+
+    /// A file is done.
+    pub fn done(&self, name: &str) {
+        self.clear(name);
         self.line(&format!("{name} done"));
     }
 
