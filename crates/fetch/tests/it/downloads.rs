@@ -165,7 +165,7 @@ fn a_server_that_ignores_the_condition_is_found_out_by_its_tag_or_total() {
 #[test]
 fn bytes_whose_version_is_unknown_are_not_added_to() {
     let place = Place::new(|_, request| good(request, &bytes(), "one"));
-    fs::write(place.aside(), noise(1200)[200..600].to_vec()).unwrap();
+    fs::write(place.aside(), &noise(1200)[200..600]).unwrap();
     place.assert_whole(place.get(None, &[]));
     assert_eq!(place.starts(), [0]);
 }
