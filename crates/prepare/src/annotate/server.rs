@@ -204,7 +204,7 @@ impl State {
         let nonce: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut reply = Reply::new(200, "text/html; charset=utf-8", PAGE.replace("NONCE", &nonce));
         let policy = format!(
-            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self'; media-src 'self'; \
+            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data:; media-src 'self'; \
              connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         );
         reply.headers.push(("content-security-policy", policy));
