@@ -170,14 +170,16 @@ impl Sink<'_> {
 
 /// Where an entry goes below the folder: its name, if it is one that stays there.
 fn place(name: &str, strip: usize) -> Result<Option<PathBuf>, &'static str> {
-    if name.starts_with('/') {
+    // Some programs on Windows write `\\` between folders.
+    let separators = ['/', '\\'];
+    if name.starts_with(separators) {
         return Err("has an absolute path");
     }
-    if name.chars().any(|c| c == '\\' || c.is_control()) {
-        return Err("has a backslash or control character in its name");
+    if name.chars().any(char::is_control) {
+        return Err("has a control character in its name");
     }
     let mut parts: Vec<&str> = Vec::new();
-    for part in name.split('/') {
+    for part in name.split(separators) {
         match part {
             "" | "." => {}
             ".." => return Err("leaves the folder"),
@@ -206,6 +208,7 @@ mod tests {
             ("top/a/b.wav", 1, Some("a/b.wav")),
             ("top/", 1, None),
             ("...", 0, Some("...")),
+            ("a\\b.wav", 0, Some("a/b.wav")),
             ("ü/名.wav", 0, Some("ü/名.wav")),
         ] {
             assert_eq!(place(name, strip), Ok(expected.map(PathBuf::from)), "{name}");
@@ -217,6 +220,7 @@ mod tests {
             "../up",
             "a/../../up",
             "a\\..\\up",
+            "\\\\server\\x",
             "C:/x",
             "a/b\0c",
             "a\nb",
