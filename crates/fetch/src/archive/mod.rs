@@ -170,7 +170,7 @@ impl Sink<'_> {
 
 /// Where an entry goes below the folder: its name, if it is one that stays there.
 fn place(name: &str, strip: usize) -> Result<Option<PathBuf>, &'static str> {
-    // Some programs on Windows write `\\` between folders.
+    // Some programs on Windows write a backslash between folders.
     let separators = ['/', '\\'];
     if name.starts_with(separators) {
         return Err("has an absolute path");
