@@ -81,7 +81,8 @@ enum Command {
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
     /// and resumed, and compare all that was written.
     VerifyResume(verify_resume::Arguments),
-    /// Work on corpora: verify them, show what they consist of, listen to what a network hears.
+    /// Work on corpora: fetch, verify and prepare them, show what they consist of, listen to what a
+    /// network hears.
     Data(data::Arguments),
     /// Try an experiment end to end in seconds: on generated data in its corpora's own layouts, with
     /// tiny encoders. Nothing is needed but the file.

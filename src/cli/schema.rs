@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use emorun_prepare::Preparation;
 
 use super::print;
 use crate::exit::Failure;
@@ -26,14 +27,19 @@ pub(super) struct Arguments {
 /// There is no current directory.
 pub fn schemas() -> Result<Vec<(&'static str, String)>, Failure> {
     let pretty = |schema: &serde_json::Value| format!("{schema:#}\n");
-    let mut sweep = emorun_lang::schema_of::<SweepFile>();
-    if let Some(object) = sweep.as_object_mut() {
-        object.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
-        object.insert("title".into(), "emorun model_runs file".into());
-    }
+    let titled = |mut schema: serde_json::Value, title: &str| {
+        if let Some(object) = schema.as_object_mut() {
+            object.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+            object.insert("title".into(), title.into());
+        }
+        schema
+    };
+    let sweep = titled(emorun_lang::schema_of::<SweepFile>(), "emorun model_runs file");
+    let preparation = titled(emorun_lang::schema_of::<Preparation>(), "emorun preparation file");
     Ok(vec![
         ("experiment.schema.json", pretty(&language()?.schema())),
         ("model_runs.schema.json", pretty(&sweep)),
+        ("preparation.schema.json", pretty(&preparation)),
     ])
 }
 

@@ -10,16 +10,27 @@ use serde_json::Value;
 use crate::support::REPOSITORY;
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
     ("emorun-tensorboard", &[]),
     ("emorun-figures", &[]),
     ("emorun-features", &[]),
-    ("emorun-weights", &[]),
+    ("emorun-fetch", &[]),
+    ("emorun-weights", &["emorun-fetch"]),
     ("emorun-onnx", &[]),
     ("emorun-data", &["emorun-lang", "emorun-audio", "emorun-figures"]),
+    (
+        "emorun-prepare",
+        &[
+            "emorun-audio",
+            "emorun-data",
+            "emorun-fetch",
+            "emorun-lang",
+            "emorun-metrics",
+        ],
+    ),
     (
         "emorun",
         &[
@@ -30,8 +41,10 @@ const CRATES: [(&str, &[&str]); 10] = [
             "emorun-tensorboard",
             "emorun-figures",
             "emorun-features",
+            "emorun-fetch",
             "emorun-weights",
             "emorun-data",
+            "emorun-prepare",
         ],
     ),
 ];

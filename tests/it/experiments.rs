@@ -110,6 +110,8 @@ fn examples_pass_the_structural_check_without_any_corpus() {
         let path = format!("experiments/{}", example.name);
         let arguments: &[&str] = if example.schema.starts_with("experiment") {
             &["check", &path, "--structure"]
+        } else if example.schema.starts_with("preparation") {
+            &["data", "prepare", &path, "--check"]
         } else {
             // A sweep has no structural check: its runs are on generated speech.
             &["sweep", &path, "--check"]

@@ -14,6 +14,7 @@ mod architecture;
 mod augment;
 mod bench;
 mod columns;
+mod corpus_preparation;
 mod data;
 mod errors;
 mod experiments;

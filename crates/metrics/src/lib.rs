@@ -8,10 +8,12 @@ mod agreement;
 mod classification;
 mod confusion;
 mod error;
+mod kappa;
 mod statistics;
 
 pub use agreement::Agreement;
 pub use classification::{ClassReport, Classification};
 pub use confusion::Confusion;
 pub use error::MetricsError;
+pub use kappa::cohen_kappa;
 pub use statistics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference};

@@ -2,12 +2,11 @@
 
 use crate::WeightsError;
 use crate::aside::aside;
+use emorun_fetch::{Hash, read_checked};
 use serde::{Deserialize, Serialize};
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -111,14 +110,18 @@ fn modified_ns(metadata: &Metadata) -> Option<u64> {
 fn hash_file(path: &Path) -> Result<blake3::Hash, WeightsError> {
     let mut blake3 = blake3::Hasher::new();
     let name = blob_name(path).unwrap_or_default();
-    match check_while_reading(path, name, |piece| {
+    let promised = Hash::of_blob(name);
+    let promised: Vec<&Hash> = promised.iter().collect();
+    let differs = read_checked(path, &promised, |piece| {
         blake3.update(piece);
-    })? {
-        Ok(()) => Ok(blake3.finalize()),
-        Err(what) => Err(WeightsError::Hash {
+    })
+    .map_err(WeightsError::io("read", path))?;
+    match differs {
+        None => Ok(blake3.finalize()),
+        Some(hash) => Err(WeightsError::Hash {
             path: path.to_owned(),
             expected: name.to_owned(),
-            what,
+            what: hash.name(),
         }),
     }
 }
@@ -130,73 +133,4 @@ fn blob_name(path: &Path) -> Option<&str> {
         .and_then(Path::file_name)
         .is_some_and(|folder| folder == "blobs");
     path.file_name().and_then(|name| name.to_str()).filter(|_| in_blobs)
-}
-
-/// The hash that the Hub gives a file: SHA-256 of large ones, Git's SHA-1 of small ones.
-enum Promise {
-    /// 64 hexadecimal digits.
-    Sha256(Sha256, String),
-    /// 40 hexadecimal digits.
-    Git(Sha1, String),
-}
-
-impl Promise {
-    /// What a name promises of a file of so many bytes; none when the name is no hash.
-    fn new(name: &str, length: u64) -> Option<Self> {
-        if !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        match name.len() {
-            64 => Some(Self::Sha256(Sha256::new(), name.to_ascii_lowercase())),
-            40 => Some(Self::Git(
-                Sha1::new_with_prefix(format!("blob {length}\0")),
-                name.to_ascii_lowercase(),
-            )),
-            _ => None,
-        }
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha256(hasher, _) => hasher.update(bytes),
-            Self::Git(hasher, _) => hasher.update(bytes),
-        }
-    }
-
-    /// Whether the promise holds; if not, the kind of hash.
-    fn finish(self) -> Result<(), &'static str> {
-        let (found, expected, what) = match self {
-            Self::Sha256(hasher, expected) => (hex(&hasher.finalize()), expected, "SHA-256"),
-            Self::Git(hasher, expected) => (hex(&hasher.finalize()), expected, "Git SHA-1"),
-        };
-        if found == expected { Ok(()) } else { Err(what) }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Reads a file to its end and says whether it is what its name in the cache promises; if not, the kind of hash. A name
-/// that is no hash promises nothing.
-pub(crate) fn check_while_reading(
-    path: &Path,
-    name: &str,
-    mut piece_read: impl FnMut(&[u8]),
-) -> Result<Result<(), &'static str>, WeightsError> {
-    let failed = || WeightsError::io("read", path);
-    let mut file = File::open(path).map_err(failed())?;
-    let length = file.metadata().map_err(failed())?.len();
-    let mut promise = Promise::new(name, length);
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut piece).map_err(failed())?;
-        if read == 0 {
-            return Ok(promise.map_or(Ok(()), Promise::finish));
-        }
-        piece_read(&piece[..read]);
-        if let Some(promise) = &mut promise {
-            promise.update(&piece[..read]);
-        }
-    }
 }

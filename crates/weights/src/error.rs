@@ -1,5 +1,6 @@
 //! What can be wrong with weights.
 
+use emorun_fetch::FetchError;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -224,6 +225,9 @@ pub enum WeightsError {
         /// Why.
         reason: String,
     },
+    /// Any other trouble with a download.
+    #[error("{0}")]
+    Download(FetchError),
     /// A download whose bytes are wrong, twice.
     #[error(
         "{file} of `{id}` was downloaded twice and does not have the {what} {expected} that the Hub promises; try \
@@ -259,6 +263,18 @@ impl WeightsError {
         move |source| match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
             _ => Self::Io { action, path, source },
+        }
+    }
+}
+
+impl From<FetchError> for WeightsError {
+    /// Certificates and the file system; what a download can say beyond that names the Hub's file (see `hub::download`).
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Certificates { path } => Self::Certificates { path },
+            FetchError::DiskFull { path } => Self::DiskFull { path },
+            FetchError::Io { action, path, source } => Self::Io { action, path, source },
+            other => Self::Download(other),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! through the Hub's cache, and gives a [`Located`]; [`Checkpoint::open`] reads configurations and the tables of
 //! tensors, whose values are read one at a time.
 //!
-//! The Hub is spoken to with `ureq`, over the cache layout of `huggingface_hub`, so that both share files and locks. The
+//! The Hub is spoken to with `ureq` (by way of `emorun-fetch`), over the cache layout of `huggingface_hub`, so that both share files and locks. The
 //! crate `hf-hub` does not do: from 1.0 it brings tokio, reqwest, hyper and Xet.
 //!
 //! PyTorch files are read by `pytorch-reader`, which executes nothing; before it sees a file, every global that the

@@ -1,6 +1,9 @@
-//! `emorun data`: corpora before any experiment.
+//! `emorun data`: corpora before any experiment. The work is done in crates; this only asks and shows.
 
+mod fetch;
 mod listen;
+mod prepare;
+mod progress;
 mod stats;
 mod verify;
 
@@ -13,7 +16,7 @@ use indexmap::IndexMap;
 
 use super::{Common, Format, check};
 use crate::exit::Failure;
-use crate::prepare::{Depth, Source, prepare};
+use crate::prepare::{Depth, Source, prepare as check_experiment};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -23,6 +26,10 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Download a corpus from its official address, or list the corpora that can be.
+    Fetch(fetch::Arguments),
+    /// Make several corpora one: target emotions, one rate and loudness, checked quality, confirmed labels.
+    Prepare(prepare::Arguments),
     /// Hold corpora against their published counts: what is missing, extra, there twice or unusable.
     Verify(verify::Arguments),
     /// Hours, tables of classes, speakers and genders, durations and loudness, as text and as a page.
@@ -33,6 +40,8 @@ enum Command {
 
 pub(super) fn data(arguments: &Arguments, common: Common) -> Result<(), Failure> {
     match &arguments.command {
+        Command::Fetch(arguments) => fetch::fetch(arguments, common),
+        Command::Prepare(arguments) => prepare::prepare(arguments, common),
         Command::Verify(arguments) => verify::verify(arguments, common),
         Command::Stats(arguments) => stats::stats(arguments, common),
         Command::Listen(arguments) => listen::listen(arguments, common),
@@ -83,7 +92,7 @@ impl CorpusArguments {
             sets: self.sets.clone(),
             offline: common.offline,
         };
-        let prepared = prepare(&source, Depth::Structure, &mut |report, sources| {
+        let prepared = check_experiment(&source, Depth::Structure, &mut |report, sources| {
             check::write(report, sources, common.format);
         })?;
         serde_json::from_value(prepared.resolved["datasets"].clone()).map_err(|error| Failure::Bug(error.to_string()))

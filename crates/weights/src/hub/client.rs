@@ -3,15 +3,10 @@
 use super::cache::is_commit;
 use super::settings::HubSettings;
 use crate::WeightsError;
+use emorun_fetch::http::{HeaderMap, Response, StatusCode};
+use emorun_fetch::{Body, Network, origin, redirect};
 use std::time::Duration;
-use ureq::http::{HeaderMap, Response, StatusCode, header};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body, Proxy};
 
-/// Longest wait for an address and for a connection.
-const TO_CONNECT: Duration = Duration::from_secs(10);
-/// Longest wait for an answer and between two pieces of a file.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Most redirects in a row.
 const REDIRECTS: usize = 8;
 /// Times that a busy Hub is asked.
@@ -39,51 +34,19 @@ pub(super) enum Failure {
 }
 
 pub(super) struct Client {
-    agent: Agent,
+    pub(super) http: emorun_fetch::Client,
     endpoint: String,
-    token: Option<String>,
 }
 
 impl Client {
     pub(super) fn new(settings: &HubSettings) -> Result<Self, WeightsError> {
-        let roots = match &settings.certificates {
-            None => RootCerts::WebPki,
-            Some(path) => {
-                let pem = std::fs::read(path).map_err(WeightsError::io("read the certificates in", path))?;
-                let certificates: Vec<_> = parse_pem(&pem)
-                    .filter_map(|item| match item {
-                        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                        _ => None,
-                    })
-                    .collect();
-                if certificates.is_empty() {
-                    return Err(WeightsError::Certificates { path: path.clone() });
-                }
-                RootCerts::new_with_certs(&certificates)
-            }
+        let network = Network {
+            proxy_from_env: settings.proxy_from_env,
+            certificates: settings.certificates.clone(),
         };
-        let config = Agent::config_builder()
-            .user_agent(concat!("emorun/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .proxy(if settings.proxy_from_env {
-                Proxy::try_from_env()
-            } else {
-                None
-            })
-            .http_status_as_error(false)
-            // Redirects are followed here: they decide who may see the token, and whose word on the hash counts.
-            .max_redirects(0)
-            .timeout_resolve(Some(TO_CONNECT))
-            .timeout_connect(Some(TO_CONNECT))
-            .timeout_recv_response(Some(PATIENCE))
-            .timeout_per_read(Some(PATIENCE))
-            .build();
-        let (endpoint, token) = (settings.endpoint.clone(), settings.token.clone());
-        Ok(Self {
-            agent: Agent::new_with_config(config),
-            endpoint,
-            token,
-        })
+        let endpoint = settings.endpoint.clone();
+        let http = emorun_fetch::Client::new(&network, &endpoint, settings.token.as_deref())?;
+        Ok(Self { http, endpoint })
     }
 
     /// Asks for commit, hash and size of a file. `sure` says that repository and revision are known to exist.
@@ -97,7 +60,7 @@ impl Client {
                 .map_err(|why| Failure::Unreachable(self.cannot_reach(&why)))?;
             let headers = response.headers();
             said.hear(headers);
-            match location(&url, &response) {
+            match redirect(&url, &response) {
                 // The Hub's own word on the hash is in the answer that leads to the store of large files.
                 Some(next) if !(said.is_enough() && origin(&next) != origin(&url)) => url = next,
                 Some(_) => return said.remote(first).map(Answer::Found).map_err(Failure::Other),
@@ -112,39 +75,11 @@ impl Client {
         Err(Failure::Other(WeightsError::NoHub { url: first, reason }))
     }
 
-    /// The bytes of a file from `from` on; the answer may as well begin at 0.
-    pub(super) fn get(&self, url: &str, from: u64) -> Result<Response<Body>, String> {
-        let mut url = url.to_owned();
-        for _ in 0..REDIRECTS {
-            let mut request = self.agent.get(&url).header(header::ACCEPT_ENCODING, "identity");
-            if let Some(token) = self.token_for(&url) {
-                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-            }
-            if from > 0 {
-                request = request.header(header::RANGE, format!("bytes={from}-"));
-            }
-            let response = request.call().map_err(|error| error.to_string())?;
-            match location(&url, &response) {
-                Some(next) => url = next,
-                None => return Ok(response),
-            }
-        }
-        Err(format!("more than {REDIRECTS} redirects in a row"))
-    }
-
-    fn head(&self, url: &str) -> Result<Response<Body>, ureq::Error> {
-        let mut request = self.agent.head(url).header(header::ACCEPT_ENCODING, "identity");
-        if let Some(token) = self.token_for(url) {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        request.call()
-    }
-
     /// Asks again when the Hub is busy.
     fn patiently(&self, url: &str) -> Result<Response<Body>, String> {
         let mut attempt = 1;
         loop {
-            let busy = match self.head(url) {
+            let busy = match self.http.head(url) {
                 Ok(response) => {
                     let status = response.status();
                     if !(status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS) {
@@ -164,10 +99,6 @@ impl Client {
 
     fn cannot_reach(&self, why: &str) -> String {
         format!("the Hub at {} cannot be reached ({why})", self.endpoint)
-    }
-
-    fn token_for(&self, url: &str) -> Option<&str> {
-        self.token.as_deref().filter(|_| origin(url) == origin(&self.endpoint))
     }
 
     fn refusal(
@@ -262,37 +193,4 @@ impl Said {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// Scheme, host and port of an address.
-fn origin(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
-    &url[..end]
-}
-
-/// Where a redirect leads.
-fn location(url: &str, response: &Response<Body>) -> Option<String> {
-    let to = text(response.headers(), "location").filter(|_| response.status().is_redirection())?;
-    Some(if to.contains("://") {
-        to.to_owned()
-    } else if to.starts_with("//") {
-        format!("{}{to}", url.split("//").next().unwrap_or_default())
-    } else if to.starts_with('/') {
-        format!("{}{to}", origin(url))
-    } else {
-        let start = origin(url);
-        let path = url[start.len()..].split(['?', '#']).next().unwrap_or_default();
-        let mut folders: Vec<&str> = path.split('/').collect();
-        folders.pop();
-        for part in to.split('/') {
-            match part {
-                "." => {}
-                ".." if folders.len() > 1 => drop(folders.pop()),
-                ".." => {}
-                part => folders.push(part),
-            }
-        }
-        format!("{start}{}", folders.join("/"))
-    })
 }

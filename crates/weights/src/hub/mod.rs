@@ -5,6 +5,7 @@ mod client;
 mod download;
 mod settings;
 
+pub use emorun_fetch::Progress;
 pub use settings::HubSettings;
 
 use crate::WeightsError;
@@ -12,25 +13,6 @@ use crate::locate::{CANDIDATES, CONFIG, Located, PREPROCESSOR, is_index, parts_o
 use cache::RepoCache;
 use client::{Answer, Client};
 use std::path::PathBuf;
-
-/// What a download is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress<'a> {
-    /// Another process downloads the same file; it is waited for.
-    Waiting {
-        /// The file.
-        file: &'a str,
-    },
-    /// Bytes have arrived.
-    Received {
-        /// The file.
-        file: &'a str,
-        /// Bytes in the cache, those of an earlier run included.
-        bytes: u64,
-        /// Bytes of the whole file, where the Hub says so.
-        total: Option<u64>,
-    },
-}
 
 /// Finds the files of a repository in the cache and downloads the others.
 pub(crate) fn locate(

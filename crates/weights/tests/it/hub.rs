@@ -1,6 +1,7 @@
 //! Repositories of a Hub, with a server that does what servers and networks do.
 
-use crate::server::{COMMIT, Reply, Repository, Request, Server, git, part, sha256};
+use crate::repository::{COMMIT, Repository, git};
+use crate::server::{Reply, Request, Server, part, sha256};
 use crate::{golden, settings};
 use emorun_weights::{Checkpoint, HubSettings, Located, Progress, WeightsError, WeightsSource, locate};
 use std::fs;

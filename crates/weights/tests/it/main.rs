@@ -6,6 +6,8 @@ mod damage;
 mod folders;
 mod golden;
 mod hub;
+mod repository;
+#[path = "../../../fetch/tests/it/server.rs"]
 mod server;
 
 use emorun_weights::{Checkpoint, HubSettings, Located, WeightsError, WeightsSource, locate};

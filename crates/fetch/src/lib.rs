@@ -1,0 +1,28 @@
+//! Downloads that survive what networks do, and corpora fetched by name.
+//!
+//! [`download()`] brings one file: it goes on where an earlier connection or run broke off, checks hash and length, and
+//! gives the file its name only when all of it is right and on the disk. [`unpack`] takes an archive apart without
+//! trusting it. [`SOURCES`] is the reviewed table of corpora with addresses, sizes, hashes and licences, and
+//! [`fetch_corpus`] brings one of them into a folder, leaving a [`Record`] of what came beside it.
+//!
+//! Nothing here knows what is in a file: `emorun-weights` downloads checkpoints with the same code.
+
+mod archive;
+mod client;
+mod corpus;
+mod download;
+mod error;
+mod hash;
+mod lfs;
+mod record;
+mod sources;
+
+pub use archive::{Limits, Unpacked, unpack};
+pub use client::{Client, Network, origin, redirect};
+pub use corpus::{Event, Fetched, Options, Presence, fetch_corpus, presence};
+pub use download::{Download, Progress, Received, download};
+pub use error::{Class, FetchError};
+pub use hash::{Hash, read_checked, sha256_of};
+pub use record::{RECORD, Record, RecordedFile};
+pub use sources::{How, Lfs, Licence, PlainFile, RemoteFile, SOURCES, Source, find};
+pub use ureq::{Body, Error as TransportError, http};

@@ -1,0 +1,115 @@
+//! Loudness after EBU R 128.
+
+use ebur128::{EbuR128, Mode};
+
+/// Length below which R 128 has no loudness: one gating block, in seconds.
+const BLOCK_S: f64 = 0.4;
+
+/// What was done to an utterance's level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loudness {
+    /// Integrated loudness before, in LUFS; none for silence.
+    pub before_lufs: Option<f64>,
+    /// Gain in dB.
+    pub gain_db: f64,
+    /// Integrated loudness after, in LUFS.
+    pub after_lufs: Option<f64>,
+}
+
+/// Integrated loudness of mono audio in LUFS, with the gates of EBU R 128; none for silence (all of it below -70 LUFS).
+///
+/// What is shorter than one gating block of 400 ms is measured as if it were repeated up to that length.
+///
+/// # Source
+/// EBU R 128 (2023) and ITU-R BS.1770-5; the filters are those of the crate `ebur128`.
+#[must_use]
+pub fn integrated_lufs(samples: &[f32], rate_hz: u32) -> Option<f64> {
+    let mut meter = EbuR128::new(1, rate_hz, Mode::I).ok()?;
+    let block = (BLOCK_S * f64::from(rate_hz)).ceil() as usize;
+    if samples.is_empty() {
+        return None;
+    }
+    for _ in 0..block.div_ceil(samples.len()).max(1) {
+        meter.add_frames_f32(samples).ok()?;
+    }
+    meter.loudness_global().ok().filter(|lufs| lufs.is_finite())
+}
+
+/// Brings mono audio to an integrated loudness; where its peak would go beyond `peak_dbfs`, as near as that allows.
+pub fn normalise(samples: &mut [f32], rate_hz: u32, target_lufs: Option<f64>, peak_dbfs: f64) -> Loudness {
+    let before_lufs = integrated_lufs(samples, rate_hz);
+    let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+    let room_db = peak_dbfs - 20.0 * f64::from(peak).log10();
+    let wanted_db = match (target_lufs, before_lufs) {
+        (Some(target), Some(before)) => target - before,
+        _ => 0.0,
+    };
+    let gain_db = if peak > 0.0 { wanted_db.min(room_db) } else { 0.0 };
+    let gain = 10_f64.powf(gain_db / 20.0);
+    for sample in samples {
+        *sample = (f64::from(*sample) * gain) as f32;
+    }
+    Loudness {
+        before_lufs,
+        gain_db,
+        after_lufs: before_lufs.map(|before| before + gain_db),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::f64::consts::TAU;
+
+    fn tone(seconds: f64, level_dbfs: f64, rate_hz: u32) -> Vec<f32> {
+        let level = 10_f64.powf(level_dbfs / 20.0);
+        (0..(seconds * f64::from(rate_hz)) as usize)
+            .map(|i| (level * (i as f64 * TAU * 997.0 / f64::from(rate_hz)).sin()) as f32)
+            .collect()
+    }
+
+    #[test]
+    fn a_tone_of_997_hz_at_full_scale_in_one_channel_is_at_minus_3_01_lufs() {
+        // ITU-R BS.1770: a 0 dBFS sine of 997 Hz in one front channel reads -3.01 LKFS.
+        for rate_hz in [16_000, 22_050, 44_100, 48_000] {
+            for (level, expected) in [(0.0, -3.01), (-20.0, -23.01)] {
+                let found = integrated_lufs(&tone(5.0, level, rate_hz), rate_hz).unwrap();
+                assert!((found - expected).abs() < 0.05, "{rate_hz} {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn pauses_are_gated_out_and_short_clips_have_a_loudness() {
+        let mut padded = vec![0.0; 48_000];
+        padded.extend(tone(2.0, -20.0, 48_000));
+        padded.extend(vec![0.0; 48_000]);
+        let found = integrated_lufs(&padded, 48_000).unwrap();
+        assert!((found + 23.01).abs() < 0.7, "{found}");
+        let short = integrated_lufs(&tone(0.1, -20.0, 48_000), 48_000).unwrap();
+        assert!((short + 23.01).abs() < 0.2, "{short}");
+        for silence in [vec![], vec![0.0; 10], vec![0.0; 48_000], vec![1e-7; 48_000]] {
+            assert_eq!(integrated_lufs(&silence, 48_000), None);
+        }
+    }
+
+    #[test]
+    fn audio_is_brought_to_the_target_unless_its_peak_forbids_it() {
+        let mut quiet = tone(2.0, -40.0, 22_050);
+        let loudness = normalise(&mut quiet, 22_050, Some(-23.0), -1.0);
+        assert!((loudness.gain_db - 20.01).abs() < 0.05);
+        assert!((integrated_lufs(&quiet, 22_050).unwrap() + 23.0).abs() < 0.05);
+        // A single peak leaves 5 dB of room.
+        let mut peaky = tone(2.0, -40.0, 22_050);
+        peaky[1000] = 10_f32.powf(-6.0 / 20.0);
+        let loudness = normalise(&mut peaky, 22_050, Some(-23.0), -1.0);
+        assert!((loudness.gain_db - 5.0).abs() < 1e-3, "{}", loudness.gain_db);
+        assert!(peaky.iter().all(|x| x.abs() < 0.892));
+        let mut same = tone(1.0, -3.0, 22_050);
+        let before = same.clone();
+        assert_eq!(normalise(&mut same, 22_050, None, 0.0).gain_db, 0.0);
+        assert_eq!(same, before);
+        let mut nothing = vec![0.0; 9];
+        assert_eq!(normalise(&mut nothing, 22_050, Some(-23.0), -1.0).gain_db, 0.0);
+    }
+}

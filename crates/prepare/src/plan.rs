@@ -1,0 +1,221 @@
+//! Which utterances are prepared.
+
+use crate::{Preparation, PrepareError};
+use emorun_audio::synthetic::VoiceSpec;
+use emorun_audio::{Segment, probe};
+use emorun_data::{AudioSource, Item, ScanLevel, scan};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// An utterance to prepare.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Its stable name, `dataset/path`.
+    pub key: String,
+    /// Name of its corpus.
+    pub dataset: String,
+    /// Its speaker, `dataset/id`.
+    pub speaker: String,
+    /// The emotion that its corpus gives it.
+    pub corpus_emotion: String,
+    /// Place of its target emotion among the targets.
+    pub emotion: usize,
+    /// Its speaker's gender, where that is known.
+    pub gender: Option<String>,
+    /// What is said, where that is known.
+    pub text: Option<String>,
+    /// Where its sound is.
+    pub audio: AudioSource,
+    /// What its sound looked like on the disk.
+    pub stamp: Stamp,
+}
+
+/// What a source looked like when it was read: another stamp is another sound.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
+    /// Length of the file in bytes.
+    pub bytes: u64,
+    /// When it was changed, in nanoseconds since 1970.
+    pub modified_ns: u64,
+    /// The part of it, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_s: Option<[f64; 2]>,
+}
+
+/// The utterances to prepare, and what was left out of the corpora.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The utterances, in the order of the corpora and of the files within each.
+    pub wanted: Vec<Wanted>,
+    /// Utterances without a target emotion, by dataset and emotion.
+    pub left_out: IndexMap<(String, String), usize>,
+    /// Remarks of the scan, and files that it skipped.
+    pub warnings: Vec<String>,
+}
+
+/// Scans the corpora.
+///
+/// # Errors
+/// The preparation is not valid, or everything that is wrong with the corpora.
+pub fn plan(preparation: &Preparation) -> Result<Plan, PrepareError> {
+    preparation.check().map_err(PrepareError::Invalid)?;
+    let corpus = scan(&preparation.datasets, ScanLevel::Metadata, None).map_err(PrepareError::Data)?;
+    let none = Vec::new();
+    let classes = corpus.label_sets.get("emotion").unwrap_or(&none);
+    let genders = corpus.label_sets.get("gender").unwrap_or(&none);
+    let unknown = preparation.unknown_emotions(classes);
+    if !unknown.is_empty() {
+        let message = |name: &&str| {
+            format!(
+                "no corpus has the emotion `{name}` that `emotions` names; they have {}",
+                classes.join(", ")
+            )
+        };
+        return Err(PrepareError::Invalid(unknown.iter().map(message).collect()));
+    }
+    let targets: Vec<Option<usize>> = classes
+        .iter()
+        .map(|class| preparation.emotions.get_index_of(preparation.target(class)?))
+        .collect();
+    let mut plan = Plan {
+        warnings: corpus.warnings.clone(),
+        ..Plan::default()
+    };
+    for skipped in &corpus.skipped {
+        let line = format!("{:?} is left out: {}", skipped.path, skipped.reason);
+        plan.warnings.push(line);
+    }
+    for item in corpus.items {
+        let class = item.label("emotion").map(|class| class as usize);
+        let name = class.and_then(|class| classes.get(class)).map_or("", String::as_str);
+        match class.and_then(|class| *targets.get(class)?) {
+            Some(emotion) => {
+                let gender = item.label("gender").and_then(|gender| genders.get(gender as usize));
+                plan.wanted.push(wanted(&item, emotion, name, gender.cloned()));
+            }
+            None => *plan.left_out.entry((item.dataset, name.to_owned())).or_default() += 1,
+        }
+    }
+    Ok(plan)
+}
+
+fn wanted(item: &Item, emotion: usize, corpus_emotion: &str, gender: Option<String>) -> Wanted {
+    Wanted {
+        key: item.key.clone(),
+        dataset: item.dataset.clone(),
+        speaker: item.speaker.clone(),
+        corpus_emotion: corpus_emotion.to_owned(),
+        emotion,
+        gender,
+        text: item.text.clone(),
+        stamp: stamp(&item.audio),
+        audio: item.audio.clone(),
+    }
+}
+
+fn stamp(audio: &AudioSource) -> Stamp {
+    match audio {
+        AudioSource::File { path, segment } => {
+            let metadata = std::fs::metadata(path).ok();
+            let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+            let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            Stamp {
+                bytes: metadata.map_or(0, |metadata| metadata.len()),
+                modified_ns: since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+                part_s: segment.map(|Segment { start_s, end_s }| [start_s, end_s]),
+            }
+        }
+        AudioSource::Synthetic(spec) => Stamp {
+            bytes: 0,
+            // The description is all there is to change.
+            modified_ns: described(spec),
+            part_s: None,
+        },
+    }
+}
+
+fn described(spec: &VoiceSpec) -> u64 {
+    let hash = blake3::hash(format!("{spec:?}").as_bytes());
+    hash.as_bytes()
+        .iter()
+        .take(8)
+        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+}
+
+/// The sampling rate at which a source is stored; generated audio has that of the target.
+pub(crate) fn own_rate(audio: &AudioSource, target_hz: u32) -> Result<u32, emorun_audio::AudioError> {
+    match audio {
+        AudioSource::File { path, .. } => probe(path).map(|info| info.rate_hz),
+        AudioSource::Synthetic(_) => Ok(target_hz),
+    }
+}
+
+/// Where an utterance's prepared audio goes, below the output folder: its own path where that is plain, with a hash of
+/// the key where another utterance could come to the same.
+pub(crate) fn file_of(key: &str) -> String {
+    let (stem, extension) = key.rsplit_once('.').unwrap_or((key, ""));
+    let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    let is_plain = extension == "wav"
+        && stem.chars().all(plain)
+        && Path::new(stem)
+            .components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)))
+        && !stem.contains("/.")
+        && !stem.contains("//");
+    if is_plain {
+        return format!("audio/{stem}.wav");
+    }
+    let whole = if extension == "wav" { stem } else { key };
+    let mut safe: String = whole.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    safe = safe
+        .split('/')
+        // With the hash behind it, a name as long as a file system allows would be too long.
+        .map(|part| part.trim_start_matches('.').chars().take(60).collect::<String>())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("/");
+    let hash = blake3::hash(key.as_bytes()).to_hex();
+    format!("audio/{safe}-{}.wav", &hash.as_str()[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_file_of_its_own_below_the_folder() {
+        assert_eq!(
+            file_of("ravdess/Actor_01/03-01.wav"),
+            "audio/ravdess/Actor_01/03-01.wav"
+        );
+        let keys = [
+            "d/a.wav",
+            "d/a.flac",
+            "d/a.wav#0-1",
+            "d/a.wav#1-2",
+            "d/../../a.wav",
+            "d//a.wav",
+            "/etc/a.wav",
+            "d/.a.wav",
+            "d/a b.wav",
+            "d/a\nb.wav",
+            "d/音.wav",
+            "synthetic-3",
+        ];
+        let files: std::collections::BTreeSet<String> = keys.iter().map(|key| file_of(key)).collect();
+        assert_eq!(files.len(), keys.len());
+        for file in files {
+            let path = Path::new(&file);
+            assert!(path.starts_with("audio"), "{file}");
+            assert!(
+                path.components()
+                    .all(|part| matches!(part, std::path::Component::Normal(_))),
+                "{file}"
+            );
+            assert!(!file.contains(['\n', ' ']) && file.ends_with(".wav"), "{file}");
+        }
+    }
+}
