@@ -25,12 +25,6 @@ pub(super) struct Arguments {
     out: PathBuf,
 }
 
-pub(super) fn data(arguments: &Arguments, common: Common) -> Result<(), Failure> {
-    match &arguments.command {
-        Command::Listen(arguments) => hear(arguments, common),
-    }
-}
-
 pub(super) fn listen(arguments: &Arguments, common: Common) -> Result<(), Failure> {
     let source = arguments.experiment.source(common);
     let prepared = prepare(&source, Depth::Metadata, &mut |report, sources| {
