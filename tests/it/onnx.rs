@@ -24,7 +24,7 @@ evaluation: {{ best: loss }}
 }
 
 const VECTORS: &str = "  mel: null\n  model: { kind: onnx, input: data.audio, model: recurrent.onnx, input_name: signal, sample_rate_hz: 8000, output_name: logits, what: vector, width: 3 }";
-const ON_VECTORS: &str = "  mel: null\nkind: mlp_classifier, input: model, hidden: [8]";
+const ON_VECTORS: &str = "kind: mlp_classifier, input: model, hidden: [8]";
 
 #[cfg(not(feature = "onnx"))]
 #[test]
@@ -71,7 +71,7 @@ mod with_the_runtime {
     use crate::support::{REPOSITORY, json, kill, metrics};
 
     const FRAMES: &str = "  mel: null\n  model: { kind: onnx, input: data.audio, model: recurrent.onnx, input_name: signal, sample_rate_hz: 8000, normalise: true, output_name: hidden_states, what: frames, width: 6, rate_hz: 400, cache: { precision: f16 } }";
-    const ON_FRAMES: &str = "  mel: null\nkind: attention_classifier, input: model, hidden: 8";
+    const ON_FRAMES: &str = "kind: attention_classifier, input: model, hidden: 8";
     const OF_MEL: &str = "  mel: { n_mels: 5 }
   model: { kind: onnx, input: mel, model: attention.onnx, input_name: features, mask_name: attention_mask, output_name: last_hidden_state, what: frames, width: 8, rate_hz: 50 }";
     const OF_BANDS: &str = "  mel: { n_mels: 5 }
@@ -228,7 +228,7 @@ mod with_the_runtime {
                 "input_name=speech",
                 &[
                     "no input `speech`; it has `signal` (float32 [batch, time])",
-                    "vectors.yaml",
+                    "--> --set",
                 ],
             ),
             (
