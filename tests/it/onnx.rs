@@ -10,7 +10,6 @@ fn experiment(lab: &Lab, name: &str, encoder: &str, head: &str) {
             "\
 extends: crnn.yaml
 encoders:
-  mel: null
   crnn: null
 {encoder}
 blocks: {{ norm: null, masked: null }}
@@ -24,7 +23,7 @@ evaluation: {{ best: loss }}
     );
 }
 
-const VECTORS: &str = "  model: { kind: onnx, input: data.audio, model: recurrent.onnx, input_name: signal, sample_rate_hz: 8000, output_name: logits, what: vector, width: 3 }";
+const VECTORS: &str = "  mel: null\n  model: { kind: onnx, input: data.audio, model: recurrent.onnx, input_name: signal, sample_rate_hz: 8000, output_name: logits, what: vector, width: 3 }";
 const ON_VECTORS: &str = "kind: mlp_classifier, input: model, hidden: [8]";
 
 #[cfg(not(feature = "onnx"))]
@@ -71,11 +70,11 @@ mod with_the_runtime {
     use super::{Lab, ON_VECTORS, VECTORS, experiment};
     use crate::support::{REPOSITORY, json, kill, metrics};
 
-    const FRAMES: &str = "  model: { kind: onnx, input: data.audio, model: recurrent.onnx, input_name: signal, sample_rate_hz: 8000, normalise: true, output_name: hidden_states, what: frames, width: 6, rate_hz: 400, cache: { precision: f16 } }";
+    const FRAMES: &str = "  mel: null\n  model: { kind: onnx, input: data.audio, model: recurrent.onnx, input_name: signal, sample_rate_hz: 8000, normalise: true, output_name: hidden_states, what: frames, width: 6, rate_hz: 400, cache: { precision: f16 } }";
     const ON_FRAMES: &str = "kind: attention_classifier, input: model, hidden: 8";
-    const OF_MEL: &str = "  mel: { kind: log_mel, input: data.audio, n_mels: 5, n_fft: 256, win_length: 200, hop_length: 160 }
+    const OF_MEL: &str = "  mel: { n_mels: 5 }
   model: { kind: onnx, input: mel, model: attention.onnx, input_name: features, mask_name: attention_mask, output_name: last_hidden_state, what: frames, width: 8, rate_hz: 50 }";
-    const OF_BANDS: &str = "  mel: { kind: log_mel, input: data.audio, n_mels: 5, n_fft: 256, win_length: 200, hop_length: 160 }
+    const OF_BANDS: &str = "  mel: { n_mels: 5 }
   model: { kind: onnx, input: mel, model: bands.onnx, input_name: bands, input_layout: width_first, length_name: length, output_name: encoded, what: frames, width: 4, rate_hz: 50, output_layout: width_first }";
 
     fn golden(name: &str) -> PathBuf {
@@ -186,7 +185,7 @@ mod with_the_runtime {
         experiment(
             &lab,
             "given.yaml",
-            "  model: { kind: precomputed, path: given.safetensors, width: 6, rate_hz: 400 }",
+            "  mel: null\n  model: { kind: precomputed, path: given.safetensors, width: 6, rate_hz: 400 }",
             ON_FRAMES,
         );
         let computed = lab.run(&["frames.yaml", "--run-label", "computed"]);
@@ -229,7 +228,7 @@ mod with_the_runtime {
                 "input_name=speech",
                 &[
                     "no input `speech`; it has `signal` (float32 [batch, time])",
-                    "vectors.yaml",
+                    "--> --set",
                 ],
             ),
             (

@@ -367,9 +367,7 @@ fn fit(model: &Model, what: &'static str, port: &Port, elements: &[u64], form: &
     for (found, own) in found.iter().zip(&form.own) {
         match (found, own) {
             (Axis::Fixed(found), Some(own)) if found != own => return refuse(""),
-            (Axis::Fixed(_), None) if what == "input" => {
-                return refuse("; export it again with time as a dynamic axis");
-            }
+            (Axis::Fixed(_), None) => return refuse("; time must be a dynamic axis of the export"),
             _ => {}
         }
     }

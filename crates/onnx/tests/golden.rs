@@ -236,7 +236,7 @@ fn what_does_not_fit_the_file_is_refused_with_what_is_there() {
         ),
         (
             wave("fixed.onnx", "result", vector(400)),
-            &["float32 [1, 400]", "export it again with time as a dynamic axis"],
+            &["float32 [1, 400]", "time must be a dynamic axis of the export"],
         ),
         (
             wave("whole.onnx", "result", vector(3)),
