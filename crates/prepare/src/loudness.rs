@@ -1,6 +1,6 @@
 //! Loudness after EBU R 128.
 
-use ebur128::{EbuR128, Mode};
+use emorun_audio::integrated_loudness;
 
 /// Length below which R 128 has no loudness: one gating block, in seconds.
 const BLOCK_S: f64 = 0.4;
@@ -21,18 +21,14 @@ pub struct Loudness {
 /// What is shorter than one gating block of 400 ms is measured as if it were repeated up to that length.
 ///
 /// # Source
-/// EBU R 128 (2023) and ITU-R BS.1770-5; the filters are those of the crate `ebur128`.
+/// As [`integrated_loudness`].
 #[must_use]
 pub fn integrated_lufs(samples: &[f32], rate_hz: u32) -> Option<f64> {
-    let mut meter = EbuR128::new(1, rate_hz, Mode::I).ok()?;
     let block = (BLOCK_S * f64::from(rate_hz)).ceil() as usize;
-    if samples.is_empty() {
-        return None;
+    if samples.is_empty() || samples.len() >= block {
+        return integrated_loudness(samples, rate_hz);
     }
-    for _ in 0..block.div_ceil(samples.len()).max(1) {
-        meter.add_frames_f32(samples).ok()?;
-    }
-    meter.loudness_global().ok().filter(|lufs| lufs.is_finite())
+    integrated_loudness(&samples.repeat(block.div_ceil(samples.len())), rate_hz)
 }
 
 /// Brings mono audio to an integrated loudness; where its peak would go beyond `peak_dbfs`, as near as that allows.
