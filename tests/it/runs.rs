@@ -75,6 +75,7 @@ fn a_run_directory_is_complete_by_itself() {
             "ended",
             "members",
             "data",
+            "files",
             "certificate",
             "peak_memory_bytes",
             "error"
