@@ -59,6 +59,5 @@ mod tests {
         assert_eq!(integrated_loudness(&sine(1000.0, -80.0, 16_000, 2.0), 16_000), None);
         assert_eq!(integrated_loudness(&[], 16_000), None);
         assert_eq!(integrated_loudness(&[0.5; 10], 1), None);
-        assert!(integrated_loudness(&sine(200.0, -20.0, 1_000, 2.0), 1_000).is_some());
     }
 }

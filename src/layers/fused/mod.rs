@@ -10,7 +10,6 @@ mod attention;
 #[cfg(test)]
 mod check;
 mod conv;
-mod cores;
 mod frame_conv;
 mod gelu;
 mod gemm;
@@ -35,7 +34,6 @@ use burn_flex::FlexTensor;
 
 pub use adam::{AdamRule, adam_step};
 pub use attention::{AttentionExtras, attention};
-pub use cores::on_cores;
 pub use frame_conv::conv1d_channels_last;
 pub use gelu::gelu;
 pub use grouped_conv::grouped_same_conv;
@@ -315,6 +313,16 @@ impl<B: ConvBlockOps, C: CheckpointStrategy> ConvBlockOps for Autodiff<B, C> {
 /// Whether these operations exist on a device.
 pub fn runs_on(device: &Device) -> bool {
     matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Runs work on a device, on the CPU as one of the threads that share its parts out: from outside, each
+/// of a step's thousand operations would wake one of them and wait to be woken.
+pub fn on_cores<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+    if runs_on(device) {
+        rayon::scope(|_| work())
+    } else {
+        work()
+    }
 }
 
 /// 3×3 convolution of the valid frames; padding of the result is zero.

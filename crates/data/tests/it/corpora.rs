@@ -217,6 +217,7 @@ fn what_is_declared_without_files_is_what_the_scan_finds() {
             "intensity",
             "race",
             "ethnicity",
+            "corpus",
             "age"
         ]
     );
