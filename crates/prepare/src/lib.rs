@@ -1,8 +1,8 @@
 //! Several corpora made into one, ready for training: target emotions, one sampling rate, one loudness, checked quality
 //! and labels that people confirmed.
 //!
-//! A [`Preparation`] says what to do. [`plan()`] lists the utterances with a target emotion; [`preprocess`] brings each
-//! to the target rate and loudness, measures it and notes it in a journal; [`integrate`] filters by what was measured and
+//! A [`Preparation`] says what to do. [`plan()`] lists the utterances with a target emotion; [`preprocess()`] brings each
+//! to the target rate and loudness, measures it and notes it in a journal; [`integrate()`] filters by what was measured and
 //! by what annotators decided, and writes the table that the `manifest` kind reads, with a report; [`annotate`] serves
 //! the page on which clips are listened to and their labels confirmed or corrected.
 //!

@@ -15,7 +15,7 @@ use crate::run::report::table;
 pub(super) struct Arguments {
     /// The corpus; all that can be fetched are listed when left out.
     name: Option<String>,
-    /// Folder to fetch into; data/<corpus> when left out.
+    /// Folder to fetch into; `data/CORPUS` when left out.
     #[arg(long, value_name = "FOLDER")]
     to: Option<PathBuf>,
     /// Part of the corpus, such as dev-clean; may be given several times.
