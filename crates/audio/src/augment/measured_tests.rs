@@ -67,7 +67,6 @@ fn tones_are_shifted_to_within_5_cents() {
             let shifted = apply(&*shift.build(RATE_HZ).unwrap(), &wave, 1);
             assert_eq!(shifted.len(), wave.len());
             let off = cents_off(&shifted[8000..16_000], frequency_hz * (semitones / 12.0).exp2());
-            println!("{frequency_hz} Hz by {semitones}: {off:.2} cents off");
             worst = worst.max(off.abs());
         }
     }
@@ -331,7 +330,6 @@ fn synthetic_rooms_have_a_direct_sound_and_the_reverberation_asked_for() {
         assert!(response[first] > 0.5 * strongest, "{} of {strongest}", response[first]);
         // After the high-pass, which the decay was set before.
         let measured = rt60(&response, f64::from(RATE_HZ)).unwrap();
-        println!("{size_m:?}, {rt60_s} s: {measured:.3} s");
         assert!(
             (measured / rt60_s - 1.0).abs() < 0.1,
             "{size_m:?}: {measured} s for {rt60_s} s"
