@@ -379,13 +379,13 @@ fn report_held<C>(graph: &Graph<C>, report: &mut Report) {
         let outer = std::iter::successors(Some(at), |at| holders.get(at).map(|(holder, _)| *holder));
         // Exactly one more than allowed, so that of a longer chain each node is not reported; a circle is
         // a mistake of its own.
-        if outer.take(MAX_HELD_DEPTH + 2).count() == MAX_HELD_DEPTH + 1 {
+        if outer.take(MAX_HELD_DEPTH + 3).count() == MAX_HELD_DEPTH + 2 {
             report.push(
                 Diagnostic::error(
                     Code::InvalidValue,
                     format!("augmentations are held in one another more than {MAX_HELD_DEPTH} deep"),
                 )
-                .label(graph.nodes[at].span, "the innermost")
+                .label(graph.nodes[at].span, "too deep")
                 .help("hold it higher up"),
             );
         }
