@@ -36,6 +36,26 @@ impl RunDir {
         }
     }
 
+    /// Creates a directory of this name, with a number behind it where another process has taken the
+    /// name in the same second.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn create_anew(folder: &Path, name: &str) -> Result<Self, Failure> {
+        let mut number = 1;
+        loop {
+            let path = if number == 1 {
+                folder.join(name)
+            } else {
+                folder.join(format!("{name}-{number}"))
+            };
+            match Self::create(&path) {
+                Err(Failure::Conflict(_)) if number < MOST_AT_ONCE => number += 1,
+                other => return other,
+            }
+        }
+    }
+
     /// Whether [`RunDir::create`] would succeed, as far as that can be told without leaving a trace.
     ///
     /// # Errors
@@ -128,6 +148,9 @@ impl RunDir {
         write_json(&self.path.join(name), value)
     }
 }
+
+/// Runs of one configuration that may begin in the same second.
+const MOST_AT_ONCE: u32 = 10_000;
 
 /// What is written before `run.json`, or `sweep.yaml`, says that a run or sweep has begun.
 const BEFORE_THE_RECORD: [&str; 6] = [

@@ -78,11 +78,14 @@ pub fn check_free(settings: &Settings, place: &Place) -> Result<(), Failure> {
 /// # Errors
 /// The label exists, or a member fails.
 pub fn start(prepared: &Prepared, place: &Place, device: &Chosen) -> Result<Finished, Failure> {
-    let label = place.label.clone().unwrap_or_else(|| {
-        let time = chrono::Local::now().format("%Y%m%d-%H%M%S");
-        format!("{time}-{}", &prepared.config_hash()[..6])
-    });
-    let dir = RunDir::create(&place.runs.join(&prepared.settings.name).join(label))?;
+    let folder = place.runs.join(&prepared.settings.name);
+    let dir = match &place.label {
+        Some(label) => RunDir::create(&folder.join(label))?,
+        None => {
+            let time = chrono::Local::now().format("%Y%m%d-%H%M%S");
+            RunDir::create_anew(&folder, &format!("{time}-{}", &prepared.config_hash()[..6]))?
+        }
+    };
     work(prepared, &dir, device, &place.runs)
 }
 

@@ -386,6 +386,22 @@ fn a_run_starts_from_the_weights_of_another() {
 }
 
 #[test]
+fn runs_that_begin_in_the_same_second_do_not_meet() {
+    let lab = Lab::new();
+    let mut children: Vec<_> = (0..3)
+        .map(|_| {
+            lab.command(&["crnn.yaml", "--set", "training.epochs=1"])
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(files(&lab.path("runs/tiny")).len(), 3);
+}
+
+#[test]
 fn as_many_checkpoints_are_kept_as_asked_for() {
     let lab = Lab::new();
     let run = lab.run(&[
