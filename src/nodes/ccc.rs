@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef};
+use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::numbers_compared;
 use super::ramp::Ramp;
-use super::{values_on, vector_on};
 use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
@@ -39,19 +39,7 @@ impl Kind for Ccc {
     type Layer = CccLayer;
 
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let names = values_on(inputs, "target")?;
-        if vector_on(inputs, "input")? != names.len() {
-            return Err(InferError::mismatch(
-                "input",
-                format!("a vector of {}: one number each for {}", names.len(), names.join(", ")),
-                inputs.require("input")?,
-            ));
-        }
-        Ok(Inferred::loss(Cost {
-            flops_per_item: 10.0 * names.len() as f64,
-            activation_floats_per_item: 6.0 * names.len() as f64,
-            ..Cost::default()
-        }))
+        numbers_compared(inputs)
     }
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<CccLayer, BuildError> {

@@ -31,7 +31,7 @@ pub mod transformer;
 pub mod triplet;
 pub mod weighted_sum;
 
-use emorun_lang::{Cost, FrameRate, InferError, InputSignals, LabelSet, Signal};
+use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, LabelSet, Signal};
 
 /// The frames on a port: width and rate.
 ///
@@ -94,6 +94,26 @@ fn values_on(inputs: &InputSignals<'_>, port: &str) -> Result<Vec<String>, Infer
             found,
         )),
     }
+}
+
+/// What a loss is that compares the vector at `input` with as many continuous labels at `target`.
+///
+/// # Errors
+/// The ports are missing, carry something else, or differ in their number.
+fn numbers_compared(inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    let names = values_on(inputs, "target")?;
+    if vector_on(inputs, "input")? != names.len() {
+        return Err(InferError::mismatch(
+            "input",
+            format!("a vector of {}: one number each for {}", names.len(), names.join(", ")),
+            inputs.require("input")?,
+        ));
+    }
+    Ok(Inferred::loss(Cost {
+        flops_per_item: 10.0 * names.len() as f64,
+        activation_floats_per_item: 6.0 * names.len() as f64,
+        ..Cost::default()
+    }))
 }
 
 /// A frame rate after keeping one frame in `stride`.
