@@ -80,6 +80,18 @@ pub struct Training {
     #[serde(default = "default_accumulate")]
     #[schemars(range(min = 1, max = 4096))]
     pub accumulate: usize,
+    /// Which parameters the optimizer's weight decay acts on.
+    #[serde(default)]
+    pub weight_decay_on: DecayOn,
+    /// Nodes whose parameters have a learning rate or a weight decay of their own; the first group that
+    /// names a node counts.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub groups: Vec<ParameterGroup>,
+    /// Averages the weights over training; the average is what validation, the final evaluation and
+    /// `init_from` of other runs take. Off when left out.
+    #[serde(default)]
+    pub average: Option<AverageConfig>,
     /// Stops when a validation metric no longer improves; off when left out.
     #[serde(default)]
     pub early_stopping: Option<EarlyStopping>,
@@ -93,6 +105,63 @@ pub struct Training {
     /// How items are prepared.
     #[serde(default)]
     pub loader: LoaderSettings,
+}
+
+/// Which parameters weight decay acts on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecayOn {
+    /// Every one, as PyTorch's optimizers do.
+    #[default]
+    All,
+    /// Those of two and more dimensions: not biases, not the gains of normalisation.
+    Matrices,
+}
+
+/// Nodes whose parameters move in a way of their own.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterGroup {
+    /// Names of the nodes.
+    #[schemars(length(min = 1))]
+    pub nodes: Vec<String>,
+    /// Factor of the learning rate, on top of a factor that the node has by itself.
+    #[serde(default = "default_factor")]
+    #[schemars(range(min = 0.0))]
+    pub lr_factor: f64,
+    /// Weight decay instead of the optimizer's.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub weight_decay: Option<f64>,
+}
+
+kinded_enum! {
+    /// How weights are averaged over training.
+    pub enum AverageConfig {
+        /// Exponential moving average, after every step.
+        ema => Ema(EmaSettings),
+        /// Stochastic weight averaging (Izmailov et al. 2018): the mean over the ends of epochs.
+        swa => Swa(SwaSettings),
+    }
+}
+
+/// Exponential moving average of the weights.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmaSettings {
+    /// Share of the average that stays at each step; less at first, `(1 + steps) / (10 + steps)`.
+    #[serde(default = "default_ema_decay")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub decay: f64,
+}
+
+/// Mean of the weights over the ends of epochs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SwaSettings {
+    /// First epoch that counts, from 1. Before it, the weights themselves are evaluated.
+    #[schemars(range(min = 1))]
+    pub from_epoch: u64,
 }
 
 /// Which items come together in a batch of training.
@@ -226,6 +295,9 @@ kinded_enum! {
         adamw => AdamW(AdamWSettings),
         /// Stochastic gradient descent with momentum.
         sgd => Sgd(SgdSettings),
+        /// Muon (Jordan et al. 2024) for the matrices of hidden layers, AdamW for all else: vectors,
+        /// convolutions and heads.
+        muon => Muon(MuonSettings),
     }
 }
 
@@ -289,6 +361,35 @@ pub struct SgdSettings {
     pub weight_decay: f64,
 }
 
+/// Muon with Nesterov's momentum, its updates scaled to the size of AdamW's (Liu et al. 2025, section
+/// 2.2), so that both share learning rate and decay.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MuonSettings {
+    /// Learning rate.
+    #[schemars(range(min = 0.0))]
+    pub lr: f64,
+    /// Momentum of the matrices' gradients.
+    #[serde(default = "default_muon_momentum")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub momentum: f64,
+    /// Newton-Schulz iterations that bring a matrix near orthogonality.
+    #[serde(default = "default_ns_steps")]
+    #[schemars(range(min = 1, max = 100))]
+    pub ns_steps: usize,
+    /// Decay rates of AdamW's two moments.
+    #[serde(default = "default_betas")]
+    pub betas: [f32; 2],
+    /// Added to AdamW's denominator.
+    #[serde(default = "default_eps")]
+    #[schemars(range(min = 0.0))]
+    pub eps: f32,
+    /// Share of a parameter taken away each step, times the learning rate.
+    #[serde(default = "default_muon_decay")]
+    #[schemars(range(min = 0.0))]
+    pub weight_decay: f64,
+}
+
 impl OptimizerConfig {
     /// The learning rate before scheduling.
     pub fn lr(&self) -> f64 {
@@ -296,6 +397,17 @@ impl OptimizerConfig {
             Self::Adam(adam) => adam.lr,
             Self::AdamW(adamw) => adamw.lr,
             Self::Sgd(sgd) => sgd.lr,
+            Self::Muon(muon) => muon.lr,
+        }
+    }
+
+    /// The weight decay of parameters that have none of their own.
+    pub fn weight_decay(&self) -> f64 {
+        match self {
+            Self::Adam(adam) => adam.weight_decay,
+            Self::AdamW(adamw) => adamw.weight_decay,
+            Self::Sgd(sgd) => sgd.weight_decay,
+            Self::Muon(muon) => muon.weight_decay,
         }
     }
 }
@@ -324,6 +436,9 @@ kinded_enum! {
         /// Up to `max_lr` and down again over the run, by step (Smith & Topin 2018), as
         /// `torch.optim.lr_scheduler.OneCycleLR`.
         one_cycle => OneCycle(OneCycleSchedule),
+        /// Lowered when a validation metric no longer improves, as
+        /// `torch.optim.lr_scheduler.ReduceLROnPlateau`.
+        plateau => Plateau(PlateauSchedule),
     }
 }
 
@@ -403,6 +518,33 @@ pub struct OneCycleSchedule {
     #[serde(default = "default_final_div_factor")]
     #[schemars(range(min = 1.0))]
     pub final_div_factor: f64,
+}
+
+/// Lowered when a validation metric no longer improves. Counted in epochs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlateauSchedule {
+    /// Factor of the learning rate when nothing has improved.
+    #[serde(default = "default_plateau_factor")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub factor: f64,
+    /// Epochs without improvement that are waited for; the one after them lowers the rate.
+    #[serde(default = "default_plateau_patience")]
+    pub patience: u64,
+    /// Metric to watch on the validation split: `loss`, or `<head>.<metric>`; `loss` when left out.
+    #[serde(default)]
+    pub metric: Option<String>,
+    /// Share of the best value by which the next must be better to count.
+    #[serde(default = "default_plateau_threshold")]
+    #[schemars(range(min = 0.0))]
+    pub threshold: f64,
+    /// Epochs after a change in which none are counted.
+    #[serde(default)]
+    pub cooldown: u64,
+    /// Least learning rate.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub min_lr: f64,
 }
 
 /// What is measured, and on which weights.
@@ -534,6 +676,30 @@ fn default_eps() -> f32 {
 }
 fn default_adamw_decay() -> f64 {
     0.01
+}
+fn default_factor() -> f64 {
+    1.0
+}
+fn default_ema_decay() -> f64 {
+    0.999
+}
+fn default_muon_momentum() -> f64 {
+    0.95
+}
+fn default_ns_steps() -> usize {
+    5
+}
+fn default_muon_decay() -> f64 {
+    0.1
+}
+fn default_plateau_factor() -> f64 {
+    0.1
+}
+fn default_plateau_patience() -> u64 {
+    10
+}
+fn default_plateau_threshold() -> f64 {
+    1e-4
 }
 fn default_t_mult() -> u64 {
     1

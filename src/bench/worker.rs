@@ -69,7 +69,7 @@ impl Stepper {
         let autodiff = inner.autodiff();
         let network = Network::build(prepared.wired()?, &HashMap::new(), &prepared.facts, SEED, &autodiff)?;
         let optimizer = &prepared.settings.training.optimizer;
-        let optimizer_state = Optimizer::new(optimizer, &network);
+        let optimizer_state = Optimizer::new(&prepared.settings.training, &network);
         let head = network.wired().iter().position(|node| node.name == HEAD);
         let samples = setup.samples();
         let wave = Tensor::<2>::random([setup.batch, samples], Distribution::Normal(0.0, 0.1), &device);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Item, ScanLevel};
 use emorun_lang::{
     Code, Diagnostic, Draft, Experiment, LabelSet, Language, ReadError, Report, Section, Signal, Sources, Span, Tree,
-    load,
+    load, suggestion,
 };
 use emorun_weights::{WeightsError, WeightsSource};
 use indexmap::IndexMap;
@@ -28,7 +28,7 @@ use crate::folders;
 use crate::kinds::{Kinds, NodeConfig};
 use crate::node::BuildError;
 use crate::nodes::augmentation::{field_of, is_about_files};
-use crate::settings::{FinalWeights, Settings};
+use crate::settings::{AverageConfig, FinalWeights, SchedulerConfig, Settings};
 
 /// The language of emorun's experiment files.
 pub type ExperimentLanguage = Language<Settings, Kinds>;
@@ -549,9 +549,17 @@ fn check_settings<'a>(
         .early_stopping
         .as_ref()
         .and_then(|stopping| stopping.metric.as_ref());
+    let plateau = match &settings.training.scheduler {
+        SchedulerConfig::Plateau(plateau) => Some(plateau),
+        _ => None,
+    };
     for (place, metric) in [
         ("evaluation.best", settings.evaluation.best.as_ref()),
         ("training.early_stopping.metric", watched),
+        (
+            "training.scheduler.metric",
+            plateau.and_then(|plateau| plateau.metric.as_ref()),
+        ),
     ] {
         if let Some(metric) = metric.filter(|metric| !known(metric)) {
             wrong(place, format!("`{metric}` is no metric of this experiment"), &choices);
@@ -566,12 +574,41 @@ fn check_settings<'a>(
                 help,
             );
         }
+        if plateau.is_some() {
+            wrong(
+                "training.scheduler",
+                "a plateau is seen on a validation split, and there is none".into(),
+                help,
+            );
+        }
         if settings.evaluation.weights == Some(FinalWeights::Best) {
             wrong(
                 "evaluation.weights",
                 "the best weights are chosen on a validation split, and there is none".into(),
                 help,
             );
+        }
+    }
+    if let Some(AverageConfig::Swa(swa)) = &settings.training.average
+        && swa.from_epoch > settings.training.epochs
+    {
+        let message = format!(
+            "no epoch is averaged: the run ends after epoch {}",
+            settings.training.epochs
+        );
+        let help = "begin earlier, at three quarters of the epochs for instance";
+        wrong("training.average.from_epoch", message, help);
+    }
+    for (index, group) in settings.training.groups.iter().enumerate() {
+        for (at, name) in group.nodes.iter().enumerate() {
+            if !nodes.clone().any(|(_, node, _)| node == name) {
+                let known: Vec<&str> = nodes.clone().map(|(_, node, _)| node).collect();
+                wrong(
+                    &format!("training.groups.{index}.nodes.{at}"),
+                    format!("`{name}` is no node of this experiment"),
+                    &suggestion(name, &known, "nodes").unwrap_or_default(),
+                );
+            }
         }
     }
     let mut seeds = settings.training.seeds.clone();

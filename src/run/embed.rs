@@ -101,11 +101,12 @@ impl TrainedRun {
             })?;
         let place = |step| checkpoint::path_of(&checkpoints, step);
         let wanted = final_weights(&prepared.settings, &self.assignment(prepared)?.validation);
+        let last = newest.state.step;
         match &newest.state.best {
-            Some(best) if wanted == FinalWeights::Best && best.step != newest.state.step => {
-                Ok((place(best.step), checkpoint::read(&place(best.step))?.weights))
+            Some(best) if wanted == FinalWeights::Best && best.step != last => {
+                Ok((place(best.step), checkpoint::read(&place(best.step))?.into_weights()))
             }
-            _ => Ok((place(newest.state.step), newest.weights)),
+            _ => Ok((place(last), newest.into_weights())),
         }
     }
 }

@@ -73,9 +73,9 @@ fn weights_of(run: &Path) -> Result<NamedTensors, Failure> {
     };
     match newest.state.best {
         Some(best) if best.step != newest.state.step => {
-            Ok(checkpoint::read(&checkpoint::path_of(&checkpoints, best.step))?.weights)
+            Ok(checkpoint::read(&checkpoint::path_of(&checkpoints, best.step))?.into_weights())
         }
-        _ => Ok(newest.weights),
+        _ => Ok(newest.into_weights()),
     }
 }
 

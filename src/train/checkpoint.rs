@@ -21,6 +21,7 @@ use crate::exit::Failure;
 const MANIFEST: &str = "manifest.json";
 const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+const AVERAGE: &str = "average.safetensors";
 const STATE: &str = "state.json";
 const FORMAT: u32 = 1;
 
@@ -31,8 +32,17 @@ pub struct Checkpoint {
     pub weights: NamedTensors,
     /// Optimizer state by name.
     pub optimizer: NamedTensors,
+    /// The average of the weights, where one is kept.
+    pub average: Option<NamedTensors>,
     /// Where the loop stands.
     pub state: LoopState,
+}
+
+impl Checkpoint {
+    /// The weights that are evaluated and used: their average, where one is kept.
+    pub fn into_weights(self) -> NamedTensors {
+        self.average.unwrap_or(self.weights)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,11 +80,14 @@ pub fn write(checkpoints: &Path, checkpoint: &Checkpoint, keep: &Keep) -> Result
     }
     fs::create_dir_all(&draft).map_err(Failure::io("create", &draft))?;
     let state = serde_json::to_vec_pretty(&checkpoint.state).map_err(|error| Failure::Bug(error.to_string()))?;
-    let files = [
+    let mut files = vec![
         (WEIGHTS, encode(&checkpoint.weights)?),
         (OPTIMIZER, encode(&checkpoint.optimizer)?),
         (STATE, state),
     ];
+    if let Some(average) = &checkpoint.average {
+        files.push((AVERAGE, encode(average)?));
+    }
     let mut manifest = Manifest {
         format: FORMAT,
         sha256: BTreeMap::new(),
@@ -131,6 +144,9 @@ fn verify(path: &Path) -> Result<(), Failure> {
     for name in [WEIGHTS, OPTIMIZER, STATE] {
         read_checked(path, &manifest, name)?;
     }
+    if manifest.sha256.contains_key(AVERAGE) {
+        read_checked(path, &manifest, AVERAGE)?;
+    }
     Ok(())
 }
 
@@ -165,6 +181,11 @@ pub fn read(path: &Path) -> Result<Checkpoint, Failure> {
     Ok(Checkpoint {
         weights: tensors(WEIGHTS)?,
         optimizer: tensors(OPTIMIZER)?,
+        average: manifest
+            .sha256
+            .contains_key(AVERAGE)
+            .then(|| tensors(AVERAGE))
+            .transpose()?,
         state: serde_json::from_slice(&read_checked(path, &manifest, STATE)?)
             .map_err(|error| corrupt(path, STATE, error.to_string()))?,
     })
@@ -283,6 +304,7 @@ mod tests {
         Checkpoint {
             weights: NamedTensors::from([("a.weight".to_owned(), tensor(vec![step as f32, -0.0]))]),
             optimizer: NamedTensors::from([("a.weight.moment".to_owned(), tensor(vec![1e-30, f32::MAX]))]),
+            average: Some(NamedTensors::from([("a.weight".to_owned(), tensor(vec![0.25, 3.0]))])),
             state: LoopState {
                 step,
                 ..LoopState::default()
@@ -301,8 +323,13 @@ mod tests {
         write(dir.path(), &checkpoint(7), &keep(2, &[])).unwrap();
         let read = read_newest(dir.path(), |warning| panic!("{warning}")).unwrap().unwrap();
         assert_eq!(
-            (read.weights, read.optimizer, read.state),
-            (checkpoint(7).weights, checkpoint(7).optimizer, checkpoint(7).state)
+            (read.weights, read.optimizer, read.average, read.state),
+            (
+                checkpoint(7).weights,
+                checkpoint(7).optimizer,
+                checkpoint(7).average,
+                checkpoint(7).state
+            )
         );
     }
 
@@ -331,7 +358,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &checkpoint(1), &keep(2, &[])).unwrap();
         write(dir.path(), &checkpoint(2), &keep(2, &[1])).unwrap();
-        for name in [WEIGHTS, OPTIMIZER, STATE, MANIFEST] {
+        for name in [WEIGHTS, OPTIMIZER, AVERAGE, STATE, MANIFEST] {
             let path = path_of(dir.path(), 2).join(name);
             let whole = fs::read(&path).unwrap();
             for at in 0..whole.len() {

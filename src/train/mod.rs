@@ -3,6 +3,7 @@
 //! The loop is our own: burn-train checkpoints at the ends of epochs only, without the order of
 //! items or the state of its loader, so it cannot continue a killed run to the same bits.
 
+pub mod average;
 pub mod batches;
 pub mod checkpoint;
 pub mod evaluate;
@@ -27,8 +28,9 @@ use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
 use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError, Schedule, StepContext};
-use crate::settings::{FinalWeights, Settings};
+use crate::settings::{FinalWeights, SchedulerConfig, Settings};
 use crate::value::Values;
+use average::Average;
 use batches::{epoch_batches, padding_share};
 use checkpoint::{Checkpoint, Keep};
 use evaluate::{SplitResult, count_batch, evaluate};
@@ -167,12 +169,23 @@ pub struct Trained {
 struct Session {
     network: Network,
     optimizer: Optimizer,
+    average: Option<Average>,
     journal: Journal,
     state: LoopState,
     names: StepNames,
     writer: CheckpointWriter,
     /// When the last checkpoint was begun.
     saved: Instant,
+}
+
+impl Session {
+    /// The network that is evaluated: with averaged weights, where there are any yet.
+    fn evaluated(&self) -> Network {
+        match &self.average {
+            Some(average) if self.state.averaged > 0 => average.network().clone(),
+            _ => self.network.without_autodiff(),
+        }
+    }
 }
 
 impl Trainer<'_> {
@@ -222,20 +235,16 @@ impl Trainer<'_> {
         }
         progress.finish();
         session.writer.wait()?;
-        let Session {
-            mut network,
-            journal,
-            state,
-            ..
-        } = session;
+        let mut network = session.evaluated();
+        let Session { journal, state, .. } = session;
         if let (FinalWeights::Best, Some(best)) = (self.final_weights(), &state.best)
             && best.step != state.step
         {
-            let weights = checkpoint::read(&checkpoint::path_of(&self.checkpoints(), best.step))?.weights;
+            let weights = checkpoint::read(&checkpoint::path_of(&self.checkpoints(), best.step))?.into_weights();
             parameters::restore(&mut network, weights).map_err(Abort::Bug)?;
         }
         Ok(Trained {
-            network: network.without_autodiff(),
+            network,
             state,
             journal,
         })
@@ -247,7 +256,8 @@ impl Trainer<'_> {
     }
 
     fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
-        let mut optimizer = Optimizer::new(&self.settings.training.optimizer, &network);
+        let mut optimizer = Optimizer::new(&self.settings.training, &network);
+        let average = self.settings.training.average.as_ref();
         let names = StepNames::new(self.seed);
         let writer = CheckpointWriter::new(self.checkpoints());
         let tensorboard = self.settings.logging.tensorboard;
@@ -255,6 +265,7 @@ impl Trainer<'_> {
         let Some(Checkpoint {
             weights,
             optimizer: stored,
+            average: averaged,
             state,
         }) = found
         else {
@@ -262,6 +273,7 @@ impl Trainer<'_> {
             let mut journal = Journal::open(&self.dir, 0, 0, tensorboard)?;
             prepare(&mut journal);
             return Ok(Session {
+                average: average.map(|config| Average::new(config, &network)),
                 network,
                 optimizer,
                 journal,
@@ -281,10 +293,15 @@ impl Trainer<'_> {
         optimizer
             .load(stored, &state.optimizer_counters, &self.device.clone().inner())
             .map_err(corrupt)?;
+        let mut average = average.map(|config| Average::new(config, &network));
+        if let (Some(average), Some(averaged)) = (&mut average, averaged) {
+            average.restore(averaged).map_err(corrupt)?;
+        }
         let journal = Journal::open(&self.dir, state.metrics_bytes, state.step + 1, tensorboard)?;
         Ok(Session {
             network,
             optimizer,
+            average,
             journal,
             state,
             names,
@@ -395,9 +412,13 @@ impl Trainer<'_> {
                 Some(most) if norm > most => most / norm,
                 _ => 1.0,
             };
-            let lr = schedule.lr(step);
+            let lr = schedule.lr(step, &session.state.plateau);
             let (network, optimizer) = (&mut session.network, &mut session.optimizer);
             on_cores(&self.device, || optimizer.step(network, gradients, lr, scale));
+            if let Some(average) = &mut session.average {
+                let (network, taken) = (&session.network, &mut session.state.averaged);
+                on_cores(&self.device, || average.after_step(network, taken));
+            }
             session.state.step += 1;
             session.state.batch += group.len();
             let seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
@@ -432,7 +453,7 @@ impl Trainer<'_> {
             }
         }
         drop(loader);
-        self.end_epoch(session, progress, epoch_started.elapsed().as_secs_f64())?;
+        self.end_epoch(session, schedule, progress, epoch_started.elapsed().as_secs_f64())?;
         session.state.seconds = before + started.elapsed().as_secs_f64();
         let due = session.state.epoch.is_multiple_of(training.checkpoints.every_epochs);
         let step = session.state.step;
@@ -448,14 +469,23 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    fn end_epoch(&self, session: &mut Session, progress: &mut Progress, seconds: f64) -> Result<(), Abort> {
+    fn end_epoch(
+        &self,
+        session: &mut Session,
+        schedule: &schedule::Schedule,
+        progress: &mut Progress,
+        seconds: f64,
+    ) -> Result<(), Abort> {
+        if let Some(average) = &mut session.average {
+            let state = &mut session.state;
+            average.after_epoch(&session.network, state.epoch + 1, &mut state.averaged);
+        }
+        let evaluated = (!self.validation.is_empty()).then(|| session.evaluated());
         let Session {
-            network,
-            journal,
-            state,
-            names,
-            ..
+            journal, state, names, ..
         } = session;
+        // That of the epoch's last step.
+        let lr = schedule.lr(state.step.saturating_sub(1), &state.plateau);
         state.epoch += 1;
         state.batch = 0;
         let seen = std::mem::take(&mut state.seen);
@@ -484,12 +514,10 @@ impl Trainer<'_> {
                 wall: vec![("seconds", seconds)],
             },
         )?;
-        let shown = if self.validation.is_empty() {
-            train
-        } else {
+        let shown = if let Some(network) = evaluated {
             let device = self.device.clone().inner();
             let validation = evaluate(
-                &network.without_autodiff(),
+                &network,
                 &self.feed,
                 self.validation,
                 self.settings.evaluation.batch_size,
@@ -507,7 +535,15 @@ impl Trainer<'_> {
             )?;
             summary.push_str(&format!("  validation loss {:.4}", validation.loss.unwrap_or(f64::NAN)));
             self.choose(state, &validation);
+            if let SchedulerConfig::Plateau(plateau) = &self.settings.training.scheduler {
+                let metric = plateau.metric.as_deref().unwrap_or("loss");
+                state
+                    .plateau
+                    .after_epoch(plateau, metric, validation.metric(metric), lr);
+            }
             validation
+        } else {
+            train
         };
         for (head, regression) in &shown.regressions {
             if let Some(ccc) = regression.mean(Agreement::ccc) {
@@ -544,7 +580,7 @@ impl Trainer<'_> {
     /// Notes the best epoch and how long nothing has improved.
     fn choose(&self, state: &mut LoopState, validation: &SplitResult) {
         let better = |metric: &str, value: f64, than: f64, by: f64| {
-            if metric.ends_with("loss") || metric.ends_with(".mse") {
+            if lower_is_better(metric) {
                 value < than - by
             } else {
                 value > than + by
@@ -589,9 +625,11 @@ impl Trainer<'_> {
         session.state.metrics_bytes = session.journal.bytes();
         let (optimizer, counters) = session.optimizer.save();
         session.state.optimizer_counters = counters;
+        let average = session.average.as_ref().filter(|_| session.state.averaged > 0);
         let checkpoint = Checkpoint {
             weights: parameters::collect(&session.network),
             optimizer,
+            average: average.map(Average::collect),
             state: session.state.clone(),
         };
         let best = session.state.best.iter().chain(&session.state.next_best);
@@ -642,6 +680,11 @@ pub fn total_loss(network: &Network, values: &mut Values, context: &StepContext)
         .map(|loss| loss.mean.mul_scalar(loss.weight))
         .reduce(|sum, loss| sum + loss)
         .ok_or_else(|| Abort::Bug("the graph has no loss".into()))
+}
+
+/// Whether a metric is better the lower it is.
+fn lower_is_better(metric: &str) -> bool {
+    metric.ends_with("loss") || metric.ends_with(".mse")
 }
 
 /// Which weights stand for a training with these validation items.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{
-    Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, DynOptimizer, DynState, GradientsParams,
-    Optimizer as Rule, Sgd, SgdConfig, StateSink, StateSource, decay::WeightDecayConfig, momentum::MomentumConfig,
+    Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, AdjustLrFn, DynOptimizer, DynState, GradientsParams,
+    Muon, MuonConfig, Optimizer as Rule, Sgd, SgdConfig, StateSink, StateSource, decay::WeightDecayConfig,
+    momentum::MomentumConfig,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -13,7 +14,7 @@ use crate::kinds::NodeLayer;
 use crate::layers::fused::{AdamRule, adam_step, sum_of_squares};
 use crate::network::Network;
 use crate::node::Layer;
-use crate::settings::OptimizerConfig;
+use crate::settings::{DecayOn, OptimizerConfig, Training};
 
 /// Named tensors, as they are stored.
 pub type NamedTensors = BTreeMap<String, TensorData>;
@@ -156,21 +157,53 @@ pub fn count(network: &Network) -> (u64, u64) {
     (visitor.0, visitor.1)
 }
 
-/// Factors of the learning rate by tensor name, where they are not 1.
-fn learning_rates(network: &Network) -> BTreeMap<String, f64> {
-    struct Rates<'a> {
+/// How one tensor follows its gradients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Way {
+    /// Factor of the learning rate.
+    lr_factor: f64,
+    /// Index of its rule.
+    rule: usize,
+}
+
+/// How every tensor of a network follows its gradients, and the rules that this takes.
+fn ways(training: &Training, network: &Network) -> (Vec<AnyRule>, BTreeMap<String, Way>) {
+    struct Walk<'a> {
+        training: &'a Training,
         path: Path,
-        node: &'a NodeLayer,
-        factors: BTreeMap<String, f64>,
+        node: (&'a str, &'a NodeLayer),
+        /// Whether matrices of the node may follow another rule than the rest.
+        hidden: bool,
+        rules: Vec<(RuleKey, AnyRule)>,
+        ways: BTreeMap<String, Way>,
     }
-    impl ModuleVisitor for Rates<'_> {
+    impl ModuleVisitor for Walk<'_> {
         fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
             let name = self.path.join();
             let within = name.split_once('.').map_or("", |(_, within)| within);
-            let factor = self.node.learning_rate(within);
-            if factor != 1.0 {
-                self.factors.insert(name, factor);
-            }
+            let (node, layer) = self.node;
+            let group = self
+                .training
+                .groups
+                .iter()
+                .find(|group| group.nodes.iter().any(|of| of == node));
+            let decay = match self.training.weight_decay_on {
+                DecayOn::Matrices if D < 2 => 0.0,
+                _ => group
+                    .and_then(|group| group.weight_decay)
+                    .unwrap_or_else(|| self.training.optimizer.weight_decay()),
+            };
+            let key = RuleKey {
+                matrix: D == 2 && self.hidden,
+                decay,
+            };
+            let known = self.rules.iter().position(|(known, _)| *known == key);
+            let rule = known.unwrap_or_else(|| {
+                self.rules.push((key, AnyRule::new(&self.training.optimizer, key)));
+                self.rules.len() - 1
+            });
+            let lr_factor = layer.learning_rate(within) * group.map_or(1.0, |group| group.lr_factor);
+            self.ways.insert(name, Way { lr_factor, rule });
         }
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);
@@ -179,17 +212,20 @@ fn learning_rates(network: &Network) -> BTreeMap<String, f64> {
             self.path.exit();
         }
     }
-    let mut factors = BTreeMap::new();
-    for (name, node) in network.nodes() {
-        let mut visitor = Rates {
+    let (mut rules, mut ways) = (Vec::new(), BTreeMap::new());
+    for ((name, node), wired) in network.nodes().zip(network.wired()) {
+        let mut walk = Walk {
+            training,
             path: Path(vec![name.to_owned()]),
-            node,
-            factors: std::mem::take(&mut factors),
+            node: (name, node),
+            hidden: wired.head().is_none() && wired.regressor().is_none(),
+            rules,
+            ways,
         };
-        node.visit(&mut visitor);
-        factors = visitor.factors;
+        node.visit(&mut walk);
+        (rules, ways) = (walk.rules, walk.ways);
     }
-    factors
+    (rules.into_iter().map(|(_, rule)| rule).collect(), ways)
 }
 
 /// Gradients of one step, summed over micro-batches.
@@ -251,46 +287,43 @@ impl Gradients {
     }
 }
 
+/// What tells the rules of one optimizer apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct RuleKey {
+    /// Whether the rule is for hidden matrices, which some optimizers treat by themselves.
+    matrix: bool,
+    /// Weight decay.
+    decay: f64,
+}
+
 /// Burn's rule, and for Adam and AdamW the same in one pass, which the CPU takes.
 #[derive(Clone)]
 enum AnyRule {
     Adam(Adam, AdamRule),
     AdamW(AdamW, AdamRule),
     Sgd(Sgd),
+    Muon(Muon),
 }
 
 impl AnyRule {
-    fn new(config: &OptimizerConfig) -> Self {
-        let decay = |rate: f64| (rate > 0.0).then_some(WeightDecayConfig::new(rate as f32));
+    fn new(config: &OptimizerConfig, RuleKey { matrix, decay }: RuleKey) -> Self {
+        let penalty = (decay > 0.0).then_some(WeightDecayConfig::new(decay as f32));
         match config {
             OptimizerConfig::Adam(adam) => Self::Adam(
                 AdamConfig::new()
                     .with_beta_1(adam.betas[0])
                     .with_beta_2(adam.betas[1])
                     .with_epsilon(adam.eps)
-                    .with_weight_decay(decay(adam.weight_decay))
+                    .with_weight_decay(penalty)
                     .build(),
                 AdamRule {
                     decoupled: false,
-                    weight_decay: adam.weight_decay as f32,
+                    weight_decay: decay as f32,
                     betas: adam.betas,
                     epsilon: adam.eps,
                 },
             ),
-            OptimizerConfig::AdamW(adamw) => Self::AdamW(
-                AdamWConfig::new()
-                    .with_beta_1(adamw.betas[0])
-                    .with_beta_2(adamw.betas[1])
-                    .with_epsilon(adamw.eps)
-                    .with_weight_decay(adamw.weight_decay as f32)
-                    .build(),
-                AdamRule {
-                    decoupled: true,
-                    weight_decay: adamw.weight_decay as f32,
-                    betas: adamw.betas,
-                    epsilon: adamw.eps,
-                },
-            ),
+            OptimizerConfig::AdamW(adamw) => Self::adamw(adamw.betas, adamw.eps, decay),
             OptimizerConfig::Sgd(sgd) => Self::Sgd(
                 SgdConfig::new()
                     .with_momentum((sgd.momentum > 0.0).then_some(MomentumConfig {
@@ -298,10 +331,41 @@ impl AnyRule {
                         dampening: 0.0,
                         nesterov: sgd.nesterov,
                     }))
-                    .with_weight_decay(decay(sgd.weight_decay))
+                    .with_weight_decay(penalty)
                     .build(),
             ),
+            OptimizerConfig::Muon(muon) if matrix => Self::Muon(
+                MuonConfig::new()
+                    .with_momentum(MomentumConfig {
+                        momentum: muon.momentum,
+                        dampening: 0.0,
+                        nesterov: true,
+                    })
+                    .with_ns_steps(muon.ns_steps)
+                    .with_weight_decay(penalty)
+                    // Symmetric in rows and columns, which Burn stores the other way round than PyTorch.
+                    .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                    .build(),
+            ),
+            OptimizerConfig::Muon(muon) => Self::adamw(muon.betas, muon.eps, decay),
         }
+    }
+
+    fn adamw(betas: [f32; 2], epsilon: f32, decay: f64) -> Self {
+        Self::AdamW(
+            AdamWConfig::new()
+                .with_beta_1(betas[0])
+                .with_beta_2(betas[1])
+                .with_epsilon(epsilon)
+                .with_weight_decay(decay as f32)
+                .build(),
+            AdamRule {
+                decoupled: true,
+                weight_decay: decay as f32,
+                betas,
+                epsilon,
+            },
+        )
     }
 
     fn dynamic(&self) -> &dyn DynOptimizer {
@@ -309,6 +373,7 @@ impl AnyRule {
             Self::Adam(rule, _) => rule,
             Self::AdamW(rule, _) => rule,
             Self::Sgd(rule) => rule,
+            Self::Muon(rule) => rule,
         }
     }
 
@@ -353,6 +418,7 @@ impl AnyRule {
                 }
             }
             Self::Sgd(rule) => burns(rule, (lr, scale), (tensor, gradient), state.map(DynState::downcast)),
+            Self::Muon(rule) => burns(rule, (lr, scale), (tensor, gradient), state.map(DynState::downcast)),
         }
     }
 }
@@ -362,10 +428,10 @@ impl AnyRule {
 /// Burn's own `ModuleOptimizer` keys the state by random parameter ids and restores it on the
 /// default device, which on a CUDA build is a GPU that may not exist.
 pub struct Optimizer {
-    rule: AnyRule,
+    rules: Vec<AnyRule>,
+    /// How each tensor moves.
+    ways: BTreeMap<String, Way>,
     states: BTreeMap<String, DynState>,
-    /// Factors of the learning rate, where they are not 1.
-    factors: BTreeMap<String, f64>,
 }
 
 impl std::fmt::Debug for Optimizer {
@@ -378,12 +444,19 @@ impl std::fmt::Debug for Optimizer {
 
 impl Optimizer {
     /// An optimizer without state for a network's parameters.
-    pub fn new(config: &OptimizerConfig, network: &Network) -> Self {
+    pub fn new(training: &Training, network: &Network) -> Self {
+        let (rules, ways) = ways(training, network);
         Self {
-            rule: AnyRule::new(config),
+            rules,
+            ways,
             states: BTreeMap::new(),
-            factors: learning_rates(network),
         }
+    }
+
+    /// The rule that a tensor follows, and the factor of its learning rate.
+    fn way(&self, name: &str) -> Option<(&AnyRule, f64)> {
+        let way = self.ways.get(name)?;
+        Some((self.rules.get(way.rule)?, way.lr_factor))
     }
 
     /// One step: every parameter with a gradient moves by it times `scale`.
@@ -402,11 +475,13 @@ impl Optimizer {
                 };
                 let name = self.path.join();
                 let state = self.optimizer.states.remove(&name);
-                let lr = self.lr * self.optimizer.factors.get(&name).copied().unwrap_or(1.0);
-                let scale = self.scale;
+                let Some((rule, lr_factor)) = self.optimizer.way(&name) else {
+                    return param;
+                };
+                let (lr, scale) = (self.lr * lr_factor, self.scale);
                 let mut next = None;
                 let param = param.map(|tensor| {
-                    let (tensor, state) = self.optimizer.rule.step(lr, scale, tensor.inner(), gradient, state);
+                    let (tensor, state) = rule.step(lr, scale, tensor.inner(), gradient, state);
                     next = state;
                     Tensor::from_inner(tensor).require_grad()
                 });
@@ -442,7 +517,8 @@ impl Optimizer {
         let mut sink = StateSink::default();
         let mut counters = BTreeMap::new();
         for (name, state) in &self.states {
-            self.rule.dynamic().state_flatten(name, state, &mut sink);
+            let Some((rule, _)) = self.way(name) else { continue };
+            rule.dynamic().state_flatten(name, state, &mut sink);
             counters.insert(format!("{name}{RANK}"), state.rank() as u64);
         }
         for (name, value) in sink.scalars {
@@ -475,14 +551,14 @@ impl Optimizer {
         self.states.clear();
         for (key, &rank) in counters {
             let Some(name) = key.strip_suffix(RANK) else { continue };
-            let state = self
-                .rule
+            let (rule, _) = self
+                .way(name)
+                .ok_or_else(|| format!("the state of {name} is of no tensor of this network"))?;
+            let state = rule
                 .dynamic()
-                .state_unflatten(rank as usize, name, &mut source, device);
-            self.states.insert(
-                name.to_owned(),
-                state.ok_or_else(|| format!("the state of {name} is incomplete"))?,
-            );
+                .state_unflatten(rank as usize, name, &mut source, device)
+                .ok_or_else(|| format!("the state of {name} is incomplete"))?;
+            self.states.insert(name.to_owned(), state);
         }
         Ok(())
     }

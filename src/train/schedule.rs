@@ -2,7 +2,50 @@
 
 use std::f64::consts::PI;
 
-use crate::settings::{SchedulerConfig, StepUnit};
+use serde::{Deserialize, Serialize};
+
+use super::lower_is_better;
+use crate::settings::{PlateauSchedule, SchedulerConfig, StepUnit};
+
+/// What a plateau schedule has seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plateau {
+    /// The learning rate that it has come to.
+    lr: Option<f64>,
+    /// Best value of the watched metric.
+    best: Option<f64>,
+    /// Epochs without improvement that count.
+    stale: u64,
+    /// Epochs that are still not counted.
+    cooldown: u64,
+}
+
+impl Plateau {
+    /// Takes the watched metric after an epoch, in which `lr` was the learning rate.
+    pub fn after_epoch(&mut self, config: &PlateauSchedule, metric: &str, value: Option<f64>, lr: f64) {
+        let better = match (value, self.best) {
+            (Some(value), Some(best)) if lower_is_better(metric) => value < best * (1.0 - config.threshold),
+            (Some(value), Some(best)) => value > best * (1.0 + config.threshold),
+            (value, _) => value.is_some(),
+        };
+        if better {
+            self.best = value;
+            self.stale = 0;
+        } else {
+            self.stale += 1;
+        }
+        if self.cooldown > 0 {
+            self.cooldown -= 1;
+            self.stale = 0;
+        }
+        if self.stale > config.patience {
+            self.lr = Some((lr * config.factor).max(config.min_lr).min(lr));
+            self.cooldown = config.cooldown;
+            self.stale = 0;
+        }
+    }
+}
 
 /// The learning rate as a function of the step.
 #[derive(Clone, Debug)]
@@ -42,9 +85,10 @@ impl Schedule {
     }
 
     /// Learning rate of the optimizer step with this number, counted from 0.
-    pub fn lr(&self, step: u64) -> f64 {
+    pub fn lr(&self, step: u64, plateau: &Plateau) -> f64 {
         match &self.config {
             SchedulerConfig::Constant(_) => self.lr,
+            SchedulerConfig::Plateau(_) => plateau.lr.unwrap_or(self.lr),
             SchedulerConfig::WarmUp(warm_up) => self.lr * warmed(self.time(warm_up.unit, step), warm_up.warm_up),
             SchedulerConfig::Cosine(cosine) => {
                 let (time, total) = (self.time(cosine.unit, step), self.total(cosine.unit));

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use emorun_metrics::Confusion;
 use serde::{Deserialize, Serialize};
 
+use super::schedule::Plateau;
+
 /// The state of the loop between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,12 @@ pub struct LoopState {
     pub stale_epochs: u64,
     /// Best value of the watched metric.
     pub watched: Option<f64>,
+    /// What a plateau schedule has seen.
+    #[serde(default)]
+    pub plateau: Plateau,
+    /// How often weights were taken into their average.
+    #[serde(default)]
+    pub averaged: u64,
     /// True when no further step is to be taken.
     pub finished: bool,
     /// Bytes of `metrics.jsonl` that belong to this state.

@@ -531,77 +531,174 @@ def blocks():
     write("blocks", {"lengths": lengths, "cases": cases})
 
 
+class Muon(torch.optim.Optimizer):
+    """Muon in double precision: torch.optim.Muon rounds to bfloat16 inside.
+
+    Jordan et al. 2024 (momentum, Nesterov, five quintic iterations); updates of the size of AdamW's,
+    0.2 sqrt(max(rows, columns)), and decoupled decay as Liu et al. 2025, equations 3 and 4.
+    """
+
+    def __init__(self, parameters, lr, momentum, steps, decay):
+        super().__init__(parameters, dict(lr=lr, momentum=momentum, steps=steps, decay=decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                buffer = self.state[p].setdefault("buffer", torch.zeros_like(p))
+                buffer.lerp_(p.grad, 1 - group["momentum"])
+                x = p.grad.lerp(buffer, group["momentum"])
+                x = x / x.norm()
+                for _ in range(group["steps"]):
+                    gram = x @ x.T
+                    x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+                p.mul_(1 - group["lr"] * group["decay"])
+                p.sub_(group["lr"] * 0.2 * math.sqrt(max(p.shape)) * x)
+
+
+class Together:
+    """Several optimizers as one."""
+
+    def __init__(self, *optimizers):
+        self.optimizers = optimizers
+
+    def zero_grad(self):
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+
+    def step(self):
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
+class Classifier(nn.Module):
+    """Linear; linear, ReLU, mean over frames, linear."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = nn.Linear(3, 4)
+        self.projection = nn.Linear(4, 5)
+        self.classes = nn.Linear(5, 3)
+
+    def forward(self, frames):
+        return self.classes(torch.relu(self.projection(self.hidden(frames))).mean(1))
+
+
 def optimizers():
-    """Five steps on a small classifier: linear, ReLU, mean over frames, linear, cross-entropy."""
+    """Five steps on a small classifier, with the averages of its weights."""
     torch.manual_seed(3)
     frames = torch.randn(6, 4, 3)
     labels = torch.tensor([0, 1, 2, 2, 1, 0])
-    start = {
-        "head.projection.weight": 0.7 * torch.randn(5, 3),
-        "head.projection.bias": 0.3 * torch.randn(5),
-        "head.classes.weight": 0.7 * torch.randn(3, 5),
-        "head.classes.bias": 0.3 * torch.randn(3),
-    }
+    start = {name: (0.7 if value.dim() == 2 else 0.3) * torch.randn_like(value) for name, value in Classifier().state_dict().items()}
+    places = {"hidden": "hidden.linear", "projection": "head.projection", "classes": "head.classes"}
 
-    def layout(name, tensor):
-        return stored(tensor.T if name.endswith("weight") else tensor)
+    def layout(tensors):
+        found = {}
+        for name, tensor in tensors:
+            layer, part = name.split(".")
+            found[f"{places[layer]}.{part}"] = stored(tensor.T if tensor.dim() == 2 else tensor)
+        return found
+
+    def grouped(model, matrix, vector, hidden=None):
+        """Settings of matrices, of vectors, and of the first layer on top."""
+        groups = []
+        for name, value in model.named_parameters():
+            group = dict(matrix if value.dim() == 2 else vector)
+            if hidden and name.startswith("hidden"):
+                group.update({key: of for key, of in hidden.items() if key != "weight_decay" or group[key]})
+            groups.append({"params": [value], **group})
+        return groups
+
+    def muon(model):
+        matrix = [model.hidden.weight]
+        rest = [value for name, value in model.named_parameters() if name != "hidden.weight"]
+        return Together(
+            Muon(matrix, 0.05, 0.9, 5, 0.1), torch.optim.AdamW(rest, 0.05, betas=(0.9, 0.95), weight_decay=0.1)
+        )
 
     lr = 0.05
     runs = []
-    for fields, clip, make in [
-        ({"kind": "adam"}, None, lambda p: torch.optim.Adam(p, lr)),
+    optim = torch.optim
+    decayed = {"weight_decay": 0.2}
+    for optimizer, rest, clip, make in [
+        ({"kind": "adam"}, {}, None, lambda m: optim.Adam(m.parameters(), lr)),
         (
             {"kind": "adam", "betas": [0.8, 0.95], "eps": 1e-4, "weight_decay": 0.1},
+            {},
             None,
-            lambda p: torch.optim.Adam(p, lr, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.1),
+            lambda m: optim.Adam(m.parameters(), lr, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.1),
         ),
-        ({"kind": "adamw"}, None, lambda p: torch.optim.AdamW(p, lr)),
+        ({"kind": "adamw"}, {}, None, lambda m: optim.AdamW(m.parameters(), lr)),
         (
-            {"kind": "adamw", "betas": [0.8, 0.95], "weight_decay": 0.2},
+            {"kind": "adamw", "betas": [0.8, 0.95], **decayed},
+            {},
             None,
-            lambda p: torch.optim.AdamW(p, lr, betas=(0.8, 0.95), weight_decay=0.2),
+            lambda m: optim.AdamW(m.parameters(), lr, betas=(0.8, 0.95), **decayed),
         ),
-        ({"kind": "sgd"}, None, lambda p: torch.optim.SGD(p, lr)),
-        ({"kind": "sgd", "momentum": 0.9}, None, lambda p: torch.optim.SGD(p, lr, momentum=0.9)),
+        (
+            {"kind": "adamw", **decayed},
+            {"weight_decay_on": "matrices"},
+            None,
+            lambda m: optim.AdamW(grouped(m, decayed, {"weight_decay": 0.0}), lr),
+        ),
+        (
+            {"kind": "adam", **decayed},
+            {
+                "weight_decay_on": "matrices",
+                "groups": [{"nodes": ["hidden"], "lr_factor": 0.5, "weight_decay": 0.6}],
+            },
+            0.2,
+            lambda m: optim.Adam(
+                grouped(m, decayed, {"weight_decay": 0.0}, {"lr": 0.5 * lr, "weight_decay": 0.6}), lr
+            ),
+        ),
+        ({"kind": "sgd"}, {}, None, lambda m: optim.SGD(m.parameters(), lr)),
+        ({"kind": "sgd", "momentum": 0.9}, {}, None, lambda m: optim.SGD(m.parameters(), lr, momentum=0.9)),
         (
             {"kind": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
+            {},
             None,
-            lambda p: torch.optim.SGD(p, lr, momentum=0.9, nesterov=True, weight_decay=0.05),
+            lambda m: optim.SGD(m.parameters(), lr, momentum=0.9, nesterov=True, weight_decay=0.05),
         ),
-        ({"kind": "sgd", "momentum": 0.5}, 0.05, lambda p: torch.optim.SGD(p, lr, momentum=0.5)),
+        ({"kind": "sgd", "momentum": 0.5}, {}, 0.05, lambda m: optim.SGD(m.parameters(), lr, momentum=0.5)),
+        ({"kind": "muon", "momentum": 0.9, "betas": [0.9, 0.95]}, {}, None, muon),
     ]:
-        parameters = {name: value.clone().requires_grad_() for name, value in start.items()}
-        optimizer = make(list(parameters.values()))
+        model = Classifier()
+        model.load_state_dict(start)
+        moving = torch.optim.swa_utils.AveragedModel(
+            model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.1)
+        )
+        mean = torch.optim.swa_utils.AveragedModel(model)
+        steps = make(model)
         losses, norms = [], []
-        for _ in range(5):
-            optimizer.zero_grad()
-            hidden = torch.relu(
-                F.linear(frames, parameters["head.projection.weight"], parameters["head.projection.bias"])
-            )
-            logits = F.linear(
-                hidden.mean(1), parameters["head.classes.weight"], parameters["head.classes.bias"]
-            )
-            loss = F.cross_entropy(logits, labels)
+        for step in range(5):
+            steps.zero_grad()
+            loss = F.cross_entropy(model(frames), labels)
             loss.backward()
-            norm = nn.utils.clip_grad_norm_(parameters.values(), math.inf if clip is None else clip)
-            optimizer.step()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), math.inf if clip is None else clip)
+            steps.step()
+            moving.update_parameters(model)
+            if step >= 2:
+                mean.update_parameters(model)
             losses.append(number(loss))
             norms.append(number(norm))
-        runs.append(
-            {
-                "optimizer": {**fields, "lr": lr},
-                "clip_norm": clip,
-                "losses": losses,
-                "norms": norms,
-                "end": {name: layout(name, value) for name, value in parameters.items()},
-            }
-        )
+        run = {
+            "training": {"optimizer": {**optimizer, "lr": lr}, **rest},
+            "clip_norm": clip,
+            "losses": losses,
+            "norms": norms,
+            "end": layout(model.named_parameters()),
+        }
+        if optimizer == {"kind": "adamw"}:
+            run["ema"] = layout(moving.module.named_parameters())
+            run["swa"] = layout(mean.module.named_parameters())
+        runs.append(run)
     write(
         "optimizers",
         {
             "frames": stored(frames),
             "labels": labels.tolist(),
-            "start": {name: layout(name, value) for name, value in start.items()},
+            "start": layout(start.items()),
             "runs": runs,
         },
     )
@@ -675,6 +772,29 @@ def schedules():
         make = lambda o: lr.CosineAnnealingWarmRestarts(o, t_0, T_mult=t_mult, eta_min=1e-5)
         case({**config, "unit": "step"}, make, 0.01, 6, 5)
         case({**config, "unit": "epoch"}, make, 0.01, 3, 20, per_epoch=True)
+    plateau = []
+    for metric, mode in [("loss", "min"), ("emotion.uar", "max")]:
+        for patience, cooldown, threshold in [(2, 0, 1e-4), (1, 2, 0.05), (0, 0, 0.0)]:
+            torch.manual_seed(patience)
+            values = (torch.rand(24) if mode == "max" else 2 * torch.rand(24)).tolist()
+            optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.1)
+            scheduler = lr.ReduceLROnPlateau(
+                optimizer, mode, 0.3, patience, threshold, cooldown=cooldown, min_lr=1e-3
+            )
+            found = []
+            for value in values:
+                found.append(optimizer.param_groups[0]["lr"])
+                optimizer.step()
+                scheduler.step(value)
+            fields = {"kind": "plateau", "factor": 0.3, "patience": patience, "cooldown": cooldown}
+            plateau.append(
+                {
+                    "scheduler": {**fields, "threshold": threshold, "min_lr": 1e-3, "metric": metric},
+                    "values": values,
+                    "rates": found,
+                }
+            )
+    write("plateau", plateau)
     write("schedules", cases)
 
 

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use emorun::network::Network;
-use emorun::settings::{OptimizerConfig, SchedulerConfig};
+use emorun::settings::{SchedulerConfig, Training};
+use emorun::train::average::Average;
 use emorun::train::parameters::{Gradients, NamedTensors, Optimizer, collect, restore};
-use emorun::train::schedule::Schedule;
+use emorun::train::schedule::{Plateau, Schedule};
 use emorun::value::{Lengths, PortId, Targets, Value};
 use emorun_lang::Signal;
 use serde_json::{Value as Json, json};
@@ -464,12 +465,29 @@ fn blocks_and_heads_and_their_gradients_are_those_of_pytorch() {
     }
 }
 
+/// Settings of training with what is not looked at filled in.
+fn training(fields: &Json) -> Training {
+    let mut all = json!({ "epochs": 1, "batch_size": 6 });
+    let fields = fields.as_object().unwrap().clone();
+    all.as_object_mut().unwrap().extend(fields);
+    serde_json::from_value(all).unwrap()
+}
+
+fn assert_weights(network: &Network, expected: &Json, of: &str) {
+    let found = collect(network);
+    for (name, reference) in by_name(expected) {
+        let found: Vec<f32> = found[&name].iter::<f32>().collect();
+        assert_near(&found, &reference, 1e-5, &format!("{of}: {name}"));
+    }
+}
+
 #[test]
-fn five_steps_of_every_optimizer_are_those_of_pytorch() {
+fn five_steps_of_every_optimizer_and_their_averages_are_those_of_pytorch() {
     let _turn = turn();
     let golden = golden("optimizers.json");
-    let frames = [
-        ("input", data("mel"), frames_signal(3)),
+    let first = [("input", data("mel"), frames_signal(3))];
+    let second = [
+        ("input", PortId::new("hidden", ""), frames_signal(4)),
         ("target", data("emotion"), labels_signal(3)),
     ];
     let logits = [
@@ -484,17 +502,22 @@ fn five_steps_of_every_optimizer_are_those_of_pytorch() {
         (data("emotion"), labels(&present(&golden["labels"]))),
     ];
     for case in array(&golden["runs"]) {
-        let of = case["optimizer"].to_string();
-        let config: OptimizerConfig = serde_json::from_value(case["optimizer"].clone()).unwrap();
+        let of = case["training"].to_string();
+        let settings = training(&case["training"]);
         let mut network = network(
             vec![
-                wired("head", "mean_classifier", &json!({ "hidden": 5 }), &frames),
+                wired("hidden", "linear", &json!({ "width": 4 }), &first),
+                wired("head", "mean_classifier", &json!({ "hidden": 5 }), &second),
                 wired("ce", "cross_entropy", &json!({}), &logits),
             ],
             1,
         );
         restore(&mut network, weights(&golden["start"])).unwrap();
-        let mut optimizer = Optimizer::new(&config, &network);
+        let mut optimizer = Optimizer::new(&settings, &network);
+        let fresh = network.clone();
+        let average = |fields: Json| Average::new(&serde_json::from_value(fields).unwrap(), &fresh);
+        let mut moving = (average(json!({ "kind": "ema", "decay": 0.1 })), 0);
+        let mut mean = (average(json!({ "kind": "swa", "from_epoch": 3 })), 0);
         for (number, (loss, norm)) in floats(&case["losses"])
             .into_iter()
             .zip(floats(&case["norms"]))
@@ -512,24 +535,59 @@ fn five_steps_of_every_optimizer_are_those_of_pytorch() {
             let found = gradients.norm(&network);
             assert_near(&[found as f32], &[norm], 1e-5, &format!("{of}: norm at step {number}"));
             let scale = case["clip_norm"].as_f64().map_or(1.0, |most| (most / found).min(1.0));
-            optimizer.step(&mut network, gradients, config.lr(), scale);
+            optimizer.step(&mut network, gradients, settings.optimizer.lr(), scale);
+            moving.0.after_step(&network, &mut moving.1);
+            mean.0.after_epoch(&network, number as u64 + 1, &mut mean.1);
             // Stored and taken up again between any two steps, it goes on as if it had not been.
             let (tensors, counters) = optimizer.save();
-            optimizer = Optimizer::new(&config, &network);
+            optimizer = Optimizer::new(&settings, &network);
             optimizer.load(tensors, &counters, &device().inner()).unwrap();
+            let stored = moving.0.collect();
+            moving.0 = average(json!({ "kind": "ema", "decay": 0.1 }));
+            moving.0.restore(stored).unwrap();
         }
-        let end = collect(&network);
-        for (name, reference) in by_name(&case["end"]) {
-            let found: Vec<f32> = end[&name].iter::<f32>().collect();
-            assert_near(&found, &reference, 1e-5, &format!("{of}: {name}"));
+        assert_weights(&network, &case["end"], &of);
+        if case.get("ema").is_some() {
+            assert_weights(moving.0.network(), &case["ema"], &format!("{of}: ema"));
+            assert_weights(mean.0.network(), &case["swa"], &format!("{of}: swa"));
+            assert_eq!((moving.1, mean.1), (5, 3));
         }
+    }
+}
+
+#[test]
+fn a_plateau_lowers_the_rate_when_pytorch_does() {
+    let cases = golden("plateau.json");
+    assert_eq!(array(&cases).len(), 6);
+    for case in array(&cases) {
+        let config: SchedulerConfig = serde_json::from_value(case["scheduler"].clone()).unwrap();
+        let SchedulerConfig::Plateau(plateau) = &config else {
+            panic!("{}", case["scheduler"]);
+        };
+        let schedule = Schedule::new(&config, 0.1, 1, 24);
+        let metric = plateau.metric.clone().unwrap();
+        let mut seen = Plateau::default();
+        let mut found = Vec::new();
+        for value in array(&case["values"]) {
+            let lr = schedule.lr(found.len() as u64, &seen);
+            found.push(lr);
+            seen.after_epoch(plateau, &metric, value.as_f64(), lr);
+        }
+        let expected: Vec<f64> = array(&case["rates"])
+            .iter()
+            .map(|rate| rate.as_f64().unwrap())
+            .collect();
+        assert!(expected.iter().any(|rate| *rate < 0.1), "{}", case["scheduler"]);
+        assert_rates(&found, &expected, &case["scheduler"].to_string());
     }
 }
 
 fn rates(config: Json, lr: f64, steps_per_epoch: u64, epochs: u64) -> Vec<f64> {
     let config: SchedulerConfig = serde_json::from_value(config).unwrap();
     let schedule = Schedule::new(&config, lr, steps_per_epoch, epochs);
-    (0..steps_per_epoch * epochs).map(|step| schedule.lr(step)).collect()
+    (0..steps_per_epoch * epochs)
+        .map(|step| schedule.lr(step, &Plateau::default()))
+        .collect()
 }
 
 fn assert_rates(found: &[f64], expected: &[f64], of: &str) {
@@ -603,7 +661,7 @@ fn no_length_of_a_run_makes_a_rate_that_is_no_number() {
         let config: SchedulerConfig = serde_json::from_value(kind.clone()).unwrap();
         let longest = Schedule::new(&config, 0.1, u64::MAX, u64::MAX);
         for step in [0, 1, 1_000_000] {
-            assert!(longest.lr(step).is_finite(), "{kind}");
+            assert!(longest.lr(step, &Plateau::default()).is_finite(), "{kind}");
         }
     }
 }
