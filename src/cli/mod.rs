@@ -6,6 +6,7 @@ mod check;
 mod data;
 mod embed;
 mod graph;
+mod lr_find;
 mod nodes;
 mod run;
 mod schema;
@@ -81,6 +82,8 @@ enum Command {
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
     /// and resumed, and compare all that was written.
     VerifyResume(verify_resume::Arguments),
+    /// Try rising learning rates on an experiment, draw the loss over them and suggest one.
+    LrFind(lr_find::Arguments),
     /// Work on corpora: fetch, verify and prepare them, show what they consist of, listen to what a
     /// network hears.
     Data(data::Arguments),
@@ -185,6 +188,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
+        Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),
         Command::Bench(arguments) => bench::bench(&arguments),

@@ -1,9 +1,9 @@
 //! Transformer encoder trained from scratch on feature frames.
 
 use burn::module::Module;
-use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput};
+use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,11 @@ pub struct Transformer {
     #[serde(default = "default_dropout")]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: f64,
+    /// Probability that an item passes by the last layer while training (stochastic depth); from 0 at
+    /// the input it rises in equal steps. Needs `norm: before`.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub stochastic_depth: f64,
 }
 
 /// What is added to the frames to tell their places.
@@ -138,6 +143,13 @@ impl Kind for Transformer {
                 help: Some("without `projection` the two must be equal".into()),
             });
         }
+        if self.stochastic_depth > 0.0 && self.norm == NormPlace::After {
+            return Err(InferError::Invalid {
+                field: "stochastic_depth".into(),
+                message: "a layer that ends in layer norm cannot be passed by: nothing else keeps the scale".into(),
+                help: Some("use `norm: before`, or leave stochastic_depth out".into()),
+            });
+        }
         let (d, ff) = (self.width as u64, self.feed_forward as u64);
         let layer = 4 * (d * d + d) + 2 * d * ff + d + ff + 4 * d;
         let projection = if self.projection {
@@ -181,6 +193,7 @@ impl Kind for Transformer {
                 .init(context.device),
             stack: self.stack,
             positions: self.positions,
+            stochastic_depth: self.stochastic_depth,
         })
     }
 }
@@ -194,6 +207,32 @@ pub struct TransformerLayer {
     stack: usize,
     #[module(skip)]
     positions: Positions,
+    #[module(skip)]
+    stochastic_depth: f64,
+}
+
+impl TransformerLayer {
+    /// The layers one after another; while training each item passes by some of them.
+    ///
+    /// # Source
+    /// Huang et al. 2016, "Deep networks with stochastic depth", with the linear decay of section 3;
+    /// what stays is scaled up while training, as `torchvision.ops.stochastic_depth(mode="row")`, so that
+    /// evaluation needs no factor.
+    fn encode(&self, mut x: Tensor<3>, padding: Tensor<2, Bool>, context: &Context) -> Tensor<3> {
+        let layers = self.encoder.layers.len();
+        for (index, layer) in self.encoder.layers.iter().enumerate() {
+            let encoded = layer.forward(x.clone(), Some(padding.clone()), None);
+            let p = self.stochastic_depth * (index + 1) as f64 / layers as f64;
+            x = if context.training && p > 0.0 {
+                let row = Tensor::ones([x.dims()[0], 1, 1], &x.device());
+                let kept = context.dropout(row, p, &format!("depth {index}"));
+                x.clone() + (encoded - x) * kept
+            } else {
+                encoded
+            };
+        }
+        x
+    }
 }
 
 /// Sinusoidal positions `[1, time, width]` of Vaswani et al. 2017, §3.5, sine and cosine in turn.
@@ -212,7 +251,7 @@ fn positions(time: usize, width: usize, device: &Device) -> Tensor<3> {
 }
 
 impl Layer for TransformerLayer {
-    fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
+    fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
         let (frames, lengths) = inputs.frames("input")?;
         let [batch, time, width] = frames.dims();
         // Items shorter than one stack keep one frame, padded with zeros; a rest is dropped.
@@ -235,7 +274,7 @@ impl Layer for TransformerLayer {
         };
         let mask = lengths.mask(stacked_time, &x.device());
         let padding = mask.clone().equal_elem(0.0);
-        let encoded = self.encoder.forward(TransformerEncoderInput::new(x).mask_pad(padding));
+        let encoded = self.encode(x, padding, context);
         Ok(output(Value::Frames(
             encoded * mask.reshape([batch, stacked_time, 1]),
             lengths,

@@ -152,37 +152,8 @@ fn train_and_evaluate(
 ) -> Result<MemberResult, Failure> {
     let settings = &prepared.settings;
     let assignment = &prepared.assignments[spec.assignment];
-    let pipeline = HostPipeline::new(
-        settings.sample_rate_hz,
-        prepared.host_parts(spec.seed)?,
-        settings.training.loader.memory_mib.saturating_mul(1 << 20),
-    );
-    let feed = Feed {
-        items: prepared.corpus.items.clone(),
-        pipeline: Arc::new(pipeline),
-        labels: prepared.label_columns().into(),
-        workers: settings.training.loader.workers,
-    };
-    let autodiff = device.device.clone().autodiff();
-    let mut network = build(prepared, assignment, spec.seed, &autodiff)?;
-    if let Some(from) = &settings.init_from {
-        super::init::initialise(&mut network, from, assignment)?;
-    }
-    let trainer = Trainer {
-        settings,
-        seed: spec.seed,
-        feed: feed.clone(),
-        train: &assignment.train,
-        validation: &assignment.validation,
-        best_metric: best_metric(prepared),
-        device: autodiff,
-        dir: dir.path().to_owned(),
-        label: if spec.path.is_empty() {
-            settings.name.clone()
-        } else {
-            format!("{} {}", settings.name, spec.path)
-        },
-    };
+    let (trainer, network) = set_up(prepared, spec, dir.path(), device)?;
+    let feed = trainer.feed.clone();
     let abort = |abort: Abort| abort.into_failure(dir.path());
     let Trained {
         network,
@@ -266,6 +237,51 @@ fn train_and_evaluate(
 }
 
 /// The network of a member, with class weights from its training items.
+/// The training of a member in a folder, and the network that it starts from.
+///
+/// # Errors
+/// Weights that cannot be read or used.
+pub fn set_up<'a>(
+    prepared: &'a Prepared,
+    spec: &MemberSpec,
+    dir: &Path,
+    device: &Chosen,
+) -> Result<(Trainer<'a>, Network), Failure> {
+    let settings = &prepared.settings;
+    let assignment = &prepared.assignments[spec.assignment];
+    let pipeline = HostPipeline::new(
+        settings.sample_rate_hz,
+        prepared.host_parts(spec.seed)?,
+        settings.training.loader.memory_mib.saturating_mul(1 << 20),
+    );
+    let autodiff = device.device.clone().autodiff();
+    let mut network = build(prepared, assignment, spec.seed, &autodiff)?;
+    if let Some(from) = &settings.init_from {
+        super::init::initialise(&mut network, from, assignment)?;
+    }
+    let trainer = Trainer {
+        settings,
+        seed: spec.seed,
+        feed: Feed {
+            items: prepared.corpus.items.clone(),
+            pipeline: Arc::new(pipeline),
+            labels: prepared.label_columns().into(),
+            workers: settings.training.loader.workers,
+        },
+        train: &assignment.train,
+        validation: &assignment.validation,
+        best_metric: best_metric(prepared),
+        device: autodiff,
+        dir: dir.to_owned(),
+        label: if spec.path.is_empty() {
+            settings.name.clone()
+        } else {
+            format!("{} {}", settings.name, spec.path)
+        },
+    };
+    Ok((trainer, network))
+}
+
 fn build(
     prepared: &Prepared,
     assignment: &Assignment,

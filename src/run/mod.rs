@@ -4,6 +4,7 @@ pub mod dir;
 pub mod embed;
 pub mod init;
 pub mod listen;
+pub mod lr_find;
 pub mod member;
 pub mod parent;
 pub mod record;

@@ -11,6 +11,7 @@ pub mod interrupt;
 pub mod journal;
 pub mod parameters;
 pub mod progress;
+pub mod range_test;
 pub mod schedule;
 pub mod state;
 mod writer;
@@ -24,6 +25,7 @@ use emorun_metrics::Agreement;
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
+use crate::feed::loader::{Batch, Loader};
 use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
 use crate::layers::fused::on_cores;
@@ -37,7 +39,7 @@ use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
 use parameters::{Gradients, Optimizer};
 use progress::Progress;
-use state::{Best, LoopState};
+use state::{Best, LoopState, Seen};
 use writer::{CheckpointWriter, Job};
 
 /// Why training or evaluation stopped.
@@ -163,6 +165,30 @@ pub struct Trained {
     pub state: LoopState,
     /// The journal, for the final evaluation's entries.
     pub journal: Journal,
+}
+
+/// Batches of an epoch, and how long training has waited for them.
+struct Waiting {
+    loader: Loader,
+    seconds: f64,
+}
+
+impl Waiting {
+    fn over(feed: &Feed, batches: Vec<Vec<usize>>, seed: u64, epoch: u64) -> Self {
+        Self {
+            loader: feed.load_training(batches, seed, epoch),
+            seconds: 0.0,
+        }
+    }
+
+    fn next(&mut self) -> Result<Batch, Abort> {
+        let asked = Instant::now();
+        let batch = self.loader.next();
+        self.seconds += asked.elapsed().as_secs_f64();
+        batch
+            .ok_or_else(|| Abort::Bug("the loader ended early".into()))?
+            .map_err(Abort::Feed)
+    }
 }
 
 /// Device-side running state of a training.
@@ -351,56 +377,22 @@ impl Trainer<'_> {
         let batches = self.batches(epoch);
         let ends_at = batches.len();
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
-        let mut loader = self.feed.load_training(rest.clone(), self.seed, epoch);
+        let mut batches = Waiting::over(&self.feed, rest.clone(), self.seed, epoch);
         let all_steps = self.steps_per_epoch().saturating_mul(training.epochs).max(1);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
-        let mut waited = 0.0;
         for group in rest.chunks(training.accumulate) {
             let step = session.state.step;
-            let group_items: usize = group.iter().map(Vec::len).sum();
-            let mut gradients = Gradients::default();
-            let mut step_loss = 0.0;
-            for micro_batch in 0..group.len() {
-                let asked = Instant::now();
-                let Some(batch) = loader.next() else {
-                    return Err(Abort::Bug("the loader ended early".into()));
-                };
-                waited += asked.elapsed().as_secs_f64();
-                let batch = batch.map_err(Abort::Feed)?;
-                let items = batch.items.clone();
-                let done = step as f64 / all_steps as f64;
-                let moment = Moment {
-                    step,
-                    micro_batch,
-                    epoch,
-                    progress: done,
-                };
-                let context = session.names.training(&moment, self.feed.keys(&items));
-                let mut values = self
-                    .feed
-                    .values(batch, &session.network, &self.device)
-                    .map_err(Abort::Feed)?;
-                let network = &session.network;
-                let total = on_cores(&self.device, || total_loss(network, &mut values, &context))?;
-                let loss = f64::from(total.clone().into_scalar::<f32>());
-                if !loss.is_finite() {
-                    return Err(self.diverged(&session.network, &values, loss, step, epoch, &items));
-                }
-                count_batch(&session.network, &values, &mut session.state.seen)?;
-                drop(values);
-                let share = items.len() as f64 / group_items as f64;
-                let network = &session.network;
-                on_cores(&self.device, || {
-                    gradients.add(network, total.mul_scalar(share).backward());
-                });
-                step_loss += loss * share;
-                session.state.seen.items += items.len() as u64;
-                session.state.seen.loss += loss * items.len() as f64;
-            }
-            // Gradients go from thread to thread, but are not shared.
-            let (network, held) = (&session.network, &mut gradients);
-            let norm = on_cores(&self.device, move || held.norm(network));
+            let at = Moment {
+                step,
+                micro_batch: 0,
+                epoch,
+                progress: step as f64 / all_steps as f64,
+            };
+            let seen = &mut session.state.seen;
+            let (mut gradients, step_loss) =
+                self.gradients(&session.network, &session.names, seen, &mut batches, group, at)?;
+            let norm = self.norm(&session.network, &mut gradients);
             if !norm.is_finite() {
                 return Err(Abort::Diverged(format!(
                     "the gradient's norm is {norm} at step {} (epoch {}); lower the learning rate, or set training.clip_norm",
@@ -431,7 +423,7 @@ impl Trainer<'_> {
                         ("lr".into(), Some(lr)),
                         ("grad_norm".into(), Some(norm)),
                     ],
-                    wall: vec![("items_per_second", speed), ("loader_wait_s", waited)],
+                    wall: vec![("items_per_second", speed), ("loader_wait_s", batches.seconds)],
                 };
                 session.journal.line(session.state.step, epoch + 1, "train", &line)?;
             }
@@ -452,7 +444,7 @@ impl Trainer<'_> {
                 self.save(session)?;
             }
         }
-        drop(loader);
+        drop(batches);
         self.end_epoch(session, schedule, progress, epoch_started.elapsed().as_secs_f64())?;
         session.state.seconds = before + started.elapsed().as_secs_f64();
         let due = session.state.epoch.is_multiple_of(training.checkpoints.every_epochs);
@@ -467,6 +459,44 @@ impl Trainer<'_> {
             return Err(Abort::Interrupted);
         }
         Ok(())
+    }
+
+    /// The gradients of one step over its micro-batches of these items, and its loss; `seen` counts
+    /// what was predicted.
+    fn gradients(
+        &self,
+        network: &Network,
+        names: &StepNames,
+        seen: &mut Seen,
+        batches: &mut Waiting,
+        group: &[Vec<usize>],
+        at: Moment,
+    ) -> Result<(Gradients, f64), Abort> {
+        let group_items: usize = group.iter().map(Vec::len).sum();
+        let mut gradients = Gradients::default();
+        let mut step_loss = 0.0;
+        for micro_batch in 0..group.len() {
+            let batch = batches.next()?;
+            let items = batch.items.clone();
+            let moment = Moment { micro_batch, ..at };
+            let context = names.training(&moment, self.feed.keys(&items));
+            let mut values = self.feed.values(batch, network, &self.device).map_err(Abort::Feed)?;
+            let total = on_cores(&self.device, || total_loss(network, &mut values, &context))?;
+            let loss = f64::from(total.clone().into_scalar::<f32>());
+            if !loss.is_finite() {
+                return Err(self.diverged(network, &values, loss, at.step, at.epoch, &items));
+            }
+            count_batch(network, &values, seen)?;
+            drop(values);
+            let share = items.len() as f64 / group_items as f64;
+            on_cores(&self.device, || {
+                gradients.add(network, total.mul_scalar(share).backward());
+            });
+            step_loss += loss * share;
+            seen.items += items.len() as u64;
+            seen.loss += loss * items.len() as f64;
+        }
+        Ok((gradients, step_loss))
     }
 
     fn end_epoch(

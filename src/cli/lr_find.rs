@@ -1,0 +1,80 @@
+//! `emorun lr-find`: the loss while the learning rate rises, as a drawing, with what it suggests.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Common, ExperimentArguments, parse_device, print};
+use crate::device::DeviceRequest;
+use crate::exit::Failure;
+use crate::run::lr_find::{csv, draw, range_test};
+use crate::train::range_test::{RangeTest, suggest};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    experiment: ExperimentArguments,
+    /// First learning rate.
+    #[arg(long, default_value_t = 1e-7, value_name = "RATE")]
+    from: f64,
+    /// Last learning rate; the test ends earlier when the loss explodes.
+    #[arg(long, default_value_t = 10.0, value_name = "RATE")]
+    to: f64,
+    /// Optimizer steps from one to the other.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    steps: u64,
+    /// The drawing to write; the numbers go beside it, as .csv.
+    #[arg(long, value_name = "FILE.svg", default_value = "lr_find.svg")]
+    out: PathBuf,
+    /// auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    device: DeviceRequest,
+}
+
+pub(super) fn lr_find(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    let test = RangeTest {
+        from: arguments.from,
+        to: arguments.to,
+        steps: arguments.steps,
+    };
+    let is_rate = |rate: f64| rate.is_finite() && rate > 0.0;
+    if !is_rate(test.from) || !is_rate(test.to) || test.from >= test.to {
+        return Err(Failure::Usage(format!(
+            "--from {} --to {} must be two learning rates above 0, the first the lower",
+            test.from, test.to
+        )));
+    }
+    let svg = &arguments.out;
+    if svg.extension().is_none_or(|extension| extension != "svg") {
+        return Err(Failure::Usage(format!("--out {} must end in .svg", svg.display())));
+    }
+    let table = svg.with_extension("csv");
+    if let Some(taken) = [svg, &table].into_iter().find(|path| path.exists()) {
+        return Err(Failure::Conflict(format!(
+            "{} exists already; remove it, or choose another --out",
+            taken.display()
+        )));
+    }
+    let device = super::run::choose(arguments.device)?;
+    let prepared = super::run::prepared(&arguments.experiment.source(common), common.format)?;
+    let tried = range_test(&prepared, test, &device)?;
+    let write = |path: &PathBuf, text: String| std::fs::write(path, text).map_err(Failure::io("write", path));
+    write(svg, draw(&prepared.settings.name, &tried))?;
+    write(&table, csv(&tried))?;
+    let last = tried.last().map_or(test.from, |tried| tried.lr);
+    let found = match suggest(&tried) {
+        Some(found) => format!(
+            "the loss falls fastest at {:.2e}; a tenth of where it is least is {:.2e}\n\
+             try: --set training.optimizer.lr={:.1e}\n",
+            found.steepest, found.tenth_of_least, found.steepest
+        ),
+        None => format!("too few steps before the loss exploded at {last:.2e}: try a lower --to\n"),
+    };
+    print(&format!(
+        "{} steps, learning rate {:.1e} to {last:.2e}\n{found}{}\n",
+        tried.len(),
+        test.from,
+        svg.display()
+    ));
+    Ok(())
+}
