@@ -218,8 +218,11 @@ fn compare(one: &Path, other: &Path, compared: &mut BTreeMap<&'static str, usize
             continue;
         }
         for step in &steps[0] {
-            for file in ["weights.safetensors", "optimizer.safetensors"] {
+            for file in ["weights.safetensors", "optimizer.safetensors", "average.safetensors"] {
                 let place = Path::new("checkpoints").join(step).join(file);
+                if !sides.iter().any(|side| side.join(&place).exists()) {
+                    continue;
+                }
                 let bytes = [&sides[0], &sides[1]].map(|side| {
                     let path = side.join(&place);
                     fs::read(&path).map_err(Failure::io("read", &path))

@@ -25,6 +25,7 @@ mod members;
 mod networks;
 mod objectives;
 mod onnx;
+mod optimisation;
 mod padding;
 mod pretrained;
 mod resuming;

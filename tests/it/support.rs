@@ -267,7 +267,7 @@ pub fn fingerprint(run: &Path) -> Vec<(String, Vec<u8>)> {
             state.as_object_mut().unwrap().remove(clock).unwrap();
         }
         parts.push((format!("{step}/state.json"), state.to_string().into_bytes()));
-        for name in ["weights.safetensors", "optimizer.safetensors"] {
+        for name in files(&checkpoint).iter().filter(|name| name.ends_with(".safetensors")) {
             parts.push((format!("{step}/{name}"), fs::read(checkpoint.join(name)).unwrap()));
         }
     }
