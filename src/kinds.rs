@@ -234,6 +234,9 @@ device_kinds! {
     mse => Mse(nodes::mse::Mse), Losses,
         "mean squared error of predicted numbers",
         "torch.nn.MSELoss", "input: vector, target: values (the head's own)" => "scalar";
+    ctc => Ctc(nodes::ctc::Ctc), Losses,
+        "transcripts against scores of frames, over all alignments",
+        "Graves et al., ICML 2006", "input: frames, target: text" => "scalar";
     triplet => Triplet(nodes::triplet::Triplet), Losses,
         "items nearer to their own class than to others by a margin",
         "Schroff et al., CVPR 2015; Hermans et al. 2017", "input: vector, target: labels" => "scalar";
@@ -394,6 +397,7 @@ impl NodeConfig {
             Self::SoftLabelKl(config) => (config.weight, config.ramp),
             Self::Ccc(config) => (config.weight, config.ramp),
             Self::Mse(config) => (config.weight, config.ramp),
+            Self::Ctc(config) => (config.weight, config.ramp),
             Self::Triplet(config) => (config.weight, config.ramp),
             Self::Center(config) => (config.weight, config.ramp),
             Self::SupervisedContrastive(config) => (config.weight, config.ramp),

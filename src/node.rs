@@ -199,6 +199,10 @@ impl Ports {
         targets, Targets(targets) -> Targets, "continuous labels"
     );
     typed_port!(
+        /// Texts, one an item.
+        text, Text(texts) -> std::sync::Arc<[Option<String>]>, "text"
+    );
+    typed_port!(
         /// Labels, one an item.
         labels, Labels(labels) -> Labels, "labels"
     );

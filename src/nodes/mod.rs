@@ -9,6 +9,7 @@ pub mod center;
 pub mod conv_pool;
 pub mod crnn;
 pub mod cross_entropy;
+pub mod ctc;
 pub mod focal;
 pub mod fuse;
 pub mod gradient_reversal;

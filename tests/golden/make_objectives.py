@@ -117,6 +117,29 @@ def center(x, labels, centers):
     return 0.5 * ((x - centers[y]) ** 2).sum(1).mean()
 
 
+def ctc():
+    """PyTorch's own, over the items whose transcripts fit into their frames."""
+    alphabet, texts, lengths = "abcd", ["abba", None, "Dad!", "aaaa", ""], [9, 4, 3, 5, 9]
+    x = (2 * torch.randn(5, 9, 5)).requires_grad_()
+    counted = [0, 2]
+    classes = [[alphabet.index(c) + 1 for c in texts[i].lower() if c in alphabet] for i in counted]
+    loss = F.ctc_loss(
+        F.log_softmax(x[counted], 2).swapaxes(0, 1),
+        torch.tensor(sum(classes, [])),
+        torch.tensor([lengths[i] for i in counted]),
+        torch.tensor([len(c) for c in classes]),
+    )
+    loss.backward()
+    return {
+        "alphabet": alphabet,
+        "texts": texts,
+        "lengths": lengths,
+        "x": stored(x),
+        "loss": number(loss.detach()),
+        "gradient": stored(x.grad),
+    }
+
+
 def main():
     torch.manual_seed(5)
     cases = []
@@ -177,7 +200,7 @@ def main():
                 "gradient": stored(x.grad),
             }
         )
-    cases = {"labels": cases, "numbers": numbers}
+    cases = {"labels": cases, "numbers": numbers, "ctc": ctc()}
     text = json.dumps(cases, separators=(",", ":"))
     (Path(__file__).parent / "objectives.json").write_text(text + "\n")
     print(f"objectives.json: {len(text) / 1024:.1f} KiB")

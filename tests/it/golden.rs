@@ -209,6 +209,44 @@ fn losses_of_numbers_and_their_gradients_are_those_of_their_papers() {
 }
 
 #[test]
+fn the_loss_of_transcripts_and_its_gradient_are_those_of_pytorch() {
+    let _turn = turn();
+    let case = &golden("objectives.json")["ctc"];
+    let inputs = [
+        ("input", data("mel"), frames_signal(5)),
+        ("target", data("text"), Signal::Text),
+    ];
+    let network = network(
+        vec![wired("loss", "ctc", &json!({ "alphabet": case["alphabet"] }), &inputs)],
+        1,
+    );
+    let x = tensor::<3>(&case["x"]).require_grad();
+    let texts = array(&case["texts"]).iter();
+    let texts: Vec<Option<String>> = texts.map(|text| text.as_str().map(str::to_owned)).collect();
+    let frames = Value::Frames(x.clone(), Lengths::new(sizes(&case["lengths"])));
+    let values = [(data("mel"), frames), (data("text"), Value::Text(texts.into()))];
+    let values = run(&network, &values, true, 5);
+    let loss = network.losses(&values, 1.0).remove(0);
+    assert_eq!(
+        loss.count, 2.0,
+        "items without a text, or with one that does not fit, do not count"
+    );
+    assert_near(
+        &numbers(loss.mean.clone()),
+        &[case["loss"].as_f64().unwrap() as f32],
+        2e-6,
+        "ctc",
+    );
+    let gradient = x.grad(&loss.mean.backward()).unwrap();
+    assert_near(
+        &numbers(gradient),
+        &floats(&case["gradient"]["values"]),
+        1e-5,
+        "gradient of ctc",
+    );
+}
+
+#[test]
 fn losses_without_a_pair_or_a_label_are_zero_and_count_nothing() {
     let _turn = turn();
     let x = || Tensor::<2>::from_data([[0.5f32, 1.0], [2.0, -1.0], [0.0, 0.0]], &device());

@@ -45,11 +45,16 @@ enum Feed {
     Streams,
     /// Three vectors.
     Vectors,
+    /// Scores of frames, compared with a text.
+    Transcript,
 }
 
 /// Whether the nodes that take it give one number for the batch.
 fn is_loss(feed: Feed) -> bool {
-    matches!(feed, Feed::Logits | Feed::Compared | Feed::Votes | Feed::Numbers)
+    matches!(
+        feed,
+        Feed::Logits | Feed::Compared | Feed::Votes | Feed::Numbers | Feed::Transcript
+    )
 }
 
 /// A kind, what it takes and the configurations to test.
@@ -168,6 +173,7 @@ fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
         ("soft_label_kl", Feed::Votes, vec![json!({})]),
         ("ccc", Feed::Numbers, vec![json!({})]),
         ("mse", Feed::Numbers, vec![json!({})]),
+        ("ctc", Feed::Transcript, vec![json!({ "alphabet": "abcdefghijklmno" })]),
         (
             "mlp_regressor",
             Feed::Vector,
@@ -182,7 +188,7 @@ fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
 fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static str, PortId, Signal)> {
     let vector = || Signal::Vector { width };
     let mut ports = match feed {
-        Feed::Frames => vec![("input", data("mel"), frames_signal(width))],
+        Feed::Frames | Feed::Transcript => vec![("input", data("mel"), frames_signal(width))],
         Feed::Vector | Feed::Compared | Feed::Numbers => vec![("input", data("vector"), vector())],
         Feed::Stack => vec![("input", data("stack"), stack_signal(LAYERS, width))],
         Feed::Logits | Feed::Votes => vec![("input", data("logits"), logits_signal(classes))],
@@ -201,6 +207,7 @@ fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static
     };
     ports.extend(match (kind, feed, labels_signal(classes)) {
         ("mlp_regressor", ..) => Some(("target", data("numbers"), numbers(2))),
+        (_, Feed::Transcript, _) => Some(("target", data("text"), Signal::Text)),
         (_, Feed::Numbers, _) => Some(("target", data("own"), numbers(width))),
         (_, Feed::Votes, Signal::Labels { labels }) => Some(("target", data("votes"), Signal::SoftLabels { labels })),
         (_, _, labels) if kind.ends_with("_classifier") || is_loss(feed) => Some(("target", data("emotion"), labels)),
@@ -259,6 +266,11 @@ fn values(items: &[Vec<f32>], width: usize, time: usize) -> Vec<(PortId, Value)>
         .iter()
         .map(|item| Some((item.len() / width % CLASSES) as u32))
         .collect();
+    // Some have more letters than frames, and one has none.
+    let texts = items.iter().map(|item| {
+        let letters = ["cab", "deaf", "", "feed", "hod"];
+        Some(letters[item.len() / width % letters.len()].to_owned())
+    });
     vec![
         (data("mel"), Value::Frames(frames, lengths.clone())),
         (data("longer"), Value::Frames(longer, longer_lengths)),
@@ -271,6 +283,7 @@ fn values(items: &[Vec<f32>], width: usize, time: usize) -> Vec<(PortId, Value)>
         (data("numbers"), truth(items.len(), 2)),
         (data("own"), truth(items.len(), width)),
         (data("votes"), truth(items.len(), CLASSES)),
+        (data("text"), Value::Text(texts.collect())),
     ]
 }
 
