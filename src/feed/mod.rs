@@ -35,6 +35,8 @@ pub struct Feed {
     pub labels: Arc<[String]>,
     /// Worker threads.
     pub workers: usize,
+    /// Most batches that are prepared or under way ahead of who takes them.
+    pub ahead: usize,
 }
 
 /// Why a batch could not be prepared.
@@ -92,6 +94,7 @@ impl Feed {
             batches,
             version,
             self.workers,
+            self.ahead,
         )
     }
 

@@ -151,6 +151,7 @@ pub fn embed(
         items,
         labels: prepared.label_columns().into(),
         workers: prepared.settings.training.loader.workers,
+        ahead: prepared.settings.training.loader.ahead(),
     };
     let mut writer = FeatureWriter::create(request.out, request.precision).map_err(unwritten)?;
     write(&network, &feed, &port, device, &mut writer)?;

@@ -162,6 +162,7 @@ fn train_and_evaluate(
         pipeline: Arc::new(pipeline),
         labels: prepared.label_columns().into(),
         workers: settings.training.loader.workers,
+        ahead: settings.training.loader.ahead(),
     };
     let autodiff = device.device.clone().autodiff();
     let mut network = build(prepared, assignment, spec.seed, &autodiff)?;
