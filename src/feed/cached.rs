@@ -129,7 +129,7 @@ pub fn key_of(
     // Draws differ by item, also for two items of one content.
     let key = match version {
         Version::Plain => key,
-        Version::Augmented { .. } => key.part("item", &item.key),
+        Version::Augmented { .. } => key.part("item", item.key.as_bytes()),
     };
     Some(augmentations.add_to(key, version).finish())
 }

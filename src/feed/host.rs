@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use emorun_data::Item;
+use emorun_data::{Item, Name};
 use emorun_features::{Array, Key, Origin, Precision};
 
 use super::FeedError;
@@ -83,11 +83,11 @@ pub struct HostPipeline {
 #[derive(Debug, Default)]
 struct Remembered {
     /// By item and view.
-    items: HashMap<(String, Option<u64>), Arc<ItemValues>>,
+    items: HashMap<(Name, Option<u64>), Arc<ItemValues>>,
     /// What was read from files of items whose other values never come again, by item and node.
-    read: HashMap<(String, String), Arc<HostValue>>,
+    read: HashMap<(Name, String), Arc<HostValue>>,
     /// Decoded audio of such items.
-    decoded: HashMap<String, Arc<Vec<f32>>>,
+    decoded: HashMap<Name, Arc<Vec<f32>>>,
     budget: usize,
 }
 
@@ -150,7 +150,10 @@ impl HostPipeline {
             .iter()
             .map(|key| Some(Arc::new(cache.as_ref()?.get(key.as_ref()?)?)))
             .collect();
-        // Where everything is kept, nothing has to be decoded.
+        // Where everything is kept, nothing has to be decoded, but it must be of this file.
+        if known.iter().any(Option::is_some) {
+            item.check_unchanged().map_err(FeedError::Data)?;
+        }
         if wanted.is_empty() && known.iter().all(Option::is_some) {
             return Ok(ItemValues {
                 wanted: Vec::new(),
@@ -215,7 +218,7 @@ impl HostPipeline {
         if let Ok(array) = Array::new([wave.len()], wave.clone()) {
             let origin = Origin {
                 kind: "decoded audio".to_owned(),
-                source: item.dataset.clone(),
+                source: item.dataset.to_string(),
             };
             cache.put(&key, &array, Precision::F32, &origin);
         }
@@ -313,7 +316,7 @@ impl HostPipeline {
                 (HostOp::Model(model), Some(input)) => {
                     let failed = |error| FeedError::Model {
                         node: step.output.node.clone(),
-                        item: item.key.clone(),
+                        item: item.key.to_string(),
                         error,
                     };
                     let array = model.compute(input).map_err(failed)?;
@@ -340,7 +343,7 @@ impl HostPipeline {
         if let (Some(cache), Some(key)) = (&self.parts.cache, self.key_of_step(step, item, version)) {
             let origin = Origin {
                 kind: keeping.kind.clone(),
-                source: item.dataset.clone(),
+                source: item.dataset.to_string(),
             };
             cache.put(&key, &array, keeping.precision, &origin);
         }

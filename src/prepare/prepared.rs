@@ -182,14 +182,9 @@ impl Prepared {
             .iter()
             .max_by_key(|assignment| assignment.train.len())?;
         let batch = self.settings.training.batch_size.min(largest.train.len());
-        let mut seconds: Vec<f64> = largest
-            .train
-            .iter()
-            .map(|&item| self.corpus.items[item].duration_s)
-            .collect();
-        seconds.sort_by(|a, b| b.total_cmp(a));
+        let seconds = largest.train.iter().map(|&item| self.corpus.items[item].duration_s);
         // A batch is padded to its longest item, and the longest item of all is in some batch.
-        let longest = seconds.first().copied().unwrap_or(0.0);
+        let longest = seconds.fold(0.0, f64::max);
         let all_seconds: f64 = self.corpus.items.iter().map(|item| item.duration_s).sum();
         let items = self.corpus.items.len() as f64;
         let host_floats: f64 = self
