@@ -76,13 +76,14 @@ impl<'a> Files<'a> {
     pub fn read(&mut self, requests: &[Request]) -> Vec<Result<FileFacts, AudioError>> {
         let files = &self.memory.files;
         let results = parallel::map(requests, |request| read_one(request, files.get(&request.path)));
-        let remember = |(request, result): (&Request, Result<_, _>)| {
-            let (facts, remember) = result?;
-            if let Some(remember) = remember {
-                self.changed = true;
-                self.memory.files.insert(request.path.clone(), remember);
-            }
-            Ok(facts)
+        let remember = |(request, result): (&Request, Result<(FileFacts, Option<Remembered>), AudioError>)| {
+            result.map(|(facts, remember)| {
+                if let Some(remember) = remember {
+                    self.changed = true;
+                    self.memory.files.insert(request.path.clone(), remember);
+                }
+                facts
+            })
         };
         requests.iter().zip(results).map(remember).collect()
     }

@@ -13,7 +13,6 @@ use emorun_audio::Segment;
 use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -200,7 +199,10 @@ fn write(path: &Path, state: &[u8; 32], corpus: &Corpus) -> io::Result<()> {
     }
     out.number(shared.folders.len())?;
     for folder in &shared.folders {
-        out.text(folder.as_os_str().as_encoded_bytes())?;
+        let folder = folder
+            .to_str()
+            .ok_or_else(|| Error::other("a folder's name is no text"))?;
+        out.text(folder.as_bytes())?;
     }
     out.number(shared.groups.len())?;
     for groups in &shared.groups {
@@ -353,7 +355,7 @@ fn read(path: &Path, state: &[u8; 32]) -> io::Result<Corpus> {
     }
     let mut folders: Vec<Arc<Path>> = Vec::new();
     for _ in 0..from.number()? {
-        folders.push(Path::new(OsStr::new(from.text()?)).into());
+        folders.push(Path::new(from.text()?).into());
     }
     let mut groups: Vec<Arc<[Name]>> = Vec::new();
     for _ in 0..from.number()? {

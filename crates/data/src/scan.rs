@@ -45,7 +45,7 @@ pub fn scan(
 }
 
 /// As [`scan`], with an index of corpora of so many items or more.
-fn scan_indexed(
+pub(crate) fn scan_indexed(
     datasets: &IndexMap<String, DatasetConfig>,
     level: ScanLevel,
     cache: Option<&Path>,
@@ -54,11 +54,13 @@ fn scan_indexed(
     let index = cache
         .and_then(Path::parent)
         .and_then(|folder| Index::of(datasets, level, folder));
-    if let Some(mut corpus) = index.as_ref().and_then(Index::load) {
+    if let Some(index) = &index
+        && let Some(mut corpus) = index.load()
+    {
         corpus.warnings.push(format!(
-            "{} items are read from {:?}, which was made when the corpus was read first; audio files are compared with it when they are used",
+            "{} items are read from an index in {:?}, made when the corpus was read first; audio files are compared with it when they are used",
             corpus.items.len(),
-            index.as_ref().map(Index::path).unwrap_or(Path::new("")),
+            index.path().parent().unwrap_or(Path::new("")),
         ));
         return Ok(corpus);
     }
@@ -91,7 +93,7 @@ fn read(
         match kind.labelling(name) {
             Ok(rules) => {
                 let mut found = kind.gather_each(name, &rules, &mut |utterance| {
-                    candidates.push(interner.candidate((dataset, name), utterance));
+                    candidates.push(interner.candidate((dataset, name.as_str()), utterance));
                 });
                 if found.errors.is_empty() {
                     let emotions: Vec<String> = found.emotions.iter().cloned().collect();

@@ -41,13 +41,15 @@ fn an_index_gives_the_corpus_as_it_was_read() {
     let folder = tempfile::tempdir().unwrap();
     let datasets = datasets(folder.path());
     for level in [ScanLevel::Deep, ScanLevel::Metadata] {
-        let corpus = crate::scan(&datasets, level, Some(&in_files(folder.path()))).unwrap();
+        let cache = in_files(folder.path());
+        crate::scan(&datasets, level, Some(&cache)).unwrap();
         let index = Index::of(&datasets, level, folder.path()).unwrap();
         assert!(
             level == ScanLevel::Metadata || index.load().is_none(),
             "small corpora have none"
         );
-        index.save(&corpus).unwrap();
+        let first = crate::scan::scan_indexed(&datasets, level, Some(&cache), 6).unwrap();
+        assert_eq!(first.items.len(), 6);
         let deep = crate::scan(&datasets, ScanLevel::Deep, None).unwrap();
         let known = index.load().unwrap();
         assert_eq!(known.items, deep.items, "also where less is asked for");

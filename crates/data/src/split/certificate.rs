@@ -62,9 +62,9 @@ pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Vec<Shared
                 continue;
             };
             *own |= bit;
-            *named.entry(("speaker", &item.speaker)).or_default() |= bit;
+            *named.entry(("speaker", item.speaker.as_str())).or_default() |= bit;
             for group in item.groups.iter() {
-                *named.entry(("group", group)).or_default() |= bit;
+                *named.entry(("group", group.as_str())).or_default() |= bit;
             }
         }
     }
