@@ -189,6 +189,18 @@ device_kinds! {
     spec_augment => SpecAugment(nodes::spec_augment::SpecAugment), Blocks,
         "random time and frequency masks while training",
         "Park et al., Interspeech 2019", "input: frames" => "frames";
+    temporal_dropout => TemporalDropout(nodes::temporal_dropout::TemporalDropout), Blocks,
+        "whole frames dropped at random while training",
+        "system 3 of the reference", "input: frames" => "frames";
+    feature_noise => FeatureNoise(nodes::feature_noise::FeatureNoise), Blocks,
+        "Gaussian noise on frames while training",
+        "Bishop, Neural Computation 7(1), 1995", "input: frames" => "frames";
+    sequence_crop => SequenceCrop(nodes::sequence_crop::SequenceCrop), Blocks,
+        "a stretch of drawn place while training",
+        "system 3 of the reference", "input: frames" => "frames";
+    mixup => Mixup(nodes::mixup::Mixup), Blocks,
+        "items blended with one another while training, and their labels at the port `target`",
+        "Zhang et al., ICLR 2018", "input: frames, or vector, target: labels" => "as the input, target: soft labels";
     weighted_sum => WeightedSum(nodes::weighted_sum::WeightedSum), Blocks,
         "learned weighted sum of an encoder's layers",
         "Yang et al., SUPERB, Interspeech 2021", "input: layer stack" => "frames";

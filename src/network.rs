@@ -217,7 +217,7 @@ impl Network {
     pub fn targets(&self) -> Vec<(PortId, Signal)> {
         let inputs = self.wired.iter().flat_map(|node| &node.inputs);
         let mut found: Vec<(PortId, Signal)> = Vec::new();
-        for (_, from, signal) in inputs {
+        for (_, from, signal) in inputs.filter(|(_, from, _)| from.node == emorun_lang::DATA) {
             let is_target = matches!(signal, Signal::Values { .. } | Signal::SoftLabels { .. });
             if is_target && !found.iter().any(|(known, _)| known == from) {
                 found.push((from.clone(), signal.clone()));

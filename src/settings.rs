@@ -165,7 +165,7 @@ pub struct SwaSettings {
 }
 
 /// Which items come together in a batch of training.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Batching {
     /// Any, as drawn for the epoch.
@@ -177,7 +177,7 @@ pub enum Batching {
 }
 
 /// How items are sorted by length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ByLength {
     /// Batches whose items are drawn anew each epoch and then sorted together: more leave less
@@ -185,12 +185,30 @@ pub struct ByLength {
     #[serde(default = "default_window")]
     #[schemars(range(min = 1, max = 65536))]
     pub window: usize,
+    /// Most seconds of a batch with its padding, its items times the longest of them, so that memory is
+    /// bounded whatever the lengths are; `batch_size` is then the most items. A longer item is a batch of its
+    /// own. Epochs differ a little in their number of steps: schedules count those of the first, spread evenly
+    /// over each.
+    #[serde(default)]
+    #[schemars(range(min = 0.01, max = 1e9))]
+    pub max_batch_seconds: Option<f64>,
 }
 
 impl Default for ByLength {
     fn default() -> Self {
         Self {
             window: default_window(),
+            max_batch_seconds: None,
+        }
+    }
+}
+
+impl Batching {
+    /// Most seconds of a batch with its padding; `None` for no bound.
+    pub fn max_seconds(&self) -> Option<f64> {
+        match self {
+            Self::Random => None,
+            Self::ByLength(settings) => settings.max_batch_seconds,
         }
     }
 }
@@ -262,24 +280,46 @@ fn default_keep_best() -> usize {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoaderSettings {
-    /// Worker threads that decode and compute host features.
+    /// Worker threads that decode and compute host features; more also read more files at once from a slow
+    /// or remote disk.
     #[serde(default = "default_workers")]
     #[schemars(range(min = 1, max = 256))]
     pub workers: usize,
-    /// Memory in MiB in which computed host features are kept from epoch to epoch.
+    /// Most batches that are prepared or under way ahead of training, each in memory: more bridge the pauses of a
+    /// slow or remote disk. Two a worker when left out. When they are full, workers wait.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 65536))]
+    pub prefetch_batches: Option<usize>,
+    /// Memory in MiB in which computed host features are kept from epoch to epoch, and where augmentation
+    /// changes them every epoch, the decoded and resampled audio before it; 0 keeps none. What is full keeps what it
+    /// has.
     #[serde(default = "default_memory")]
     pub memory_mib: usize,
-    /// Size in GiB beyond which the least recently used features of frozen encoders are removed
+    /// Whether decoded and resampled audio is kept on disk too, by content, beside the features: worth it
+    /// where audio is compressed or of another rate and does not fit into `memory_mib`. It takes 4 bytes a sample, within
+    /// `cache_gib`.
+    #[serde(default)]
+    pub decoded_on_disk: bool,
+    /// Size in GiB beyond which the least recently used features of frozen encoders, and decoded audio, are removed
     /// from the disk.
     #[serde(default = "default_cache")]
     #[schemars(range(min = 1, max = 1_048_576))]
     pub cache_gib: u64,
 }
 
+impl LoaderSettings {
+    /// Most batches that are prepared or under way ahead of training.
+    pub fn ahead(&self) -> usize {
+        self.prefetch_batches.unwrap_or(2 * self.workers).max(1)
+    }
+}
+
 impl Default for LoaderSettings {
     fn default() -> Self {
         Self {
             workers: default_workers(),
+            prefetch_batches: None,
+            decoded_on_disk: false,
             memory_mib: default_memory(),
             cache_gib: default_cache(),
         }

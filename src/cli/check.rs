@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use super::{Common, ExperimentArguments, Format, print};
 use crate::exit::Failure;
+use crate::feed::order::padding;
 use crate::memory::mib;
 use crate::prepare::{Caching, Depth, Prepared, prepare};
 use crate::run::parent;
 use crate::run::report::table;
 use crate::settings::{Batching, ByLength, Training};
-use crate::train::batches::padding_share;
+use crate::train::batches::epoch_batches;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -111,11 +112,10 @@ fn epoch(prepared: &Prepared) -> Option<Epoch> {
         .map(|&item| prepared.corpus.items[item].duration_s)
         .sum();
     let training = &prepared.settings.training;
-    let padding = |training: &Training| {
-        let seed = prepared.settings.seed;
-        padding_share(training, &prepared.corpus.items, &assignment.train, seed)
-    };
-    let micro_batches = assignment.train.len().div_ceil(training.batch_size);
+    let items = &prepared.corpus.items;
+    let batches = |training: &Training| epoch_batches(training, items, &assignment.train, prepared.settings.seed, 0);
+    let share = |batches: &[Vec<usize>]| padding(batches, |item| items[item].duration_s);
+    let first = batches(training);
     let mut forward = 0.0;
     let mut trained = 0.0;
     for node in prepared.plan().running(Schedule::Train) {
@@ -128,14 +128,14 @@ fn epoch(prepared: &Prepared) -> Option<Epoch> {
     Some(Epoch {
         items: assignment.train.len(),
         hours: seconds / 3600.0,
-        steps: micro_batches.div_ceil(training.accumulate) as u64,
+        steps: first.len().div_ceil(training.accumulate) as u64,
         // The backward pass computes gradients of inputs and of weights: twice the forward work.
         gflop: (forward + 2.0 * trained) / 1e9,
-        padding: padding(training),
-        padding_by_length: padding(&Training {
+        padding: share(&first),
+        padding_by_length: share(&batches(&Training {
             batching: Batching::ByLength(ByLength::default()),
             ..training.clone()
-        }),
+        })),
     })
 }
 

@@ -122,13 +122,34 @@ pub fn key_of(
     sample_rate_hz: u32,
 ) -> Option<Key> {
     version.again()?;
-    let content = item.content?;
     let key = KeyBuilder::new("emorun frozen encoder, 1")
         .part("upstream", keeping.upstream)
-        .part("precision", keeping.precision.to_string())
+        .part("precision", keeping.precision.to_string());
+    let key = add_audio(key, item, sample_rate_hz)?;
+    // Draws differ by item, also for two items of one content.
+    let key = match version {
+        Version::Plain => key,
+        Version::Augmented { .. } => key.part("item", item.key.as_bytes()),
+    };
+    Some(augmentations.add_to(key, version).finish())
+}
+
+/// The key of an item's decoded audio at a rate; `None` where there is no file, or its content is not known.
+pub fn key_of_audio(item: &Item, sample_rate_hz: u32) -> Option<Key> {
+    match item.audio {
+        AudioSource::File { .. } => {
+            add_audio(KeyBuilder::new("emorun decoded audio, 1"), item, sample_rate_hz).map(KeyBuilder::finish)
+        }
+        AudioSource::Synthetic(_) => None,
+    }
+}
+
+/// Adds what an item's audio at a rate follows from; `None` where its content is not known.
+fn add_audio(key: KeyBuilder, item: &Item, sample_rate_hz: u32) -> Option<KeyBuilder> {
+    let key = key
         .part("rate", sample_rate_hz.to_le_bytes())
-        .part("audio", content.to_string());
-    let key = match &item.audio {
+        .part("audio", item.content?.to_string());
+    Some(match &item.audio {
         AudioSource::File {
             segment: Some(Segment { start_s, end_s }),
             ..
@@ -136,13 +157,7 @@ pub fn key_of(
             .part("start", start_s.to_le_bytes())
             .part("end", end_s.to_le_bytes()),
         _ => key,
-    };
-    // Draws differ by item, also for two items of one content.
-    let key = match version {
-        Version::Plain => key,
-        Version::Augmented { .. } => key.part("item", &item.key),
-    };
-    Some(augmentations.add_to(key, version).finish())
+    })
 }
 
 /// Joins items' frozen values to a batch.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use emorun_data::Item;
-use emorun_features::{Array, Key, Origin};
+use emorun_data::{Item, Name};
+use emorun_features::{Array, Key, Origin, Precision};
 
 use super::FeedError;
 use super::augment::{Augmentations, Version};
-use super::cached::{CachedNode, CachedValue, FeatureCache, Keeping, key_of};
+use super::cached::{CachedNode, CachedValue, FeatureCache, Keeping, key_of, key_of_audio};
 use crate::host::{HostOp, HostValue, ItemFeatures};
 use crate::value::{Lengths, PortId, Value};
 
@@ -63,6 +63,8 @@ pub struct HostParts {
     pub cached: Vec<CachedNode>,
     /// Where; nowhere on a machine without a folder for caches.
     pub cache: Option<FeatureCache>,
+    /// Whether decoded audio is kept there too.
+    pub decoded_on_disk: bool,
 }
 
 /// Everything that is computed on the host for an item, remembered within a memory budget.
@@ -81,9 +83,11 @@ pub struct HostPipeline {
 #[derive(Debug, Default)]
 struct Remembered {
     /// By item and view.
-    items: HashMap<(String, Option<u64>), Arc<ItemValues>>,
+    items: HashMap<(Name, Option<u64>), Arc<ItemValues>>,
     /// What was read from files of items whose other values never come again, by item and node.
-    read: HashMap<(String, String), Arc<HostValue>>,
+    read: HashMap<(Name, String), Arc<HostValue>>,
+    /// Decoded audio of such items.
+    decoded: HashMap<Name, Arc<Vec<f32>>>,
     budget: usize,
 }
 
@@ -146,7 +150,10 @@ impl HostPipeline {
             .iter()
             .map(|key| Some(Arc::new(cache.as_ref()?.get(key.as_ref()?)?)))
             .collect();
-        // Where everything is kept, nothing has to be decoded.
+        // Where everything is kept, nothing has to be decoded, but it must be of this file.
+        if known.iter().any(Option::is_some) {
+            item.check_unchanged().map_err(FeedError::Data)?;
+        }
         if wanted.is_empty() && known.iter().all(Option::is_some) {
             return Ok(ItemValues {
                 wanted: Vec::new(),
@@ -157,7 +164,7 @@ impl HostPipeline {
         let mut needed = wanted.iter().chain(unknown.map(|(node, _)| &node.input));
         let mut values = self.kept_steps(item, version);
         if needed.any(|port| self.needs_audio(port, &values)) {
-            let wave = item.load_audio(self.sample_rate_hz).map_err(FeedError::Data)?;
+            let wave = self.decoded(item, version)?;
             let wave = augmentations
                 .apply(wave, self.sample_rate_hz, item, version)
                 .map_err(|(node, error)| FeedError::Augment { node, error })?;
@@ -178,6 +185,44 @@ impl HostPipeline {
             wanted: wanted.iter().filter_map(find).collect(),
             cached,
         })
+    }
+
+    /// An item's audio, decoded and resampled: where its other values never come again, it is remembered for
+    /// itself.
+    fn decoded(&self, item: &Item, version: &Version) -> Result<Vec<f32>, FeedError> {
+        let known = self.remembered().decoded.get(&item.key).cloned();
+        if let Some(wave) = known {
+            return Ok(wave.to_vec());
+        }
+        let wave = self.decoded_on_disk(item)?;
+        let bytes = size_of_val(wave.as_slice());
+        let mut remembered = self.remembered();
+        if version.again().is_none() && bytes <= remembered.budget {
+            remembered.budget -= bytes;
+            remembered.decoded.insert(item.key.clone(), Arc::new(wave.clone()));
+        }
+        Ok(wave)
+    }
+
+    /// An item's audio, from the disk where it is kept there.
+    fn decoded_on_disk(&self, item: &Item) -> Result<Vec<f32>, FeedError> {
+        let decode = || item.load_audio(self.sample_rate_hz).map_err(FeedError::Data);
+        let kept = self.parts.cache.as_ref().filter(|_| self.parts.decoded_on_disk);
+        let Some((cache, key)) = kept.zip(key_of_audio(item, self.sample_rate_hz)) else {
+            return decode();
+        };
+        if let Some(array) = cache.get(&key) {
+            return Ok(array.into_values());
+        }
+        let wave = decode()?;
+        if let Ok(array) = Array::new([wave.len()], wave.clone()) {
+            let origin = Origin {
+                kind: "decoded audio".to_owned(),
+                source: item.dataset.to_string(),
+            };
+            cache.put(&key, &array, Precision::F32, &origin);
+        }
+        Ok(wave)
     }
 
     /// What steps gave before, as far as it is kept.
@@ -271,7 +316,7 @@ impl HostPipeline {
                 (HostOp::Model(model), Some(input)) => {
                     let failed = |error| FeedError::Model {
                         node: step.output.node.clone(),
-                        item: item.key.clone(),
+                        item: item.key.to_string(),
                         error,
                     };
                     let array = model.compute(input).map_err(failed)?;
@@ -298,7 +343,7 @@ impl HostPipeline {
         if let (Some(cache), Some(key)) = (&self.parts.cache, self.key_of_step(step, item, version)) {
             let origin = Origin {
                 kind: keeping.kind.clone(),
-                source: item.dataset.clone(),
+                source: item.dataset.to_string(),
             };
             cache.put(&key, &array, keeping.precision, &origin);
         }

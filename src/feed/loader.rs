@@ -24,8 +24,8 @@ pub struct Batch {
 
 /// Prepares batches on worker threads and hands them out in order.
 ///
-/// Workers only run ahead by a fixed number of batches, so memory stays bounded; what a batch
-/// holds does not depend on how many workers there are.
+/// Workers only run ahead by a fixed number of batches and wait when these are not taken, so memory stays
+/// bounded; what a batch holds does not depend on how many workers there are.
 #[derive(Debug)]
 pub struct Loader {
     shared: Arc<Shared>,
@@ -55,19 +55,21 @@ impl Shared {
 }
 
 impl Loader {
-    /// Starts `workers` threads (at least one) over the given batches of item indices.
+    /// Starts `workers` threads (at least one) over the given batches of item indices, of which at most
+    /// `ahead` are under way or wait to be taken.
     pub fn start(
         corpus: Arc<Vec<Item>>,
         pipeline: Arc<HostPipeline>,
         batches: Vec<Vec<usize>>,
         version: Version,
         workers: usize,
+        ahead: usize,
     ) -> Self {
         let workers = workers.max(1);
         let shared = Arc::new(Shared {
             state: Mutex::new(State::default()),
             changed: Condvar::new(),
-            ahead: 2 * workers,
+            ahead: ahead.max(1),
         });
         let count = batches.len();
         let batches = Arc::new(batches);

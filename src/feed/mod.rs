@@ -35,6 +35,8 @@ pub struct Feed {
     pub labels: Arc<[String]>,
     /// Worker threads.
     pub workers: usize,
+    /// Most batches that are prepared or under way ahead of who takes them.
+    pub ahead: usize,
 }
 
 /// Why a batch could not be prepared.
@@ -92,6 +94,7 @@ impl Feed {
             batches,
             version,
             self.workers,
+            self.ahead,
         )
     }
 
@@ -110,7 +113,11 @@ impl Feed {
             let rows = batch.items.iter().map(|&item| &self.items[item]);
             values.insert(port, Value::Targets(targets(rows, &signal)));
         }
-        let texts = batch.items.iter().map(|&item| self.items[item].text.clone()).collect();
+        let texts = batch
+            .items
+            .iter()
+            .map(|&item| self.items[item].text.as_deref().map(str::to_owned))
+            .collect();
         values.insert(PortId::new("data", "text"), Value::Text(texts));
         for (port, value) in self.pipeline.parts.wanted.iter().zip(batch.values) {
             values.insert(port.clone(), value.into_value(device));
@@ -170,7 +177,7 @@ impl Feed {
         if let (Some(cache), Some(key)) = (&self.pipeline.parts.cache, key) {
             let origin = Origin {
                 kind: node.keeping.kind.clone(),
-                source: self.items[item].dataset.clone(),
+                source: self.items[item].dataset.to_string(),
             };
             cache.put(&key, &array, node.keeping.precision, &origin);
         }
@@ -179,7 +186,7 @@ impl Feed {
 
     /// Stable keys of items, for draws.
     pub fn keys(&self, items: &[usize]) -> Arc<[String]> {
-        items.iter().map(|&item| self.items[item].key.clone()).collect()
+        items.iter().map(|&item| self.items[item].key.to_string()).collect()
     }
 }
 

@@ -9,15 +9,18 @@ use crate::draw::{DrawKey, permutation};
 pub struct ByLength<'a> {
     /// Batches whose items are sorted together.
     pub window: usize,
-    /// Length of an item.
+    /// Length of an item in seconds.
     pub length: &'a dyn Fn(usize) -> f64,
+    /// Most seconds of a batch: its items times the longest of them; `None` for no bound.
+    pub max_seconds: Option<f64>,
 }
 
 /// Batches of an epoch of training: all items once, in an order drawn for (seed, epoch).
 ///
 /// One batch may be smaller; one of a single item is left out, because batch statistics of one item
 /// say nothing. With `by_length` the drawn order is cut into windows, each sorted and cut into
-/// batches, which come in an order of their own.
+/// batches, which come in an order of their own; bounded in seconds, no item is left out, and how many
+/// batches there are differs a little from epoch to epoch.
 pub fn training_batches(
     items: &[usize],
     batch_size: usize,
@@ -30,15 +33,26 @@ pub fn training_batches(
         .into_iter()
         .map(|at| items[at])
         .collect();
-    if batch_size > 1 && order.len() > batch_size && order.len() % batch_size == 1 {
+    let bound = by_length.and_then(|by_length| by_length.max_seconds);
+    if bound.is_none() && batch_size > 1 && order.len() > batch_size && order.len() % batch_size == 1 {
         order.pop();
     }
-    let Some(ByLength { window, length }) = by_length else {
+    let Some(ByLength { window, length, .. }) = by_length else {
         return cut(&order, batch_size);
     };
     let window = batch_size.saturating_mul(window.max(1));
     for window in order.chunks_mut(window) {
         window.sort_by(|&a, &b| length(a).total_cmp(&length(b)));
+    }
+    if let Some(max_seconds) = bound {
+        let mut rng = key.with("first batches").at(epoch).rng();
+        let mut batches = Vec::new();
+        for window in order.chunks(window) {
+            // A first batch of drawn size, so that the same items do not meet every epoch.
+            let first = rng.random_range(1..=batch_size);
+            cut_bounded(window, first, batch_size, max_seconds, length, &mut batches);
+        }
+        return shuffled(batches, key, epoch);
     }
     let mut batches = cut(&order, batch_size);
     // The smaller batch holds the longest items of the last window: which, must not be the same ones
@@ -55,10 +69,39 @@ pub fn training_batches(
         batches.push(smaller.to_vec());
         batches.extend(cut(back, batch_size));
     }
+    shuffled(batches, key, epoch)
+}
+
+fn shuffled(mut batches: Vec<Vec<usize>>, key: &DrawKey, epoch: u64) -> Vec<Vec<usize>> {
     permutation(&key.with("batches").at(epoch), batches.len())
         .into_iter()
         .map(|at| std::mem::take(&mut batches[at]))
         .collect()
+}
+
+/// Cuts items, the shortest first, into batches of at most `batch_size` items, the first of at most
+/// `first`, whose number times the longest is at most `max_seconds`. An item that is longer by itself is a
+/// batch of its own.
+fn cut_bounded(
+    items: &[usize],
+    first: usize,
+    batch_size: usize,
+    max_seconds: f64,
+    length: &dyn Fn(usize) -> f64,
+    batches: &mut Vec<Vec<usize>>,
+) {
+    let (mut batch, mut most) = (Vec::new(), first);
+    for &item in items {
+        let padded = (batch.len() + 1) as f64 * length(item);
+        if !batch.is_empty() && (batch.len() >= most || padded > max_seconds) {
+            batches.push(std::mem::take(&mut batch));
+            most = batch_size;
+        }
+        batch.push(item);
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
 }
 
 fn cut(items: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
@@ -105,7 +148,60 @@ mod tests {
     }
 
     fn by_length<'a>(window: usize, length: &'a dyn Fn(usize) -> f64) -> Option<ByLength<'a>> {
-        Some(ByLength { window, length })
+        Some(ByLength {
+            window,
+            length,
+            max_seconds: None,
+        })
+    }
+
+    #[test]
+    fn bounded_batches_hold_every_item_once_and_no_more_seconds_than_asked_for() {
+        let lengths = lengths(3000);
+        let length = |item: usize| lengths[item];
+        let items: Vec<usize> = (0..3000).collect();
+        let key = DrawKey::root(5);
+        for (window, max_seconds) in [(3, 40.0), (200, 20.0), (200, 2.0), (50, 1e9)] {
+            let sorted = ByLength {
+                window,
+                length: &length,
+                max_seconds: Some(max_seconds),
+            };
+            let batches = |epoch| training_batches(&items, 16, Some(sorted), &key, epoch);
+            assert_eq!(batches(3), batches(3));
+            assert_ne!(batches(3), batches(4));
+            let mut seen = batches(3).concat();
+            seen.sort_unstable();
+            assert_eq!(seen, items, "no item is left out or comes twice");
+            for batch in batches(3) {
+                let longest = batch.iter().map(|&item| length(item)).fold(0.0, f64::max);
+                let padded = longest * batch.len() as f64;
+                assert!(
+                    batch.len() <= 16 && (padded <= max_seconds || batch.len() == 1),
+                    "{padded} s"
+                );
+            }
+            let company = |epoch| {
+                let mut own = batches(epoch).into_iter().find(|batch| batch.contains(&7)).unwrap();
+                own.sort_unstable();
+                own
+            };
+            let always = (0..20).all(|epoch| company(epoch) == company(0));
+            assert!(
+                max_seconds < 3.0 || !always,
+                "an item has other company in another epoch"
+            );
+        }
+        let bounded = |max_seconds| {
+            let max_seconds = Some(max_seconds);
+            ByLength {
+                window: 200,
+                length: &length,
+                max_seconds,
+            }
+        };
+        let share = padding(&training_batches(&items, 64, Some(bounded(60.0)), &key, 0), length);
+        assert!(share < 0.05, "{share:.3}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, activation::log_softmax};
-use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
+use emorun_lang::{Cost, InferError, Inferred, InputSignals, LabelSet, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,8 @@ use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
-/// Cross-entropy of a head's logits against its target, over the items that carry the label.
+/// Cross-entropy of a head's logits against its target, over the items that carry the label. Soft labels, such
+/// as a `mixup`'s, count each class by its share.
 ///
 /// With class weights `w` and smoothing `ε` over `K` classes the value is that of
 /// `torch.nn.CrossEntropyLoss(weight=w, label_smoothing=ε)`:
@@ -22,7 +23,7 @@ use crate::value::Value;
 pub struct CrossEntropy {
     /// Logits of a classification head.
     pub input: PortRef,
-    /// Labels; the head's own target when left out.
+    /// Labels, or the share of each class; the head's own target when left out.
     #[serde(default)]
     pub target: Option<PortRef>,
     /// Factor of this loss in the sum of losses.
@@ -54,12 +55,27 @@ pub enum ClassWeights {
     Values(Vec<f64>),
 }
 
+/// The labels on a port, of whatever form a loss takes.
+pub(super) type LabelsOn = fn(&InputSignals<'_>, &str) -> Result<LabelSet, InferError>;
+
+/// The labels on a port, hard or soft.
+fn any_labels_on(inputs: &InputSignals<'_>, port: &str) -> Result<LabelSet, InferError> {
+    match inputs.require(port)? {
+        Signal::SoftLabels { labels } => Ok(labels.clone()),
+        _ => labels_on(inputs, port),
+    }
+}
+
 /// Checks logits at `input` against labels at `target`, and class weights against both; gives the
 /// number of classes.
 ///
 /// # Errors
 /// They do not fit each other.
-pub(super) fn scored_classes(inputs: &InputSignals<'_>, class_weights: &ClassWeights) -> Result<usize, InferError> {
+pub(super) fn scored_classes(
+    inputs: &InputSignals<'_>,
+    labels_on: LabelsOn,
+    class_weights: &ClassWeights,
+) -> Result<usize, InferError> {
     let logits = match inputs.require("input")? {
         Signal::Logits { labels } => labels,
         found => return Err(InferError::mismatch("input", "logits of a classification head", found)),
@@ -109,6 +125,7 @@ impl ClassWeights {
     pub(super) fn values(
         &self,
         inputs: &InputSignals<'_>,
+        labels_on: LabelsOn,
         context: &BuildContext<'_>,
     ) -> Result<Option<Vec<f32>>, InferError> {
         Ok(match self {
@@ -129,13 +146,13 @@ impl Kind for CrossEntropy {
     type Layer = CrossEntropyLayer;
 
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let classes = scored_classes(inputs, &self.class_weights)?;
+        let classes = scored_classes(inputs, any_labels_on, &self.class_weights)?;
         Ok(Inferred::loss(scored_cost(classes)))
     }
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrossEntropyLayer, BuildError> {
         Ok(CrossEntropyLayer {
-            class_weights: self.class_weights.values(inputs, context)?,
+            class_weights: self.class_weights.values(inputs, any_labels_on, context)?,
             label_smoothing: self.label_smoothing,
         })
     }
@@ -153,22 +170,39 @@ pub struct CrossEntropyLayer {
 impl Layer for CrossEntropyLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let logits = inputs.logits("input")?;
-        let labels = inputs.labels("target")?;
         let [batch, classes] = logits.dims();
         let device = logits.device();
         // Row i holds the weight of each class's −log p in item i: absent labels give a zero row.
         let mut targets = vec![0f32; batch * classes];
         let mut total = 0f32;
-        for (row, label) in targets.chunks_exact_mut(classes).zip(labels.as_slice()) {
-            let Some(label) = label.map(|label| label as usize) else {
-                continue;
-            };
+        let mut add = |row: &mut [f32], shares: &mut dyn Iterator<Item = (usize, f32)>| {
             let weight = |class: usize| self.class_weights.as_ref().map_or(1.0, |weights| weights[class]);
             for (class, target) in row.iter_mut().enumerate() {
                 *target = weight(class) * self.label_smoothing as f32 / classes as f32;
             }
-            row[label] += weight(label) * (1.0 - self.label_smoothing as f32);
-            total += weight(label);
+            for (class, share) in shares {
+                row[class] += share * (weight(class) * (1.0 - self.label_smoothing as f32));
+                total += share * weight(class);
+            }
+        };
+        let rows = targets.chunks_exact_mut(classes);
+        match inputs.get("target")? {
+            Value::Targets(soft) => {
+                for (row, shares) in rows
+                    .zip(soft.rows())
+                    .filter(|(_, shares)| shares.iter().all(Option::is_some))
+                {
+                    add(row, &mut shares.iter().map(|share| share.unwrap_or(0.0)).enumerate());
+                }
+            }
+            _ => {
+                let labels = inputs.labels("target")?;
+                for (row, label) in rows.zip(labels.as_slice()) {
+                    if let Some(label) = label {
+                        add(row, &mut std::iter::once((*label as usize, 1.0)));
+                    }
+                }
+            }
         }
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [batch, classes]), &device);
         let sum = (log_softmax(logits, 1) * targets).sum().neg();

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cross_entropy::{ClassWeights, scored_classes, scored_cost};
+use super::labels_on;
 use super::ramp::Ramp;
 use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
@@ -49,14 +50,14 @@ impl Kind for Focal {
     type Layer = FocalLayer;
 
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let classes = scored_classes(inputs, &self.class_weights)?;
+        let classes = scored_classes(inputs, labels_on, &self.class_weights)?;
         Ok(Inferred::loss(scored_cost(classes)))
     }
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<FocalLayer, BuildError> {
         Ok(FocalLayer {
             gamma: self.gamma,
-            class_weights: self.class_weights.values(inputs, context)?,
+            class_weights: self.class_weights.values(inputs, labels_on, context)?,
         })
     }
 }

@@ -10,12 +10,14 @@ pub mod conv_pool;
 pub mod crnn;
 pub mod cross_entropy;
 pub mod ctc;
+pub mod feature_noise;
 pub mod focal;
 pub mod fuse;
 pub mod gradient_reversal;
 pub mod linear;
 pub mod log_mel;
 pub mod mean_classifier;
+pub mod mixup;
 pub mod mlp_classifier;
 pub mod mlp_regressor;
 pub mod mse;
@@ -25,9 +27,11 @@ pub mod pool;
 pub mod precomputed;
 pub mod pretrained;
 pub mod ramp;
+pub mod sequence_crop;
 pub mod soft_label_kl;
 pub mod spec_augment;
 pub mod supervised_contrastive;
+pub mod temporal_dropout;
 pub mod transformer;
 pub mod triplet;
 pub mod weighted_sum;
@@ -115,6 +119,21 @@ fn numbers_compared(inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
         activation_floats_per_item: 6.0 * names.len() as f64,
         ..Cost::default()
     }))
+}
+
+/// What a node is that changes the frames at `input` by random draws while training and passes them on
+/// otherwise.
+///
+/// # Errors
+/// The port is missing or carries something else.
+fn passed_while_evaluating(inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    let (width, rate) = frames_on(inputs, "input")?;
+    let signal = Signal::Frames { width, rate };
+    let cost = each_cost(&signal, 0, 2.0 * width as f64, 2.0 * width as f64);
+    Ok(Inferred {
+        train_only: true,
+        ..Inferred::device(signal, cost)
+    })
 }
 
 /// A frame rate after keeping one frame in `stride`.

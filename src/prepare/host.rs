@@ -253,7 +253,8 @@ impl Prepared {
                 }
             }
         }
-        if !parts.cached.is_empty() || parts.steps.iter().any(|step| step.keeping.is_some()) {
+        parts.decoded_on_disk = self.settings.training.loader.decoded_on_disk;
+        if parts.decoded_on_disk || !parts.cached.is_empty() || parts.steps.iter().any(|step| step.keeping.is_some()) {
             parts.cache = self.feature_cache();
         }
         Ok(parts)

@@ -118,9 +118,9 @@ impl MergedCorpus {
     /// Number of items of each class of a label column.
     pub fn class_counts(&self, column: &str, items: &[usize]) -> Vec<usize> {
         let mut counts = vec![0; self.label_sets.get(column).map_or(0, Vec::len)];
-        for class in items.iter().filter_map(|&item| self.items[item].label(column)) {
+        for (class, own) in emorun_data::count_classes(&self.items, items, column) {
             if let Some(count) = counts.get_mut(class as usize) {
-                *count += 1;
+                *count += own;
             }
         }
         counts

@@ -74,6 +74,19 @@ impl Prepared {
     /// What the user should know of the data.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = self.corpus.remarks.clone();
+        if let Some(bound_s) = self.settings.training.batching.max_seconds() {
+            let count = self
+                .corpus
+                .items
+                .iter()
+                .filter(|item| item.duration_s > bound_s)
+                .count();
+            if count > 0 {
+                remarks.push(format!(
+                    "{count} item(s) are longer than `max_batch_seconds: {bound_s}`: each is a training batch of its own"
+                ));
+            }
+        }
         for (_, name, config) in self.nodes() {
             let Some(bound_s) = config.hears_s() else { continue };
             let longer = self.corpus.items.iter().filter(|item| item.duration_s > bound_s);
@@ -174,14 +187,9 @@ impl Prepared {
             .iter()
             .max_by_key(|assignment| assignment.train.len())?;
         let batch = self.settings.training.batch_size.min(largest.train.len());
-        let mut seconds: Vec<f64> = largest
-            .train
-            .iter()
-            .map(|&item| self.corpus.items[item].duration_s)
-            .collect();
-        seconds.sort_by(|a, b| b.total_cmp(a));
+        let seconds = largest.train.iter().map(|&item| self.corpus.items[item].duration_s);
         // A batch is padded to its longest item, and the longest item of all is in some batch.
-        let longest = seconds.first().copied().unwrap_or(0.0);
+        let longest = seconds.fold(0.0, f64::max);
         let all_seconds: f64 = self.corpus.items.iter().map(|item| item.duration_s).sum();
         let items = self.corpus.items.len() as f64;
         let host_floats: f64 = self
@@ -205,7 +213,11 @@ impl Prepared {
             .for_each(|node| cost += node.cost);
         Some(Load {
             cost,
-            batch_size: batch,
+            // Batches bounded in seconds hold fewer of the longest items.
+            batch_size: match self.settings.training.batching.max_seconds() {
+                Some(bound) if longest > 0.0 => batch.min(((bound / longest) as usize).max(1)),
+                _ => batch,
+            },
             evaluation_batch_size: self.settings.evaluation.batch_size,
             batch_seconds: longest,
             host_bytes: (4.0 * host_floats).min(budget),

@@ -9,7 +9,6 @@ use emorun_audio::{AudioError, MIN_DURATION_S, probe};
 use emorun_data::{Assignment, AudioSource, ContentHash, DataError, Item};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
-use indexmap::IndexMap;
 
 use super::dir::read_json;
 use super::parent;
@@ -152,6 +151,7 @@ pub fn embed(
         items,
         labels: prepared.label_columns().into(),
         workers: prepared.settings.training.loader.workers,
+        ahead: prepared.settings.training.loader.ahead(),
     };
     let mut writer = FeatureWriter::create(request.out, request.precision).map_err(unwritten)?;
     write(&network, &feed, &port, device, &mut writer)?;
@@ -239,22 +239,23 @@ fn item(path: &Path) -> Result<Item, Failure> {
         }));
     }
     Ok(Item {
-        key: path.display().to_string(),
-        dataset: "files".to_owned(),
+        key: path.display().to_string().into(),
+        dataset: "files".into(),
         audio: AudioSource::File {
-            path: path.to_owned(),
+            path: path.into(),
             segment: None,
         },
-        speaker: String::new(),
-        groups: Vec::new(),
-        labels: IndexMap::new(),
-        attributes: IndexMap::new(),
-        soft_labels: IndexMap::new(),
-        values: IndexMap::new(),
+        speaker: Default::default(),
+        groups: Default::default(),
+        labels: Default::default(),
+        attributes: Default::default(),
+        soft_labels: Default::default(),
+        values: Default::default(),
         text: None,
         split: None,
         duration_s: seconds,
         content: Some(ContentHash::of_file(path).map_err(Failure::io("read", path))?),
+        stamp: None,
     })
 }
 

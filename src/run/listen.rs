@@ -176,7 +176,7 @@ impl Writer<'_> {
         let beside = path.with_extension("png");
         std::fs::write(&beside, image.bytes).map_err(Failure::io("write", &beside))?;
         Ok(Heard {
-            item: self.item.key.clone(),
+            item: self.item.key.to_string(),
             epoch,
             path,
             seconds,

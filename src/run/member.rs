@@ -267,6 +267,7 @@ pub fn set_up<'a>(
             pipeline: Arc::new(pipeline),
             labels: prepared.label_columns().into(),
             workers: settings.training.loader.workers,
+            ahead: settings.training.loader.ahead(),
         },
         train: &assignment.train,
         validation: &assignment.validation,

@@ -265,9 +265,9 @@ pub fn estimates_csv(
             let item = &items[estimate.item];
             let fields = [
                 item.display_path(),
-                item.dataset.clone(),
+                item.dataset.to_string(),
                 split.to_string(),
-                item.speaker.clone(),
+                item.speaker.to_string(),
             ];
             let truth = estimate
                 .truth
@@ -307,9 +307,9 @@ pub fn predictions_csv(
             let item = &items[prediction.item];
             let fields = [
                 item.display_path(),
-                item.dataset.clone(),
+                item.dataset.to_string(),
                 split.to_string(),
-                item.speaker.clone(),
+                item.speaker.to_string(),
                 prediction.truth.map(name).unwrap_or_default(),
                 name(prediction.predicted),
             ];

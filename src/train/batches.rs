@@ -3,7 +3,7 @@
 use emorun_data::Item;
 
 use crate::draw::DrawKey;
-use crate::feed::order::{ByLength, padding, training_batches};
+use crate::feed::order::{ByLength, training_batches};
 use crate::settings::{Batching, Training};
 
 /// Batches of an epoch of training on some items of a corpus.
@@ -14,14 +14,8 @@ pub fn epoch_batches(training: &Training, corpus: &[Item], items: &[usize], seed
         Batching::ByLength(settings) => Some(ByLength {
             window: settings.window,
             length: &length,
+            max_seconds: settings.max_batch_seconds,
         }),
     };
     training_batches(items, training.batch_size, by_length, &DrawKey::root(seed), epoch)
-}
-
-/// Share of the first epoch's batches that is padding.
-pub fn padding_share(training: &Training, corpus: &[Item], items: &[usize], seed: u64) -> f64 {
-    padding(&epoch_batches(training, corpus, items, seed, 0), |item| {
-        corpus[item].duration_s
-    })
 }

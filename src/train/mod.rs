@@ -26,14 +26,14 @@ use emorun_metrics::Agreement;
 use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::feed::loader::{Batch, Loader};
-use crate::feed::order::plain_batches;
+use crate::feed::order::{padding, plain_batches};
 use crate::feed::{Feed, FeedError};
 use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, SchedulerConfig, Settings};
 use crate::value::Values;
 use average::Average;
-use batches::{epoch_batches, padding_share};
+use batches::epoch_batches;
 use checkpoint::{Checkpoint, Keep};
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
@@ -223,12 +223,6 @@ impl Trainer<'_> {
         epoch_batches(&self.settings.training, &self.feed.items, self.train, self.seed, epoch)
     }
 
-    /// Optimizer steps of an epoch.
-    pub fn steps_per_epoch(&self) -> u64 {
-        let micro_batches = self.batches(0).len();
-        micro_batches.div_ceil(self.settings.training.accumulate) as u64
-    }
-
     /// Trains to the end, from the newest checkpoint if there is one.
     ///
     /// `prepare` writes what belongs at the start of the journal, on a fresh start only.
@@ -237,18 +231,16 @@ impl Trainer<'_> {
     /// See [`Abort`].
     pub fn run(&self, network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Trained, Abort> {
         let mut session = self.open(network, prepare)?;
+        let first = self.batches(0);
         let schedule = schedule::Schedule::new(
             &self.settings.training.scheduler,
             self.settings.training.optimizer.lr(),
-            self.steps_per_epoch(),
+            first.len().div_ceil(self.settings.training.accumulate) as u64,
             self.settings.training.epochs,
         );
-        let mut progress = Progress::new(
-            &self.label,
-            session.state.step,
-            self.steps_per_epoch().saturating_mul(self.settings.training.epochs),
-        );
-        let share = padding_share(&self.settings.training, &self.feed.items, self.train, self.seed);
+        let mut progress = Progress::new(&self.label, session.state.step, schedule.steps());
+        let share = padding(&first, |item| self.feed.items[item].duration_s);
+        drop(first);
         tracing::info!("{:.1} % of a training batch is padding on average", 100.0 * share);
         let before = session.state.seconds;
         let started = Instant::now();
@@ -376,18 +368,21 @@ impl Trainer<'_> {
         let training = &self.settings.training;
         let batches = self.batches(epoch);
         let ends_at = batches.len();
+        let steps = ends_at.div_ceil(training.accumulate) as u64;
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
+        drop(batches);
         let mut batches = Waiting::over(&self.feed, rest.clone(), self.seed, epoch);
-        let all_steps = self.steps_per_epoch().saturating_mul(training.epochs).max(1);
+        let all_steps = schedule.steps().max(1);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
         for group in rest.chunks(training.accumulate) {
             let step = session.state.step;
+            let counted = schedule.step_at(epoch, (session.state.batch / training.accumulate) as u64, steps);
             let at = Moment {
                 step,
                 micro_batch: 0,
                 epoch,
-                progress: step as f64 / all_steps as f64,
+                progress: counted as f64 / all_steps as f64,
             };
             let seen = &mut session.state.seen;
             let (mut gradients, step_loss) =
@@ -404,7 +399,7 @@ impl Trainer<'_> {
                 Some(most) if norm > most => most / norm,
                 _ => 1.0,
             };
-            let lr = schedule.lr(step, &session.state.plateau);
+            let lr = schedule.lr(counted, &session.state.plateau);
             let (network, optimizer) = (&mut session.network, &mut session.optimizer);
             on_cores(&self.device, || optimizer.step(network, gradients, lr, scale));
             if let Some(average) = &mut session.average {

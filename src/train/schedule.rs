@@ -68,6 +68,20 @@ impl Schedule {
         }
     }
 
+    /// The step that the schedule counts when `done` of an epoch's `of` steps are done: where epochs differ in
+    /// their steps, each takes as long as another.
+    pub fn step_at(&self, epoch: u64, done: u64, of: u64) -> u64 {
+        let within = u128::from(done) * u128::from(self.steps_per_epoch) / u128::from(of.max(1));
+        epoch
+            .saturating_mul(self.steps_per_epoch)
+            .saturating_add(u64::try_from(within).unwrap_or(u64::MAX))
+    }
+
+    /// All steps that the schedule counts.
+    pub fn steps(&self) -> u64 {
+        self.steps_per_epoch.saturating_mul(self.epochs)
+    }
+
     /// Time in the scheduler's unit: steps, or whole epochs.
     fn time(&self, unit: StepUnit, step: u64) -> f64 {
         match unit {

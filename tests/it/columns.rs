@@ -230,14 +230,14 @@ fn a_run_whose_features_have_changed_is_not_resumed() {
 
 fn item(key: &str) -> Item {
     Item {
-        key: key.to_owned(),
-        dataset: "d".to_owned(),
+        key: key.into(),
+        dataset: "d".into(),
         audio: AudioSource::File {
             path: "none.wav".into(),
             segment: None,
         },
-        speaker: "d/1".to_owned(),
-        groups: Vec::new(),
+        speaker: "d/1".into(),
+        groups: Default::default(),
         labels: Default::default(),
         attributes: Default::default(),
         soft_labels: Default::default(),
@@ -246,6 +246,7 @@ fn item(key: &str) -> Item {
         split: None,
         duration_s: 1.0,
         content: None,
+        stamp: None,
     }
 }
 

@@ -22,6 +22,7 @@ mod features;
 mod frozen;
 mod golden;
 mod members;
+mod mixing;
 mod networks;
 mod objectives;
 mod onnx;

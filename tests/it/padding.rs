@@ -94,6 +94,11 @@ fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
             Feed::Frames,
             vec![json!({ "features_mask_size": 5, "frames_mask_size": 20 })],
         ),
+        ("temporal_dropout", Feed::Frames, vec![json!({ "p": 0.4 })]),
+        ("feature_noise", Feed::Frames, vec![json!({ "std": 0.5 })]),
+        ("sequence_crop", Feed::Frames, vec![json!({ "length_s": 0.2 })]),
+        ("mixup", Feed::Frames, vec![json!({ "alpha": 1.0 })]),
+        ("mixup", Feed::Vector, vec![json!({ "alpha": 1.0 })]),
         (
             "weighted_sum",
             Feed::Stack,
@@ -210,7 +215,9 @@ fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static
         (_, Feed::Transcript, _) => Some(("target", data("text"), Signal::Text)),
         (_, Feed::Numbers, _) => Some(("target", data("own"), numbers(width))),
         (_, Feed::Votes, Signal::Labels { labels }) => Some(("target", data("votes"), Signal::SoftLabels { labels })),
-        (_, _, labels) if kind.ends_with("_classifier") || is_loss(feed) => Some(("target", data("emotion"), labels)),
+        (_, _, labels) if kind.ends_with("_classifier") || kind == "mixup" || is_loss(feed) => {
+            Some(("target", data("emotion"), labels))
+        }
         _ => None,
     });
     ports
@@ -517,6 +524,10 @@ fn any_config(width: usize) -> impl Strategy<Value = (&'static str, Feed, Json)>
         1 => Just(("weighted_sum", Feed::Stack, json!({}))),
         1 => Just(("normalise", Feed::Frames, json!({}))),
         1 => Just(("spec_augment", Feed::Frames, json!({ "features_mask_size": 2 }))),
+        1 => Just(("temporal_dropout", Feed::Frames, json!({}))),
+        1 => Just(("feature_noise", Feed::Frames, json!({}))),
+        1 => Just(("sequence_crop", Feed::Frames, json!({ "length_s": 0.1 }))),
+        1 => prop::sample::select(vec![Feed::Frames, Feed::Vector]).prop_map(|feed| ("mixup", feed, json!({}))),
         1 => Just(("cross_entropy", Feed::Logits, json!({}))),
     ]
 }

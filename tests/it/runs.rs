@@ -264,6 +264,67 @@ fn what_is_kept_in_memory_changes_nothing() {
 }
 
 #[test]
+fn decoded_audio_that_is_kept_changes_nothing() {
+    let lab = Lab::new();
+    let mut table = "path,speaker,emotion\n".to_owned();
+    for at in 0..12_u32 {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 11_025,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        fs::create_dir_all(lab.path("corpus")).unwrap();
+        let mut wav = hound::WavWriter::create(lab.path(format!("corpus/{at}.wav")), spec).unwrap();
+        for sample in 0..6000 + 700 * at {
+            let tone = (f64::from(sample) * 0.05 * f64::from(1 + at % 3)).sin();
+            wav.write_sample((6000.0 * tone) as i16).unwrap();
+        }
+        wav.finalize().unwrap();
+        table.push_str(&format!(
+            "{at}.wav,s{},{}\n",
+            at / 2,
+            ["neutral", "angry"][at as usize % 2]
+        ));
+    }
+    lab.write("corpus/all.csv", table);
+    lab.write(
+        "decoded.yaml",
+        "\
+extends: crnn.yaml
+datasets:
+  synthetic: null
+  tones: { kind: manifest, path: corpus/all.csv }
+augmentations:
+  gain: { kind: gain, p: 1.0 }
+",
+    );
+    let run = |label: &str, loader: &str| {
+        lab.run(&[
+            "decoded.yaml",
+            "--run-label",
+            label,
+            "--set",
+            &format!("training.loader={loader}"),
+        ])
+    };
+    let kept = run("kept", "{}");
+    assert_eq!(
+        lab.emorun(&["cache", "stats"]).stdout.matches("decoded audio").count(),
+        0
+    );
+    let decoded = run("decoded", "{ memory_mib: 0, prefetch_batches: 1 }");
+    assert_same_run(&kept, &decoded);
+    // The second finds on disk what the first has left there.
+    for label in ["first", "second"] {
+        let on_disk = run(label, "{ memory_mib: 0, decoded_on_disk: true, prefetch_batches: 7 }");
+        assert_same_run(&kept, &on_disk);
+        let stats = lab.emorun(&["cache", "stats"]).stdout;
+        assert!(stats.contains("decoded audio"), "{stats}");
+    }
+}
+
+#[test]
 fn the_batch_size_of_evaluation_changes_no_result() {
     let lab = Lab::new();
     let weights = "losses.ce.class_weights={ values: [1.0, 5.0] }";

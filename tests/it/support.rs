@@ -42,15 +42,23 @@ evaluation: { best: loss }
 logging: { every_steps: 1 }
 ";
 
-/// [`CRNN`] with a transformer, on batches of like length.
+/// [`CRNN`] with a transformer, on batches of like length and no more than so many seconds, of items that are
+/// mixed with one another.
 const TRANSFORMER: &str = "\
 extends: crnn.yaml
 encoders:
   crnn: null
-  transformer: { kind: transformer, input: masked, stack: 4, width: 8, layers: 1, heads: 2, feed_forward: 16 }
+  transformer: { kind: transformer, input: mixed, stack: 4, width: 8, layers: 1, heads: 2, feed_forward: 16 }
 heads:
   emotion: { kind: mean_classifier, input: transformer, target: data.emotion, hidden: 8, dropout: 0.2 }
-training: { batching: { by_length: { window: 2 } } }
+blocks:
+  noisy: { kind: feature_noise, input: masked }
+  dropped: { kind: temporal_dropout, input: noisy }
+  cropped: { kind: sequence_crop, input: dropped, length_s: 0.5 }
+  mixed: { kind: mixup, input: cropped, target: data.emotion, alpha: 0.4 }
+losses:
+  ce: { target: mixed.target }
+training: { batching: { by_length: { window: 2, max_batch_seconds: 4.0 } } }
 ";
 
 /// [`CRNN`] with a pretrained encoder of which the last layer trains, over augmented speech of which

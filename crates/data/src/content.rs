@@ -4,7 +4,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 /// BLAKE3 hash of an audio file's bytes (or of the description that generated audio follows from).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,70 @@ impl ContentHash {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(File::open(path)?)?;
         Ok(Self(*hasher.finalize().as_bytes()))
+    }
+}
+
+impl ContentHash {
+    /// The hash of texts one behind the other, with a line break between each two, as of one text.
+    pub(crate) fn of_lines(lines: impl Iterator<Item = String>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let mut text = String::new();
+        for (at, line) in lines.enumerate() {
+            if at > 0 {
+                text.push('\n');
+            }
+            text.push_str(&line);
+            // Long pieces hash faster than lines.
+            if text.len() > 1 << 16 {
+                hasher.update(text.as_bytes());
+                text.clear();
+            }
+        }
+        hasher.update(text.as_bytes());
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// Size and time of change of a file: a file that has others is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(NonZeroU64);
+
+impl Stamp {
+    /// The stamp of a file; `None` where the system does not tell it.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(Self::new(metadata.len(), modified.as_nanos()))
+    }
+
+    /// The stamp of a size in bytes and a time in nanoseconds since 1970.
+    #[must_use]
+    pub fn new(bytes: u64, modified_ns: u128) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&bytes.to_le_bytes());
+        hasher.update(&modified_ns.to_le_bytes());
+        let mut first = [0; 8];
+        first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        Self(NonZeroU64::new(u64::from_le_bytes(first)).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(crate) const fn number(self) -> u64 {
+        self.0.get()
+    }
+
+    pub(crate) fn from_number(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
     }
 }
 

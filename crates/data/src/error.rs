@@ -141,6 +141,14 @@ pub enum DataError {
         /// What is wrong with it; its message names the file.
         error: AudioError,
     },
+    /// A file that is no longer what it was when the corpus was read.
+    #[error("dataset `{dataset}`: {path:?} has changed since the corpus was read")]
+    Changed {
+        /// The dataset.
+        dataset: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// One recording with two labels.
     #[error(
         "dataset `{dataset}`: {second:?} is the same audio as {first:?}, but its {column} is `{}` and not `{}`",
@@ -405,6 +413,7 @@ impl DataError {
             | Self::NoAudio { .. }
             | Self::NoneMatch { .. }
             | Self::BadAudio { .. }
+            | Self::Changed { .. }
             | Self::Contradiction { .. }
             | Self::TableMissing { .. }
             | Self::EmptyManifest { .. } => ErrorClass::Data,
@@ -427,6 +436,9 @@ impl DataError {
             }
             Self::NoAudio { .. } => Some("is the corpus unpacked?".into()),
             Self::BadAudio { .. } => Some("or leave such files out with `on_bad_audio: skip`".into()),
+            Self::Changed { .. } => Some(
+                "start again, so that it is read anew; a large corpus is read anew when its table changes, such as by `touch`".into(),
+            ),
             Self::Contradiction { .. } => Some("correct one label or remove one of the two".into()),
             Self::Row { problem, .. } => match &**problem {
                 RowProblem::Label { nearest, remedy, .. } => Some(match meant(nearest) {
@@ -480,6 +492,7 @@ impl DataError {
             | Self::NoneMatch { dataset, .. } => dataset_field(dataset, "root"),
             Self::Unreadable { dataset, .. }
             | Self::BadAudio { dataset, .. }
+            | Self::Changed { dataset, .. }
             | Self::Contradiction { dataset, .. }
             | Self::NothingLeft { dataset, .. }
             | Self::RepeatedColumn { dataset, .. } => dataset_field(dataset, ""),

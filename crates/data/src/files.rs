@@ -1,7 +1,7 @@
 //! Reading the files of a corpus: headers, or every sample, remembered between scans.
 
-use crate::ContentHash;
 use crate::parallel;
+use crate::{ContentHash, Stamp};
 use emorun_audio::{AudioError, AudioInfo, MIN_DURATION_S, Segment, check_clip, load, probe};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub(crate) struct Request {
 pub(crate) struct FileFacts {
     pub duration_s: f64,
     pub content: Option<ContentHash>,
+    /// Its size and time of change.
+    pub stamp: Option<Stamp>,
     /// For each part asked for: its segment, or what is wrong with it.
     pub parts: Vec<Result<Option<Segment>, AudioError>>,
 }
@@ -53,42 +55,59 @@ struct Memory {
 /// Raised when what a deep scan checks changes, so that older memories do not count.
 const VERSION: u32 = 1;
 
-/// Reads the files, with the memory at `cache` where decoding is asked for. The text is a remark on
-/// the memory.
-pub(crate) fn read(requests: &[Request], cache: Option<&Path>) -> (Vec<Result<FileFacts, AudioError>>, Option<String>) {
-    let mut memory = cache.map(Memory::open).unwrap_or_default();
-    let results = parallel::map(requests, |request| read_one(request, memory.files.get(&request.path)));
-    let mut changed = false;
-    let facts = requests
-        .iter()
-        .zip(results)
-        .map(|(request, result)| {
-            let (facts, remember) = result?;
-            if let Some(remember) = remember {
-                changed = true;
-                memory.files.insert(request.path.clone(), remember);
-            }
-            Ok(facts)
-        })
-        .collect();
-    let remark = match cache {
-        Some(path) if changed => memory.save(path).err().map(|error| {
-            format!("cannot remember which files were checked in {path:?}: {error}; the next scan reads them again")
-        }),
-        _ => None,
-    };
-    (facts, remark)
+/// Reads files, with a memory of those that were decoded.
+pub(crate) struct Files<'a> {
+    cache: Option<&'a Path>,
+    memory: Memory,
+    changed: bool,
+}
+
+impl<'a> Files<'a> {
+    /// With the memory in the file `cache`.
+    pub fn open(cache: Option<&'a Path>) -> Self {
+        Self {
+            cache,
+            memory: cache.map(Memory::open).unwrap_or_default(),
+            changed: false,
+        }
+    }
+
+    /// Reads files, from the memory where decoding is asked for and they have not changed.
+    pub fn read(&mut self, requests: &[Request]) -> Vec<Result<FileFacts, AudioError>> {
+        let files = &self.memory.files;
+        let results = parallel::map(requests, |request| read_one(request, files.get(&request.path)));
+        let remember = |(request, result): (&Request, Result<(FileFacts, Option<Remembered>), AudioError>)| {
+            result.map(|(facts, remember)| {
+                if let Some(remember) = remember {
+                    self.changed = true;
+                    self.memory.files.insert(request.path.clone(), remember);
+                }
+                facts
+            })
+        };
+        requests.iter().zip(results).map(remember).collect()
+    }
+
+    /// Stores the memory; the text is a remark on it.
+    pub fn finish(mut self) -> Option<String> {
+        let path = self.cache.filter(|_| self.changed)?;
+        let error = self.memory.save(path).err()?;
+        Some(format!(
+            "cannot remember which files were checked in {path:?}: {error}; the next scan reads them again"
+        ))
+    }
 }
 
 fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts, Option<Remembered>), AudioError> {
     let path = &request.path;
     let state = state(path);
+    let stamp = state.map(|(bytes, modified_ns)| Stamp::new(bytes, modified_ns));
     if request.decode
         && let (Some(memory), Some((bytes, modified_ns))) = (memory, state)
         && (memory.bytes, memory.modified_ns) == (bytes, modified_ns)
         && let Some(facts) = memory.recall(request)
     {
-        return Ok((facts, None));
+        return Ok((FileFacts { stamp, ..facts }, None));
     }
     let info = probe(path)?;
     let content = match request.hash || request.decode {
@@ -134,6 +153,7 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
         FileFacts {
             duration_s: info.duration_s(),
             content,
+            stamp,
             parts,
         },
         remember,
@@ -191,6 +211,7 @@ impl Remembered {
         Some(FileFacts {
             duration_s: self.duration_s,
             content: Some(self.content),
+            stamp: None,
             parts,
         })
     }

@@ -1,13 +1,15 @@
 //! What a scan yields: items, and the corpus that holds them.
 
-use crate::{ContentHash, DataError};
+use crate::{ContentHash, DataError, FilePath, Name, Stamp};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
 use emorun_audio::{Segment, load};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One of the three sides of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -48,7 +50,7 @@ pub enum AudioSource {
     /// A file, or a part of one.
     File {
         /// The file, as found below the corpus' root.
-        path: PathBuf,
+        path: FilePath,
         /// The part of it; `None` is all of it.
         segment: Option<Segment>,
     },
@@ -56,43 +58,69 @@ pub enum AudioSource {
     Synthetic(VoiceSpec),
 }
 
-/// One utterance.
+/// One utterance. What it shares with others is kept once, so that millions fit into memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// Stable name, `dataset/relative path` (with `#start-end` for a part of a file): random draws
     /// are keyed by it, so it does not depend on the machine, on the other items or on where the
     /// corpus lies.
-    pub key: String,
+    pub key: Name,
     /// Name of the dataset in the experiment file.
-    pub dataset: String,
+    pub dataset: Name,
     /// Where the waveform comes from.
     pub audio: AudioSource,
     /// `dataset/id`.
-    pub speaker: String,
+    pub speaker: Name,
     /// Further groups that a split may not cut (dyads, sessions), each `dataset/column/id`.
-    pub groups: Vec<String>,
+    pub groups: Arc<[Name]>,
     /// Class index in the corpus' label set of the same name; `None` where this item has no such
     /// label.
-    pub labels: IndexMap<String, Option<u32>>,
+    pub labels: Arc<IndexMap<String, Option<u32>>>,
     /// Class index in [`Corpus::attribute_sets`] of what further describes it, such as its intensity.
-    pub attributes: IndexMap<String, Option<u32>>,
+    pub attributes: Arc<IndexMap<String, Option<u32>>>,
     /// Probability of each class of the corpus' label set of the same name, such as the shares of
     /// raters' votes: the entries add up to 1. Without an entry the item has no such label.
-    pub soft_labels: IndexMap<String, Vec<f32>>,
+    pub soft_labels: Arc<IndexMap<String, Vec<f32>>>,
     /// Continuous labels, such as `valence`, on the corpus' own scale; without an entry the item has no
     /// such label.
-    pub values: IndexMap<String, f32>,
+    pub values: Arc<IndexMap<String, f32>>,
     /// What is said, where the corpus tells.
-    pub text: Option<String>,
+    pub text: Option<Name>,
     /// The side that the corpus itself assigns, where it does.
     pub split: Option<SplitName>,
     /// Length in seconds, from the file's header.
     pub duration_s: f64,
     /// Hash of the audio's bytes; `None` where the scan had no reason to read them.
     pub content: Option<ContentHash>,
+    /// Size and time of change of the file as it was read; `None` where they are not known.
+    pub stamp: Option<Stamp>,
 }
 
 impl Item {
+    /// An item that tells nothing but its key and length.
+    #[cfg(test)]
+    pub(crate) fn unlabelled(key: Name, duration_s: f64) -> Self {
+        Self {
+            key,
+            dataset: Name::default(),
+            audio: AudioSource::File {
+                path: "none.wav".into(),
+                segment: None,
+            },
+            speaker: Name::default(),
+            groups: Arc::default(),
+            labels: Arc::default(),
+            attributes: Arc::default(),
+            soft_labels: Arc::default(),
+            values: Arc::default(),
+            text: None,
+            split: None,
+            duration_s,
+            content: None,
+            stamp: None,
+        }
+    }
+
     /// The class index of the item's label or attribute `column`, where it has one.
     #[must_use]
     pub fn label(&self, column: &str) -> Option<u32> {
@@ -100,17 +128,34 @@ impl Item {
         classes.copied().flatten()
     }
 
+    /// Whether the file is still the one that the corpus was read from: of the same size and time of change. A file that
+    /// is gone is for [`Self::load_audio`] to tell.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn check_unchanged(&self) -> Result<(), DataError> {
+        if let (AudioSource::File { path, .. }, Some(known)) = (&self.audio, self.stamp) {
+            let path = path.to_path();
+            if Stamp::of(&path).is_some_and(|stamp| stamp != known) {
+                let dataset = self.dataset.to_string();
+                return Err(DataError::Changed { dataset, path });
+            }
+        }
+        Ok(())
+    }
+
     /// The waveform, mono, as `samples` at `rate_hz`.
     ///
     /// # Errors
-    /// Where the file can no longer be read as it was when it was scanned.
+    /// Where the file can no longer be read as it was when it was scanned, or is another one.
     pub fn load_audio(&self, rate_hz: u32) -> Result<Vec<f32>, DataError> {
         match &self.audio {
             AudioSource::File { path, segment } => {
-                load(path, rate_hz, *segment)
+                self.check_unchanged()?;
+                load(&path.to_path(), rate_hz, *segment)
                     .map(|clip| clip.samples)
                     .map_err(|error| DataError::BadAudio {
-                        dataset: self.dataset.clone(),
+                        dataset: self.dataset.to_string(),
                         row: None,
                         error,
                     })
@@ -123,14 +168,14 @@ impl Item {
     #[must_use]
     pub fn display_path(&self) -> String {
         match &self.audio {
-            AudioSource::File { path, .. } => path.display().to_string(),
-            AudioSource::Synthetic(_) => self.key.clone(),
+            AudioSource::File { path, .. } => path.to_path().display().to_string(),
+            AudioSource::Synthetic(_) => self.key.to_string(),
         }
     }
 }
 
 /// A file that the scan left out, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// Name of the dataset.
     pub dataset: String,
@@ -141,7 +186,7 @@ pub struct Skipped {
 }
 
 /// Why a file was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// Its name does not follow the corpus' pattern; the text says which part.
@@ -159,7 +204,7 @@ impl fmt::Display for SkipReason {
 }
 
 /// A copy that was counted once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Duplicate {
     /// Name of the dataset.
     pub dataset: String,
@@ -170,7 +215,7 @@ pub struct Duplicate {
 }
 
 /// What a scan found out about one dataset.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetFacts {
     /// The dataset's kind.
     pub kind: String,
@@ -227,13 +272,31 @@ impl Corpus {
         let classes = self.label_sets.get(column).or_else(|| self.attribute_sets.get(column));
         let mut counts: IndexMap<String, usize> =
             classes.into_iter().flatten().map(|class| (class.clone(), 0)).collect();
-        for item in indices.iter().filter_map(|index| self.items.get(*index)) {
-            if let Some(class) = item.label(column)
-                && let Some((_, count)) = counts.get_index_mut(class as usize)
-            {
-                *count += 1;
+        for (class, own) in count_classes(&self.items, indices, column) {
+            if let Some((_, count)) = counts.get_index_mut(class as usize) {
+                *count += own;
             }
         }
         counts
     }
+}
+
+/// How many of the items at `indices` are of each class of the label or attribute `column`.
+///
+/// Items share their labels, so that each set of them is looked into once.
+#[must_use]
+pub fn count_classes(items: &[Item], indices: &[usize], column: &str) -> HashMap<u32, usize> {
+    let mut shared: HashMap<_, (usize, usize)> = HashMap::new();
+    for &index in indices {
+        let Some(item) = items.get(index) else { continue };
+        let labels = (Arc::as_ptr(&item.labels), Arc::as_ptr(&item.attributes));
+        shared.entry(labels).or_insert((index, 0)).1 += 1;
+    }
+    let mut counts = HashMap::new();
+    for (index, count) in shared.into_values() {
+        if let Some(class) = items[index].label(column) {
+            *counts.entry(class).or_default() += count;
+        }
+    }
+    counts
 }

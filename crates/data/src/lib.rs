@@ -7,6 +7,8 @@
 //! or every sample and gives the [`Corpus`]; [`split()`] assigns its items to sides and proves in a
 //! [`Certificate`] that nothing is on two of them.
 
+mod audio;
+mod candidate;
 mod content;
 pub mod corpora;
 mod declare;
@@ -14,8 +16,11 @@ mod emotion;
 mod error;
 mod files;
 pub mod fixtures;
+mod index;
 mod item;
 mod labelling;
+mod name;
+mod order;
 mod parallel;
 mod scan;
 pub mod split;
@@ -23,16 +28,18 @@ pub mod stand_in;
 pub mod stats;
 mod table;
 mod text;
+mod told;
 mod verify;
 mod walk;
 
-pub use content::ContentHash;
+pub use content::{ContentHash, Stamp};
 pub use corpora::{DatasetConfig, KINDS, OnBadAudio};
 pub use declare::{ALL_DIMENSIONS, DIMENSIONS, SOFT_EMOTION, declare};
 pub use emotion::{EMOTIONS, GENDERS, canonical, in_canonical_order};
 pub use error::{DataError, ErrorClass, RowProblem};
-pub use item::{AudioSource, Corpus, DatasetFacts, Duplicate, Item, SkipReason, Skipped, SplitName};
+pub use item::{AudioSource, Corpus, DatasetFacts, Duplicate, Item, SkipReason, Skipped, SplitName, count_classes};
 pub use labelling::Mapping;
+pub use name::{FilePath, Name};
 pub use scan::{ScanLevel, scan};
 pub use split::{Assignment, Certificate, SplitConfig, split};
 pub use verify::{Copies, Count, PartReport, Unusable, Verification, verify, verify_musan, whole};

@@ -1,18 +1,19 @@
 //! From datasets to one corpus.
 
-use crate::corpora::{DatasetConfig, Gathered, OnBadAudio, Source, Utterance};
+use crate::audio::{read_audio, voice_hash};
+use crate::candidate::{Candidate, Interner, Origin, number};
+use crate::corpora::{DatasetConfig, Gathered};
 use crate::emotion::in_canonical_order;
-use crate::files::{self, FileFacts, Request};
+use crate::index::Index;
 use crate::labelling::{Labelling, merge_classes};
-use crate::{
-    AudioSource, ContentHash, Corpus, DataError, DatasetFacts, Duplicate, GENDERS, Item, SkipReason, Skipped, parallel,
-};
-use emorun_audio::synthetic::{Gender, VoiceSpec, synthesise};
-use emorun_audio::{AudioError, Segment};
+use crate::order::by_key;
+use crate::told::Items;
+use crate::{ContentHash, Corpus, DataError, DatasetFacts, Duplicate, GENDERS, Item};
+use emorun_audio::Segment;
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
 /// How much of the audio a scan reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +24,14 @@ pub enum ScanLevel {
     Deep,
 }
 
-/// One utterance on its way to an [`Item`].
-struct Candidate {
-    dataset: usize,
-    utterance: Utterance,
-    segment: Option<Segment>,
-    duration_s: f64,
-    content: Option<ContentHash>,
-}
+/// Items from which on a corpus that tables describe is kept as an [`Index`].
+const INDEXED_FROM: usize = 200_000;
 
 /// Reads the datasets and merges them.
 ///
 /// `cache` is a file in which a deep scan remembers, by path, size and time of change, what it has
-/// decoded.
+/// decoded. Beside it stand indices of large corpora that tables describe: while the tables do not change, these are read
+/// in place of every file, and each file is compared with its index when it is used.
 ///
 /// # Errors
 /// Everything that is wrong, not only the first of it: roots, names, labels, tables and every file
@@ -45,15 +41,60 @@ pub fn scan(
     level: ScanLevel,
     cache: Option<&Path>,
 ) -> Result<Corpus, Vec<DataError>> {
+    scan_indexed(datasets, level, cache, INDEXED_FROM)
+}
+
+/// As [`scan`], with an index of corpora of so many items or more.
+pub(crate) fn scan_indexed(
+    datasets: &IndexMap<String, DatasetConfig>,
+    level: ScanLevel,
+    cache: Option<&Path>,
+    indexed_from: usize,
+) -> Result<Corpus, Vec<DataError>> {
+    let index = cache
+        .and_then(Path::parent)
+        .and_then(|folder| Index::of(datasets, level, folder));
+    if let Some(index) = &index
+        && let Some(mut corpus) = index.load()
+    {
+        corpus.warnings.push(format!(
+            "{} items are read from an index in {:?}, made when the corpus was read first; audio files are compared with it when they are used",
+            corpus.items.len(),
+            index.path().parent().unwrap_or(Path::new("")),
+        ));
+        return Ok(corpus);
+    }
+    let mut corpus = read(datasets, level, cache)?;
+    if let Some(index) = index.filter(|_| corpus.items.len() >= indexed_from)
+        && let Err(error) = index.save(&corpus)
+    {
+        corpus.warnings.push(format!(
+            "no index of the corpus was written to {:?}: {error}; the next start reads every file again",
+            index.path()
+        ));
+    }
+    Ok(corpus)
+}
+
+/// Reads the datasets' tables, names and files.
+fn read(
+    datasets: &IndexMap<String, DatasetConfig>,
+    level: ScanLevel,
+    cache: Option<&Path>,
+) -> Result<Corpus, Vec<DataError>> {
     let mut errors = Vec::new();
     let mut corpus = Corpus::default();
     let mut gathered: Vec<(Labelling<'_>, Gathered)> = Vec::new();
-    for (name, config) in datasets {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut interner = Interner::default();
+    for (dataset, (name, config)) in datasets.iter().enumerate() {
         let kind = config.corpus();
         errors.extend(kind.check(name));
         match kind.labelling(name) {
             Ok(rules) => {
-                let mut found = kind.gather(name, &rules);
+                let mut found = kind.gather_each(name, &rules, &mut |utterance| {
+                    candidates.push(interner.candidate((dataset, name.as_str()), utterance));
+                });
                 if found.errors.is_empty() {
                     let emotions: Vec<String> = found.emotions.iter().cloned().collect();
                     errors.extend(rules.check_subset(&emotions));
@@ -66,27 +107,20 @@ pub fn scan(
             Err(wrong) => errors.extend(wrong),
         }
     }
+    drop(interner);
     if !errors.is_empty() {
         return Err(errors);
     }
     warn_of_names(&mut corpus, datasets);
 
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for (dataset, (_, found)) in gathered.iter_mut().enumerate() {
-        candidates.extend(found.utterances.drain(..).map(|utterance| Candidate {
-            dataset,
-            utterance,
-            segment: None,
-            duration_s: 0.0,
-            content: None,
-        }));
-    }
     let names: Vec<&String> = datasets.keys().collect();
     let candidates = read_audio(candidates, datasets, level, cache, &mut corpus, &mut errors);
     let candidates = count_once(candidates, &names, &mut corpus, &mut errors);
     warn_of_namesakes(&candidates, &names, &mut corpus);
-    for (index, (name, (_, found))) in names.iter().zip(&gathered).enumerate() {
-        if !candidates.iter().any(|candidate| candidate.dataset == index) && errors.is_empty() {
+    let mut left = vec![0_usize; names.len()];
+    candidates.iter().for_each(|candidate| left[candidate.dataset] += 1);
+    for ((left, name), (_, found)) in left.into_iter().zip(&names).zip(&gathered) {
+        if left == 0 && errors.is_empty() {
             let bad = corpus
                 .skipped
                 .iter()
@@ -121,7 +155,7 @@ pub fn scan(
     for column in datasets.values().flat_map(|config| config.corpus().label_columns()) {
         let values: std::collections::BTreeSet<&String> = candidates
             .iter()
-            .filter_map(|candidate| candidate.utterance.facts.labels.get(column))
+            .filter_map(|candidate| candidate.facts.labels.get(column))
             .collect();
         // A manifest may tell what other corpora tell of themselves.
         let set = match corpus.attribute_sets.get_mut(column) {
@@ -134,10 +168,8 @@ pub fn scan(
             }
         }
     }
-    corpus.items = candidates
-        .into_iter()
-        .map(|candidate| item(candidate, &names, &corpus.label_sets, &corpus.attribute_sets))
-        .collect();
+    let mut items = Items::new(&names, &corpus.label_sets, &corpus.attribute_sets);
+    corpus.items = candidates.into_iter().map(|candidate| items.item(candidate)).collect();
     for (index, (name, config)) in datasets.iter().enumerate() {
         let facts = facts(name, config, filtered[index], &corpus);
         corpus.datasets.insert(name.clone(), facts);
@@ -186,210 +218,87 @@ fn warn_of_names(corpus: &mut Corpus, datasets: &IndexMap<String, DatasetConfig>
     }
 }
 
-/// Lengths, segments and hashes of the candidates' audio. Those whose audio is bad become errors,
-/// or are left out where their dataset says so.
-fn read_audio(
-    mut candidates: Vec<Candidate>,
-    datasets: &IndexMap<String, DatasetConfig>,
-    level: ScanLevel,
-    cache: Option<&Path>,
-    corpus: &mut Corpus,
-    errors: &mut Vec<DataError>,
-) -> Vec<Candidate> {
-    let mut requests: IndexMap<PathBuf, Request> = IndexMap::new();
-    // For each candidate: its file among the requests, and its part within the file.
-    let mut asked: Vec<Option<(usize, usize)>> = Vec::with_capacity(candidates.len());
-    let copies = if level == ScanLevel::Metadata {
-        possible_copies(&candidates)
-    } else {
-        HashSet::new()
-    };
-    for candidate in &candidates {
-        asked.push(match &candidate.utterance.source {
-            Source::Voice(_) => None,
-            Source::File { found, part } => {
-                let entry = requests.entry(found.path.clone());
-                let file = entry.index();
-                let request = entry.or_insert_with(|| Request {
-                    path: found.path.clone(),
-                    parts: Vec::new(),
-                    hash: copies.contains(&found.path),
-                    decode: level == ScanLevel::Deep,
-                });
-                request.parts.push(part.map(|part| (part.start_s, part.end_s)));
-                Some((file, request.parts.len() - 1))
+/// Which audio a candidate is: two with the same number are the same recording.
+fn identity(candidate: &Candidate) -> u128 {
+    number(|hasher| {
+        match (candidate.content, &candidate.origin) {
+            (Some(content), _) => hasher.update(b"content").update(content.as_bytes()),
+            (None, Origin::File { path, .. }) => {
+                let path = path.to_path();
+                hasher.update(b"path").update(path.as_os_str().as_encoded_bytes())
             }
-        });
-    }
-    let requests: Vec<Request> = requests.into_values().collect();
-    let (read, remark) = files::read(&requests, cache);
-    corpus.warnings.extend(remark);
-    let mut read: Vec<Result<FileFacts, Option<AudioError>>> =
-        read.into_iter().map(|result| result.map_err(Some)).collect();
-
-    let voices: Vec<VoiceSpec> = candidates
-        .iter()
-        .filter_map(|candidate| match candidate.utterance.source {
-            Source::Voice(spec) => Some(spec),
-            Source::File { .. } => None,
-        })
-        .collect();
-    let mut lengths = parallel::map(&voices, |spec| synthesise(spec).duration_s()).into_iter();
-
-    let mut kept = Vec::with_capacity(candidates.len());
-    for (mut candidate, asked) in candidates.drain(..).zip(asked) {
-        let fault = match (&candidate.utterance.source, asked) {
-            (Source::File { found, .. }, Some((file, part))) => {
-                let fault = match &mut read[file] {
-                    // A file that serves several items is named once.
-                    Err(error) => Err(error.take()),
-                    Ok(facts) => {
-                        candidate.content = facts.content;
-                        std::mem::replace(&mut facts.parts[part], Ok(None))
-                            .map_err(Some)
-                            .map(|segment| {
-                                candidate.duration_s =
-                                    segment.map_or(facts.duration_s, |segment| segment.end_s - segment.start_s);
-                                candidate.segment = segment;
-                            })
-                    }
-                };
-                fault.err().map(|error| (error, found.path.clone()))
-            }
-            (Source::Voice(spec), _) => {
-                candidate.content = Some(voice_hash(spec));
-                candidate.duration_s = lengths.next().unwrap_or_default();
-                None
-            }
-            (Source::File { .. }, None) => None,
+            (None, Origin::Voice(spec)) => hasher.update(b"content").update(voice_hash(spec).as_bytes()),
         };
-        let Some((error, path)) = fault else {
-            kept.push(candidate);
-            continue;
-        };
-        let (Some((dataset, config)), Some(error)) = (datasets.get_index(candidate.dataset), error) else {
-            continue;
-        };
-        match config.corpus().on_bad_audio() {
-            OnBadAudio::Error => errors.push(DataError::BadAudio {
-                dataset: dataset.clone(),
-                row: candidate.utterance.row,
-                error,
-            }),
-            OnBadAudio::Skip => corpus.skipped.push(Skipped {
-                dataset: dataset.clone(),
-                path,
-                reason: SkipReason::BadAudio(error.to_string()),
-            }),
+        if let Some(Segment { start_s, end_s }) = candidate.segment {
+            hasher.update(b" part");
+            hasher.update(&start_s.to_bits().to_le_bytes());
+            hasher.update(&end_s.to_bits().to_le_bytes());
         }
-    }
-    kept
-}
-
-/// Files that share name and size with another one.
-fn possible_copies(candidates: &[Candidate]) -> HashSet<PathBuf> {
-    let mut alike: HashMap<(String, u64), IndexSet<&PathBuf>> = HashMap::new();
-    for candidate in candidates {
-        if let Source::File { found, .. } = &candidate.utterance.source {
-            alike
-                .entry((found.name().to_lowercase(), found.bytes))
-                .or_default()
-                .insert(&found.path);
-        }
-    }
-    alike
-        .into_values()
-        .filter(|paths| paths.len() > 1)
-        .flatten()
-        .cloned()
-        .collect()
-}
-
-/// A hash that differs between any two generated utterances.
-fn voice_hash(spec: &VoiceSpec) -> ContentHash {
-    let gender = match spec.gender {
-        Gender::Female => "female",
-        Gender::Male => "male",
-    };
-    let VoiceSpec {
-        speaker,
-        emotion,
-        sentence,
-        take,
-        seed,
-        overlap,
-        ..
-    } = spec;
-    ContentHash::of(
-        format!(
-            "synthetic {speaker} {gender} {} {sentence} {take} {seed} {overlap}",
-            emotion.name()
-        )
-        .as_bytes(),
-    )
-}
-
-/// Which audio a candidate is: two with the same answer are the same recording.
-#[derive(PartialEq, Eq, Hash)]
-enum Identity {
-    Content(ContentHash, Option<(u64, u64)>),
-    Path(PathBuf, Option<(u64, u64)>),
+    })
 }
 
 /// Drops what a dataset holds twice, and refuses what has two different labels.
 fn count_once(
-    candidates: Vec<Candidate>,
+    mut candidates: Vec<Candidate>,
     names: &[&String],
     corpus: &mut Corpus,
     errors: &mut Vec<DataError>,
 ) -> Vec<Candidate> {
-    let mut first: HashMap<Identity, Vec<usize>> = HashMap::new();
-    let mut kept: Vec<Candidate> = Vec::with_capacity(candidates.len());
+    let mut identities: Vec<(u128, usize)> = candidates
+        .iter()
+        .enumerate()
+        .map(|(place, candidate)| (identity(candidate), place))
+        .collect();
+    identities.sort_unstable();
+    // What is found of each copy, to be told in the order of the candidates.
+    let mut contradictions: BTreeMap<usize, Vec<DataError>> = BTreeMap::new();
+    let mut duplicates: BTreeMap<usize, Vec<Duplicate>> = BTreeMap::new();
     let mut shared = 0_usize;
-    for candidate in candidates {
-        let segment = candidate
-            .segment
-            .map(|segment| (segment.start_s.to_bits(), segment.end_s.to_bits()));
-        let identity = match (candidate.content, &candidate.utterance.source) {
-            (Some(content), _) => Identity::Content(content, segment),
-            (None, Source::File { found, .. }) => Identity::Path(found.path.clone(), segment),
-            (None, Source::Voice(spec)) => Identity::Content(voice_hash(spec), segment),
-        };
-        let same = first.entry(identity).or_default();
-        let mut drop = false;
-        for earlier in same.iter().filter_map(|index| kept.get(*index)) {
-            let within = earlier.dataset == candidate.dataset;
-            if let Some((column, first_value, second_value)) = disagreement(earlier, &candidate, within) {
-                errors.push(DataError::Contradiction {
-                    dataset: names[candidate.dataset].clone(),
-                    first: earlier.utterance.key.clone(),
-                    second: candidate.utterance.key.clone(),
-                    column,
-                    values: Box::new([first_value, second_value]),
-                });
+    for same in identities.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
+        let mut kept: Vec<usize> = Vec::new();
+        for &(_, place) in same {
+            let candidate = &candidates[place];
+            let mut drop = false;
+            for earlier in kept.iter().map(|&place| &candidates[place]) {
+                let within = earlier.dataset == candidate.dataset;
+                if let Some((column, first_value, second_value)) = disagreement(earlier, candidate, within) {
+                    contradictions.entry(place).or_default().push(DataError::Contradiction {
+                        dataset: names[candidate.dataset].clone(),
+                        first: earlier.own_key().to_owned(),
+                        second: candidate.own_key().to_owned(),
+                        column,
+                        values: Box::new([first_value, second_value]),
+                    });
+                }
+                if within {
+                    duplicates.entry(place).or_default().push(Duplicate {
+                        dataset: names[candidate.dataset].clone(),
+                        kept: earlier.key.to_string(),
+                        dropped: candidate.key.to_string(),
+                    });
+                    drop = true;
+                } else {
+                    shared += 1;
+                }
             }
-            if within {
-                corpus.duplicates.push(Duplicate {
-                    dataset: names[candidate.dataset].clone(),
-                    kept: format!("{}/{}", names[earlier.dataset], earlier.utterance.key),
-                    dropped: format!("{}/{}", names[candidate.dataset], candidate.utterance.key),
-                });
-                drop = true;
-            } else {
-                shared += 1;
+            if !drop {
+                kept.push(place);
             }
-        }
-        if !drop {
-            same.push(kept.len());
-            kept.push(candidate);
         }
     }
+    drop(identities);
+    if !duplicates.is_empty() {
+        let mut place = 0..;
+        candidates.retain(|_| place.next().is_some_and(|place| !duplicates.contains_key(&place)));
+    }
+    errors.extend(contradictions.into_values().flatten());
+    corpus.duplicates.extend(duplicates.into_values().flatten());
     if shared > 0 {
         corpus.warnings.push(format!(
             "{shared} recordings are in more than one dataset; splits keep them on one side"
         ));
     }
-    kept
+    candidates
 }
 
 /// A remark where a corpus whose file names are its facts has two files of one name that are not
@@ -401,11 +310,11 @@ fn warn_of_namesakes(candidates: &[Candidate], names: &[&String], corpus: &mut C
         let mut example = None;
         for candidate in candidates.iter().filter(|candidate| candidate.dataset == dataset) {
             // A manifest's facts are in its lines, and folders of one may well repeat names.
-            if let (Source::File { found, .. }, None) = (&candidate.utterance.source, candidate.utterance.row)
-                && let Some(first) = seen.insert(found.name().to_lowercase(), &found.relative)
+            if let (Origin::File { path, .. }, None) = (&candidate.origin, candidate.row)
+                && let Some(first) = seen.insert(path.name().to_lowercase(), candidate.own_key())
             {
                 count += 1;
-                example.get_or_insert((first, &found.relative));
+                example.get_or_insert((first, candidate.own_key()));
             }
         }
         if let Some((first, second)) = example {
@@ -419,7 +328,7 @@ fn warn_of_namesakes(candidates: &[Candidate], names: &[&String], corpus: &mut C
 /// What two descriptions of one recording disagree on: the column and both values. Within a dataset
 /// speakers and sides count too; between datasets only what both tell.
 fn disagreement(first: &Candidate, second: &Candidate, within: bool) -> Option<(String, String, String)> {
-    let (a, b) = (&first.utterance.facts, &second.utterance.facts);
+    let (a, b) = (&first.facts, &second.facts);
     let side = |facts: &crate::corpora::Facts| facts.split.map(|side| side.to_string());
     let mut columns = vec![
         ("emotion", a.emotion.clone(), b.emotion.clone()),
@@ -442,109 +351,42 @@ fn disagreement(first: &Candidate, second: &Candidate, within: bool) -> Option<(
     })
 }
 
-fn item(
-    candidate: Candidate,
-    names: &[&String],
-    label_sets: &IndexMap<String, Vec<String>>,
-    attribute_sets: &IndexMap<String, Vec<String>>,
-) -> Item {
-    let Candidate {
-        dataset,
-        utterance: Utterance { key, source, facts, .. },
-        segment,
-        duration_s,
-        content,
-    } = candidate;
-    let dataset = names[dataset];
-    let index = |value: Option<&String>, classes: &[String]| {
-        let class = value.and_then(|value| classes.iter().position(|class| class == value));
-        class.and_then(|class| u32::try_from(class).ok())
-    };
-    let labels = label_sets
-        .iter()
-        .map(|(column, classes)| {
-            let value = match column.as_str() {
-                "emotion" => facts.emotion.as_ref(),
-                "gender" => facts.gender.as_ref(),
-                _ => facts.labels.get(column),
-            };
-            (column.clone(), index(value, classes))
-        })
-        .collect();
-    let attributes = attribute_sets
-        .iter()
-        .map(|(column, classes)| {
-            let value = facts.attributes.get(column).or_else(|| facts.labels.get(column));
-            let value = if column == CORPUS { Some(dataset) } else { value };
-            (column.clone(), index(value, classes))
-        })
-        .collect();
-    let soft = label_sets
-        .get("emotion")
-        .filter(|_| !facts.votes.is_empty())
-        .map(|classes| {
-            let share = |class: &String| facts.votes.get(class).copied().unwrap_or(0.0) as f32;
-            ("emotion".to_owned(), classes.iter().map(share).collect())
-        });
-    Item {
-        key: format!("{dataset}/{key}"),
-        dataset: dataset.clone(),
-        audio: match source {
-            Source::File { found, .. } => AudioSource::File {
-                path: found.path,
-                segment,
-            },
-            Source::Voice(spec) => AudioSource::Synthetic(spec),
-        },
-        speaker: format!("{dataset}/{}", facts.speaker),
-        groups: facts.groups.iter().map(|group| format!("{dataset}/{group}")).collect(),
-        labels,
-        attributes,
-        soft_labels: soft.into_iter().collect(),
-        values: facts.values,
-        text: facts.text,
-        split: facts.split,
-        duration_s,
-        content,
-    }
-}
-
 fn facts(name: &str, config: &DatasetConfig, filtered: usize, corpus: &Corpus) -> DatasetFacts {
-    let items: Vec<&Item> = corpus.items.iter().filter(|item| item.dataset == name).collect();
-    let mut lines: Vec<String> = items
-        .iter()
-        .map(|item| {
-            let labels: Vec<&str> = item
-                .labels
-                .iter()
-                .map(|(column, class)| {
-                    class
-                        .and_then(|class| corpus.label_sets.get(column)?.get(class as usize))
-                        .map_or("", String::as_str)
-                })
-                .collect();
-            let audio = item
-                .content
-                .map_or_else(|| format!("{:.6}", item.duration_s), |content| content.to_string());
-            let mut line = format!("{:?}", (&item.key, &item.speaker, labels, audio));
-            if !(item.soft_labels.is_empty() && item.values.is_empty()) {
-                line.push_str(&format!("{:?}", (&item.soft_labels, &item.values)));
-            }
-            line
-        })
+    let own: Vec<usize> = (0..corpus.items.len())
+        .filter(|index| corpus.items[*index].dataset == name)
         .collect();
-    lines.sort_unstable();
+    let items = || own.iter().map(|index| &corpus.items[*index]);
+    let line = |item: &Item| {
+        let labels: Vec<&str> = item
+            .labels
+            .iter()
+            .map(|(column, class)| {
+                class
+                    .and_then(|class| corpus.label_sets.get(column)?.get(class as usize))
+                    .map_or("", String::as_str)
+            })
+            .collect();
+        let audio = item
+            .content
+            .map_or_else(|| format!("{:.6}", item.duration_s), |content| content.to_string());
+        let mut line = format!("{:?}", (&item.key, &item.speaker, labels, audio));
+        if !(item.soft_labels.is_empty() && item.values.is_empty()) {
+            line.push_str(&format!("{:?}", (&item.soft_labels, &item.values)));
+        }
+        line
+    };
+    let lines = by_key(&corpus.items, own.iter().copied()).into_iter();
     DatasetFacts {
         kind: config.kind().to_owned(),
-        items: items.len(),
-        speakers: items.iter().map(|item| &item.speaker).collect::<HashSet<_>>().len(),
-        duration_s: items.iter().map(|item| item.duration_s).sum(),
+        items: own.len(),
+        speakers: items().map(|item| &item.speaker).collect::<HashSet<_>>().len(),
+        duration_s: items().map(|item| item.duration_s).sum(),
         filtered,
         duplicates: corpus
             .duplicates
             .iter()
             .filter(|duplicate| duplicate.dataset == name)
             .count(),
-        fingerprint: ContentHash::of(lines.join("\n").as_bytes()).to_string(),
+        fingerprint: ContentHash::of_lines(lines.map(|index| line(&corpus.items[index]))).to_string(),
     }
 }

@@ -8,8 +8,8 @@ use std::io::{BufRead, BufReader, Read, Take};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// Largest table that is read, in bytes: some millions of lines.
-const MAX_BYTES: u64 = 1 << 28;
+/// Largest table that is read, in bytes: some hundred millions of lines.
+const MAX_BYTES: u64 = 1 << 35;
 /// Most columns of a table.
 const MAX_COLUMNS: usize = 4096;
 

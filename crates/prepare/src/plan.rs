@@ -96,7 +96,12 @@ pub fn plan(preparation: &Preparation) -> Result<Plan, PrepareError> {
                 let gender = item.label("gender").and_then(|gender| genders.get(gender as usize));
                 plan.wanted.push(wanted(&item, emotion, name, gender.cloned()));
             }
-            None => *plan.left_out.entry((item.dataset, name.to_owned())).or_default() += 1,
+            None => {
+                *plan
+                    .left_out
+                    .entry((item.dataset.to_string(), name.to_owned()))
+                    .or_default() += 1;
+            }
         }
     }
     Ok(plan)
@@ -104,13 +109,13 @@ pub fn plan(preparation: &Preparation) -> Result<Plan, PrepareError> {
 
 fn wanted(item: &Item, emotion: usize, corpus_emotion: &str, gender: Option<String>) -> Wanted {
     Wanted {
-        key: item.key.clone(),
-        dataset: item.dataset.clone(),
-        speaker: item.speaker.clone(),
+        key: item.key.to_string(),
+        dataset: item.dataset.to_string(),
+        speaker: item.speaker.to_string(),
         corpus_emotion: corpus_emotion.to_owned(),
         emotion,
         gender,
-        text: item.text.clone(),
+        text: item.text.as_deref().map(str::to_owned),
         stamp: stamp(&item.audio),
         audio: item.audio.clone(),
     }
@@ -119,7 +124,7 @@ fn wanted(item: &Item, emotion: usize, corpus_emotion: &str, gender: Option<Stri
 fn stamp(audio: &AudioSource) -> Stamp {
     match audio {
         AudioSource::File { path, segment } => {
-            let metadata = std::fs::metadata(path).ok();
+            let metadata = std::fs::metadata(path.to_path()).ok();
             let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
             let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             Stamp {
@@ -148,7 +153,7 @@ fn described(spec: &VoiceSpec) -> u64 {
 /// The sampling rate at which a source is stored; generated audio has that of the target.
 pub(crate) fn own_rate(audio: &AudioSource, target_hz: u32) -> Result<u32, emorun_audio::AudioError> {
     match audio {
-        AudioSource::File { path, .. } => probe(path).map(|info| info.rate_hz),
+        AudioSource::File { path, .. } => probe(&path.to_path()).map(|info| info.rate_hz),
         AudioSource::Synthetic(_) => Ok(target_hz),
     }
 }

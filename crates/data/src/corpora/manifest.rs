@@ -124,6 +124,12 @@ impl CorpusKind for Manifest {
     }
 
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
+        let mut utterances = Vec::new();
+        let gathered = self.gather_each(dataset, rules, &mut |utterance| utterances.push(utterance));
+        Gathered { utterances, ..gathered }
+    }
+
+    fn gather_each(&self, dataset: &str, rules: &Labelling<'_>, each: &mut dyn FnMut(Utterance)) -> Gathered {
         let root = self.audio_root();
         if self.root.is_some()
             && let Err(error) = check_root(dataset, &root)
@@ -141,7 +147,7 @@ impl CorpusKind for Manifest {
             });
         }
         let mut gathered = Gathered::default();
-        if let Err(error) = self.gather_rows(dataset, &root, rules, &mut gathered) {
+        if let Err(error) = self.gather_rows(dataset, &root, rules, &mut gathered, each) {
             gathered.errors.push(error);
         }
         gathered
@@ -223,6 +229,7 @@ impl Manifest {
         root: &Path,
         rules: &Labelling<'_>,
         gathered: &mut Gathered,
+        each: &mut dyn FnMut(Utterance),
     ) -> Result<(), DataError> {
         let path = self.path.as_path();
         let table = Table::new(dataset, path)?;
@@ -267,6 +274,7 @@ impl Manifest {
                         })
                         .map_err(|problem| (row.number, problem))
                 });
+            gathered.utterances.drain(..).for_each(&mut *each);
             if let Err((row, problem)) = read {
                 gathered.errors.push(DataError::Row {
                     dataset: dataset.to_owned(),

@@ -328,6 +328,13 @@ pub(crate) trait CorpusKind {
     /// Reads names and tables; no audio.
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered;
 
+    /// As [`Self::gather`], but hands the utterances out, where it can as they are read.
+    fn gather_each(&self, dataset: &str, rules: &Labelling<'_>, each: &mut dyn FnMut(Utterance)) -> Gathered {
+        let mut gathered = self.gather(dataset, rules);
+        gathered.utterances.drain(..).for_each(each);
+        gathered
+    }
+
     fn labelling<'a>(&'a self, dataset: &'a str) -> Result<Labelling<'a>, Vec<DataError>> {
         Labelling::new(dataset, self.emotions(), self.mapping(), self.vocabulary())
     }

@@ -1,10 +1,11 @@
 //! The proof that a split keeps its sides apart.
 
 use super::units::same_audio;
+use crate::order::{by_key, quoted};
 use crate::{ContentHash, Corpus, SplitName};
 use indexmap::IndexMap;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What a split put where, and that nothing is on two sides.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,52 +52,66 @@ pub struct Shared {
 /// side's items.
 #[must_use]
 pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Vec<Shared> {
-    let mut side_of: Vec<BTreeSet<SplitName>> = vec![BTreeSet::new(); corpus.items.len()];
-    let mut named: IndexMap<String, BTreeSet<SplitName>> = IndexMap::new();
-    for (name, indices) in SplitName::ALL.into_iter().zip(sides) {
-        for index in indices {
-            let (Some(item), Some(own)) = (corpus.items.get(*index), side_of.get_mut(*index)) else {
+    // For each item, and each speaker and group in the order of appearance, a bit for every side that it is on.
+    let mut side_of = vec![0_u8; corpus.items.len()];
+    let mut named: IndexMap<(&str, &str), u8> = IndexMap::new();
+    for (side, indices) in sides.iter().enumerate() {
+        let bit = 1 << side;
+        for &index in *indices {
+            let (Some(item), Some(own)) = (corpus.items.get(index), side_of.get_mut(index)) else {
                 continue;
             };
-            own.insert(name);
-            named
-                .entry(format!("speaker `{}`", item.speaker))
-                .or_default()
-                .insert(name);
-            for group in &item.groups {
-                named.entry(format!("group `{group}`")).or_default().insert(name);
+            *own |= bit;
+            *named.entry(("speaker", item.speaker.as_str())).or_default() |= bit;
+            for group in item.groups.iter() {
+                *named.entry(("group", group.as_str())).or_default() |= bit;
             }
         }
     }
-    let mut chain_of: Vec<usize> = (0..corpus.items.len()).collect();
-    for (a, b) in same_audio(corpus, |index| !side_of[index].is_empty()) {
-        chain_of[b] = chain_of[a];
+    let shared = |bits: u8| bits.count_ones() > 1;
+    let names = |bits: u8| -> Vec<SplitName> {
+        let sides = SplitName::ALL.into_iter().enumerate();
+        sides
+            .filter(|(side, _)| bits & (1 << side) != 0)
+            .map(|(_, name)| name)
+            .collect()
+    };
+    let mut found: Vec<Shared> = named
+        .into_iter()
+        .filter(|(_, bits)| shared(*bits))
+        .map(|((what, name), bits)| Shared {
+            what: format!("{what} `{name}`"),
+            sides: names(bits),
+        })
+        .collect();
+    // Items that hold the same sound, by the first of their chain.
+    let mut first_of: BTreeMap<usize, usize> = BTreeMap::new();
+    for (a, b) in same_audio(corpus, |index| side_of[index] != 0) {
+        let first = *first_of.entry(a).or_insert(a);
+        first_of.insert(b, first);
     }
     let mut chains: IndexMap<usize, Vec<usize>> = IndexMap::new();
-    for (index, chain) in chain_of.iter().enumerate() {
-        chains.entry(*chain).or_default().push(index);
+    for (index, first) in first_of {
+        chains.entry(first).or_default().push(index);
     }
-    for items in chains.into_values().filter(|items| items.len() > 1) {
-        let sides = items.iter().flat_map(|index| side_of[*index].iter().copied()).collect();
-        let keys: Vec<String> = items
-            .iter()
-            .map(|index| format!("`{}`", corpus.items[*index].key))
-            .collect();
-        named.insert(format!("the recording in {}", keys.join(" and ")), sides);
+    for items in chains.into_values() {
+        let bits = items.iter().fold(0, |bits, &index| bits | side_of[index]);
+        if shared(bits) {
+            let keys: Vec<String> = items
+                .iter()
+                .map(|&index| format!("`{}`", corpus.items[index].key))
+                .collect();
+            found.push(Shared {
+                what: format!("the recording in {}", keys.join(" and ")),
+                sides: names(bits),
+            });
+        }
     }
-    named
-        .into_iter()
-        .filter(|(_, sides)| sides.len() > 1)
-        .map(|(what, sides)| Shared {
-            what,
-            sides: sides.into_iter().collect(),
-        })
-        .collect()
+    found
 }
 
 impl Certificate {
     pub(crate) fn new(corpus: &Corpus, sides: [&[usize]; 3], shared: Vec<Shared>, leak: Option<String>) -> Self {
-        let mut lines = Vec::new();
         let mut audio_compared = 0;
         let mut splits = IndexMap::new();
         for (name, indices) in SplitName::ALL.into_iter().zip(sides) {
@@ -106,11 +121,9 @@ impl Certificate {
             };
             for item in indices.iter().filter_map(|index| corpus.items.get(*index)) {
                 facts.duration_s += item.duration_s;
-                *facts.speakers.entry(item.speaker.clone()).or_default() += 1;
-                *facts.datasets.entry(item.dataset.clone()).or_default() += 1;
+                count(&mut facts.speakers, &item.speaker);
+                count(&mut facts.datasets, &item.dataset);
                 audio_compared += usize::from(item.content.is_some());
-                let content = item.content.map(|content| content.to_string());
-                lines.push(format!("{:?}", (name, &item.key, &item.speaker, content)));
             }
             facts.speakers.sort_keys();
             for column in corpus.label_sets.keys() {
@@ -120,14 +133,54 @@ impl Certificate {
             }
             splits.insert(name, facts);
         }
-        lines.sort_unstable();
-        let hash = ContentHash::of(lines.join("\n").as_bytes()).to_string();
         Self {
             splits,
             shared,
             audio_compared,
             leak,
-            hash,
+            hash: hash(corpus, sides).to_string(),
         }
     }
+}
+
+fn count(counts: &mut IndexMap<String, usize>, name: &str) {
+    match counts.get_mut(name) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(name.to_owned(), 1);
+        }
+    }
+}
+
+/// Hash over a line for every item, `(side, key, speaker, content)`, in the order of the lines.
+fn hash(corpus: &Corpus, sides: [&[usize]; 3]) -> ContentHash {
+    let mut sides: Vec<(String, &[usize])> = SplitName::ALL
+        .into_iter()
+        .zip(sides)
+        .map(|(name, indices)| (format!("{name:?}"), indices))
+        .collect();
+    sides.sort_unstable();
+    let items = &corpus.items;
+    let lines = sides.iter().flat_map(|(side, indices)| {
+        let known = indices.iter().copied().filter(|index| *index < items.len());
+        by_key(items, known).into_iter().map(move |index| {
+            let item = &items[index];
+            let mut line = format!("({side}, ");
+            quoted(&mut line, &item.key);
+            line.push_str(", ");
+            quoted(&mut line, &item.speaker);
+            line.push_str(", ");
+            match item.content {
+                Some(content) => {
+                    line.push_str("Some(");
+                    quoted(&mut line, &content.to_string());
+                    line.push(')');
+                }
+                None => line.push_str("None"),
+            }
+            line.push(')');
+            line
+        })
+    });
+    ContentHash::of_lines(lines)
 }

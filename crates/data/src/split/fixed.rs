@@ -64,7 +64,7 @@ pub(super) fn split(corpus: &Corpus, config: &Fixed) -> Result<Assignment, Vec<D
             if let (Some(first), None) = (without.next(), config.rest) {
                 return Err(vec![DataError::ItemsLeft {
                     count: 1 + without.count(),
-                    example: first.key.clone(),
+                    example: first.key.to_string(),
                 }]);
             }
             corpus.items.iter().map(|item| item.split.or(rest)).collect()

@@ -1,7 +1,9 @@
 //! Connected groups of speakers: what a split must not cut.
 
-use crate::{AudioSource, ContentHash, Corpus};
+use crate::candidate::number;
+use crate::{AudioSource, Corpus, Item};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Speakers that are connected by a group or a recording, with all their items.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,12 +32,12 @@ pub(crate) fn units(corpus: &Corpus) -> Vec<Unit> {
     let mut groups: HashMap<&str, usize> = HashMap::new();
     for item in &corpus.items {
         let next = parents.len();
-        let speaker = *speakers.entry(&item.speaker).or_insert(next);
+        let speaker = *speakers.entry(item.speaker.as_str()).or_insert(next);
         if speaker == next {
             parents.push(next);
         }
-        for group in &item.groups {
-            let other = *groups.entry(group).or_insert(speaker);
+        for group in item.groups.iter() {
+            let other = *groups.entry(group.as_str()).or_insert(speaker);
             join(&mut parents, speaker, other);
         }
     }
@@ -51,27 +53,36 @@ pub(crate) fn units(corpus: &Corpus) -> Vec<Unit> {
         .collect();
     let width = columns.iter().map(|(_, classes)| classes).sum();
     let mut units: indexmap::IndexMap<usize, Unit> = indexmap::IndexMap::new();
+    let mut listed = vec![false; parents.len()];
+    // Items share their labels: the places of each set of them in a profile are looked up once.
+    let mut places_of: HashMap<_, Vec<usize>> = HashMap::new();
     for (index, item) in corpus.items.iter().enumerate() {
-        let root = find(&mut parents, speakers[item.speaker.as_str()]);
+        let speaker = speakers[item.speaker.as_str()];
+        let root = find(&mut parents, speaker);
         let unit = units.entry(root).or_insert_with(|| Unit {
-            dataset: item.dataset.clone(),
+            dataset: item.dataset.to_string(),
             speakers: Vec::new(),
             items: Vec::new(),
             profile: vec![0.0; width],
         });
         unit.items.push(index);
-        if !unit.speakers.contains(&item.speaker) {
-            unit.speakers.push(item.speaker.clone());
+        if !std::mem::replace(&mut listed[speaker], true) {
+            unit.speakers.push(item.speaker.to_string());
         }
-        let mut offset = 0;
-        for (column, classes) in &columns {
-            if let Some(count) = item
-                .label(column)
-                .and_then(|class| unit.profile.get_mut(offset + class as usize))
-            {
+        let labels = (Arc::as_ptr(&item.labels), Arc::as_ptr(&item.attributes));
+        let places = places_of.entry(labels).or_insert_with(|| {
+            let mut offset = 0;
+            let mut places = Vec::new();
+            for (column, classes) in &columns {
+                places.extend(item.label(column).map(|class| offset + class as usize));
+                offset += classes;
+            }
+            places
+        });
+        for &place in places.iter() {
+            if let Some(count) = unit.profile.get_mut(place) {
                 *count += 1.0;
             }
-            offset += classes;
         }
     }
     let mut units: Vec<Unit> = units.into_values().collect();
@@ -97,30 +108,28 @@ fn join(parents: &mut [usize], a: usize, b: usize) {
 /// Pairs among the wanted items that hold the same sound, wholly or in part: enough of them to
 /// connect all that do, each with its first item nearer to the start of the chain.
 pub(crate) fn same_audio(corpus: &Corpus, wanted: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
-    #[derive(PartialEq, Eq, Hash)]
-    enum Recording<'a> {
-        Content(ContentHash),
-        Path(&'a std::path::Path),
-        Key(&'a str),
-    }
-    let mut recordings: indexmap::IndexMap<Recording<'_>, Vec<(f64, f64, usize)>> = indexmap::IndexMap::new();
-    for (index, item) in corpus.items.iter().enumerate().filter(|(index, _)| wanted(*index)) {
-        let (recording, segment) = match (&item.audio, item.content) {
-            (AudioSource::File { segment, .. }, Some(content)) => (Recording::Content(content), *segment),
-            (AudioSource::File { path, segment }, None) => (Recording::Path(path), *segment),
-            (AudioSource::Synthetic(_), Some(content)) => (Recording::Content(content), None),
-            (AudioSource::Synthetic(_), None) => (Recording::Key(&item.key), None),
-        };
-        let (start, end) = segment.map_or((0.0, f64::INFINITY), |segment| (segment.start_s, segment.end_s));
-        recordings.entry(recording).or_default().push((start, end, index));
-    }
+    let items = &corpus.items;
+    let mut recordings: Vec<(u128, usize)> = (0..items.len())
+        .filter(|index| wanted(*index))
+        .map(|index| (recording(&items[index]), index))
+        .collect();
+    recordings.sort_unstable();
     let mut pairs = Vec::new();
-    for parts in recordings.values_mut() {
+    for shared in recordings.chunk_by(|a, b| a.0 == b.0).filter(|shared| shared.len() > 1) {
+        let mut parts: Vec<(f64, f64, usize)> = shared
+            .iter()
+            .map(|&(_, index)| match &items[index].audio {
+                AudioSource::File {
+                    segment: Some(segment), ..
+                } => (segment.start_s, segment.end_s, index),
+                _ => (0.0, f64::INFINITY, index),
+            })
+            .collect();
         parts.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.2.cmp(&b.2)));
         // The part that reaches furthest so far: whoever starts before its end shares sound with
         // it.
         let mut furthest: Option<(f64, usize)> = None;
-        for &(start, end, index) in parts.iter() {
+        for (start, end, index) in parts {
             match furthest {
                 Some((reach, other)) if start < reach => {
                     pairs.push((other, index));
@@ -133,4 +142,23 @@ pub(crate) fn same_audio(corpus: &Corpus, wanted: impl Fn(usize) -> bool) -> Vec
         }
     }
     pairs
+}
+
+/// A number for the recording that an item is of, or of a part of: by its bytes where they are known, else by its
+/// place. Of two recordings it is not the same.
+fn recording(item: &Item) -> u128 {
+    number(|hasher| {
+        match (item.content, &item.audio) {
+            (Some(content), _) => hasher.update(b"content").update(content.as_bytes()),
+            (None, AudioSource::File { path, .. }) => {
+                let folder = path.folder.as_os_str().as_encoded_bytes();
+                hasher
+                    .update(b"path")
+                    .update(&folder.len().to_le_bytes())
+                    .update(folder)
+                    .update(path.name().as_bytes())
+            }
+            (None, AudioSource::Synthetic(_)) => hasher.update(b"key").update(item.key.as_bytes()),
+        };
+    })
 }

@@ -137,14 +137,15 @@ pub fn stats(corpus: &Corpus, loudness: bool) -> Result<Stats, Vec<DataError>> {
 /// Loudness at the file's own rate, in LUFS.
 fn measure(item: &Item) -> Result<Option<f64>, DataError> {
     let failed = |error: AudioError| DataError::BadAudio {
-        dataset: item.dataset.clone(),
+        dataset: item.dataset.to_string(),
         row: None,
         error,
     };
     match &item.audio {
         AudioSource::File { path, segment } => {
-            let rate_hz = probe(path).map_err(failed)?.rate_hz;
-            let clip = load(path, rate_hz, *segment).map_err(failed)?;
+            let path = path.to_path();
+            let rate_hz = probe(&path).map_err(failed)?.rate_hz;
+            let clip = load(&path, rate_hz, *segment).map_err(failed)?;
             Ok(integrated_loudness(&clip.samples, rate_hz))
         }
         AudioSource::Synthetic(_) => Ok(integrated_loudness(&item.load_audio(GENERATED_HZ)?, GENERATED_HZ)),

@@ -5,7 +5,7 @@ mod text;
 
 use crate::corpora::{DatasetConfig, OnBadAudio, Source, Utterance, cremad, iemocap, ravdess};
 use crate::corpora::{esd, librispeech, manifest, musan};
-use crate::files::{self, Request};
+use crate::files::{Files, Request};
 use crate::walk::find_audio;
 use crate::{ContentHash, DataError, Skipped, parallel};
 use emorun_lang::Kinded as _;
@@ -438,7 +438,7 @@ fn read(found: Vec<(Recording, Source)>, deep: bool, report: &mut Verification) 
             Source::Voice(_) => None,
         })
         .collect();
-    let (read, _) = files::read(&requests, None);
+    let read = Files::open(None).read(&requests);
     let mut usable = Vec::with_capacity(found.len());
     for ((recording, _), asked) in found.into_iter().zip(asked) {
         let Some((file, part)) = asked else {

@@ -33,7 +33,7 @@ fn the_second_copy_nested_in_ravdess_is_counted_once() {
         assert_eq!(corpus.datasets["r"].duplicates, 180);
         // The copy that is less deep is kept, so keys do not change when a second one appears.
         let keys = |corpus: &emorun_data::Corpus| -> Vec<String> {
-            corpus.items.iter().map(|item| item.key.clone()).collect()
+            corpus.items.iter().map(|item| item.key.to_string()).collect()
         };
         assert_eq!(keys(&corpus), keys(&plain));
     }

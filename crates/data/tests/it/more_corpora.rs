@@ -131,7 +131,7 @@ fn iemocaps_raters_own_files_and_flat_folders_give_the_same_labels() {
                     name(item),
                     (
                         item.label("emotion"),
-                        item.speaker.clone(),
+                        item.speaker.to_string(),
                         format!("{:?}{:?}", item.soft_labels, item.text),
                     ),
                 )

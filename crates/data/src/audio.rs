@@ -1,0 +1,206 @@
+//! Reading the audio of candidates.
+
+use crate::candidate::{Candidate, Origin, number};
+use crate::corpora::{DatasetConfig, OnBadAudio};
+use crate::files::{FileFacts, Files, Request};
+use crate::{ContentHash, Corpus, DataError, ScanLevel, SkipReason, Skipped, parallel};
+use emorun_audio::AudioError;
+use emorun_audio::synthetic::{Gender, VoiceSpec, synthesise};
+use indexmap::IndexMap;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Candidates whose files are read together.
+const READ_TOGETHER: usize = 1 << 16;
+
+/// Lengths, segments and hashes of the candidates' audio. Those whose audio is bad become errors,
+/// or are left out where their dataset says so.
+pub(crate) fn read_audio(
+    mut candidates: Vec<Candidate>,
+    datasets: &IndexMap<String, DatasetConfig>,
+    level: ScanLevel,
+    cache: Option<&Path>,
+    corpus: &mut Corpus,
+    errors: &mut Vec<DataError>,
+) -> Vec<Candidate> {
+    let copies = match level {
+        ScanLevel::Metadata => possible_copies(&candidates),
+        ScanLevel::Deep => HashSet::new(),
+    };
+    let mut files = Files::open(cache);
+    let mut bad: HashSet<usize> = HashSet::new();
+    // Files that cannot be read serve several items at times, and are named once.
+    let mut named: HashSet<PathBuf> = HashSet::new();
+    for start in (0..candidates.len()).step_by(READ_TOGETHER) {
+        let end = candidates.len().min(start + READ_TOGETHER);
+        let together = &mut candidates[start..end];
+        let faults = read_together(together, start, level, &copies, &mut files);
+        for (place, fault) in faults {
+            bad.insert(start + place);
+            let candidate = &together[place];
+            let Origin::File { path, .. } = &candidate.origin else {
+                continue;
+            };
+            let path = path.to_path();
+            let error = match fault {
+                Fault::Known => continue,
+                Fault::File(_) if named.contains(&path) => continue,
+                Fault::File(error) => {
+                    named.insert(path.clone());
+                    error
+                }
+                Fault::Part(error) => error,
+            };
+            let Some((dataset, config)) = datasets.get_index(candidate.dataset) else {
+                continue;
+            };
+            match config.corpus().on_bad_audio() {
+                OnBadAudio::Error => errors.push(DataError::BadAudio {
+                    dataset: dataset.clone(),
+                    row: candidate.row,
+                    error,
+                }),
+                OnBadAudio::Skip => corpus.skipped.push(Skipped {
+                    dataset: dataset.clone(),
+                    path,
+                    reason: SkipReason::BadAudio(error.to_string()),
+                }),
+            }
+        }
+    }
+    corpus.warnings.extend(files.finish());
+    if !bad.is_empty() {
+        let mut index = 0..;
+        candidates.retain(|_| index.next().is_some_and(|index| !bad.contains(&index)));
+    }
+    candidates
+}
+
+/// What is wrong with the audio of a candidate.
+enum Fault {
+    /// The file.
+    File(AudioError),
+    /// The file, which was told before.
+    Known,
+    /// The part of it.
+    Part(AudioError),
+}
+
+/// Lengths, segments and hashes of candidates that start at a place among all; gives those whose audio is bad.
+fn read_together(
+    candidates: &mut [Candidate],
+    start: usize,
+    level: ScanLevel,
+    copies: &HashSet<usize>,
+    files: &mut Files<'_>,
+) -> Vec<(usize, Fault)> {
+    let mut requests: IndexMap<PathBuf, Request> = IndexMap::new();
+    // For each candidate: its file among the requests, and its part within the file.
+    let mut asked: Vec<Option<(usize, usize)>> = Vec::with_capacity(candidates.len());
+    for (place, candidate) in candidates.iter().enumerate() {
+        asked.push(match &candidate.origin {
+            Origin::Voice(_) => None,
+            Origin::File { path, part, .. } => {
+                let path = path.to_path();
+                let entry = requests.entry(path.clone());
+                let file = entry.index();
+                let request = entry.or_insert_with(|| Request {
+                    path,
+                    parts: Vec::new(),
+                    hash: copies.contains(&(start + place)),
+                    decode: level == ScanLevel::Deep,
+                });
+                request.parts.push(part.map(|part| (part.start_s, part.end_s)));
+                Some((file, request.parts.len() - 1))
+            }
+        });
+    }
+    let requests: Vec<Request> = requests.into_values().collect();
+    let read = files.read(&requests);
+    let mut read: Vec<Result<FileFacts, Option<AudioError>>> =
+        read.into_iter().map(|result| result.map_err(Some)).collect();
+
+    let voices: Vec<VoiceSpec> = candidates
+        .iter()
+        .filter_map(|candidate| match &candidate.origin {
+            Origin::Voice(spec) => Some(**spec),
+            Origin::File { .. } => None,
+        })
+        .collect();
+    let mut lengths = parallel::map(&voices, |spec| synthesise(spec).duration_s()).into_iter();
+
+    let mut faults = Vec::new();
+    for (place, (candidate, asked)) in candidates.iter_mut().zip(asked).enumerate() {
+        match (&candidate.origin, asked) {
+            (Origin::File { .. }, Some((file, part))) => match &mut read[file] {
+                Err(error) => faults.push((place, error.take().map_or(Fault::Known, Fault::File))),
+                Ok(facts) => match std::mem::replace(&mut facts.parts[part], Ok(None)) {
+                    Err(error) => faults.push((place, Fault::Part(error))),
+                    Ok(segment) => {
+                        let seconds = segment.map(|segment| segment.end_s - segment.start_s);
+                        candidate.duration_s = seconds.unwrap_or(facts.duration_s);
+                        candidate.segment = segment;
+                        candidate.content = facts.content;
+                        candidate.stamp = facts.stamp;
+                    }
+                },
+            },
+            (Origin::Voice(spec), _) => {
+                candidate.content = Some(voice_hash(spec));
+                candidate.duration_s = lengths.next().unwrap_or_default();
+            }
+            (Origin::File { .. }, None) => {}
+        }
+    }
+    faults
+}
+
+/// Places of candidates whose files share name and size with another file.
+fn possible_copies(candidates: &[Candidate]) -> HashSet<usize> {
+    let mut alike: Vec<(u128, usize)> = Vec::with_capacity(candidates.len());
+    for (place, candidate) in candidates.iter().enumerate() {
+        if let Origin::File { path, bytes, .. } = &candidate.origin {
+            alike.push((
+                number(|hasher| {
+                    hasher.update(&bytes.to_le_bytes());
+                    hasher.update(path.name().to_lowercase().as_bytes());
+                }),
+                place,
+            ));
+        }
+    }
+    alike.sort_unstable();
+    let path = |place: usize| match &candidates[place].origin {
+        Origin::File { path, .. } => Some(path),
+        Origin::Voice(_) => None,
+    };
+    alike
+        .chunk_by(|a, b| a.0 == b.0)
+        .filter(|same| same.iter().any(|(_, place)| path(*place) != path(same[0].1)))
+        .flat_map(|same| same.iter().map(|(_, place)| *place))
+        .collect()
+}
+
+/// A hash that differs between any two generated utterances.
+pub(crate) fn voice_hash(spec: &VoiceSpec) -> ContentHash {
+    let gender = match spec.gender {
+        Gender::Female => "female",
+        Gender::Male => "male",
+    };
+    let VoiceSpec {
+        speaker,
+        emotion,
+        sentence,
+        take,
+        seed,
+        overlap,
+        ..
+    } = spec;
+    ContentHash::of(
+        format!(
+            "synthetic {speaker} {gender} {} {sentence} {take} {seed} {overlap}",
+            emotion.name()
+        )
+        .as_bytes(),
+    )
+}
