@@ -1,9 +1,11 @@
-//! Timing an encoder beside the same model in HuggingFace transformers.
+//! Timing emorun beside its peers: an encoder beside the same model in HuggingFace transformers here, the way
+//! from files to what a network hears in [`data`].
 //!
 //! Every side is a process of its own that makes one pass or step when asked, so that time and memory
 //! of all sides are taken alike, from outside. Sides take turns: what the machine does beside hits
 //! all of them, and each round gives a ratio of its own.
 
+pub mod data;
 mod side;
 mod worker;
 
@@ -166,10 +168,20 @@ pub fn time(
         Err(failure) if matches!(peer, Peer::Asked(_)) => return Err(failure),
         Err(failure) => say(&format!("{failure}; emorun is timed alone")),
     }
+    take_turns(&mut sides, rounds, task.name(), say)
+}
+
+/// Lets each side have its turn in every round; `say` hears when counting begins.
+fn take_turns(
+    sides: &mut [Side],
+    rounds: usize,
+    name: &str,
+    say: &mut dyn FnMut(&str),
+) -> Result<Vec<Outcome>, Failure> {
     let mut turns = vec![Vec::with_capacity(rounds); sides.len()];
     for round in 0..WARM_UP + rounds {
         if round == WARM_UP {
-            say(&format!("{}: {rounds} rounds", task.name()));
+            say(&format!("{name}: {rounds} rounds"));
         }
         // Another side begins each round, so that none is always behind the same.
         for at in 0..sides.len() {

@@ -1,7 +1,7 @@
 //! A side: a process that makes one pass or step for each line that it is sent.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -40,7 +40,7 @@ impl Side {
         let setup = serde_json::to_string(setup).map_err(|error| Failure::Bug(error.to_string()))?;
         let mut command = Command::new(&program);
         command.args(["bench", "encoders", "--work", task.name(), "--setup", &setup]);
-        Self::start("emorun", &program, command)?.ready()
+        Self::start("emorun", command)?.ready()
     }
 
     /// transformers as it comes, and with what makes it faster on this machine.
@@ -66,14 +66,16 @@ impl Side {
                     command.env(name, (1u64 << 30).to_string());
                 }
             }
-            Self::start(name, python, command)
+            Self::start(name, command)
         };
         // Both load their libraries at the same time.
         let (plain, tuned) = (start("transformers", false)?, start("transformers, tuned", true)?);
         Ok([plain.ready()?, tuned.ready()?])
     }
 
-    fn start(name: &'static str, program: &Path, mut command: Command) -> Result<Self, Failure> {
+    /// Starts a program that will be a side.
+    pub(super) fn start(name: &'static str, mut command: Command) -> Result<Self, Failure> {
+        let program = PathBuf::from(command.get_program());
         let failed = |message: &str| Failure::Input(format!("{name} ({}): {message}", program.display()));
         let mut child = command
             .stdin(Stdio::piped())
@@ -96,7 +98,7 @@ impl Side {
     }
 
     /// Waits until it can make its first turn.
-    fn ready(mut self) -> Result<Self, Failure> {
+    pub(super) fn ready(mut self) -> Result<Self, Failure> {
         let line = self.answer()?;
         let Some(versions) = line.strip_prefix("ready ") else {
             return Err(Failure::Input(format!("{}: answers `{line}`", self.name)));
@@ -122,9 +124,7 @@ impl Side {
     pub fn turn(&mut self) -> Result<Turn, Failure> {
         let before = self.processor_seconds();
         let started = Instant::now();
-        // A process that has gone away gives no answer, which says why.
-        let _ = self.stdin.write_all(b"go\n").and_then(|()| self.stdin.flush());
-        let answer = self.answer()?;
+        let answer = self.ask("go")?;
         let seconds = started.elapsed().as_secs_f64();
         if answer != "done" {
             return Err(Failure::Input(format!("{}: {answer}", self.name)));
@@ -134,6 +134,16 @@ impl Side {
             seconds,
             processor_seconds: before.zip(after).map(|(before, after)| after - before),
         })
+    }
+
+    /// The answer to a line.
+    ///
+    /// # Errors
+    /// As [`Side::turn`].
+    pub(super) fn ask(&mut self, line: &str) -> Result<String, Failure> {
+        // A process that has gone away gives no answer, which says why.
+        let _ = writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush());
+        self.answer()
     }
 
     /// Largest resident memory so far, in bytes.

@@ -5,6 +5,7 @@ mod features;
 mod host;
 #[cfg(feature = "onnx")]
 mod models;
+mod only;
 mod prepared;
 
 pub use host::Caching;
@@ -212,6 +213,7 @@ pub fn prepare_with(
             ]
         }
     };
+    only::check(&draft, &tree, &mut report);
     if let Some(settings) = draft.settings() {
         check_settings(
             settings,

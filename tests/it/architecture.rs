@@ -107,6 +107,7 @@ const MODULES: [(&str, &[&str]); 28] = [
     (
         "bench",
         &[
+            "draw",
             "exit",
             "layers",
             "memory",

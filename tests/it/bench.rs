@@ -1,4 +1,4 @@
-//! Timing encoders: what is said, with and without a peer.
+//! Timing emorun: what is said, with and without a peer.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -101,4 +101,93 @@ fn a_peer_that_was_asked_for_and_cannot_is_an_error_with_what_it_said() {
     for wrong in [["--seconds", "0"], ["--tasks", "backward"], ["--threads", "0"]] {
         assert_eq!(lab.emorun(&[&SMALL[..4], &wrong].concat()).code, 2, "{wrong:?}");
     }
+}
+
+const DATA: [&str; 8] = ["bench", "data", "--items", "3", "--repeats", "2", "--threads", "1,2"];
+/// A pass takes it far longer than emorun.
+const SLOW: &str = "echo ready stand-in 1; while read line; do case $line in \
+    go) sleep 0.5; echo done;; parts) echo '{\"decode\": 0.2, \"pitch_shift\": 0.1, \"time_stretch\": 0.2}';; esac; done";
+
+#[test]
+fn files_are_heard_by_every_side_on_each_number_of_threads() {
+    let lab = Lab::new();
+    let peer = stand_in(&lab, "peer", SLOW);
+    let outcome = lab.emorun(&[&DATA[..], &["--python", &peer, "--format", "json"]].concat());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let found: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(found["amount"]["files"], 3);
+    assert_eq!(found["amount"]["rates_hz"][0], 48_000);
+    let chains = found["chains"].as_array().unwrap();
+    let what = |chain: &Value| {
+        (
+            chain["chain"].as_str().unwrap().to_owned(),
+            chain["threads"].as_u64().unwrap(),
+        )
+    };
+    let expected = [("light", 1), ("light", 2), ("full", 1), ("full", 2)].map(|(chain, n)| (chain.to_owned(), n));
+    assert_eq!(chains.iter().map(what).collect::<Vec<_>>(), expected);
+    for chain in chains {
+        let sides = chain["sides"].as_array().unwrap();
+        let names: Vec<&str> = sides.iter().map(|side| side["side"].as_str().unwrap()).collect();
+        let all = ["emorun", "audiomentations", "audiomentations, processes"];
+        assert_eq!(names, all[..if chain["threads"] == 1 { 2 } else { 3 }]);
+        assert!(sides[1]["ratio"].as_f64().unwrap() > 1.0);
+        let parts: Vec<&String> = sides[0]["parts_s"].as_object().unwrap().keys().collect();
+        let expected: &[&str] = match chain["chain"].as_str() {
+            Some("full") => &[
+                "decode",
+                "resample",
+                "background_noise",
+                "gain",
+                "pitch_shift",
+                "time_stretch",
+                "gaussian_noise",
+                "random_crop",
+            ],
+            _ => &[
+                "decode",
+                "resample",
+                "background_noise",
+                "gain",
+                "gaussian_noise",
+                "random_crop",
+            ],
+        };
+        assert_eq!(parts, expected);
+    }
+    let shown = lab
+        .emorun(&[&DATA[..], &["--python", &peer, "--chains", "full"]].concat())
+        .stdout;
+    assert!(
+        shown.contains("full chain, threads: 2") && !shown.contains("without pitch"),
+        "{shown}"
+    );
+    // Both changes of the peer in one row: 0.3 s over three files, three fifths of all that it did.
+    let row = shown
+        .lines()
+        .find(|line| line.starts_with("pitch and stretch"))
+        .unwrap();
+    assert!(row.contains("100.000   60 %"), "{row}");
+}
+
+#[test]
+fn a_folder_without_sound_and_a_peer_that_cannot_are_named() {
+    let lab = Lab::new();
+    let empty = lab.path("nothing");
+    fs::create_dir(&empty).unwrap();
+    let outcome = lab.emorun(&[&DATA[..], &[empty.to_str().unwrap()]].concat());
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("nothing: there is no WAV or FLAC file"),
+        "{}",
+        outcome.stderr
+    );
+    let broken = stand_in(&lab, "broken", "echo 'No module named audiomentations' >&2; exit 1");
+    let outcome = lab.emorun(&[&DATA[..], &["--python", &broken]].concat());
+    assert_eq!(outcome.code, 4);
+    assert!(
+        outcome.stderr.contains("No module named audiomentations"),
+        "{}",
+        outcome.stderr
+    );
 }

@@ -61,6 +61,10 @@ fn lab() -> Lab {
         "name: broken\ndatasets: { synthetic: { kind: synthetic }\nseed: 1\n",
     );
     lab.write(
+        "only.yaml",
+        "extends: hubert.yaml\naugmentations:\n  gain: { only: [synthetic, sinthetic] }\n  any: { kind: one_of, of: [noise], only: [ravdess] }\n",
+    );
+    lab.write(
         "several.yaml",
         "extends: crnn.yaml\nseeed: 3\nencoders:\n  crnn: { input: maskd }\ntraining: { epochs: -1 }\n",
     );
@@ -175,7 +179,7 @@ fn tone_of(number: usize, seconds: u32) -> Vec<u8> {
 }
 
 /// Arguments, exit code and name of the snapshot of stderr.
-const CASES: [(&str, i32, &[&str]); 36] = [
+const CASES: [(&str, i32, &[&str]); 37] = [
     ("missing_root", 4, &["missing_root.yaml"]),
     ("empty_folder", 4, &["empty_folder.yaml"]),
     ("text_as_wav", 4, &["text_as_wav.yaml"]),
@@ -198,6 +202,7 @@ const CASES: [(&str, i32, &[&str]); 36] = [
     ("set_without_value", 3, &["crnn.yaml", "--set", "training.epochs"]),
     ("label_with_a_folder", 2, &["crnn.yaml", "--run-label", "a/b"]),
     ("syntax", 3, &["syntax.yaml"]),
+    ("unknown_dataset", 3, &["only.yaml"]),
     ("several_mistakes", 3, &["several.yaml"]),
     ("no_such_experiment", 3, &["nowhere.yaml"]),
     ("no_such_run", 2, &["resume", "nowhere"]),

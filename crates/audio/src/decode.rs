@@ -132,36 +132,94 @@ pub fn probe(path: &Path) -> Result<AudioInfo, AudioError> {
 /// samples that are not finite or wrongly scaled, or the request is out of bounds. A clip that is
 /// merely short passes; [`check_clip`] refuses it.
 pub fn load(path: &Path, rate_hz: u32, segment: Option<Segment>) -> Result<Clip, AudioError> {
-    let mut source = Source::open(path)?;
-    let header = Header::read(&mut source)?;
-    let info = *header.info();
-    let (start, frames) = match segment {
-        None => (0, info.frames),
-        Some(segment) => frame_range(path, &info, segment)?,
-    };
-    let seconds = frames as f64 / f64::from(info.rate_hz);
-    if frames > MAX_FRAMES || seconds > MAX_DURATION_S {
-        return Err(AudioError::TooLong {
-            path: path.to_owned(),
-            seconds,
-            frames,
-        });
-    }
-    let decoded = match &header {
-        Header::Wav(header) => wav::decode_mono(&mut source, header, start, frames)?,
-        Header::Flac(header) => flac::decode_mono(source, header, start, frames)?,
-    };
-    check_samples(path, &decoded)?;
-    let samples = if info.rate_hz == rate_hz {
+    let range = Range::open(path, segment)?;
+    let own_hz = range.info.rate_hz;
+    // A WAV file's length was held against the file; a FLAC file's is what its header claims.
+    let mut decoded = Vec::with_capacity(match range.header {
+        Header::Wav(_) => range.frames as usize,
+        Header::Flac(_) => 0,
+    });
+    range.decode(&mut decoded, &mut |_| Ok(()))?;
+    check_samples(path, &decoded, 0)?;
+    let samples = if own_hz == rate_hz {
         decoded
     } else {
-        resample(&decoded, info.rate_hz, rate_hz).map_err(|source: ResampleError| AudioError::Resample {
+        resample(&decoded, own_hz, rate_hz).map_err(|source: ResampleError| AudioError::Resample {
             path: path.to_owned(),
             source,
         })?
     };
     Ok(Clip { samples, rate_hz })
 }
+
+/// Decodes a file, or a segment of it, without keeping it: finds what [`load`] at the file's own rate and
+/// [`check_clip`] find, in memory that does not grow with the file.
+///
+/// # Errors
+/// As [`load`] and [`check_clip`].
+pub fn check_file(path: &Path, segment: Option<Segment>, minimum_s: f64) -> Result<(), AudioError> {
+    let range = Range::open(path, segment)?;
+    let (frames, seconds) = (range.frames, range.seconds());
+    let mut seen = 0;
+    range.decode(&mut Vec::new(), &mut |block| {
+        check_samples(path, block, seen)?;
+        seen += block.len();
+        block.clear();
+        Ok(())
+    })?;
+    check_length(path, frames, seconds, minimum_s)
+}
+
+/// A stretch of an open file, short enough to be held in memory.
+struct Range<'a> {
+    source: Source<'a>,
+    header: Header,
+    info: AudioInfo,
+    start: u64,
+    frames: u64,
+}
+
+impl<'a> Range<'a> {
+    fn open(path: &'a Path, segment: Option<Segment>) -> Result<Self, AudioError> {
+        let mut source = Source::open(path)?;
+        let header = Header::read(&mut source)?;
+        let info = *header.info();
+        let (start, frames) = match segment {
+            None => (0, info.frames),
+            Some(segment) => frame_range(path, &info, segment)?,
+        };
+        let range = Self {
+            source,
+            header,
+            info,
+            start,
+            frames,
+        };
+        if frames > MAX_FRAMES || range.seconds() > MAX_DURATION_S {
+            return Err(AudioError::TooLong {
+                path: path.to_owned(),
+                seconds: range.seconds(),
+                frames,
+            });
+        }
+        Ok(range)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.frames as f64 / f64::from(self.info.rate_hz)
+    }
+
+    /// Appends the samples to `samples`, which `seen` sees, and may empty, after every block.
+    fn decode(mut self, samples: &mut Vec<f32>, seen: Seen<'_>) -> Result<(), AudioError> {
+        match &self.header {
+            Header::Wav(header) => wav::decode_mono(&mut self.source, header, self.start, self.frames, samples, seen),
+            Header::Flac(header) => flac::decode_mono(self.source, header, self.start, self.frames, samples, seen),
+        }
+    }
+}
+
+/// What sees the samples after every block.
+pub(crate) type Seen<'a> = &'a mut dyn FnMut(&mut Vec<f32>) -> Result<(), AudioError>;
 
 /// First frame and number of frames of a segment.
 fn frame_range(path: &Path, info: &AudioInfo, segment: Segment) -> Result<(u64, u64), AudioError> {
@@ -182,14 +240,14 @@ fn frame_range(path: &Path, info: &AudioInfo, segment: Segment) -> Result<(u64, 
     Ok((start, end - start))
 }
 
-/// Refuses samples that are NaN, infinite or absurdly large.
-pub(crate) fn check_samples(path: &Path, samples: &[f32]) -> Result<(), AudioError> {
+/// Refuses samples that are NaN, infinite or absurdly large; `first` is the index of the first of them.
+pub(crate) fn check_samples(path: &Path, samples: &[f32], first: usize) -> Result<(), AudioError> {
     // A range holds no NaN.
     let sane = -MAX_AMPLITUDE..=MAX_AMPLITUDE;
     let Some(index) = samples.iter().position(|x| !sane.contains(x)) else {
         return Ok(());
     };
-    let (path, value) = (path.to_owned(), samples[index]);
+    let (path, value, index) = (path.to_owned(), samples[index], first + index);
     Err(if value.is_finite() {
         AudioError::Amplitude { path, index, value }
     } else {
@@ -204,10 +262,14 @@ pub(crate) fn check_samples(path: &Path, samples: &[f32]) -> Result<(), AudioErr
 /// [`AudioError::Empty`], [`AudioError::TooShort`], [`AudioError::NonFinite`] or
 /// [`AudioError::Amplitude`].
 pub fn check_clip(path: &Path, clip: &Clip, minimum_s: f64) -> Result<(), AudioError> {
-    if clip.samples.is_empty() {
+    check_length(path, clip.samples.len() as u64, clip.duration_s(), minimum_s)?;
+    check_samples(path, &clip.samples, 0)
+}
+
+fn check_length(path: &Path, frames: u64, seconds: f64, minimum_s: f64) -> Result<(), AudioError> {
+    if frames == 0 {
         return Err(AudioError::Empty { path: path.to_owned() });
     }
-    let seconds = clip.duration_s();
     if seconds < minimum_s {
         return Err(AudioError::TooShort {
             path: path.to_owned(),
@@ -215,7 +277,7 @@ pub fn check_clip(path: &Path, clip: &Clip, minimum_s: f64) -> Result<(), AudioE
             minimum_s,
         });
     }
-    check_samples(path, &clip.samples)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
 use symphonia::default::codecs::FlacDecoder;
 use symphonia::default::formats::FlacReader;
 
-use crate::decode::{Source, check_header};
+use crate::decode::{Seen, Source, check_header};
 use crate::error::{AudioError, MalformedFile};
 use crate::{AudioFormat, AudioInfo};
 
@@ -91,7 +91,8 @@ fn parse_stream_info(bytes: &[u8; STREAM_INFO_BYTES]) -> AudioInfo {
     }
 }
 
-/// Decodes `frames` frames from frame `start` on, averaging channels.
+/// Appends `frames` frames from frame `start` on to `samples`, averaging channels; `seen` sees them after every
+/// block.
 ///
 /// The stream is decoded from its beginning; when it is read to its end, its length and checksum
 /// are held against the header.
@@ -100,13 +101,15 @@ pub(crate) fn decode_mono(
     header: &FlacHeader,
     start: u64,
     frames: u64,
-) -> Result<Vec<f32>, AudioError> {
-    contained(source.path, || decode(source, header, start, frames))
+    samples: &mut Vec<f32>,
+    seen: Seen<'_>,
+) -> Result<(), AudioError> {
+    contained(source.path, || decode(source, header, start, frames, samples, seen))
 }
 
 /// Turns a panic within `work` into an error.
 fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, AudioError>) -> Result<T, AudioError> {
-    // Nothing that `work` owns is seen after a panic.
+    // Nothing that `work` has touched is used after a panic.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(AudioError::Malformed {
             path: path.to_owned(),
@@ -115,7 +118,14 @@ fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, AudioError>) -> Re
     })
 }
 
-fn decode(mut source: Source<'_>, header: &FlacHeader, start: u64, frames: u64) -> Result<Vec<f32>, AudioError> {
+fn decode(
+    mut source: Source<'_>,
+    header: &FlacHeader,
+    start: u64,
+    frames: u64,
+    samples: &mut Vec<f32>,
+    seen: Seen<'_>,
+) -> Result<(), AudioError> {
     let path = source.path;
     let failed = |source| AudioError::FlacDecode {
         path: path.to_owned(),
@@ -147,7 +157,6 @@ fn decode(mut source: Source<'_>, header: &FlacHeader, start: u64, frames: u64) 
     let end = start + frames;
     let mut position = 0_u64;
     let mut block: Vec<f32> = Vec::new();
-    let mut samples = Vec::new();
     while position < end {
         let packet = match reader.next_packet() {
             Ok(Some(packet)) => packet,
@@ -167,6 +176,7 @@ fn decode(mut source: Source<'_>, header: &FlacHeader, start: u64, frames: u64) 
             }
             position += 1;
         }
+        seen(samples)?;
     }
     if position < end {
         return Err(AudioError::Truncated {
@@ -179,7 +189,7 @@ fn decode(mut source: Source<'_>, header: &FlacHeader, start: u64, frames: u64) 
     if end == header.info.frames && decoder.finalize().verify_ok == Some(false) {
         return Err(malformed(MalformedFile::Checksum));
     }
-    Ok(samples)
+    Ok(())
 }
 
 #[cfg(test)]

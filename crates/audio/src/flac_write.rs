@@ -21,7 +21,7 @@ const MOST: usize = BLOCK * 0xd800;
 /// # Source
 /// RFC 9639, sections 8 and 9.
 pub fn write_flac(path: &Path, clip: &Clip) -> Result<(), AudioError> {
-    decode::check_samples(path, &clip.samples)?;
+    decode::check_samples(path, &clip.samples, 0)?;
     if clip.samples.len() > MOST {
         return Err(AudioError::TooLong {
             path: path.to_owned(),

@@ -21,7 +21,7 @@ pub mod synthetic;
 mod wav;
 mod whisper;
 
-pub use decode::{MAX_AMPLITUDE, MIN_DURATION_S, Segment, check_clip, load, probe};
+pub use decode::{MAX_AMPLITUDE, MIN_DURATION_S, Segment, check_clip, check_file, load, probe};
 pub use error::{AudioError, MalformedFile};
 pub use flac_write::write_flac;
 pub use kaldi::{KaldiFbank, KaldiFbankConfig, KaldiFbankError, KaldiWindow};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use hound::SampleFormat;
 
-use crate::decode::{Source, check_header};
+use crate::decode::{Seen, Source, check_header};
 use crate::error::{AudioError, MalformedFile};
 use crate::{AudioFormat, AudioInfo, Clip, WavEncoding};
 
@@ -121,17 +121,19 @@ fn header(source: &Source<'_>, mut chunks: Vec<u8>, data_start: u64, data_bytes:
     })
 }
 
-/// Decodes `frames` frames from frame `start` on, averaging channels. The range lies in the file.
+/// Appends `frames` frames from frame `start` on to `samples`, averaging channels; `seen` sees them after every
+/// block. The range lies in the file.
 pub(crate) fn decode_mono(
     source: &mut Source<'_>,
     header: &WavHeader,
     start: u64,
     frames: u64,
-) -> Result<Vec<f32>, AudioError> {
+    samples: &mut Vec<f32>,
+    seen: Seen<'_>,
+) -> Result<(), AudioError> {
     let channels = usize::from(header.info.channels);
     let frame_bytes = channels * header.encoding.bytes();
     source.seek(header.data_start + start * frame_bytes as u64)?;
-    let mut samples = Vec::with_capacity(frames as usize);
     let mut block = vec![0_u8; BLOCK_BYTES.max(frame_bytes) / frame_bytes * frame_bytes];
     let mut left = frames as usize * frame_bytes;
     while left > 0 {
@@ -139,28 +141,27 @@ pub(crate) fn decode_mono(
         let bytes = &mut block[..now];
         source.read(bytes)?;
         match header.encoding {
-            WavEncoding::Unsigned8 => mix(&mut samples, bytes, channels, |[a]: [u8; 1]| {
-                (f32::from(a) - 128.0) / 128.0
-            }),
-            WavEncoding::Signed16 => mix(&mut samples, bytes, channels, |b: [u8; 2]| {
+            WavEncoding::Unsigned8 => mix(samples, bytes, channels, |[a]: [u8; 1]| (f32::from(a) - 128.0) / 128.0),
+            WavEncoding::Signed16 => mix(samples, bytes, channels, |b: [u8; 2]| {
                 f32::from(i16::from_le_bytes(b)) / 32_768.0
             }),
-            WavEncoding::Signed24 => mix(&mut samples, bytes, channels, |[a, b, c]: [u8; 3]| {
+            WavEncoding::Signed24 => mix(samples, bytes, channels, |[a, b, c]: [u8; 3]| {
                 i32::from_le_bytes([0, a, b, c]) as f32 / 2_147_483_648.0
             }),
             WavEncoding::Signed24In32 => {
-                mix(&mut samples, bytes, channels, |[a, b, c, _]: [u8; 4]| {
+                mix(samples, bytes, channels, |[a, b, c, _]: [u8; 4]| {
                     i32::from_le_bytes([0, a, b, c]) as f32 / 2_147_483_648.0
                 });
             }
-            WavEncoding::Signed32 => mix(&mut samples, bytes, channels, |b: [u8; 4]| {
+            WavEncoding::Signed32 => mix(samples, bytes, channels, |b: [u8; 4]| {
                 i32::from_le_bytes(b) as f32 / 2_147_483_648.0
             }),
-            WavEncoding::Float32 => mix(&mut samples, bytes, channels, f32::from_le_bytes),
+            WavEncoding::Float32 => mix(samples, bytes, channels, f32::from_le_bytes),
         }
         left -= now;
+        seen(samples)?;
     }
-    Ok(samples)
+    Ok(())
 }
 
 /// Appends the channel average of each whole frame of N-byte samples.
@@ -205,7 +206,7 @@ fn write<S: hound::Sample>(
     sample_format: SampleFormat,
     value: impl Fn(f32) -> S,
 ) -> Result<(), AudioError> {
-    crate::decode::check_samples(path, &clip.samples)?;
+    crate::decode::check_samples(path, &clip.samples, 0)?;
     let failed = |source| AudioError::Write {
         path: path.to_owned(),
         source,

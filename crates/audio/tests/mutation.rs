@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use emorun_audio::{load, probe};
+use emorun_audio::{check_file, load, probe};
+
+mod mutants;
 
 const FILES: [&str; 5] = [
     "signed16_stereo.wav",
@@ -12,40 +14,7 @@ const FILES: [&str; 5] = [
     "signed16.flac",
     "signed24_stereo.flac",
 ];
-/// Bytes from the start that are mutated most: headers and the first FLAC frame.
-const HEAD_BYTES: u64 = 100;
 const MUTANTS: u64 = 1000;
-
-/// SplitMix64.
-fn draw(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-fn mutate(bytes: &mut Vec<u8>, state: &mut u64) {
-    for _ in 0..1 + draw(state) % 4 {
-        let within = match draw(state) % 4 {
-            0 => bytes.len() as u64,
-            _ => HEAD_BYTES,
-        };
-        let at = (draw(state) % within) as usize;
-        let Some(byte) = bytes.get_mut(at) else {
-            continue;
-        };
-        *byte = match draw(state) % 4 {
-            0 => 0xff,
-            1 => 0,
-            2 => *byte ^ (1 << (draw(state) % 8)),
-            _ => draw(state) as u8,
-        };
-    }
-    if draw(state).is_multiple_of(8) {
-        bytes.truncate((draw(state) % bytes.len() as u64) as usize);
-    }
-}
 
 /// Most address space this process has had, in MiB, where the system says so.
 fn peak_mib() -> Option<u64> {
@@ -67,17 +36,19 @@ fn mutated_files_never_panic_hang_or_take_memory() {
         for mutant in 0..MUTANTS {
             let mut state = file * MUTANTS + mutant;
             let mut bytes = original.clone();
-            mutate(&mut bytes, &mut state);
+            mutants::mutate(&mut bytes, &mut state);
             std::fs::write(&path, &bytes).unwrap();
             let start = Instant::now();
             let header = probe(&path);
             match load(&path, 16_000, None) {
                 Ok(clip) => {
                     assert!(header.is_ok(), "{name}, mutant {mutant}");
+                    assert!(check_file(&path, None, 0.0).is_ok(), "{name}, mutant {mutant}");
                     assert!(clip.samples.iter().all(|x| x.is_finite()));
                     accepted += 1;
                 }
                 Err(error) => {
+                    assert!(check_file(&path, None, 0.0).is_err(), "{name}, mutant {mutant}");
                     let message = error.to_string();
                     assert!(
                         message.starts_with(&path.display().to_string()),

@@ -2,7 +2,7 @@
 
 use crate::parallel;
 use crate::{ContentHash, Stamp};
-use emorun_audio::{AudioError, AudioInfo, MIN_DURATION_S, Segment, check_clip, load, probe};
+use emorun_audio::{AudioError, AudioInfo, MIN_DURATION_S, Segment, check_file, probe};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -127,7 +127,7 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
             });
             check_part(path, &info, segment)?;
             if request.decode {
-                check_clip(path, &load(path, info.rate_hz, segment)?, MIN_DURATION_S)?;
+                check_file(path, segment, MIN_DURATION_S)?;
             }
             Ok(segment)
         })

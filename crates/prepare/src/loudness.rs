@@ -4,6 +4,10 @@ use emorun_audio::integrated_loudness;
 
 /// Length below which R 128 has no loudness: one gating block, in seconds.
 const BLOCK_S: f64 = 0.4;
+/// How often a gain is corrected by what it has done.
+const CORRECTIONS: usize = 2;
+/// Distance from the target that is not corrected, in LU; a tenth of what broadcasters allow for measuring.
+const CLOSE_LU: f64 = 0.01;
 
 /// What was done to an utterance's level.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,23 +36,36 @@ pub fn integrated_lufs(samples: &[f32], rate_hz: u32) -> Option<f64> {
 }
 
 /// Brings mono audio to an integrated loudness; where its peak would go beyond `peak_dbfs`, as near as that allows.
+///
+/// R 128 leaves out blocks below -70 LUFS, whatever the rest is. A gain lifts some above that, or pushes some below,
+/// and the loudness does not change by what the gain is: so it is measured again, and corrected, at most twice.
 pub fn normalise(samples: &mut [f32], rate_hz: u32, target_lufs: Option<f64>, peak_dbfs: f64) -> Loudness {
     let before_lufs = integrated_lufs(samples, rate_hz);
     let peak = samples.iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
     let room_db = peak_dbfs - 20.0 * f64::from(peak).log10();
-    let wanted_db = match (target_lufs, before_lufs) {
-        (Some(target), Some(before)) => target - before,
-        _ => 0.0,
-    };
-    let gain_db = if peak > 0.0 { wanted_db.min(room_db) } else { 0.0 };
-    let gain = 10_f64.powf(gain_db / 20.0);
-    for sample in samples {
-        *sample = (f64::from(*sample) * gain) as f32;
+    let (mut gain_db, mut after_lufs) = (0.0, before_lufs);
+    if peak > 0.0 {
+        for _ in 0..=CORRECTIONS {
+            let missing_db = match (target_lufs, after_lufs) {
+                (Some(target), Some(now)) => target - now,
+                _ => 0.0,
+            };
+            let step_db = missing_db.min(room_db - gain_db);
+            if step_db.abs() < CLOSE_LU {
+                break;
+            }
+            let step = 10_f64.powf(step_db / 20.0);
+            for sample in samples.iter_mut() {
+                *sample = (f64::from(*sample) * step) as f32;
+            }
+            gain_db += step_db;
+            after_lufs = integrated_lufs(samples, rate_hz);
+        }
     }
     Loudness {
         before_lufs,
         gain_db,
-        after_lufs: before_lufs.map(|before| before + gain_db),
+        after_lufs,
     }
 }
 
@@ -86,6 +103,27 @@ mod tests {
         assert!((short + 23.01).abs() < 0.2, "{short}");
         for silence in [vec![], vec![0.0; 10], vec![0.0; 48_000], vec![1e-7; 48_000]] {
             assert_eq!(integrated_lufs(&silence, 48_000), None);
+        }
+    }
+
+    #[test]
+    fn quiet_audio_meets_its_target_although_its_gain_lifts_more_of_it_above_the_gate() {
+        // Parts at -65, -73 and -79 LUFS: at first the loudest alone counts, at the target the second too.
+        let quiet = [-62.0, -70.0, -76.0].map(|level| tone(2.0, level, 16_000)).concat();
+        let before = integrated_lufs(&quiet, 16_000).unwrap();
+        assert!((before + 65.0).abs() < 0.2, "{before}");
+        // Loud audio whose quietest part falls below the gate.
+        let loud = [-3.0, -11.0].map(|level| tone(2.0, level, 16_000)).concat();
+        for (samples, target) in [(&quiet, -23.0), (&quiet, -50.0), (&loud, -68.0), (&loud, -40.0)] {
+            let mut brought = samples.clone();
+            let loudness = normalise(&mut brought, 16_000, Some(target), -1.0);
+            let measured = integrated_lufs(&brought, 16_000).unwrap();
+            assert!((measured - target).abs() < 0.1, "{measured} for {target}");
+            assert_eq!(loudness.after_lufs, Some(measured));
+            for (brought, sample) in brought.iter().zip(samples) {
+                let expected = f64::from(*sample) * 10_f64.powf(loudness.gain_db / 20.0);
+                assert!((f64::from(*brought) - expected).abs() <= 1e-6 * expected.abs());
+            }
         }
     }
 

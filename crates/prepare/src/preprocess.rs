@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// Name of the journal in the output folder.
 const JOURNAL: &str = "prepared.jsonl";
 /// Changes when the same settings come to give other samples.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// A line of the journal: what became of an utterance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 /// A server at work.
-struct Running {
+pub struct Running {
     host: String,
     token: String,
     stop: Arc<AtomicBool>,
@@ -44,6 +44,10 @@ impl Running {
             stop,
             thread: Some(std::thread::spawn(move || server.serve(&stopped).unwrap())),
         }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/{}/", self.host, self.token)
     }
 
     fn raw(&self, request: &str) -> Answer {
@@ -81,7 +85,7 @@ impl Running {
         self.post("decide", &json!({ "clip": clip, "label": label })).json()
     }
 
-    fn end(mut self) {
+    pub fn end(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
     }
@@ -94,14 +98,14 @@ impl Drop for Running {
 }
 
 /// Three clips (happy, sad, anxious), preprocessed.
-fn prepared() -> Place {
+pub fn prepared() -> Place {
     let place = Place::new();
     place.four();
     place.preprocess(&place.preparation(""));
     place
 }
 
-fn serve(place: &Place, annotator: &str) -> Running {
+pub fn serve(place: &Place, annotator: &str) -> Running {
     let preparation = place.preparation("");
     let plan = emorun_prepare::plan(&preparation).unwrap();
     Running::new(open(&preparation, &plan, annotator, 0).unwrap())

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod annotating;
+mod browser;
 mod preparing;
+mod webdriver;
 
 use emorun_audio::{Clip, write_wav};
 use emorun_lang::{Report, Sources, load, read_record};

@@ -1,7 +1,9 @@
 //! `emorun bench`: what emorun costs beside its peer.
 
+mod data;
+
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
@@ -24,6 +26,9 @@ enum What {
     /// Time a speech encoder with random weights on the CPU beside the same model in HuggingFace
     /// transformers: forward, and steps of training with more and more of it trained.
     Encoders(Encoders),
+    /// Time the way from files to what a network hears (decode, resample to 16 kHz, augment) beside
+    /// soundfile, soxr and audiomentations.
+    Data(data::Data),
 }
 
 #[derive(Debug, Args)]
@@ -74,7 +79,36 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn bench(arguments: &Arguments) -> Result<(), Failure> {
-    let What::Encoders(arguments) = &arguments.what;
+    match &arguments.what {
+        What::Encoders(arguments) => encoders(arguments),
+        What::Data(arguments) => data::data(arguments),
+    }
+}
+
+/// The interpreter that has the peer.
+fn peer(asked: Option<&Path>) -> Peer {
+    asked.map_or_else(
+        || Peer::Tried("python3".into()),
+        |python| Peer::Asked(python.to_owned()),
+    )
+}
+
+fn number(number: Option<f64>) -> String {
+    number.map_or_else(|| "–".into(), |number| format!("{number:.3}"))
+}
+
+/// Shortest and longest turn.
+fn range(outcome: &Outcome) -> String {
+    let seconds = outcome.seconds();
+    let least = seconds.iter().copied().min_by(f64::total_cmp);
+    format!(
+        "{}–{}",
+        number(least),
+        number(seconds.into_iter().max_by(f64::total_cmp))
+    )
+}
+
+fn encoders(arguments: &Encoders) -> Result<(), Failure> {
     if let (Some(task), Some(setup)) = (arguments.work, &arguments.setup) {
         let setup = serde_json::from_str(setup).map_err(|error| Failure::Usage(format!("--setup: {error}")))?;
         return work(task, &setup, std::io::stdin().lock(), std::io::stdout().lock());
@@ -86,10 +120,7 @@ pub(super) fn bench(arguments: &Arguments) -> Result<(), Failure> {
         seconds: arguments.seconds,
         threads: arguments.threads.into(),
     };
-    let peer = match &arguments.python {
-        Some(python) => Peer::Asked(python.clone()),
-        None => Peer::Tried("python3".into()),
-    };
+    let peer = peer(arguments.python.as_deref());
     let tasks = if arguments.tasks.is_empty() {
         &Task::ALL[..]
     } else {
@@ -125,7 +156,6 @@ fn text(setup: &Setup, timed: &[(Task, Vec<Outcome>)]) -> String {
         setup.seconds,
         setup.threads
     );
-    let number = |number: Option<f64>| number.map_or_else(|| "–".into(), |number| format!("{number:.3}"));
     for outcome in timed.first().into_iter().flat_map(|(_, outcomes)| outcomes) {
         let _ = writeln!(text, "{}: {}", outcome.side, outcome.versions);
     }
@@ -135,17 +165,11 @@ fn text(setup: &Setup, timed: &[(Task, Vec<Outcome>)]) -> String {
             .iter()
             .enumerate()
             .map(|(at, outcome)| {
-                let mut seconds = outcome.seconds();
-                seconds.sort_by(f64::total_cmp);
                 let ratio = |ratio: Option<f64>| if at == 0 { String::new() } else { number(ratio) };
                 vec![
                     outcome.side.clone(),
-                    number(median(seconds.clone())),
-                    format!(
-                        "{}–{}",
-                        number(seconds.first().copied()),
-                        number(seconds.last().copied())
-                    ),
+                    number(median(outcome.seconds())),
+                    range(outcome),
                     ratio(outcomes[0].ratio_to(outcome)),
                     ratio(outcomes[0].processor_ratio_to(outcome)),
                     outcome.peak_bytes.map_or_else(|| "–".into(), mib),
