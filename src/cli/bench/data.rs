@@ -156,7 +156,14 @@ fn text(amount: &Amount, all: &[Timed]) -> String {
     }
     for timed in all {
         let title = format!("{}, threads: {}", timed.chain.title(), timed.threads);
-        let header = [title.as_str(), "median s", "range", "files/s", "it / emorun", "processor time"];
+        let header = [
+            title.as_str(),
+            "median s",
+            "range",
+            "files/s",
+            "it / emorun",
+            "processor time",
+        ];
         let rows: Vec<Vec<String>> = timed
             .outcomes
             .iter()
