@@ -111,7 +111,7 @@ mod tests {
         // Parts at -65, -73 and -79 LUFS: at first the loudest alone counts, at the target the second too.
         let quiet = [-62.0, -70.0, -76.0].map(|level| tone(2.0, level, 16_000)).concat();
         let before = integrated_lufs(&quiet, 16_000).unwrap();
-        assert!((before + 65.0).abs() < 0.2, "{before}");
+        assert!((before + 65.0).abs() < 0.5, "{before}");
         // Loud audio whose quietest part falls below the gate.
         let loud = [-3.0, -11.0].map(|level| tone(2.0, level, 16_000)).concat();
         for (samples, target) in [(&quiet, -23.0), (&quiet, -50.0), (&loud, -68.0), (&loud, -40.0)] {

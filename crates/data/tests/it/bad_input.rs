@@ -172,6 +172,7 @@ fn a_file_that_changes_while_it_is_read_is_read_or_named() {
                 for version in &versions {
                     // Emptied, then written: a reader meets any part of it.
                     fs::write(&path, version).unwrap();
+                    std::thread::sleep(std::time::Duration::from_micros(100));
                 }
             }
         });
