@@ -51,7 +51,10 @@ pub fn split_of(corpus: &Corpus, config: Value) -> Result<Vec<Assignment>, Vec<D
 }
 
 pub fn speakers(corpus: &Corpus, items: &[usize]) -> BTreeSet<String> {
-    items.iter().map(|index| corpus.items[*index].speaker.to_string()).collect()
+    items
+        .iter()
+        .map(|index| corpus.items[*index].speaker.to_string())
+        .collect()
 }
 
 /// Sides are disjoint in items and speakers, and nothing is shared.
