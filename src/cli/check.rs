@@ -10,13 +10,12 @@ use serde_json::{Value, json};
 
 use super::{Common, ExperimentArguments, Format, print};
 use crate::exit::Failure;
-use crate::feed::order::padding;
 use crate::memory::mib;
 use crate::prepare::{Caching, Depth, Prepared, prepare};
 use crate::run::parent;
 use crate::run::report::table;
 use crate::settings::{Batching, ByLength, Training};
-use crate::train::batches::epoch_batches;
+use crate::train::batches::{epoch_batches, padding_share};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -114,7 +113,7 @@ fn epoch(prepared: &Prepared) -> Option<Epoch> {
     let training = &prepared.settings.training;
     let items = &prepared.corpus.items;
     let batches = |training: &Training| epoch_batches(training, items, &assignment.train, prepared.settings.seed, 0);
-    let share = |batches: &[Vec<usize>]| padding(batches, |item| items[item].duration_s);
+    let share = |batches: &[Vec<usize>]| padding_share(items, batches);
     let first = batches(training);
     let mut forward = 0.0;
     let mut trained = 0.0;

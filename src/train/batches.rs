@@ -3,7 +3,7 @@
 use emorun_data::Item;
 
 use crate::draw::DrawKey;
-use crate::feed::order::{ByLength, training_batches};
+use crate::feed::order::{ByLength, padding, training_batches};
 use crate::settings::{Batching, Training};
 
 /// Batches of an epoch of training on some items of a corpus.
@@ -18,4 +18,9 @@ pub fn epoch_batches(training: &Training, corpus: &[Item], items: &[usize], seed
         }),
     };
     training_batches(items, training.batch_size, by_length, &DrawKey::root(seed), epoch)
+}
+
+/// Share of batches that is padding.
+pub fn padding_share(corpus: &[Item], batches: &[Vec<usize>]) -> f64 {
+    padding(batches, |item| corpus[item].duration_s)
 }

@@ -26,14 +26,14 @@ use emorun_metrics::Agreement;
 use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::feed::loader::{Batch, Loader};
-use crate::feed::order::{padding, plain_batches};
+use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
 use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, SchedulerConfig, Settings};
 use crate::value::Values;
 use average::Average;
-use batches::epoch_batches;
+use batches::{epoch_batches, padding_share};
 use checkpoint::{Checkpoint, Keep};
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
@@ -239,7 +239,7 @@ impl Trainer<'_> {
             self.settings.training.epochs,
         );
         let mut progress = Progress::new(&self.label, session.state.step, schedule.steps());
-        let share = padding(&first, |item| self.feed.items[item].duration_s);
+        let share = padding_share(&self.feed.items, &first);
         drop(first);
         tracing::info!("{:.1} % of a training batch is padding on average", 100.0 * share);
         let before = session.state.seconds;

@@ -39,7 +39,7 @@ fn columns_labels_groups_and_parts_are_read() {
         (first.text.as_deref(), first.split),
         (Some("well, yes"), Some(SplitName::Validation))
     );
-    assert_eq!(first.groups, ["m/session/s1"]);
+    assert_eq!(first.groups[..], [emorun_data::Name::from("m/session/s1")]);
     assert!((first.duration_s - 0.3).abs() < 1e-9);
     assert_eq!(
         (second.label("emotion"), second.label("style"), second.text.as_deref()),

@@ -78,8 +78,8 @@ fn iemocaps_four_classes_hold_excited_as_happy_and_leave_the_rest_out() {
         ("i/Ses01F", Some("female"))
     );
     assert_eq!(
-        (item.groups.as_slice(), class(&corpus, &item, "style")),
-        (&["i/session/1".to_owned()][..], Some("scripted"))
+        (&item.groups[..], class(&corpus, &item, "style")),
+        (&["i/session/1".into()][..], Some("scripted"))
     );
     assert_eq!(item.text.as_deref(), Some("A generated tone."));
     assert_eq!(

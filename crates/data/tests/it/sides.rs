@@ -164,7 +164,7 @@ fn a_recording_planted_on_both_sides_is_found() {
     planted.items[test[2]].content = planted.items[train[3]].content;
     let shared = shared_between_sides(&planted, [&train, &[], &test]);
     assert_eq!(shared.len(), 1);
-    assert!(shared[0].what.contains(&planted.items[train[3]].key));
+    assert!(shared[0].what.contains(planted.items[train[3]].key.as_str()));
     assert_eq!(shared[0].sides, [SplitName::Train, SplitName::Test]);
     planted = corpus.clone();
     planted.items[test[0]].speaker = planted.items[train[0]].speaker.clone();
