@@ -4,6 +4,7 @@
 //! of all sides are taken alike, from outside. Sides take turns: what the machine does beside hits
 //! all of them, and each round gives a ratio of its own.
 
+pub mod cost;
 mod side;
 mod worker;
 

@@ -22,7 +22,7 @@ use crate::feed::{Feed, FeedError};
 use crate::network::{Needed, Network, Schedule, Wired};
 use crate::prepare::Prepared;
 use crate::settings::FinalWeights;
-use crate::train::checkpoint;
+use crate::train::checkpoint::Store;
 use crate::train::parameters::{self, NamedTensors};
 use crate::train::progress::say;
 use crate::train::{Abort, StepNames, final_weights};
@@ -91,19 +91,19 @@ impl TrainedRun {
 
     /// The weights that the run is evaluated with, or the newest of one that still goes on.
     fn weights(&self, prepared: &Prepared) -> Result<(PathBuf, NamedTensors), Failure> {
-        let checkpoints = self.dir.join("checkpoints");
-        let newest =
-            checkpoint::read_newest(&checkpoints, |warning| tracing::warn!("{warning}"))?.ok_or_else(|| {
-                Failure::Input(format!(
-                    "{} has no checkpoint yet; continue it with: emorun resume {0}",
-                    self.dir.display()
-                ))
-            })?;
-        let place = |step| checkpoint::path_of(&checkpoints, step);
+        let checkpoints = Store::in_folder(self.dir.join("checkpoints"));
+        let newest = checkpoints.read_newest(|warning| tracing::warn!("{warning}"))?;
+        let newest = newest.ok_or_else(|| {
+            Failure::Input(format!(
+                "{} has no checkpoint yet; continue it with: emorun resume {0}",
+                self.dir.display()
+            ))
+        })?;
+        let place = |step| checkpoints.path_of(step);
         let wanted = final_weights(&prepared.settings, &self.assignment(prepared)?.validation);
         match &newest.state.best {
             Some(best) if wanted == FinalWeights::Best && best.step != newest.state.step => {
-                Ok((place(best.step), checkpoint::read(&place(best.step))?.weights))
+                Ok((place(best.step), checkpoints.read(best.step)?.weights))
             }
             _ => Ok((place(newest.state.step), newest.weights)),
         }

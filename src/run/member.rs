@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::dir::{RunDir, read_json};
-use super::record::{Git, RunRecord, Status, Versions, timestamp};
+use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
 use super::report;
 use super::summary::{Seconds, SplitSummary, Summary};
 use crate::device::Chosen;
@@ -44,6 +44,8 @@ pub struct MemberResult {
     pub summary: Summary,
     /// The final evaluation; `None` for a member that was completed before.
     pub splits: Option<IndexMap<SplitName, SplitResult>>,
+    /// Lines and events that could not be logged.
+    pub unlogged: u64,
 }
 
 /// The files that make a run directory complete by itself.
@@ -61,12 +63,15 @@ pub fn write_experiment(dir: &RunDir, prepared: &Prepared) -> Result<(), Failure
 pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
     RunRecord {
         status: Status::Running,
+        id: new_id(),
         name: prepared.settings.name.clone(),
         seed: None,
         fold: None,
         parent: None,
         set: prepared.sets.clone(),
         config_hash: prepared.config_hash(),
+        resolved: Value::Null,
+        changes: Vec::new(),
         versions: Versions::default(),
         git: Git::of(&prepared.folder),
         device: Some(device.name.to_string()),
@@ -77,6 +82,7 @@ pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
         files: prepared.file_hashes(),
         certificate: Value::Null,
         peak_memory_bytes: None,
+        unlogged: 0,
         error: None,
     }
 }
@@ -98,12 +104,7 @@ pub fn run(
     let known = dir.path().join("run.json");
     let mut record = if known.is_file() {
         let record: RunRecord = read_json(&known)?;
-        if record.certificate["hash"] != certificate["hash"] {
-            return Err(Failure::Conflict(format!(
-                "the items or their split have changed since {} was started (see its run.json); start a new run instead",
-                dir.path().display()
-            )));
-        }
+        record.check_data(&prepared.data_facts(), &certificate, dir.path())?;
         record.check_files(&prepared.file_hashes(), dir.path())?;
         RunRecord {
             status: Status::Running,
@@ -117,16 +118,20 @@ pub fn run(
             seed: Some(spec.seed),
             fold: assignment.label.clone(),
             parent: parent.map(|parent| parent.display().to_string()),
+            resolved: parent.map_or_else(|| prepared.resolved.clone(), |_| Value::Null),
             certificate,
             ..new_record(prepared, device)
         }
     };
     dir.write_json("run.json", &record)?;
-    let outcome = train_and_evaluate(prepared, spec, dir, device, started);
+    let outcome = train_and_evaluate(prepared, spec, dir, device, &record.id, started);
     record.ended = Some(timestamp());
     record.peak_memory_bytes = peak_rss();
     match &outcome {
-        Ok(_) => record.status = Status::Completed,
+        Ok(result) => {
+            record.status = Status::Completed;
+            record.unlogged += result.unlogged;
+        }
         Err(failure) => {
             record.status = if matches!(failure, Failure::Interrupted(_)) {
                 Status::Interrupted
@@ -148,6 +153,7 @@ fn train_and_evaluate(
     spec: &MemberSpec,
     dir: &RunDir,
     device: &Chosen,
+    run_id: &str,
     started: Instant,
 ) -> Result<MemberResult, Failure> {
     let settings = &prepared.settings;
@@ -177,6 +183,8 @@ fn train_and_evaluate(
         best_metric: best_metric(prepared),
         device: autodiff,
         dir: dir.path().to_owned(),
+        run_id: run_id.to_owned(),
+        files: dir.files().clone(),
         label: if spec.path.is_empty() {
             settings.name.clone()
         } else {
@@ -219,7 +227,7 @@ fn train_and_evaluate(
                 metrics: metrics_of(&result),
                 wall: Vec::new(),
             },
-        )?;
+        );
         splits.insert(name, result);
     }
     for head in splits
@@ -244,7 +252,10 @@ fn train_and_evaluate(
     }
     dir.write("report/report.txt", report::text(&splits).as_bytes())?;
     journal.completed();
-    journal.sync()?;
+    let unlogged = journal.close();
+    if unlogged > 0 {
+        tracing::warn!("{unlogged} lines of metrics or TensorBoard events could not be written");
+    }
     draw_losses(dir)?;
     let summary = Summary {
         status: "completed".into(),
@@ -255,6 +266,7 @@ fn train_and_evaluate(
         best: state.best,
         seconds: Seconds {
             train: state.seconds,
+            checkpoints: state.checkpoint_seconds,
             total: started.elapsed().as_secs_f64(),
         },
     };
@@ -262,6 +274,7 @@ fn train_and_evaluate(
     Ok(MemberResult {
         summary,
         splits: Some(splits),
+        unlogged,
     })
 }
 
