@@ -105,12 +105,12 @@ impl Journal {
     /// Hands all that was logged to the disk, and tries again what has failed.
     pub fn flush(&mut self) {
         self.write_held();
-        match &mut self.events.writer {
-            Some(writer) => {
-                writer.sync();
-                self.events.check();
-            }
-            None => self.open_events(),
+        if let Some(writer) = &mut self.events.writer {
+            writer.sync();
+            self.events.check();
+        }
+        if self.events.writer.is_none() {
+            self.open_events();
         }
     }
 

@@ -283,7 +283,11 @@ fn checkpoints_of_another_experiment_are_not_used() {
     let whole = lab.run(&["crnn.yaml", "--run-label", "whole"]);
     let other = lab.run(&["crnn.yaml", "--run-label", "other", "--set", "seed=8"]);
     let run = killed(&lab, "cut", &[]);
-    let strange = files(&other.join("checkpoints")).pop().unwrap();
+    let number = |name: &String| name.strip_prefix("step-").unwrap().parse::<u64>().unwrap();
+    let strange = files(&other.join("checkpoints"))
+        .into_iter()
+        .max_by_key(number)
+        .unwrap();
     let place = run.join("checkpoints").join(&strange);
     fs::create_dir_all(&place).unwrap();
     for file in files(&other.join("checkpoints").join(&strange)) {
