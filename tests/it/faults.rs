@@ -182,7 +182,7 @@ fn outcome(bench: &Bench, point: &Point, how: How, whole: &Path) -> Result<(), S
                 return Err(format!("{unlogged} lines or events are said to be lost"));
             }
         }
-        Err(failure) if how == How::Kills => drop(failure),
+        Err(_) if how == How::Kills => {}
         Err(failure) => {
             let message = failure.to_string();
             if failure.code() != ExitCode::Io {
