@@ -1,10 +1,10 @@
 //! Messages for people: warnings on stderr, everything in the run's `log.txt`.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use emorun_files::{File, Files};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -34,12 +34,8 @@ pub fn init(verbose: u8) {
 ///
 /// # Errors
 /// The file cannot be opened.
-pub fn also_write_to(path: &Path) -> Result<(), Failure> {
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(Failure::io("open", path))?;
+pub fn also_write_to(files: &Files, path: &Path) -> Result<(), Failure> {
+    let file = files.append(path).map_err(Failure::io("open", path))?;
     *LOG.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     Ok(())
 }

@@ -482,6 +482,13 @@ kinded_enum! {
     }
 }
 
+impl SchedulerConfig {
+    /// Whether the rate depends on how many epochs there are in all.
+    pub fn spans_the_run(&self) -> bool {
+        matches!(self, Self::Cosine(_) | Self::OneCycle(_))
+    }
+}
+
 impl Default for SchedulerConfig {
     fn default() -> Self {
         Self::Constant(ConstantSchedule {})

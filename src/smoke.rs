@@ -87,6 +87,7 @@ pub fn smoke(source: &Source, folder: &Path, device: &Chosen, on_report: OnRepor
     let place = Place {
         runs: folder.join("runs"),
         label: Some("smoke".into()),
+        files: emorun_files::Files::default(),
     };
     let finished = timed("training, evaluating and reporting", &mut seconds, || {
         parent::start(&prepared, &place, device)

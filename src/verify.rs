@@ -24,7 +24,7 @@ pub struct Request<'a> {
     pub sets: &'a [String],
     /// Further arguments of `emorun run` and `emorun resume`, such as `--offline`.
     pub options: &'a [String],
-    /// How often the second run is killed.
+    /// How often the second run is killed at most: it may come to its end before.
     pub kills: u32,
     /// Empty folder for both runs.
     pub folder: &'a Path,
@@ -45,22 +45,21 @@ pub struct Verified {
 const POLL: Duration = Duration::from_millis(2);
 
 /// Runs the experiment twice, once to its end and once killed (SIGKILL) at random moments and resumed
-/// each time, with another number of loader workers, and compares everything but clock readings.
+/// each time with another number of loader workers, and compares everything but clock readings.
 ///
 /// # Errors
 /// A run fails by itself; its message is in what the child wrote to stderr, which is shown.
 pub fn verify_resume(request: &Request<'_>) -> Result<Verified, Failure> {
-    let whole = Runs::new(request, "whole", None);
-    let started = Instant::now();
+    let whole = Runs::new(request, "whole");
     say("the whole run");
-    whole.to_the_end(&whole.start()?)?;
-    let seconds = started.elapsed().as_secs_f64();
-    let cut = Runs::new(request, "killed", Some("training.loader.workers=1"));
+    let (start_s, training_s) = whole.timed()?;
+    let longest_s = longest_life_s(start_s, training_s, request.kills);
+    let cut = Runs::new(request, "killed");
     let mut kills = Vec::new();
     let mut draw = DrawKey::root(u64::from(request.kills)).with("verify").rng();
     for number in 1..=request.kills {
-        let after = seconds / f64::from(request.kills) * draw.random::<f64>();
-        let mut child = cut.spawn(&cut.next()?)?;
+        let after = longest_s * draw.random::<f64>();
+        let mut child = cut.spawn(&cut.next(u64::from(number))?)?;
         match wait(&mut child, Some(Duration::from_secs_f64(after)))? {
             None => {
                 child.kill().map_err(Failure::io("kill", request.experiment))?;
@@ -73,7 +72,7 @@ pub fn verify_resume(request: &Request<'_>) -> Result<Verified, Failure> {
         }
     }
     say("to its end");
-    cut.to_the_end(&cut.next()?)?;
+    cut.to_the_end(&cut.next(0)?)?;
     let mut compared = BTreeMap::new();
     let differences = compare(&whole.dir()?, &cut.dir()?, &mut compared)?;
     Ok(Verified {
@@ -83,16 +82,56 @@ pub fn verify_resume(request: &Request<'_>) -> Result<Verified, Failure> {
     })
 }
 
+/// Longest life of a process that lives for a random time, if so many of them are to do half of a
+/// training together, each after as long a start.
+///
+/// Of a life of up to `L = start + l`, training takes `l² / 2L` on average; what was done since the
+/// last checkpoint is done again, which the other half allows for.
+fn longest_life_s(start_s: f64, training_s: f64, kills: u32) -> f64 {
+    let share = training_s / f64::from(kills.max(1));
+    start_s + (share + (share * share + 4.0 * share * start_s).sqrt()) / 2.0
+}
+
+/// Numbers of loader workers, one after another.
+const WORKERS: [u64; 4] = [2, 1, 3, 4];
+
 /// One of the two runs.
 struct Runs<'a> {
     request: &'a Request<'a>,
     label: &'static str,
-    set: Option<&'static str>,
 }
 
 impl<'a> Runs<'a> {
-    fn new(request: &'a Request<'a>, label: &'static str, set: Option<&'static str>) -> Self {
-        Self { request, label, set }
+    fn new(request: &'a Request<'a>, label: &'static str) -> Self {
+        Self { request, label }
+    }
+
+    /// Runs to the end; gives the seconds until training began, and those after.
+    fn timed(&self) -> Result<(f64, f64), Failure> {
+        let started = Instant::now();
+        let mut child = self.spawn(&self.start()?)?;
+        let mut begun = None;
+        loop {
+            match wait(&mut child, Some(POLL))? {
+                Some(status) if status.success() => break,
+                Some(status) => return Err(self.failed(status)),
+                None if begun.is_none() && self.has_trained() => begun = Some(started.elapsed().as_secs_f64()),
+                None => {}
+            }
+        }
+        let all = started.elapsed().as_secs_f64();
+        let start = begun.unwrap_or(all / 2.0);
+        Ok((start, all - start))
+    }
+
+    /// Whether a line of metrics has been written.
+    fn has_trained(&self) -> bool {
+        let Ok(dir) = self.dir() else { return false };
+        let has_lines = |member: &PathBuf| {
+            let metrics = fs::metadata(dir.join(member).join("metrics.jsonl"));
+            metrics.is_ok_and(|metrics| metrics.len() > 0)
+        };
+        members(&dir).is_ok_and(|members| members.iter().any(has_lines))
     }
 
     fn messages(&self) -> PathBuf {
@@ -104,7 +143,7 @@ impl<'a> Runs<'a> {
         let runs = self.request.folder.join("runs").to_string_lossy().into_owned();
         let mut arguments = vec!["run".to_owned(), experiment, "--runs".into(), runs];
         arguments.extend(["--run-label".into(), self.label.into()]);
-        for set in self.request.sets.iter().map(String::as_str).chain(self.set) {
+        for set in self.request.sets {
             arguments.extend(["--set".into(), set.to_owned()]);
         }
         arguments.extend_from_slice(self.request.options);
@@ -120,15 +159,22 @@ impl<'a> Runs<'a> {
             .ok_or_else(|| Failure::Bug(format!("{} holds no run {}", runs.display(), self.label)))
     }
 
-    /// What continues the run, or starts it where it had not begun.
-    fn next(&self) -> Result<Vec<String>, Failure> {
+    /// What continues the run, or starts it where it had not begun, the `number`th time.
+    fn next(&self, number: u64) -> Result<Vec<String>, Failure> {
+        let workers = WORKERS[(number % WORKERS.len() as u64) as usize];
+        let workers = format!("training.loader.workers={workers}");
         match self.dir() {
             Ok(dir) if dir.join("run.json").is_file() => {
                 let mut arguments = vec!["resume".to_owned(), dir.to_string_lossy().into_owned()];
+                arguments.extend(["--set".into(), workers]);
                 arguments.extend_from_slice(self.request.options);
                 Ok(arguments)
             }
-            _ => self.start(),
+            _ => {
+                let mut arguments = self.start()?;
+                arguments.extend(["--set".into(), workers]);
+                Ok(arguments)
+            }
         }
     }
 
@@ -185,8 +231,12 @@ fn wait(child: &mut Child, limit: Option<Duration>) -> Result<Option<ExitStatus>
     }
 }
 
-/// Compares two runs, member by member.
-fn compare(one: &Path, other: &Path, compared: &mut BTreeMap<&'static str, usize>) -> Result<Vec<String>, Failure> {
+/// Compares two runs, member by member: lines of metrics, TensorBoard scalars, the bytes of weights and
+/// optimizer state. Gives what differs, a line each, and adds to `compared` how much was.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn compare(one: &Path, other: &Path, compared: &mut BTreeMap<&'static str, usize>) -> Result<Vec<String>, Failure> {
     let mut differences = Vec::new();
     let members = [members(one)?, members(other)?];
     if members[0] != members[1] {
@@ -315,7 +365,7 @@ fn scalars(member: &Path) -> Result<Vec<Scalar>, Failure> {
 
 fn reads_a_clock(tag: &str) -> bool {
     let name = tag.rsplit('/').next().unwrap_or(tag);
-    ["items_per_second", "loader_wait_s", "seconds"].contains(&name)
+    ["items_per_second", "loader_wait_s", "checkpoint_wait_s", "seconds"].contains(&name)
 }
 
 /// Names of a member's checkpoints.
@@ -345,6 +395,16 @@ mod tests {
             fs::write(run.join(member).join("metrics.jsonl"), lines).unwrap();
         }
         run
+    }
+
+    #[test]
+    fn lives_are_long_enough_to_do_half_of_a_training() {
+        for (start, training, kills) in [(0.0, 10.0, 5), (0.5, 10.0, 100), (3.0, 1.0, 1)] {
+            let longest = longest_life_s(start, training, kills);
+            let trained = (longest - start).powi(2) / (2.0 * longest);
+            let all = trained * f64::from(kills);
+            assert!((all - training / 2.0).abs() < 1e-9, "{start} {training} {kills}: {all}");
+        }
     }
 
     #[test]

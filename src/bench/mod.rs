@@ -5,6 +5,7 @@
 //! of all sides are taken alike, from outside. Sides take turns: what the machine does beside hits
 //! all of them, and each round gives a ratio of its own.
 
+pub mod cost;
 pub mod data;
 mod side;
 mod worker;

@@ -156,6 +156,10 @@ struct RunArguments {
 struct ResumeArguments {
     /// Directory of the run or sweep.
     run: PathBuf,
+    /// Changes a value that may change while a run goes on, such as training.epochs=100 or
+    /// datasets.NAME.root=FOLDER; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
     /// auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceRequest,
@@ -185,7 +189,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments.experiment, &arguments.place, common),
         Command::Check(arguments) => check::check(&arguments, common),
         Command::Graph(arguments) => graph::graph(&arguments, common),
-        Command::Resume(arguments) => run::resume(&arguments.run, arguments.device, common),
+        Command::Resume(arguments) => run::resume(&arguments, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Common, ExperimentArguments, Format, PlaceArguments, print};
+use emorun_files::Files;
+
+use super::{Common, ExperimentArguments, Format, PlaceArguments, ResumeArguments, print};
 use crate::device::{self, Chosen, DeviceRequest};
 use crate::exit::Failure;
 use crate::prepare::{Depth, Prepared, Source, prepare};
@@ -16,6 +18,7 @@ pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, comm
     let place = Place {
         runs: place.runs.clone(),
         label: place.run_label.clone(),
+        files: Files::default(),
     };
     // The structure takes milliseconds, reading all files of a large corpus minutes.
     if let Ok(structure) = prepare(&source, Depth::Structure, &mut |_, _| {}) {
@@ -28,8 +31,9 @@ pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, comm
     Ok(())
 }
 
-pub(super) fn resume(path: &Path, device: DeviceRequest, common: Common) -> Result<(), Failure> {
-    let device = choose(device)?;
+pub(super) fn resume(arguments: &ResumeArguments, common: Common) -> Result<(), Failure> {
+    let path = arguments.run.as_path();
+    let device = choose(arguments.device)?;
     interrupt::install();
     // `runs/<name>/<label>` is read off the path, which may be as short as `.` within the run.
     let whole = path
@@ -38,9 +42,14 @@ pub(super) fn resume(path: &Path, device: DeviceRequest, common: Common) -> Resu
         .map_or_else(|| std::fs::canonicalize(path).ok(), |_| None);
     let path = whole.as_deref().unwrap_or(path);
     if path.join("sweep.yaml").is_file() {
+        if !arguments.sets.is_empty() {
+            return Err(Failure::Usage(
+                "--set changes one run; a sweep is resumed as it was started".into(),
+            ));
+        }
         return super::sweep::resume(path, &device, common);
     }
-    let dir = RunDir::open(path)?;
+    let dir = RunDir::open(path, &Files::default())?;
     let record: crate::run::record::RunRecord = crate::run::dir::read_json(&path.join("run.json"))?;
     if let Some(parent) = record.parent {
         return Err(Failure::Usage(format!(
@@ -50,10 +59,14 @@ pub(super) fn resume(path: &Path, device: DeviceRequest, common: Common) -> Resu
     }
     let source = Source {
         path: path.join("resolved.yaml"),
-        sets: Vec::new(),
+        sets: arguments.sets.clone(),
         offline: common.offline,
     };
-    let prepared = prepared(&source, common.format)?;
+    let prepared = prepared(&source, common.format).inspect_err(|failure| {
+        if matches!(failure, Failure::Rejected { data: true, .. }) && common.format == Format::Human {
+            eprintln!("a corpus that has moved is found with: --set datasets.NAME.root=FOLDER (or .path, of a table)");
+        }
+    })?;
     let finished = parent::resume(&prepared, &dir, &device)?;
     show(&finished);
     Ok(())

@@ -57,7 +57,7 @@ pub(super) fn schema(arguments: &Arguments) -> Result<(), Failure> {
             print(&format!("{} is up to date\n", path.display()));
         } else {
             std::fs::create_dir_all(&arguments.folder).map_err(Failure::io("create", &arguments.folder))?;
-            write_atomically(&path, text.as_bytes())?;
+            write_atomically(&emorun_files::Files::default(), &path, text.as_bytes())?;
             print(&format!("wrote {}\n", path.display()));
         }
     }

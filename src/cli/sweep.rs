@@ -45,7 +45,7 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
         return Ok(());
     }
     interrupt::install();
-    let dir = RunDir::create(&path)?;
+    let dir = RunDir::create(&path, &emorun_files::Files::default())?;
     sweep::write(&dir, &text, &entries, &prepared)?;
     finish(&dir, &entries, &prepared, &place.runs, &device)
 }

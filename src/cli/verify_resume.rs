@@ -51,8 +51,11 @@ pub(super) fn verify_resume(arguments: &Arguments, common: Common) -> Result<(),
             verified.differences.join("\n")
         )));
     }
+    if verified.kills.len() < arguments.kills as usize {
+        eprintln!("the run was over before it could be killed more often");
+    }
     let mut text = format!(
-        "killed {} time(s) and resumed; the same in both runs:\n",
+        "killed {} time(s) and resumed, each time with another number of workers; the same in both runs:\n",
         verified.kills.len()
     );
     for (what, count) in &verified.compared {

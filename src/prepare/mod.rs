@@ -353,6 +353,24 @@ pub fn prepare_with(
     }
 }
 
+/// An experiment as it was resolved before, perhaps by an older version, with the defaults of this one.
+///
+/// # Errors
+/// This version does not know what it holds any more.
+pub fn with_defaults(resolved: &Value) -> Result<Value, Failure> {
+    let text = emorun_lang::to_yaml(resolved);
+    let (mut sources, mut report) = (Sources::new(), Report::new());
+    let tree = load("run.json", &[], &mut |_| Ok(text.clone()), &mut sources, &mut report);
+    let language = language()?;
+    let resolved = tree.and_then(|tree| language.read(tree, &mut report).resolved());
+    resolved.ok_or_else(|| {
+        Failure::Conflict(format!(
+            "the run was started by a version of emorun whose experiment this one cannot read; resume it with that version\n{}",
+            report.render(&sources, false)
+        ))
+    })
+}
+
 /// Writes the paths among `weights:` absolute, as all paths in a file are; Hub ids stay as they are.
 fn make_weights_absolute(tree: &mut Tree) {
     use emorun_lang::Value::{Map, Str};

@@ -1,7 +1,9 @@
 //! The run directory: created once, never overwritten, one process at a time.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use emorun_files::{File, Files};
 
 use crate::exit::Failure;
 
@@ -9,6 +11,7 @@ use crate::exit::Failure;
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    files: Files,
     _lock: File,
 }
 
@@ -18,17 +21,17 @@ impl RunDir {
     ///
     /// # Errors
     /// It exists, or cannot be created.
-    pub fn create(path: &Path) -> Result<Self, Failure> {
+    pub fn create(path: &Path, files: &Files) -> Result<Self, Failure> {
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(Failure::io("create", parent))?;
+            files.create_dir_all(parent).map_err(Failure::io("create", parent))?;
         }
-        match fs::create_dir(path) {
-            Ok(()) => Self::lock(path),
+        match files.create_dir(path) {
+            Ok(()) => Self::lock(path, files),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 if !never_began(path) {
                     return Err(exists(path));
                 }
-                let dir = Self::lock(path)?;
+                let dir = Self::lock(path, files)?;
                 // The process that made it may have begun the run before it let go of the lock.
                 if never_began(path) { Ok(dir) } else { Err(exists(path)) }
             }
@@ -41,7 +44,7 @@ impl RunDir {
     ///
     /// # Errors
     /// It cannot be created.
-    pub fn create_anew(folder: &Path, name: &str) -> Result<Self, Failure> {
+    pub fn create_anew(folder: &Path, name: &str, files: &Files) -> Result<Self, Failure> {
         let mut number = 1;
         loop {
             let path = if number == 1 {
@@ -49,7 +52,7 @@ impl RunDir {
             } else {
                 folder.join(format!("{name}-{number}"))
             };
-            match Self::create(&path) {
+            match Self::create(&path, files) {
                 Err(Failure::Conflict(_)) if number < MOST_AT_ONCE => number += 1,
                 other => return other,
             }
@@ -79,7 +82,7 @@ impl RunDir {
     ///
     /// # Errors
     /// It does not exist, or another process holds it.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    pub fn open(path: &Path, files: &Files) -> Result<Self, Failure> {
         if !path.join("run.json").is_file() {
             let remedy = if never_began(path) {
                 "; if a run was stopped there before it began, start it again as before"
@@ -91,7 +94,7 @@ impl RunDir {
                 path.display()
             )));
         }
-        Self::lock(path)
+        Self::lock(path, files)
     }
 
     /// Takes hold of an existing sweep.
@@ -99,13 +102,13 @@ impl RunDir {
     /// # Errors
     /// Another process holds it.
     pub fn open_sweep(path: &Path) -> Result<Self, Failure> {
-        Self::lock(path)
+        Self::lock(path, &Files::default())
     }
 
-    fn lock(path: &Path) -> Result<Self, Failure> {
+    fn lock(path: &Path, files: &Files) -> Result<Self, Failure> {
         let file = path.join(".lock");
-        let lock = File::create(&file).map_err(Failure::io("create", &file))?;
-        match lock.try_lock() {
+        let lock = files.create(&file).map_err(Failure::io("create", &file))?;
+        match lock.inner().try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 return Err(Failure::Conflict(format!(
@@ -119,6 +122,7 @@ impl RunDir {
         }
         Ok(Self {
             path: path.to_owned(),
+            files: files.clone(),
             _lock: lock,
         })
     }
@@ -128,6 +132,11 @@ impl RunDir {
         &self.path
     }
 
+    /// What the run is written through.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// Writes a file of the run.
     ///
     /// # Errors
@@ -135,9 +144,11 @@ impl RunDir {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.path.join(name);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(Failure::io("create", parent))?;
+            self.files
+                .create_dir_all(parent)
+                .map_err(Failure::io("create", parent))?;
         }
-        crate::train::checkpoint::write_atomically(&path, bytes)
+        crate::train::checkpoint::write_atomically(&self.files, &path, bytes)
     }
 
     /// Writes a file of the run as JSON.
@@ -145,7 +156,7 @@ impl RunDir {
     /// # Errors
     /// It cannot be written.
     pub fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<(), Failure> {
-        write_json(&self.path.join(name), value)
+        write_json(&self.files, &self.path.join(name), value)
     }
 }
 
@@ -185,10 +196,10 @@ fn exists(path: &Path) -> Failure {
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
+pub fn write_json(files: &Files, path: &Path, value: &impl serde::Serialize) -> Result<(), Failure> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Failure::Bug(error.to_string()))?;
     bytes.push(b'\n');
-    crate::train::checkpoint::write_atomically(path, &bytes)
+    crate::train::checkpoint::write_atomically(files, path, &bytes)
 }
 
 /// Whether a run can be called so: its label becomes the name of a folder.

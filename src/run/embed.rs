@@ -21,7 +21,7 @@ use crate::feed::{Feed, FeedError};
 use crate::network::{Needed, Network, Schedule, Wired};
 use crate::prepare::Prepared;
 use crate::settings::FinalWeights;
-use crate::train::checkpoint;
+use crate::train::checkpoint::Store;
 use crate::train::parameters::{self, NamedTensors};
 use crate::train::progress::say;
 use crate::train::{Abort, StepNames, final_weights};
@@ -90,20 +90,20 @@ impl TrainedRun {
 
     /// The weights that the run is evaluated with, or the newest of one that still goes on.
     fn weights(&self, prepared: &Prepared) -> Result<(PathBuf, NamedTensors), Failure> {
-        let checkpoints = self.dir.join("checkpoints");
-        let newest =
-            checkpoint::read_newest(&checkpoints, |warning| tracing::warn!("{warning}"))?.ok_or_else(|| {
-                Failure::Input(format!(
-                    "{} has no checkpoint yet; continue it with: emorun resume {0}",
-                    self.dir.display()
-                ))
-            })?;
-        let place = |step| checkpoint::path_of(&checkpoints, step);
+        let checkpoints = Store::in_folder(self.dir.join("checkpoints"));
+        let newest = checkpoints.read_newest(|warning| tracing::warn!("{warning}"))?;
+        let newest = newest.ok_or_else(|| {
+            Failure::Input(format!(
+                "{} has no checkpoint yet; continue it with: emorun resume {0}",
+                self.dir.display()
+            ))
+        })?;
+        let place = |step| checkpoints.path_of(step);
         let wanted = final_weights(&prepared.settings, &self.assignment(prepared)?.validation);
         let last = newest.state.step;
         match &newest.state.best {
             Some(best) if wanted == FinalWeights::Best && best.step != last => {
-                Ok((place(best.step), checkpoint::read(&place(best.step))?.into_weights()))
+                Ok((place(best.step), checkpoints.read(best.step)?.into_weights()))
             }
             _ => Ok((place(last), newest.into_weights())),
         }

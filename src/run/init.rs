@@ -10,7 +10,7 @@ use super::dir::read_json;
 use crate::exit::Failure;
 use crate::network::Network;
 use crate::settings::InitFrom;
-use crate::train::checkpoint;
+use crate::train::checkpoint::Store;
 use crate::train::parameters::{NamedTensors, collect, restore};
 
 /// Puts the weights of another run into a network that is not trained yet, and warns where that run
@@ -63,8 +63,8 @@ pub fn initialise(network: &mut Network, from: &InitFrom, assignment: &Assignmen
 
 /// The weights of the best epoch, or the newest where no epoch was chosen.
 fn weights_of(run: &Path) -> Result<NamedTensors, Failure> {
-    let checkpoints = run.join("checkpoints");
-    let newest = checkpoint::read_newest(&checkpoints, |warning| tracing::warn!("{warning}"))?;
+    let checkpoints = Store::in_folder(run.join("checkpoints"));
+    let newest = checkpoints.read_newest(|warning| tracing::warn!("{warning}"))?;
     let Some(newest) = newest else {
         return Err(Failure::Input(format!(
             "init_from: {} has no checkpoint; give the directory of a run, or of one member of a run of several",
@@ -72,9 +72,7 @@ fn weights_of(run: &Path) -> Result<NamedTensors, Failure> {
         )));
     };
     match newest.state.best {
-        Some(best) if best.step != newest.state.step => {
-            Ok(checkpoint::read(&checkpoint::path_of(&checkpoints, best.step))?.into_weights())
-        }
+        Some(best) if best.step != newest.state.step => Ok(checkpoints.read(best.step)?.into_weights()),
         _ => Ok(newest.into_weights()),
     }
 }

@@ -21,10 +21,9 @@ pub fn range_test(prepared: &Prepared, test: RangeTest, device: &Chosen) -> Resu
     let first = members
         .first()
         .ok_or_else(|| Failure::Bug("the experiment has no member".into()))?;
-    let nowhere = Path::new("");
-    let (trainer, network) = set_up(prepared, first, nowhere, device)?;
+    let (trainer, network) = set_up(prepared, first, device)?;
     let tried = trainer.range_test(network, test);
-    tried.map_err(|abort: Abort| abort.into_failure(nowhere))
+    tried.map_err(|abort: Abort| abort.into_failure(Path::new("")))
 }
 
 /// Loss over learning rate as a drawing, in SVG.

@@ -1,17 +1,18 @@
 //! One run: one split, one seed, one directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use emorun_data::{Assignment, SplitName};
 use emorun_figures::{LineChart, Series};
+use emorun_files::Files;
 use emorun_tensorboard::HParam;
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::dir::{RunDir, read_json};
-use super::record::{Git, RunRecord, Status, Versions, timestamp};
+use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
 use super::report;
 use super::summary::{Seconds, SplitSummary, Summary};
 use crate::device::Chosen;
@@ -44,6 +45,8 @@ pub struct MemberResult {
     pub summary: Summary,
     /// The final evaluation; `None` for a member that was completed before.
     pub splits: Option<IndexMap<SplitName, SplitResult>>,
+    /// Lines and events that could not be logged.
+    pub unlogged: u64,
 }
 
 /// The files that make a run directory complete by itself.
@@ -61,12 +64,15 @@ pub fn write_experiment(dir: &RunDir, prepared: &Prepared) -> Result<(), Failure
 pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
     RunRecord {
         status: Status::Running,
+        id: new_id(),
         name: prepared.settings.name.clone(),
         seed: None,
         fold: None,
         parent: None,
         set: prepared.sets.clone(),
         config_hash: prepared.config_hash(),
+        resolved: Value::Null,
+        changes: Vec::new(),
         versions: Versions::default(),
         git: Git::of(&prepared.folder),
         device: Some(device.name.to_string()),
@@ -77,6 +83,7 @@ pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
         files: prepared.file_hashes(),
         certificate: Value::Null,
         peak_memory_bytes: None,
+        unlogged: 0,
         error: None,
     }
 }
@@ -98,12 +105,7 @@ pub fn run(
     let known = dir.path().join("run.json");
     let mut record = if known.is_file() {
         let record: RunRecord = read_json(&known)?;
-        if record.certificate["hash"] != certificate["hash"] {
-            return Err(Failure::Conflict(format!(
-                "the items or their split have changed since {} was started (see its run.json); start a new run instead",
-                dir.path().display()
-            )));
-        }
+        record.check_data(&prepared.data_facts(), &certificate, dir.path())?;
         record.check_files(&prepared.file_hashes(), dir.path())?;
         RunRecord {
             status: Status::Running,
@@ -117,16 +119,20 @@ pub fn run(
             seed: Some(spec.seed),
             fold: assignment.label.clone(),
             parent: parent.map(|parent| parent.display().to_string()),
+            resolved: parent.map_or_else(|| prepared.resolved.clone(), |_| Value::Null),
             certificate,
             ..new_record(prepared, device)
         }
     };
     dir.write_json("run.json", &record)?;
-    let outcome = train_and_evaluate(prepared, spec, dir, device, started);
+    let outcome = train_and_evaluate(prepared, spec, dir, device, &record.id, started);
     record.ended = Some(timestamp());
     record.peak_memory_bytes = peak_rss();
     match &outcome {
-        Ok(_) => record.status = Status::Completed,
+        Ok(result) => {
+            record.status = Status::Completed;
+            record.unlogged += result.unlogged;
+        }
         Err(failure) => {
             record.status = if matches!(failure, Failure::Interrupted(_)) {
                 Status::Interrupted
@@ -148,11 +154,18 @@ fn train_and_evaluate(
     spec: &MemberSpec,
     dir: &RunDir,
     device: &Chosen,
+    run_id: &str,
     started: Instant,
 ) -> Result<MemberResult, Failure> {
     let settings = &prepared.settings;
     let assignment = &prepared.assignments[spec.assignment];
-    let (trainer, network) = set_up(prepared, spec, dir.path(), device)?;
+    let (trainer, network) = set_up(prepared, spec, device)?;
+    let trainer = Trainer {
+        dir: dir.path().to_owned(),
+        run_id: run_id.to_owned(),
+        files: dir.files().clone(),
+        ..trainer
+    };
     let feed = trainer.feed.clone();
     let abort = |abort: Abort| abort.into_failure(dir.path());
     let Trained {
@@ -190,7 +203,7 @@ fn train_and_evaluate(
                 metrics: metrics_of(&result),
                 wall: Vec::new(),
             },
-        )?;
+        );
         splits.insert(name, result);
     }
     for head in splits
@@ -215,7 +228,10 @@ fn train_and_evaluate(
     }
     dir.write("report/report.txt", report::text(&splits).as_bytes())?;
     journal.completed();
-    journal.sync()?;
+    let unlogged = journal.close();
+    if unlogged > 0 {
+        tracing::warn!("{unlogged} lines of metrics or TensorBoard events could not be written");
+    }
     draw_losses(dir)?;
     let summary = Summary {
         status: "completed".into(),
@@ -226,6 +242,7 @@ fn train_and_evaluate(
         best: state.best,
         seconds: Seconds {
             train: state.seconds,
+            checkpoints: state.checkpoint_seconds,
             total: started.elapsed().as_secs_f64(),
         },
     };
@@ -233,18 +250,18 @@ fn train_and_evaluate(
     Ok(MemberResult {
         summary,
         splits: Some(splits),
+        unlogged,
     })
 }
 
-/// The network of a member, with class weights from its training items.
-/// The training of a member in a folder, and the network that it starts from.
+/// The training of a member, of which nothing is written anywhere yet, and the network that it starts
+/// from.
 ///
 /// # Errors
 /// Weights that cannot be read or used.
 pub fn set_up<'a>(
     prepared: &'a Prepared,
     spec: &MemberSpec,
-    dir: &Path,
     device: &Chosen,
 ) -> Result<(Trainer<'a>, Network), Failure> {
     let settings = &prepared.settings;
@@ -273,7 +290,9 @@ pub fn set_up<'a>(
         validation: &assignment.validation,
         best_metric: best_metric(prepared),
         device: autodiff,
-        dir: dir.to_owned(),
+        dir: PathBuf::new(),
+        run_id: String::new(),
+        files: Files::default(),
         label: if spec.path.is_empty() {
             settings.name.clone()
         } else {
@@ -283,6 +302,7 @@ pub fn set_up<'a>(
     Ok((trainer, network))
 }
 
+/// The network of a member, with class weights from its training items.
 fn build(
     prepared: &Prepared,
     assignment: &Assignment,

@@ -9,6 +9,7 @@ pub mod member;
 pub mod parent;
 pub mod record;
 pub mod report;
+pub mod resume;
 pub mod summary;
 pub mod sweep;
 pub mod tracker;

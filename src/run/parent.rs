@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use emorun_files::Files;
 use indexmap::IndexMap;
 
 use super::dir::{RunDir, read_json, write_json};
 use super::member::{self, MemberResult, MemberSpec};
 use super::record::{RunRecord, Status, timestamp};
 use super::report;
+use super::resume;
 use super::summary::{ParentSummary, Seconds, SplitSummary, Summary};
 use super::tracker::{TrackedRun, track};
 use crate::device::Chosen;
@@ -36,6 +38,8 @@ pub struct Place {
     pub runs: PathBuf,
     /// Label of the run; from time and configuration when left out.
     pub label: Option<String>,
+    /// What the run is written through.
+    pub files: Files,
 }
 
 /// Members of an experiment: one, or one a fold and seed.
@@ -80,10 +84,11 @@ pub fn check_free(settings: &Settings, place: &Place) -> Result<(), Failure> {
 pub fn start(prepared: &Prepared, place: &Place, device: &Chosen) -> Result<Finished, Failure> {
     let folder = place.runs.join(&prepared.settings.name);
     let dir = match &place.label {
-        Some(label) => RunDir::create(&folder.join(label))?,
+        Some(label) => RunDir::create(&folder.join(label), &place.files)?,
         None => {
             let time = chrono::Local::now().format("%Y%m%d-%H%M%S");
-            RunDir::create_anew(&folder, &format!("{time}-{}", &prepared.config_hash()[..6]))?
+            let name = format!("{time}-{}", &prepared.config_hash()[..6]);
+            RunDir::create_anew(&folder, &name, &place.files)?
         }
     };
     work(prepared, &dir, device, &place.runs)
@@ -92,7 +97,7 @@ pub fn start(prepared: &Prepared, place: &Place, device: &Chosen) -> Result<Fini
 /// Continues a run in its directory, or reports it when it is completed.
 ///
 /// # Errors
-/// A member fails.
+/// The experiment has changed in what it trains, or a member fails.
 pub fn resume(prepared: &Prepared, dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
     // runs/<name>/<label>
     let runs = dir
@@ -101,19 +106,22 @@ pub fn resume(prepared: &Prepared, dir: &RunDir, device: &Chosen) -> Result<Fini
         .and_then(Path::parent)
         .unwrap_or(Path::new("."))
         .to_owned();
-    work(prepared, dir, device, &runs)
+    resume_in(prepared, dir, &runs, device)
 }
 
 /// Starts or continues a run in its directory, entering it in the tracker of `runs`.
 ///
 /// # Errors
-/// A member fails.
+/// The experiment has changed in what it trains, or a member fails.
 pub fn resume_in(prepared: &Prepared, dir: &RunDir, runs: &Path, device: &Chosen) -> Result<Finished, Failure> {
+    resume::accept(prepared, dir, device)?;
     work(prepared, dir, device, runs)
 }
 
 fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path) -> Result<Finished, Failure> {
-    crate::logging::also_write_to(&dir.path().join("log.txt"))?;
+    if let Err(failure) = crate::logging::also_write_to(dir.files(), &dir.path().join("log.txt")) {
+        tracing::warn!("there will be no log: {failure}");
+    }
     tracing::info!("{} on {}", dir.path().display(), device.name);
     if prepared.settings.precision.is_slow_on_cpu() && device.name.name == "cpu" {
         tracing::warn!("`precision: bf16` is slower than f32 on the CPU; it is meant for GPUs");
@@ -156,14 +164,14 @@ fn note(prepared: &Prepared, dir: &RunDir, runs: &Path, status: &str, test: &Ind
         status: status.to_owned(),
         test: test.clone(),
     };
-    if let Err(failure) = track(runs, run) {
+    if let Err(failure) = track(dir.files(), runs, run) {
         tracing::warn!("the list of runs was not updated: {failure}");
     }
 }
 
 /// The summary of a run that was finished before; a kill right behind it may have left `run.json`
 /// behind, which is mended.
-fn finished_before(place: &Path) -> Result<Option<Summary>, Failure> {
+fn finished_before(place: &Path, files: &Files) -> Result<Option<Summary>, Failure> {
     let summary = place.join("summary.json");
     if !summary.is_file() {
         return Ok(None);
@@ -174,17 +182,17 @@ fn finished_before(place: &Path) -> Result<Option<Summary>, Failure> {
         record.status = Status::Completed;
         record.error = None;
         record.ended = Some(timestamp());
-        write_json(&path, &record)?;
+        write_json(files, &path, &record)?;
     }
     read_json(&summary).map(Some)
 }
 
 fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
-    let (summary, text) = if let Some(summary) = finished_before(dir.path())? {
+    let (summary, text) = if let Some(summary) = finished_before(dir.path(), dir.files())? {
         let text = std::fs::read_to_string(dir.path().join("report/report.txt")).unwrap_or_default();
         (summary, text)
     } else {
-        let MemberResult { summary, splits } = member::run(prepared, spec, dir, None, device)?;
+        let MemberResult { summary, splits, .. } = member::run(prepared, spec, dir, None, device)?;
         (summary, splits.map(|splits| report::text(&splits)).unwrap_or_default())
     };
     let test = summary.splits.get("test").map(metrics).unwrap_or_default();
@@ -204,7 +212,10 @@ fn several(prepared: &Prepared, members: &[MemberSpec], dir: &RunDir, device: &C
         record
     } else {
         member::write_experiment(dir, prepared)?;
-        member::new_record(prepared, device)
+        RunRecord {
+            resolved: prepared.resolved.clone(),
+            ..member::new_record(prepared, device)
+        }
     };
     record.status = Status::Running;
     record.error = None;
@@ -235,15 +246,15 @@ fn run_members(
     let mut results = Vec::new();
     for (number, spec) in members.iter().enumerate() {
         let place = dir.path().join(&spec.path);
-        if let Some(summary) = finished_before(&place)? {
+        if let Some(summary) = finished_before(&place, dir.files())? {
             results.push((spec.clone(), summary));
             continue;
         }
         say(&format!("member {} of {}: {}", number + 1, members.len(), spec.path));
         let member_dir = if place.join("run.json").is_file() {
-            RunDir::open(&place)?
+            RunDir::open(&place, dir.files())?
         } else {
-            RunDir::create(&place)?
+            RunDir::create(&place, dir.files())?
         };
         let result =
             member::run(prepared, spec, &member_dir, Some(dir.path()), device).map_err(|failure| match failure {
@@ -290,6 +301,7 @@ fn finish(
             .collect(),
         seconds: Seconds {
             train: results.iter().map(|(_, summary)| summary.seconds.train).sum(),
+            checkpoints: results.iter().map(|(_, summary)| summary.seconds.checkpoints).sum(),
             total: started.elapsed().as_secs_f64(),
         },
     };

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,6 +30,10 @@ pub enum Status {
 pub struct RunRecord {
     /// How it stands.
     pub status: Status,
+    /// What its checkpoints bear, so that those of another run are not taken for its own; empty in
+    /// runs of versions that did not store it.
+    #[serde(default)]
+    pub id: String,
     /// Name of the experiment.
     pub name: String,
     /// Seed; `None` for a parent of several.
@@ -40,6 +46,12 @@ pub struct RunRecord {
     pub set: Vec<String>,
     /// Hash of the resolved experiment.
     pub config_hash: String,
+    /// The resolved experiment, to say what has changed in the file; not repeated in members.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub resolved: Value,
+    /// What has changed from one resuming to the next.
+    #[serde(default)]
+    pub changes: Vec<Change>,
     /// Version of emorun and of Burn.
     pub versions: Versions,
     /// Source of the experiment, where it lies in a git checkout.
@@ -61,11 +73,57 @@ pub struct RunRecord {
     pub certificate: Value,
     /// Largest resident memory of the process in bytes.
     pub peak_memory_bytes: Option<u64>,
+    /// Lines of metrics and TensorBoard events that could not be written.
+    #[serde(default)]
+    pub unlogged: u64,
     /// What went wrong.
     pub error: Option<String>,
 }
 
+/// Something that was different when a run went on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// When it was noticed, RFC 3339.
+    pub at: String,
+    /// A key of the experiment by dotted path, or `emorun`, `burn` or `device`.
+    pub key: String,
+    /// What it was.
+    pub from: Value,
+    /// What it is.
+    pub to: Value,
+}
+
+/// An id that no other run has.
+pub fn new_id() -> String {
+    // Addresses differ from process to process, and the counter within one.
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let here = std::ptr::from_ref(&count).addr();
+    let seed = format!("{} {} {count} {here}", now.as_nanos(), std::process::id());
+    blake3::hash(seed.as_bytes()).to_hex()[..16].to_owned()
+}
+
 impl RunRecord {
+    /// Compares items and their labels with those that the run in `dir` was started with.
+    ///
+    /// # Errors
+    /// They have changed.
+    pub fn check_data(&self, now: &Value, certificate: &Value, dir: &Path) -> Result<(), Failure> {
+        let fingerprints = |data: &Value| -> Vec<(String, Value)> {
+            let sets = data.as_object().into_iter().flatten();
+            sets.map(|(name, facts)| (name.clone(), facts["fingerprint"].clone()))
+                .collect()
+        };
+        if self.certificate["hash"] == certificate["hash"] && fingerprints(&self.data) == fingerprints(now) {
+            return Ok(());
+        }
+        Err(Failure::Conflict(format!(
+            "the items, their labels or their split have changed since {} was started (see `data` in its run.json); put them back, or start a new run instead",
+            dir.display()
+        )))
+    }
+
     /// Compares what nodes read beside the corpora with what they read when the run in `dir` was started.
     ///
     /// # Errors

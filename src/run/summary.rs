@@ -103,6 +103,9 @@ pub struct HeadSummary {
 pub struct Seconds {
     /// Training, over all starts.
     pub train: f64,
+    /// Of these, waiting for checkpoints.
+    #[serde(default)]
+    pub checkpoints: f64,
     /// Everything of the last start.
     pub total: f64,
 }

@@ -245,13 +245,13 @@ pub fn work(
         say(&format!("run {} of {}: {}", number + 1, entries.len(), entry.label));
         let path = dir.path().join(&entry.label);
         let run = if path.join("run.json").is_file() {
-            RunDir::open(&path)?
+            RunDir::open(&path, dir.files())?
         } else {
             // What a kill before the first record left behind holds nothing.
             if path.exists() {
                 std::fs::remove_dir_all(&path).map_err(Failure::io("remove", &path))?;
             }
-            RunDir::create(&path)?
+            RunDir::create(&path, dir.files())?
         };
         let outcome = parent::resume_in(prepared, &run, runs, device).map_err(|failure| match failure {
             Failure::Interrupted(_) => Failure::Interrupted(dir.path().to_owned()),
@@ -303,7 +303,7 @@ pub fn plan_in_tracker(dir: &RunDir, entries: &[Entry], prepared: &[Prepared], r
             status: "planned".into(),
             test: IndexMap::new(),
         };
-        track(runs, run)?;
+        track(dir.files(), runs, run)?;
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `runs/model_runs.yaml`: the list of runs, kept by emorun.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use emorun_files::Files;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
@@ -40,12 +41,12 @@ pub struct TrackedRun {
 ///
 /// # Errors
 /// The tracker cannot be read or written, or was edited into something else.
-pub fn track(runs: &Path, mut run: TrackedRun) -> Result<(), Failure> {
+pub fn track(files: &Files, runs: &Path, mut run: TrackedRun) -> Result<(), Failure> {
     let path = runs.join(TRACKER);
     // Parallel runs share the file: one at a time.
     let lock_path = runs.join(".model_runs.lock");
-    let lock = File::create(&lock_path).map_err(Failure::io("create", &lock_path))?;
-    lock.lock().map_err(Failure::io("lock", &lock_path))?;
+    let lock = files.create(&lock_path).map_err(Failure::io("create", &lock_path))?;
+    lock.inner().lock().map_err(Failure::io("lock", &lock_path))?;
     let mut tracker = read(&path)?;
     // A run may be resumed under another spelling of its path, and from another folder: a relative
     // path then starts from some folder that holds the runs.
@@ -73,7 +74,7 @@ pub fn track(runs: &Path, mut run: TrackedRun) -> Result<(), Failure> {
         runs.display(),
         emorun_lang::to_yaml(&value)
     );
-    write_atomically(&path, text.as_bytes())
+    write_atomically(files, &path, text.as_bytes())
 }
 
 /// The tracker at a path; empty where there is none.

@@ -1,15 +1,15 @@
 //! Checkpoints: one directory each, complete or not there at all.
 //!
 //! A checkpoint is written beside its final place, every file synced, then a manifest with a
-//! SHA-256 a file, then renamed. Older ones go only after the newer one is in place, and the one
-//! before it stays.
+//! SHA-256 a file, then renamed. Older ones go only after the newer one is in place and has been read
+//! back, and the one before it stays.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, TensorData};
+use emorun_files::Files;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -49,12 +49,16 @@ impl Checkpoint {
 #[serde(deny_unknown_fields)]
 struct Manifest {
     format: u32,
+    /// Id of the run that it was written by; empty where that was not stored yet.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    run: String,
     sha256: BTreeMap<String, String>,
 }
 
-/// Where the checkpoint of a step lies.
-pub fn path_of(checkpoints: &Path, step: u64) -> PathBuf {
-    checkpoints.join(format!("step-{step}"))
+impl Manifest {
+    fn text(&self) -> Result<Vec<u8>, Failure> {
+        serde_json::to_vec_pretty(self).map_err(|error| Failure::Bug(error.to_string()))
+    }
 }
 
 /// Which checkpoints stay when a new one is written.
@@ -66,129 +70,196 @@ pub struct Keep {
     pub steps: Vec<u64>,
 }
 
-/// Writes the checkpoint of `state.step` and removes what need not be kept, once the new one has been
-/// read back whole.
-///
-/// # Errors
-/// A file cannot be written; the earlier checkpoints are then untouched.
-pub fn write(checkpoints: &Path, checkpoint: &Checkpoint, keep: &Keep) -> Result<(), Failure> {
-    let step = checkpoint.state.step;
-    let place = path_of(checkpoints, step);
-    let draft = checkpoints.join(format!(".step-{step}.partial"));
-    if draft.exists() {
-        fs::remove_dir_all(&draft).map_err(Failure::io("remove", &draft))?;
-    }
-    fs::create_dir_all(&draft).map_err(Failure::io("create", &draft))?;
-    let state = serde_json::to_vec_pretty(&checkpoint.state).map_err(|error| Failure::Bug(error.to_string()))?;
-    let mut files = vec![
-        (WEIGHTS, encode(&checkpoint.weights)?),
-        (OPTIMIZER, encode(&checkpoint.optimizer)?),
-        (STATE, state),
-    ];
-    if let Some(average) = &checkpoint.average {
-        files.push((AVERAGE, encode(average)?));
-    }
-    let mut manifest = Manifest {
-        format: FORMAT,
-        sha256: BTreeMap::new(),
-    };
-    for (name, bytes) in &files {
-        write_synced(&draft.join(name), bytes)?;
-        manifest.sha256.insert((*name).to_owned(), digest(bytes));
-    }
-    let manifest = serde_json::to_vec_pretty(&manifest).map_err(|error| Failure::Bug(error.to_string()))?;
-    write_synced(&draft.join(MANIFEST), &manifest)?;
-    sync_dir(&draft)?;
-    if place.exists() {
-        // The same step written anew, for instance at an interrupt right after an epoch's end.
-        fs::remove_dir_all(&place).map_err(Failure::io("replace", &place))?;
-    }
-    fs::rename(&draft, &place).map_err(Failure::io("rename", &draft))?;
-    sync_dir(checkpoints)?;
-    verify(&place)?;
-    let mut found = steps(checkpoints)?;
-    found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
-    // What stands at later steps was written by a run that was gone back on.
-    let older = found.iter().filter(|(other, _)| *other <= step);
-    let last: Vec<u64> = older.map(|(step, _)| *step).take(keep.last.max(1)).collect();
-    for (other, path) in found {
-        if !last.contains(&other) && !keep.steps.contains(&other) {
-            fs::remove_dir_all(&path).map_err(Failure::io("remove", &path))?;
+/// The checkpoints of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    /// Their folder.
+    pub folder: PathBuf,
+    /// Id of the run: checkpoints of another are not used. Empty asks for none.
+    pub run: String,
+    /// What they are written through.
+    pub files: Files,
+}
+
+impl Store {
+    /// The checkpoints in a folder, whichever run they are of, to be read.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            ..Self::default()
         }
     }
-    remove_drafts(checkpoints)
-}
 
-/// Removes what was left half written by a process that was killed.
-fn remove_drafts(checkpoints: &Path) -> Result<(), Failure> {
-    for entry in fs::read_dir(checkpoints)
-        .map_err(Failure::io("read", checkpoints))?
-        .flatten()
-    {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(".step-") && name.ends_with(".partial") {
-            let path = entry.path();
-            fs::remove_dir_all(&path).map_err(Failure::io("remove", &path))?;
+    /// Where the checkpoint of a step lies.
+    pub fn path_of(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("step-{step}"))
+    }
+
+    fn draft_of(&self, step: u64) -> PathBuf {
+        self.folder.join(format!(".step-{step}.partial"))
+    }
+
+    /// Writes the checkpoint of `state.step` and removes what need not be kept, once the new one has been
+    /// read back whole.
+    ///
+    /// # Errors
+    /// A file cannot be written; the earlier checkpoints are then untouched.
+    pub fn write(&self, checkpoint: &Checkpoint, keep: &Keep) -> Result<(), Failure> {
+        let step = checkpoint.state.step;
+        let draft = self.draft_of(step);
+        if let Err(failure) = self.place(checkpoint, &draft) {
+            // Its room is wanted where the disk is full; what remains goes with the next checkpoint.
+            let _ = self.files.remove_dir_all(&draft);
+            return Err(failure);
         }
+        self.verify(step)?;
+        if let Err(failure) = self.prune(step, keep) {
+            tracing::warn!("an old checkpoint is still there, and goes with the next: {failure}");
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Checks every file of a checkpoint against its manifest.
-///
-/// # Errors
-/// A file is missing, cannot be read or is not what was written.
-fn verify(path: &Path) -> Result<(), Failure> {
-    let manifest = read_manifest(path)?;
-    for name in [WEIGHTS, OPTIMIZER, STATE] {
-        read_checked(path, &manifest, name)?;
+    /// Writes a checkpoint beside its place and moves it there.
+    fn place(&self, checkpoint: &Checkpoint, draft: &Path) -> Result<(), Failure> {
+        let files = &self.files;
+        let place = self.path_of(checkpoint.state.step);
+        if draft.exists() {
+            files.remove_dir_all(draft).map_err(Failure::io("remove", draft))?;
+        }
+        files.create_dir_all(draft).map_err(Failure::io("create", draft))?;
+        let state = serde_json::to_vec_pretty(&checkpoint.state).map_err(|error| Failure::Bug(error.to_string()))?;
+        let mut parts = vec![
+            (WEIGHTS, encode(&checkpoint.weights)?),
+            (OPTIMIZER, encode(&checkpoint.optimizer)?),
+            (STATE, state),
+        ];
+        if let Some(average) = &checkpoint.average {
+            parts.push((AVERAGE, encode(average)?));
+        }
+        let mut manifest = Manifest {
+            format: FORMAT,
+            run: self.run.clone(),
+            sha256: BTreeMap::new(),
+        };
+        for (name, bytes) in &parts {
+            write_synced(files, &draft.join(name), bytes)?;
+            manifest.sha256.insert((*name).to_owned(), digest(bytes));
+        }
+        write_synced(files, &draft.join(MANIFEST), &manifest.text()?)?;
+        sync_dir(files, draft)?;
+        if place.exists() {
+            // It could not be used when the run was resumed, or training would not be here again.
+            files.remove_dir_all(&place).map_err(Failure::io("replace", &place))?;
+        }
+        files.rename(draft, &place).map_err(Failure::io("rename", draft))?;
+        sync_dir(files, &self.folder)
     }
-    if manifest.sha256.contains_key(AVERAGE) {
-        read_checked(path, &manifest, AVERAGE)?;
-    }
-    Ok(())
-}
 
-/// Reads the newest checkpoint that is whole; `warn` hears of those that are not.
-///
-/// # Errors
-/// The folder cannot be read, or there are checkpoints and none is whole.
-pub fn read_newest(checkpoints: &Path, mut warn: impl FnMut(String)) -> Result<Option<Checkpoint>, Failure> {
-    let mut found = steps(checkpoints)?;
-    found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
-    let mut last = None;
-    for (_, path) in found {
-        match read(&path) {
-            Ok(checkpoint) => return Ok(Some(checkpoint)),
-            Err(error) => {
-                warn(format!("checkpoint not used: {error}"));
-                last = Some(error);
+    /// Removes the checkpoints that need not be kept beside that of `step`, and what was left half
+    /// written or half removed by a process that was killed.
+    fn prune(&self, step: u64, keep: &Keep) -> Result<(), Failure> {
+        let folder = &self.folder;
+        let remove = |path: &Path| self.files.remove_dir_all(path).map_err(Failure::io("remove", path));
+        for entry in fs::read_dir(folder).map_err(Failure::io("read", folder))?.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(".step-") && name.ends_with(".partial") {
+                remove(&entry.path())?;
             }
         }
+        let mut found = self.steps()?;
+        found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
+        // What stands at later steps was written by a run that was gone back on.
+        let older = found.iter().filter(|(other, _)| *other <= step);
+        let last: Vec<u64> = older.map(|(step, _)| *step).take(keep.last.max(1)).collect();
+        for (other, path) in found {
+            if !last.contains(&other) && !keep.steps.contains(&other) {
+                // What has the name of a checkpoint is whole, also where removing is cut short.
+                let gone = self.draft_of(other);
+                self.files.rename(&path, &gone).map_err(Failure::io("rename", &path))?;
+                remove(&gone)?;
+            }
+        }
+        Ok(())
     }
-    last.map_or(Ok(None), Err)
-}
 
-/// Reads one checkpoint, checking every file against the manifest.
-///
-/// # Errors
-/// A file is missing, cannot be read or is not what was written.
-pub fn read(path: &Path) -> Result<Checkpoint, Failure> {
-    let manifest = read_manifest(path)?;
-    let tensors =
-        |name: &str| decode(&read_checked(path, &manifest, name)?).map_err(|error| corrupt(path, name, error));
-    Ok(Checkpoint {
-        weights: tensors(WEIGHTS)?,
-        optimizer: tensors(OPTIMIZER)?,
-        average: manifest
-            .sha256
-            .contains_key(AVERAGE)
-            .then(|| tensors(AVERAGE))
-            .transpose()?,
-        state: serde_json::from_slice(&read_checked(path, &manifest, STATE)?)
-            .map_err(|error| corrupt(path, STATE, error.to_string()))?,
-    })
+    /// Checks every file of a checkpoint against its manifest.
+    fn verify(&self, step: u64) -> Result<(), Failure> {
+        let path = self.path_of(step);
+        let manifest = read_manifest(&path)?;
+        let average = manifest.sha256.contains_key(AVERAGE).then_some(AVERAGE);
+        for name in [WEIGHTS, OPTIMIZER, STATE].into_iter().chain(average) {
+            read_checked(&path, &manifest, name)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the newest checkpoint that is whole and of this run; `warn` hears of those that are not.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or there are checkpoints and none can be used.
+    pub fn read_newest(&self, mut warn: impl FnMut(String)) -> Result<Option<Checkpoint>, Failure> {
+        let mut found = self.steps()?;
+        found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
+        let mut last = None;
+        for (step, _) in found {
+            match self.read(step) {
+                Ok(checkpoint) => return Ok(Some(checkpoint)),
+                Err(error) => {
+                    warn(format!("checkpoint not used: {error}"));
+                    last = Some(error);
+                }
+            }
+        }
+        last.map_or(Ok(None), Err)
+    }
+
+    /// Reads the checkpoint of a step, checking every file against the manifest.
+    ///
+    /// # Errors
+    /// A file is missing, cannot be read or is not what was written, or it is of another run.
+    pub fn read(&self, step: u64) -> Result<Checkpoint, Failure> {
+        let path = &self.path_of(step);
+        let manifest = read_manifest(path)?;
+        if !self.run.is_empty() && !manifest.run.is_empty() && manifest.run != self.run {
+            let message = "this checkpoint was written by another run; move it back there".to_owned();
+            return Err(corrupt(path, MANIFEST, message));
+        }
+        let tensors =
+            |name: &str| decode(&read_checked(path, &manifest, name)?).map_err(|error| corrupt(path, name, error));
+        let checkpoint = Checkpoint {
+            weights: tensors(WEIGHTS)?,
+            optimizer: tensors(OPTIMIZER)?,
+            average: manifest
+                .sha256
+                .contains_key(AVERAGE)
+                .then(|| tensors(AVERAGE))
+                .transpose()?,
+            state: serde_json::from_slice(&read_checked(path, &manifest, STATE)?)
+                .map_err(|error| corrupt(path, STATE, error.to_string()))?,
+        };
+        if checkpoint.state.step != step {
+            let message = format!("this is the state of step {}", checkpoint.state.step);
+            return Err(corrupt(path, STATE, message));
+        }
+        Ok(checkpoint)
+    }
+
+    fn steps(&self) -> Result<Vec<(u64, PathBuf)>, Failure> {
+        if !self.folder.exists() {
+            return Ok(Vec::new());
+        }
+        let entries = fs::read_dir(&self.folder).map_err(Failure::io("read", &self.folder))?;
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| {
+                Some((
+                    entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?,
+                    entry.path(),
+                ))
+            })
+            .collect())
+    }
 }
 
 fn corrupt(path: &Path, file: &str, message: String) -> Failure {
@@ -199,11 +270,16 @@ fn corrupt(path: &Path, file: &str, message: String) -> Failure {
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, Failure> {
-    let manifest: Manifest = serde_json::from_slice(&read_file(&path.join(MANIFEST))?)
-        .map_err(|error| corrupt(path, MANIFEST, error.to_string()))?;
+    let text = read_file(&path.join(MANIFEST))?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|error| corrupt(path, MANIFEST, error.to_string()))?;
     if manifest.format != FORMAT {
         let message = format!("format {} is not known to this version of emorun", manifest.format);
         return Err(corrupt(path, MANIFEST, message));
+    }
+    // It has no hash of its own, but only one way to be written.
+    if manifest.text()? != text {
+        return Err(corrupt(path, MANIFEST, "this is not as emorun wrote it".to_owned()));
     }
     Ok(manifest)
 }
@@ -216,22 +292,6 @@ fn read_checked(path: &Path, manifest: &Manifest, name: &str) -> Result<Vec<u8>,
         let message = "its SHA-256 is not that of the manifest".to_owned();
         Err(corrupt(path, name, message))
     }
-}
-
-fn steps(checkpoints: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
-    if !checkpoints.exists() {
-        return Ok(Vec::new());
-    }
-    let entries = fs::read_dir(checkpoints).map_err(Failure::io("read", checkpoints))?;
-    Ok(entries
-        .flatten()
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()?,
-                entry.path(),
-            ))
-        })
-        .collect())
 }
 
 fn encode(tensors: &NamedTensors) -> Result<Vec<u8>, Failure> {
@@ -271,28 +331,32 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(Failure::io("read", path))
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut file = fs::File::create(path).map_err(Failure::io("create", path))?;
+fn write_synced(files: &Files, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut file = files.create(path).map_err(Failure::io("create", path))?;
     file.write_all(bytes)
-        .and_then(|()| file.sync_all())
+        .and_then(|()| file.sync())
         .map_err(Failure::io("write", path))
 }
 
 /// Makes the entries of a folder durable.
-fn sync_dir(path: &Path) -> Result<(), Failure> {
-    fs::File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(Failure::io("sync", path))
+fn sync_dir(files: &Files, path: &Path) -> Result<(), Failure> {
+    files.sync_dir(path).map_err(Failure::io("sync", path))
 }
 
 /// Replaces a file as a whole: readers see the old text or the new one.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub fn write_atomically(files: &Files, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let draft = path.with_extension("partial");
-    write_synced(&draft, bytes)?;
-    fs::rename(&draft, path).map_err(Failure::io("rename", &draft))
+    let written = write_synced(files, &draft, bytes)
+        .and_then(|()| files.rename(&draft, path).map_err(Failure::io("rename", &draft)));
+    if written.is_err() {
+        let _ = files.remove_file(&draft);
+    }
+    written?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    sync_dir(files, folder.unwrap_or(Path::new(".")))
 }
 
 #[cfg(test)]
@@ -312,6 +376,10 @@ mod tests {
         }
     }
 
+    fn store(dir: &tempfile::TempDir) -> Store {
+        Store::in_folder(dir.path().to_owned())
+    }
+
     fn keep(last: usize, steps: &[u64]) -> Keep {
         let steps = steps.to_vec();
         Keep { last, steps }
@@ -320,8 +388,8 @@ mod tests {
     #[test]
     fn what_is_read_is_what_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &checkpoint(7), &keep(2, &[])).unwrap();
-        let read = read_newest(dir.path(), |warning| panic!("{warning}")).unwrap().unwrap();
+        store(&dir).write(&checkpoint(7), &keep(2, &[])).unwrap();
+        let read = store(&dir).read_newest(|warning| panic!("{warning}")).unwrap().unwrap();
         assert_eq!(
             (read.weights, read.optimizer, read.average, read.state),
             (
@@ -342,61 +410,102 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             for step in [1, 2, 3, 7, 10] {
-                write(dir.path(), &checkpoint(step), &keep(last, kept)).unwrap();
+                store(&dir).write(&checkpoint(step), &keep(last, kept)).unwrap();
             }
-            let mut left: Vec<u64> = steps(dir.path()).unwrap().into_iter().map(|(step, _)| step).collect();
+            let mut left: Vec<u64> = store(&dir).steps().unwrap().into_iter().map(|(step, _)| step).collect();
             left.sort_unstable();
             assert_eq!(left, expected);
             // Gone back to step 3, and on from there.
-            write(dir.path(), &checkpoint(4), &keep(1, &[])).unwrap();
-            assert_eq!(steps(dir.path()).unwrap().len(), 1);
+            store(&dir).write(&checkpoint(4), &keep(1, &[])).unwrap();
+            assert_eq!(store(&dir).steps().unwrap().len(), 1);
         }
     }
 
     #[test]
-    fn every_flipped_byte_is_found_and_the_one_before_is_used() {
+    fn every_flipped_bit_is_found_and_the_one_before_is_used() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &checkpoint(1), &keep(2, &[])).unwrap();
-        write(dir.path(), &checkpoint(2), &keep(2, &[1])).unwrap();
+        let store = Store {
+            run: "0123456789abcdef".to_owned(),
+            ..store(&dir)
+        };
+        store.write(&checkpoint(1), &keep(2, &[])).unwrap();
+        store.write(&checkpoint(2), &keep(2, &[1])).unwrap();
         for name in [WEIGHTS, OPTIMIZER, AVERAGE, STATE, MANIFEST] {
-            let path = path_of(dir.path(), 2).join(name);
+            let path = store.path_of(2).join(name);
             let whole = fs::read(&path).unwrap();
-            for at in 0..whole.len() {
-                let mut flipped = whole.clone();
-                flipped[at] ^= 1;
-                fs::write(&path, &flipped).unwrap();
-                let mut warnings = Vec::new();
-                let read = read_newest(dir.path(), |warning| warnings.push(warning))
-                    .unwrap()
-                    .unwrap();
-                // White space and hash letters' case do not carry meaning; all else must be found.
-                if read.state.step == 2 {
-                    assert_eq!(name, MANIFEST, "byte {at} of {name}");
-                    assert!(
-                        whole[at].is_ascii_whitespace(),
-                        "byte {at} of {name}: {:?}",
-                        whole[at] as char
-                    );
-                } else {
-                    assert!(
-                        warnings.iter().any(|warning| warning.contains("step-2")),
-                        "{warnings:?}"
-                    );
+            let falls_back = |bytes: Option<&[u8]>, what: &str| {
+                match bytes {
+                    Some(bytes) => fs::write(&path, bytes).unwrap(),
+                    None => fs::remove_file(&path).unwrap(),
                 }
+                let mut warnings = Vec::new();
+                let read = store.read_newest(|warning| warnings.push(warning)).unwrap().unwrap();
+                assert_eq!(read.state.step, 1, "{what} of {name}");
+                assert!(
+                    warnings.len() == 1 && warnings[0].contains("step-2"),
+                    "{what}: {warnings:?}"
+                );
+            };
+            for at in 0..8 * whole.len() {
+                let mut flipped = whole.clone();
+                flipped[at / 8] ^= 1 << (at % 8);
+                falls_back(Some(&flipped), &format!("bit {} of byte {}", at % 8, at / 8));
             }
+            for length in 0..whole.len() {
+                falls_back(Some(&whole[..length]), &format!("{length} bytes"));
+            }
+            falls_back(Some(&[&whole[..], b"\n"].concat()), "a byte more");
+            falls_back(None, "nothing");
             fs::write(&path, &whole).unwrap();
+            assert_eq!(
+                store
+                    .read_newest(|warning| panic!("{warning}"))
+                    .unwrap()
+                    .unwrap()
+                    .state
+                    .step,
+                2
+            );
         }
+    }
+
+    #[test]
+    fn what_another_run_wrote_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |run: &str| Store {
+            run: run.to_owned(),
+            ..store(&dir)
+        };
+        of("one").write(&checkpoint(1), &keep(9, &[])).unwrap();
+        of("other").write(&checkpoint(2), &keep(9, &[])).unwrap();
+        let mut warnings = Vec::new();
+        let read = of("one")
+            .read_newest(|warning| warnings.push(warning))
+            .unwrap()
+            .unwrap();
+        assert_eq!(read.state.step, 1);
+        assert!(
+            warnings[0].contains("step-2") && warnings[0].contains("another run"),
+            "{warnings:?}"
+        );
+        assert_eq!(store(&dir).read_newest(|_| {}).unwrap().unwrap().state.step, 2);
+        let none = of("third").read_newest(|_| {}).unwrap_err();
+        assert!(none.to_string().contains("another run"), "{none}");
+        // Nor is one that was given the name of another step.
+        fs::rename(store(&dir).path_of(2), store(&dir).path_of(3)).unwrap();
+        let wrong = store(&dir).read(3).unwrap_err().to_string();
+        assert!(wrong.contains("the state of step 2"), "{wrong}");
     }
 
     #[test]
     fn a_half_written_checkpoint_is_not_one() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &checkpoint(1), &keep(2, &[])).unwrap();
+        store(&dir).write(&checkpoint(1), &keep(2, &[])).unwrap();
         let draft = dir.path().join(".step-5.partial");
         fs::create_dir(&draft).unwrap();
         fs::write(draft.join(WEIGHTS), b"half").unwrap();
-        assert_eq!(read_newest(dir.path(), |_| {}).unwrap().unwrap().state.step, 1);
-        write(dir.path(), &checkpoint(3), &keep(1, &[])).unwrap();
+        assert_eq!(store(&dir).read_newest(|_| {}).unwrap().unwrap().state.step, 1);
+        store(&dir).write(&checkpoint(3), &keep(1, &[])).unwrap();
         assert!(!draft.exists(), "what a kill left goes with the next checkpoint");
     }
 }

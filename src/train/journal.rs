@@ -1,25 +1,48 @@
 //! What a run writes while it trains: `metrics.jsonl` and TensorBoard events.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use emorun_tensorboard::{EventWriter, HParam, HParams};
+use emorun_files::{File, Files};
+use emorun_tensorboard::{EventError, EventWriter, HParam, HParams};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Failure;
 
-/// The written trace of a run. `metrics.jsonl` is part of its state; TensorBoard events are not,
-/// so an error in writing them is told once and training goes on.
+/// The written trace of a run.
+///
+/// What cannot be written stops no training: lines of `metrics.jsonl` are held and tried again with
+/// the next, TensorBoard goes on in a new file from the next checkpoint, and what is lost in the end
+/// is counted. Either is told once.
 #[derive(Debug)]
 pub struct Journal {
+    files: Files,
+    dir: PathBuf,
     metrics: File,
     bytes: u64,
-    path: std::path::PathBuf,
-    events: Option<EventWriter>,
+    /// Lines that could not be written yet.
+    held: String,
+    /// A write has failed, so that the file may end in half a line.
+    torn: bool,
+    told_of_metrics: bool,
+    lost_lines: u64,
+    events: Events,
     trained: bool,
 }
+
+/// TensorBoard's side of a journal.
+#[derive(Debug)]
+struct Events {
+    wanted: bool,
+    writer: Option<EventWriter>,
+    /// First step that was not written to yet.
+    next_step: i64,
+    told: bool,
+    lost: u64,
+}
+
+/// Most bytes of lines that are held while they cannot be written.
+const MOST_HELD: usize = 16 << 20;
 
 /// Numbers of one logged step, in the order in which they are written.
 #[derive(Clone, Debug, Default)]
@@ -37,31 +60,41 @@ impl Journal {
     ///
     /// # Errors
     /// `metrics.jsonl` cannot be opened.
-    pub fn open(dir: &Path, bytes: u64, first_step: u64, tensorboard: bool) -> Result<Self, Failure> {
+    pub fn open(files: &Files, dir: &Path, bytes: u64, first_step: u64, tensorboard: bool) -> Result<Self, Failure> {
         let path = dir.join("metrics.jsonl");
-        let io = |action| Failure::io(action, &path);
-        let mut metrics = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(io("open"))?;
-        metrics.set_len(bytes).map_err(io("truncate"))?;
-        metrics.seek(SeekFrom::End(0)).map_err(io("seek in"))?;
-        let events = if tensorboard {
-            EventWriter::create(dir, clamp(first_step), now())
-                .inspect_err(|error| tracing::warn!("no TensorBoard events will be written: {error}"))
-                .ok()
-        } else {
-            None
-        };
-        Ok(Self {
+        let mut metrics = files.append(&path).map_err(Failure::io("open", &path))?;
+        let bytes = whole_lines(&path, bytes)?;
+        metrics.truncate(bytes).map_err(Failure::io("truncate", &path))?;
+        let mut journal = Self {
+            files: files.clone(),
+            dir: dir.to_owned(),
             metrics,
             bytes,
-            path,
-            events,
+            held: String::new(),
+            torn: false,
+            told_of_metrics: false,
+            lost_lines: 0,
+            events: Events {
+                wanted: tensorboard,
+                writer: None,
+                next_step: clamp(first_step),
+                told: false,
+                lost: 0,
+            },
             trained: false,
-        })
+        };
+        journal.open_events();
+        Ok(journal)
+    }
+
+    fn open_events(&mut self) {
+        if !self.events.wanted {
+            return;
+        }
+        match EventWriter::create_on(&self.files, &self.dir, self.events.next_step, now()) {
+            Ok(writer) => self.events.writer = Some(writer),
+            Err(error) => self.events.tell(&error),
+        }
     }
 
     /// Bytes of `metrics.jsonl` so far.
@@ -69,37 +102,64 @@ impl Journal {
         self.bytes
     }
 
-    /// Makes `metrics.jsonl` durable up to here.
-    ///
-    /// # Errors
-    /// The file system refuses.
-    pub fn sync(&mut self) -> Result<(), Failure> {
-        self.metrics.sync_data().map_err(Failure::io("sync", &self.path))?;
-        self.flush_events();
-        Ok(())
-    }
-
-    /// Hands TensorBoard events to the disk.
-    pub fn flush_events(&mut self) {
-        if let Some(events) = &mut self.events {
-            events.sync();
+    /// Hands all that was logged to the disk, and tries again what has failed.
+    pub fn flush(&mut self) {
+        self.write_held();
+        if let Some(writer) = &mut self.events.writer {
+            writer.sync();
+            self.events.check();
+        }
+        if self.events.writer.is_none() {
+            self.open_events();
         }
     }
 
-    /// `metrics.jsonl` for another thread to make durable, and its path.
-    ///
-    /// # Errors
-    /// The system gives no second handle to it.
-    pub fn metrics_file(&self) -> Result<(File, std::path::PathBuf), Failure> {
-        let file = self.metrics.try_clone().map_err(Failure::io("open", &self.path))?;
-        Ok((file, self.path.clone()))
+    /// Makes the journal durable at its end; gives the number of lines and events that it lacks.
+    pub fn close(&mut self) -> u64 {
+        self.flush();
+        if let Err(error) = self.metrics.sync() {
+            self.tell_of_metrics(&error);
+        }
+        self.lost_lines + self.held.lines().count() as u64 + self.events.lost
+    }
+
+    /// `metrics.jsonl` for another thread to make durable, where the system gives a second handle.
+    pub fn metrics_file(&self) -> Option<File> {
+        self.metrics.try_clone().ok()
+    }
+
+    /// Writes the lines that are held.
+    fn write_held(&mut self) {
+        if self.held.is_empty() {
+            return;
+        }
+        let mend = if self.torn {
+            self.metrics.truncate(self.bytes)
+        } else {
+            Ok(())
+        };
+        match mend.and_then(|()| self.metrics.write_all(self.held.as_bytes())) {
+            Ok(()) => {
+                self.bytes += self.held.len() as u64;
+                self.held.clear();
+                self.torn = false;
+            }
+            Err(error) => {
+                self.torn = true;
+                self.tell_of_metrics(&error);
+            }
+        }
+    }
+
+    fn tell_of_metrics(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.told_of_metrics, true) {
+            let path = self.metrics.path().display();
+            tracing::warn!("cannot write {path}: {error}; training goes on, and it is tried again with each line");
+        }
     }
 
     /// Writes one line of metrics, and each number as a TensorBoard scalar `split/name`.
-    ///
-    /// # Errors
-    /// `metrics.jsonl` cannot be written.
-    pub fn line(&mut self, step: u64, epoch: u64, split: &str, line: &Line) -> Result<(), Failure> {
+    pub fn line(&mut self, step: u64, epoch: u64, split: &str, line: &Line) {
         let mut object = Map::new();
         object.insert("step".into(), json!(step));
         object.insert("epoch".into(), json!(epoch));
@@ -115,10 +175,12 @@ impl Journal {
         object.insert("wall".into(), Value::Object(wall));
         let mut text = Value::Object(object).to_string();
         text.push('\n');
-        self.metrics
-            .write_all(text.as_bytes())
-            .map_err(Failure::io("write", &self.path))?;
-        self.bytes += text.len() as u64;
+        if self.held.len() + text.len() <= MOST_HELD {
+            self.held.push_str(&text);
+            self.write_held();
+        } else {
+            self.lost_lines += 1;
+        }
         let scalars = line
             .metrics
             .iter()
@@ -127,7 +189,7 @@ impl Journal {
         for (name, value) in scalars.chain(line.wall.iter().copied()) {
             self.event(|events, time| events.scalar(&format!("{split}/{name}"), step, value as f32, time));
         }
-        Ok(())
+        self.events.next_step = self.events.next_step.max(step.saturating_add(1));
     }
 
     /// Marks that training is over: what follows is the final evaluation, shown in TensorBoard one
@@ -174,12 +236,45 @@ impl Journal {
     }
 
     fn event(&mut self, write: impl FnOnce(&mut EventWriter, f64) -> bool) {
-        let Some(events) = &mut self.events else { return };
-        write(events, now());
-        if let Some(error) = events.take_error() {
-            tracing::warn!("TensorBoard events end here, training goes on: {error}");
+        let events = &mut self.events;
+        if !events.wanted {
+            return;
+        }
+        let written = events.writer.as_mut().is_some_and(|writer| write(writer, now()));
+        events.lost += u64::from(!written);
+        events.check();
+    }
+}
+
+impl Events {
+    /// Tells of an error, and lets a writer go that has ended with it.
+    fn check(&mut self) {
+        if let Some(error) = self.writer.as_mut().and_then(EventWriter::take_error) {
+            self.writer = None;
+            self.tell(&error);
         }
     }
+
+    fn tell(&mut self, error: &EventError) {
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!("{error}; training goes on, and a new file is tried with each checkpoint");
+        }
+    }
+}
+
+/// The length of `metrics.jsonl` to go on from: `bytes`, or as many whole lines as there are of them.
+fn whole_lines(path: &Path, bytes: u64) -> Result<u64, Failure> {
+    let length = std::fs::metadata(path).map_err(Failure::io("read", path))?.len();
+    if length >= bytes {
+        return Ok(bytes);
+    }
+    let text = std::fs::read(path).map_err(Failure::io("read", path))?;
+    let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    tracing::warn!(
+        "{} has {length} of the {bytes} bytes that were there at the checkpoint: the last lines are missing",
+        path.display()
+    );
+    Ok(whole as u64)
 }
 
 fn clamp(step: u64) -> i64 {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
+use emorun_files::Files;
 use emorun_metrics::Agreement;
 
 use crate::draw::DrawKey;
@@ -34,7 +35,7 @@ use crate::settings::{FinalWeights, SchedulerConfig, Settings};
 use crate::value::Values;
 use average::Average;
 use batches::{epoch_batches, padding_share};
-use checkpoint::{Checkpoint, Keep};
+use checkpoint::{Checkpoint, Keep, Store};
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
 use parameters::{Gradients, Optimizer};
@@ -152,6 +153,10 @@ pub struct Trainer<'a> {
     pub device: Device,
     /// The run directory.
     pub dir: PathBuf,
+    /// Id of the run, which its checkpoints bear.
+    pub run_id: String,
+    /// What the run is written through.
+    pub files: Files,
     /// Name shown with the progress.
     pub label: String,
 }
@@ -202,6 +207,8 @@ struct Session {
     writer: CheckpointWriter,
     /// When the last checkpoint was begun.
     saved: Instant,
+    /// Seconds that training has waited for checkpoints since the epoch before ended.
+    checkpoint_wait_s: f64,
 }
 
 impl Session {
@@ -215,8 +222,12 @@ impl Session {
 }
 
 impl Trainer<'_> {
-    fn checkpoints(&self) -> PathBuf {
-        self.dir.join("checkpoints")
+    fn store(&self) -> Store {
+        Store {
+            folder: self.dir.join("checkpoints"),
+            run: self.run_id.clone(),
+            files: self.files.clone(),
+        }
     }
 
     fn batches(&self, epoch: u64) -> Vec<Vec<usize>> {
@@ -258,7 +269,7 @@ impl Trainer<'_> {
         if let (FinalWeights::Best, Some(best)) = (self.final_weights(), &state.best)
             && best.step != state.step
         {
-            let weights = checkpoint::read(&checkpoint::path_of(&self.checkpoints(), best.step))?.into_weights();
+            let weights = self.store().read(best.step)?.into_weights();
             parameters::restore(&mut network, weights).map_err(Abort::Bug)?;
         }
         Ok(Trained {
@@ -277,18 +288,18 @@ impl Trainer<'_> {
         let mut optimizer = Optimizer::new(&self.settings.training, &network);
         let average = self.settings.training.average.as_ref();
         let names = StepNames::new(self.seed);
-        let writer = CheckpointWriter::new(self.checkpoints());
+        let writer = CheckpointWriter::new(self.store());
         let tensorboard = self.settings.logging.tensorboard;
-        let found = checkpoint::read_newest(&self.checkpoints(), |warning| tracing::warn!("{warning}"))?;
+        let found = self.store().read_newest(|warning| tracing::warn!("{warning}"))?;
         let Some(Checkpoint {
             weights,
             optimizer: stored,
             average: averaged,
-            state,
+            mut state,
         }) = found
         else {
             self.fit(&mut network, &names)?;
-            let mut journal = Journal::open(&self.dir, 0, 0, tensorboard)?;
+            let mut journal = Journal::open(&self.files, &self.dir, 0, 0, tensorboard)?;
             prepare(&mut journal);
             return Ok(Session {
                 average: average.map(|config| Average::new(config, &network)),
@@ -299,11 +310,13 @@ impl Trainer<'_> {
                 names,
                 writer,
                 saved: Instant::now(),
+                checkpoint_wait_s: 0.0,
             });
         };
+        let step = state.step;
         let corrupt = |message| {
             Abort::File(Failure::Corrupt {
-                path: checkpoint::path_of(&self.checkpoints(), state.step),
+                path: self.store().path_of(step),
                 message,
             })
         };
@@ -315,7 +328,9 @@ impl Trainer<'_> {
         if let (Some(average), Some(averaged)) = (&mut average, averaged) {
             average.restore(averaged).map_err(corrupt)?;
         }
-        let journal = Journal::open(&self.dir, state.metrics_bytes, state.step + 1, tensorboard)?;
+        // More epochs may be asked for than when it was written.
+        state.finished = self.is_finished(&state);
+        let journal = Journal::open(&self.files, &self.dir, state.metrics_bytes, state.step + 1, tensorboard)?;
         Ok(Session {
             network,
             optimizer,
@@ -325,6 +340,7 @@ impl Trainer<'_> {
             names,
             writer,
             saved: Instant::now(),
+            checkpoint_wait_s: 0.0,
         })
     }
 
@@ -420,7 +436,7 @@ impl Trainer<'_> {
                     ],
                     wall: vec![("items_per_second", speed), ("loader_wait_s", batches.seconds)],
                 };
-                session.journal.line(session.state.step, epoch + 1, "train", &line)?;
+                session.journal.line(session.state.step, epoch + 1, "train", &line);
             }
             session.state.seconds = before + started.elapsed().as_secs_f64();
             let at_end = session.state.batch >= ends_at;
@@ -507,7 +523,11 @@ impl Trainer<'_> {
         }
         let evaluated = (!self.validation.is_empty()).then(|| session.evaluated());
         let Session {
-            journal, state, names, ..
+            journal,
+            state,
+            names,
+            checkpoint_wait_s,
+            ..
         } = session;
         // That of the epoch's last step.
         let lr = schedule.lr(state.step.saturating_sub(1), &state.plateau);
@@ -536,9 +556,12 @@ impl Trainer<'_> {
             "train_epoch",
             &Line {
                 metrics: metrics_of(&train),
-                wall: vec![("seconds", seconds)],
+                wall: vec![
+                    ("seconds", seconds),
+                    ("checkpoint_wait_s", std::mem::take(checkpoint_wait_s)),
+                ],
             },
-        )?;
+        );
         let shown = if let Some(network) = evaluated {
             let device = self.device.clone().inner();
             let validation = evaluate(
@@ -557,7 +580,7 @@ impl Trainer<'_> {
                     metrics: metrics_of(&validation),
                     wall: Vec::new(),
                 },
-            )?;
+            );
             summary.push_str(&format!("  validation loss {:.4}", validation.loss.unwrap_or(f64::NAN)));
             self.choose(state, &validation);
             if let SchedulerConfig::Plateau(plateau) = &self.settings.training.scheduler {
@@ -588,11 +611,8 @@ impl Trainer<'_> {
                 Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
             }
         }
-        state.finished = state.epoch >= self.settings.training.epochs;
-        if let Some(stopping) = &self.settings.training.early_stopping
-            && state.stale_epochs >= stopping.patience
-        {
-            state.finished = true;
+        state.finished = self.is_finished(state);
+        if self.is_stale(state) {
             summary.push_str(&format!(
                 "  stopped early: no improvement in {} epochs",
                 state.stale_epochs
@@ -600,6 +620,17 @@ impl Trainer<'_> {
         }
         progress.epoch(state.step, &summary);
         Ok(())
+    }
+
+    fn is_finished(&self, state: &LoopState) -> bool {
+        let all_epochs = state.batch == 0 && state.epoch >= self.settings.training.epochs;
+        all_epochs || self.is_stale(state)
+    }
+
+    /// Whether nothing has improved for so long that training stops.
+    fn is_stale(&self, state: &LoopState) -> bool {
+        let stopping = self.settings.training.early_stopping.as_ref();
+        stopping.is_some_and(|stopping| state.stale_epochs >= stopping.patience)
     }
 
     /// Notes the best epoch and how long nothing has improved.
@@ -646,7 +677,8 @@ impl Trainer<'_> {
     }
 
     fn save(&self, session: &mut Session) -> Result<(), Abort> {
-        session.journal.flush_events();
+        let asked = Instant::now();
+        session.journal.flush();
         session.state.metrics_bytes = session.journal.bytes();
         let (optimizer, counters) = session.optimizer.save();
         session.state.optimizer_counters = counters;
@@ -662,14 +694,15 @@ impl Trainer<'_> {
             last: self.settings.training.checkpoints.keep_last,
             steps: best.map(|best| best.step).collect(),
         };
-        let (metrics, metrics_path) = session.journal.metrics_file()?;
         session.writer.begin(Job {
             checkpoint,
             keep,
-            metrics,
-            metrics_path,
+            metrics: session.journal.metrics_file(),
         })?;
         session.saved = Instant::now();
+        let waited = asked.elapsed().as_secs_f64();
+        session.checkpoint_wait_s += waited;
+        session.state.checkpoint_seconds += waited;
         Ok(())
     }
 

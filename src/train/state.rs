@@ -42,6 +42,9 @@ pub struct LoopState {
     pub optimizer_counters: BTreeMap<String, u64>,
     /// Seconds spent training so far.
     pub seconds: f64,
+    /// Seconds of these in which training waited for checkpoints.
+    #[serde(default)]
+    pub checkpoint_seconds: f64,
 }
 
 /// Sums over the items of an epoch.

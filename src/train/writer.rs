@@ -1,17 +1,17 @@
 //! Writing checkpoints beside training.
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::thread::JoinHandle;
 
-use super::checkpoint::{self, Checkpoint, Keep};
+use emorun_files::File;
+
+use super::checkpoint::{Checkpoint, Keep, Store};
 use crate::exit::Failure;
 
 /// Writes checkpoints on a thread of its own, one at a time: training waits only for copies of its
 /// tensors, and for the checkpoint before where that is not written yet.
 #[derive(Debug)]
 pub struct CheckpointWriter {
-    folder: PathBuf,
+    store: Store,
     writing: Option<JoinHandle<Result<(), Failure>>>,
 }
 
@@ -22,25 +22,26 @@ pub struct Job {
     pub checkpoint: Checkpoint,
     /// Which others stay.
     pub keep: Keep,
-    /// `metrics.jsonl`, which must be on disk as far as the checkpoint says.
-    pub metrics: File,
-    /// Its place, to be named if it cannot be synced.
-    pub metrics_path: PathBuf,
+    /// `metrics.jsonl`, which should be on disk as far as the checkpoint says.
+    pub metrics: Option<File>,
 }
 
 impl Job {
-    fn run(self, folder: &std::path::Path) -> Result<(), Failure> {
-        self.metrics
-            .sync_data()
-            .map_err(Failure::io("sync", &self.metrics_path))?;
-        checkpoint::write(folder, &self.checkpoint, &self.keep)
+    fn run(self, store: &Store) -> Result<(), Failure> {
+        // The log is no reason to go without the checkpoint.
+        if let Some(metrics) = self.metrics
+            && let Err(error) = metrics.sync()
+        {
+            tracing::warn!("cannot sync {}: {error}", metrics.path().display());
+        }
+        store.write(&self.checkpoint, &self.keep)
     }
 }
 
 impl CheckpointWriter {
-    /// A writer into a folder of checkpoints.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder, writing: None }
+    /// A writer of a run's checkpoints.
+    pub fn new(store: Store) -> Self {
+        Self { store, writing: None }
     }
 
     /// Begins to write a checkpoint, once the one before it is in place.
@@ -49,11 +50,11 @@ impl CheckpointWriter {
     /// The one before it could not be written.
     pub fn begin(&mut self, job: Job) -> Result<(), Failure> {
         self.wait()?;
-        let folder = self.folder.clone();
+        let store = self.store.clone();
         let spawned = std::thread::Builder::new()
             .name("checkpoint".into())
-            .spawn(move || job.run(&folder));
-        self.writing = Some(spawned.map_err(Failure::io("start a thread for", &self.folder))?);
+            .spawn(move || job.run(&store));
+        self.writing = Some(spawned.map_err(Failure::io("start a thread for", &self.store.folder))?);
         Ok(())
     }
 

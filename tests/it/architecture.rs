@@ -10,11 +10,12 @@ use serde_json::Value;
 use crate::support::REPOSITORY;
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 13] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
-    ("emorun-tensorboard", &[]),
+    ("emorun-files", &[]),
+    ("emorun-tensorboard", &["emorun-files"]),
     ("emorun-figures", &[]),
     ("emorun-features", &[]),
     ("emorun-fetch", &[]),
@@ -37,6 +38,7 @@ const CRATES: [(&str, &[&str]); 12] = [
             "emorun-lang",
             "emorun-audio",
             "emorun-metrics",
+            "emorun-files",
             "emorun-onnx",
             "emorun-tensorboard",
             "emorun-figures",
@@ -107,6 +109,7 @@ const MODULES: [(&str, &[&str]); 28] = [
     (
         "bench",
         &[
+            "device",
             "draw",
             "exit",
             "layers",
@@ -114,6 +117,7 @@ const MODULES: [(&str, &[&str]); 28] = [
             "network",
             "prepare",
             "pretrained",
+            "run",
             "train",
             "value",
         ],

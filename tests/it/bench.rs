@@ -191,3 +191,42 @@ fn a_folder_without_sound_and_a_peer_that_cannot_are_named() {
         outcome.stderr
     );
 }
+
+#[test]
+fn the_cost_of_the_loop_is_told_beside_lightning() {
+    let lab = Lab::new();
+    let script = |name: &str, seconds: &str| {
+        let answer = format!("echo '{{\"seconds\": {seconds}, \"steps\": 1, \"versions\": \"stand-in\"}}'");
+        stand_in(&lab, name, &answer)
+    };
+    let small = [
+        "bench",
+        "loop",
+        "--steps",
+        "90",
+        "--repeats",
+        "1",
+        "--checkpoint-every",
+        "45",
+    ];
+    let peer = script("peer", "9.0");
+    let outcome = lab.emorun(&[&small[..], &["--python", &peer]].concat());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    for part in [
+        "emorun, a run",
+        "PyTorch, bare loop",
+        "Lightning",
+        "9000000",
+        "90 steps of 4 items",
+    ] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
+    let broken = stand_in(&lab, "broken", "echo 'No module named lightning' >&2; exit 1");
+    let outcome = lab.emorun(&[&small[..], &["--python", &broken]].concat());
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("No module named lightning"),
+        "{}",
+        outcome.stderr
+    );
+}

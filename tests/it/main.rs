@@ -13,11 +13,13 @@
 mod architecture;
 mod augment;
 mod bench;
+mod changes;
 mod columns;
 mod corpus_preparation;
 mod data;
 mod errors;
 mod experiments;
+mod faults;
 mod features;
 mod frozen;
 mod golden;

@@ -260,30 +260,14 @@ fn a_run_whose_checkpoints_are_all_damaged_says_so() {
 }
 
 #[test]
-fn a_run_whose_data_has_changed_is_not_resumed() {
-    let lab = Lab::new();
-    let run = lab.path("runs/tiny/cut");
-    kill(lab.start_until(&["crnn.yaml", "--run-label", "cut"], &run.join("metrics.jsonl"), 11));
-    let resolved = fs::read_to_string(run.join("resolved.yaml")).unwrap();
-    fs::write(
-        run.join("resolved.yaml"),
-        resolved.replace("utterances: 3", "utterances: 4"),
-    )
-    .unwrap();
-    let outcome = lab.emorun(&["resume", "runs/tiny/cut"]);
-    assert_eq!(outcome.code, 5, "{}", outcome.stderr);
-    assert!(
-        outcome.stderr.contains("the items or their split have changed"),
-        "{}",
-        outcome.stderr
-    );
-}
-
-#[test]
 fn a_killed_run_is_verified_to_go_on_to_the_same_bits() {
     let lab = Lab::new();
-    let outcome = lab.emorun(&["verify-resume", "crnn.yaml", "--kills", "4"]);
+    // A hundred kills and more are for nights: EMORUN_KILLS=100.
+    let kills = std::env::var("EMORUN_KILLS").unwrap_or_else(|_| "10".into());
+    let outcome = lab.emorun(&["verify-resume", "crnn.yaml", "--kills", &kills]);
     assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+    let killed = outcome.stdout.split_whitespace().nth(1).unwrap();
+    assert!(killed.parse::<usize>().unwrap() > 0, "{}", outcome.stdout);
     for part in [
         "the same in both runs",
         "lines of metrics.jsonl",

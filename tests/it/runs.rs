@@ -62,12 +62,15 @@ fn a_run_directory_is_complete_by_itself() {
         keys,
         [
             "status",
+            "id",
             "name",
             "seed",
             "fold",
             "parent",
             "set",
             "config_hash",
+            "resolved",
+            "changes",
             "versions",
             "git",
             "device",
@@ -78,6 +81,7 @@ fn a_run_directory_is_complete_by_itself() {
             "files",
             "certificate",
             "peak_memory_bytes",
+            "unlogged",
             "error"
         ]
     );

@@ -357,6 +357,13 @@ where
         &self.tree
     }
 
+    /// Settings and nodes with every default; `None` where something is wrong.
+    pub fn resolved(&self) -> Option<Json> {
+        let nodes = self.graph.nodes().iter();
+        let nodes = nodes.map(|node| Some((node, node.config.as_ref()?)));
+        resolved(self.settings.as_ref()?, nodes.collect::<Option<Vec<_>>>()?)
+    }
+
     /// Infers all signals from what the datasets give (ports of `data`) and the facts of files that
     /// nodes name, and makes the plan; what is wrong is added to the report of the stages before.
     ///
@@ -387,7 +394,8 @@ where
         let (Some(settings), Some(graph)) = (self.settings, self.graph.try_map(|config| config)) else {
             return Err(report);
         };
-        let Some(resolved) = resolved(&settings, &graph) else {
+        let nodes = graph.nodes().iter().map(|node| (node, &node.config));
+        let Some(resolved) = resolved(&settings, nodes) else {
             return Err(report);
         };
         match plan(&graph, &order, inferred, &roles, data, &resolved) {
@@ -407,13 +415,16 @@ where
 }
 
 /// Settings and nodes with every default, in the order in which people read them.
-fn resolved<S: Serialize, C: Serialize>(settings: &S, graph: &Graph<C>) -> Option<Json> {
+fn resolved<'a, S: Serialize, C: Serialize + 'a, N: 'a>(
+    settings: &S,
+    nodes: impl IntoIterator<Item = (&'a Node<N>, &'a C)>,
+) -> Option<Json> {
     let Json::Object(mut file) = to_value(settings).ok()? else {
         return None;
     };
     let mut sections: BTreeMap<Section, Map<String, Json>> = BTreeMap::new();
-    for node in graph.nodes() {
-        let fields = with_kind(&node.kind, to_value(&node.config).ok()?);
+    for (node, config) in nodes {
+        let fields = with_kind(&node.kind, to_value(config).ok()?);
         sections
             .entry(node.section)
             .or_default()

@@ -15,10 +15,7 @@ pub enum EventError {
         source: io::Error,
     },
     /// A record could not be written; the writer is disabled from then on.
-    #[error(
-        "cannot write to the TensorBoard event file {}: {source}; nothing more is logged to it",
-        path.display()
-    )]
+    #[error("cannot write to the TensorBoard event file {}: {source}", path.display())]
     Write {
         /// The event file.
         path: PathBuf,

@@ -1,11 +1,12 @@
 //! The event writer.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
+
+use emorun_files::{File, Files};
 
 use crate::{EventError, proto, record};
 
@@ -67,11 +68,19 @@ impl EventWriter {
     /// # Errors
     /// The directory or the file cannot be made or written.
     pub fn create(dir: &Path, first_step: i64, wall_time: f64) -> Result<Self, EventError> {
-        let (path, file) = new_file(dir, wall_time).map_err(|source| EventError::Create {
+        Self::create_on(&Files::default(), dir, first_step, wall_time)
+    }
+
+    /// As [`EventWriter::create`], on files that somebody may watch.
+    ///
+    /// # Errors
+    /// As [`EventWriter::create`].
+    pub fn create_on(files: &Files, dir: &Path, first_step: i64, wall_time: f64) -> Result<Self, EventError> {
+        let file = new_file(files, dir, wall_time).map_err(|source| EventError::Create {
             dir: dir.to_owned(),
             source,
         })?;
-        let mut writer = Self::on(path, file);
+        let mut writer = Self::on(file);
         let version = proto::Event {
             wall_time,
             file_version: Some("brain.Event:2".into()),
@@ -95,9 +104,9 @@ impl EventWriter {
         }
     }
 
-    fn on(path: PathBuf, file: File) -> Self {
+    fn on(file: File) -> Self {
         Self {
-            path,
+            path: file.path().to_owned(),
             file: Some(file),
             error: None,
             buffer: Vec::new(),
@@ -123,7 +132,7 @@ impl EventWriter {
     /// to be called before a checkpoint is declared complete.
     pub fn sync(&mut self) -> bool {
         let result = match &self.file {
-            Some(file) => file.sync_data(),
+            Some(file) => file.sync(),
             None => return false,
         };
         self.keep_going(result)
@@ -368,9 +377,9 @@ fn histogram_buckets(values: &[f32]) -> Vec<[f32; 3]> {
 }
 
 /// Makes a file in `dir` that no other writer has, and that sorts after those there.
-fn new_file(dir: &Path, wall_time: f64) -> io::Result<(PathBuf, File)> {
+fn new_file(files: &Files, dir: &Path, wall_time: f64) -> io::Result<File> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    fs::create_dir_all(dir)?;
+    files.create_dir_all(dir)?;
     let mut second = wall_time as u64;
     for entry in fs::read_dir(dir)? {
         if let Some(earlier) = entry?.file_name().to_str().and_then(second_of) {
@@ -382,10 +391,10 @@ fn new_file(dir: &Path, wall_time: f64) -> io::Result<(PathBuf, File)> {
     loop {
         let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!("events.out.tfevents.{second:010}.{host}.{process}.{counter}"));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
+        match files.create_new(&path) {
             // Another container may have the same host name and process number.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => return other.map(|file| (path, file)),
+            other => return other,
         }
     }
 }
@@ -534,8 +543,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_full_disk_disables_the_writer_and_is_reported_once() {
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut writer = EventWriter::on("/dev/full".into(), full);
+        let full = Files::default().create(Path::new("/dev/full")).unwrap();
+        let mut writer = EventWriter::on(full);
         assert!(!writer.is_disabled());
         for step in 0..3 {
             assert!(!writer.scalar("x", step, 1.0, 1e9));

@@ -1,5 +1,6 @@
 //! `emorun bench`: what emorun costs beside its peer.
 
+mod cost;
 mod data;
 
 use std::fmt::Write as _;
@@ -29,6 +30,9 @@ enum What {
     /// Time the way from files to what a network hears (decode, resample to 16 kHz, augment) beside
     /// soundfile, soxr and audiomentations.
     Data(data::Data),
+    /// Time the training loop itself, with an all but empty network and logging and checkpoints on,
+    /// beside a bare PyTorch loop and Lightning.
+    Loop(cost::Loop),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +86,7 @@ pub(super) fn bench(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.what {
         What::Encoders(arguments) => encoders(arguments),
         What::Data(arguments) => data::data(arguments),
+        What::Loop(arguments) => cost::training_loop(arguments),
     }
 }
 
