@@ -122,7 +122,12 @@ pub fn key_of(
     sample_rate_hz: u32,
 ) -> Option<Key> {
     version.again()?;
+<<<<<<< HEAD
     let key = KeyBuilder::new("emorun frozen encoder, 1")
+=======
+    let content = item.content?;
+    let key = KeyBuilder::new("emorun frozen encoder, 2")
+>>>>>>> databench
         .part("upstream", keeping.upstream)
         .part("precision", keeping.precision.to_string());
     let key = add_audio(key, item, sample_rate_hz)?;

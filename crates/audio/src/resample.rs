@@ -22,6 +22,8 @@ const LONG_BLOCK_FILTERS: usize = 2;
 const LONG_FILTER: usize = 1 << 14;
 /// Plans that a thread remembers.
 const PLANS: usize = 4;
+/// Most frames for which there is room before they come.
+const RESERVED: u64 = 1 << 20;
 
 /// Why a rate cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +64,10 @@ pub fn resampled_len(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
 /// # Errors
 /// [`ResampleError`] when a rate or the result's length is out of bounds.
 pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, ResampleError> {
-    let mut resampler = Resampler::new(from_hz, to_hz, samples.len() as u64)?;
-    if from_hz == to_hz || samples.is_empty() {
+    if from_hz == to_hz && RATE_BOUNDS_HZ.contains(&to_hz) {
         return Ok(samples.to_vec());
     }
+    let mut resampler = Resampler::new(from_hz, to_hz, samples.len() as u64)?;
     resampler.push(samples);
     Ok(resampler.finish())
 }
@@ -113,7 +115,8 @@ impl Resampler {
             input: vec![Complex32::ZERO; plan.block],
             result: vec![Complex32::ZERO; plan.new_block],
             scratch: vec![Complex32::ZERO; scratch],
-            output: Vec::new(),
+            // What a header claims may not be there.
+            output: Vec::with_capacity(frames.min(RESERVED) as usize),
             delay: plan.new_taps / 2,
             frames: frames as usize,
             plan,
@@ -165,11 +168,10 @@ impl Resampler {
         plan.inverse.process_with_scratch(&mut self.result, &mut self.scratch);
         // What is before is mixed up with the block's other end.
         let valid = &self.result[plan.new_taps..];
-        for part in [|z: &Complex32| z.re, |z: &Complex32| z.im] {
-            let dropped = self.delay.min(valid.len());
-            self.delay -= dropped;
-            self.output.extend(valid[dropped..].iter().map(part));
-        }
+        // Less than a block, so that only the first is cut.
+        let delay = std::mem::take(&mut self.delay);
+        self.output.extend(valid[delay..].iter().map(|z| z.re));
+        self.output.extend(valid.iter().map(|z| z.im));
     }
 }
 
@@ -189,9 +191,12 @@ struct Plan {
     new_block: usize,
 }
 
+/// A plan with the rates that it is for.
+type Planned = ((u32, u32), Rc<Plan>);
+
 thread_local! {
     /// The last plans that this thread has used: making one takes as long as resampling seconds of audio.
-    static LAST: RefCell<Vec<((u32, u32), Rc<Plan>)>> = const { RefCell::new(Vec::new()) };
+    static LAST: RefCell<Vec<Planned>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Plan {
@@ -343,8 +348,9 @@ mod tests {
             for frames in [1, 100, 5_000, noise.len()] {
                 let samples = &noise[..frames];
                 let (from, to) = (from_hz as usize, to_hz as usize);
-                let mut rubato = rubato::Fft::<f32>::new(from, to, chunk, 1, FixedSync::Both).unwrap();
-                let input = InterleavedSlice::new(samples, 1, frames).unwrap();
+                let mut rubato = rubato::Fft::<f64>::new(from, to, chunk, 1, FixedSync::Both).unwrap();
+                let doubles: Vec<f64> = samples.iter().map(|&x| f64::from(x)).collect();
+                let input = InterleavedSlice::new(&doubles, 1, frames).unwrap();
                 let mut expected = rubato.process_all(&input, frames, None).unwrap().take_data();
                 let found = resample(samples, from_hz, to_hz).unwrap();
                 expected.resize(found.len(), 0.0);

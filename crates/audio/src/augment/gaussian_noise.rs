@@ -103,7 +103,7 @@ impl<'a> InBlocks<'a> {
         }
     }
 
-    fn next<const N: usize>(&mut self) -> [u8; N] {
+    fn fetch<const N: usize>(&mut self) -> [u8; N] {
         if self.used + N > self.bytes.len() {
             self.rng.fill_bytes(&mut self.bytes);
             self.used = 0;
@@ -119,15 +119,15 @@ impl TryRng for InBlocks<'_> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(u32::from_le_bytes(self.next()))
+        Ok(u32::from_le_bytes(self.fetch()))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(u64::from_le_bytes(self.next()))
+        Ok(u64::from_le_bytes(self.fetch()))
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        bytes.iter_mut().for_each(|byte| [*byte] = self.next());
+        bytes.iter_mut().for_each(|byte| [*byte] = self.fetch());
         Ok(())
     }
 }
@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(one.next_u64(), other.next_u64());
         let mut blocks = InBlocks::new(&mut other);
         for _ in 0..10_000 {
-            let (found, expected) = (blocks.sample::<f32, _>(StandardNormal), one.sample(StandardNormal));
+            let (found, expected) = (
+                blocks.sample::<f32, _>(StandardNormal),
+                one.sample::<f32, _>(StandardNormal),
+            );
             assert_eq!(found, expected);
         }
     }
