@@ -122,12 +122,7 @@ pub fn key_of(
     sample_rate_hz: u32,
 ) -> Option<Key> {
     version.again()?;
-<<<<<<< HEAD
-    let key = KeyBuilder::new("emorun frozen encoder, 1")
-=======
-    let content = item.content?;
     let key = KeyBuilder::new("emorun frozen encoder, 2")
->>>>>>> databench
         .part("upstream", keeping.upstream)
         .part("precision", keeping.precision.to_string());
     let key = add_audio(key, item, sample_rate_hz)?;
@@ -143,7 +138,7 @@ pub fn key_of(
 pub fn key_of_audio(item: &Item, sample_rate_hz: u32) -> Option<Key> {
     match item.audio {
         AudioSource::File { .. } => {
-            add_audio(KeyBuilder::new("emorun decoded audio, 1"), item, sample_rate_hz).map(KeyBuilder::finish)
+            add_audio(KeyBuilder::new("emorun decoded audio, 2"), item, sample_rate_hz).map(KeyBuilder::finish)
         }
         AudioSource::Synthetic(_) => None,
     }

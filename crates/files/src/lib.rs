@@ -117,7 +117,7 @@ impl Files {
     pub fn append(&self, path: &Path) -> io::Result<File> {
         // Not the system's appending: it would not allow to truncate.
         let mut file = self.open(path, fs::OpenOptions::new().write(true).create(true).truncate(false))?;
-        file.to_end()?;
+        file.seek_to_end()?;
         Ok(file)
     }
 
@@ -217,7 +217,7 @@ impl File {
     pub fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.files.pass(Operation::Truncate, &self.path)?;
         self.file.set_len(length)?;
-        self.to_end()
+        self.seek_to_end()
     }
 
     /// Waits until its bytes are on the disk itself.
@@ -241,7 +241,7 @@ impl File {
         })
     }
 
-    fn to_end(&mut self) -> io::Result<()> {
+    fn seek_to_end(&mut self) -> io::Result<()> {
         self.file.seek(SeekFrom::End(0)).map(drop)
     }
 }
