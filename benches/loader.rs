@@ -109,7 +109,7 @@ impl<'a> Bench<'a> {
                 ahead: loader.ahead(),
             },
             train: &assignment.train,
-            optimizer: Optimizer::new(&settings.training.optimizer, &network),
+            optimizer: Optimizer::new(&settings.training, &network),
             network: network.with_precision(settings.precision),
             device,
             most,

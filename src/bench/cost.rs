@@ -242,8 +242,8 @@ fn network_alone(prepared: &Prepared, setup: &CostSetup) -> Result<f64, Failure>
     let device = Device::flex().autodiff();
     let wired = prepared.wired()?;
     let mut network = Network::build(wired, &HashMap::new(), &prepared.facts, 1, &device)?;
-    let config = &prepared.settings.training.optimizer;
-    let mut optimizer = Optimizer::new(config, &network);
+    let training = &prepared.settings.training;
+    let mut optimizer = Optimizer::new(training, &network);
     let frames = Tensor::<3>::random([setup.batch, FRAMES, WIDTH], Distribution::Normal(0.0, 1.0), &device);
     let labels = (0..setup.batch).map(|item| Some(item as u32 % 4)).collect();
     let input = network.wired().iter().find(|node| node.name == "emotion");
@@ -276,7 +276,7 @@ fn network_alone(prepared: &Prepared, setup: &CostSetup) -> Result<f64, Failure>
             let _ = loss.clone().into_scalar::<f32>();
             let mut gradients = Gradients::default();
             gradients.add(&network, loss.backward());
-            optimizer.step(&mut network, gradients, config.lr(), 1.0);
+            optimizer.step(&mut network, gradients, training.optimizer.lr(), 1.0);
             Ok::<_, Failure>(())
         })?;
     }

@@ -8,6 +8,9 @@ use indexmap::IndexMap;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+/// Labels of an item by name.
+type Labels = Arc<IndexMap<String, Option<u32>>>;
+
 /// Makes items of candidates, sharing what they have in common.
 pub(crate) struct Items<'a> {
     names: Vec<Name>,
@@ -16,7 +19,7 @@ pub(crate) struct Items<'a> {
     /// Speakers and groups by name.
     interned: HashSet<Name>,
     /// Labels and attributes by their classes.
-    rows: HashMap<(bool, Vec<Option<u32>>), Arc<IndexMap<String, Option<u32>>>>,
+    rows: HashMap<(bool, Vec<Option<u32>>), Labels>,
     /// What follows from facts that several candidates share, by where those stand, with the facts that keep it there.
     known: HashMap<(usize, *const Facts), (Arc<Facts>, Told)>,
     no_values: Arc<IndexMap<String, f32>>,
