@@ -5,6 +5,7 @@ mod features;
 mod host;
 #[cfg(feature = "onnx")]
 mod models;
+mod policies;
 mod prepared;
 
 pub use host::Caching;
@@ -225,8 +226,10 @@ pub fn prepare_with(
             &tree,
             &mut report,
         );
+        policies::check(&draft, settings, &tree, &mut report);
     }
-    let (experiment, mut report) = match draft.finish(&ports, &facts, report) {
+    let run_ports = policies::run_ports(&draft);
+    let (experiment, mut report) = match draft.finish(&ports, &run_ports, &facts, report) {
         Ok(finished) => finished,
         Err(report) => {
             on_report(&report, &sources);
@@ -317,7 +320,7 @@ pub fn prepare_with(
             ));
         }
     }
-    let finished = draft.finish(&ports, &facts, report);
+    let finished = draft.finish(&ports, &run_ports, &facts, report);
     match finished {
         Ok((experiment, report)) => {
             on_report(&report, &sources);

@@ -9,7 +9,9 @@ pub mod checkpoint;
 pub mod evaluate;
 pub mod interrupt;
 pub mod journal;
+pub mod learn;
 pub mod parameters;
+pub mod policy;
 pub mod progress;
 pub mod range_test;
 pub mod schedule;
@@ -25,6 +27,7 @@ use emorun_metrics::Agreement;
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
+use crate::feed::augment::Strengths;
 use crate::feed::loader::{Batch, Loader};
 use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
@@ -38,6 +41,7 @@ use checkpoint::{Checkpoint, Keep};
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
 use parameters::{Gradients, Optimizer};
+use policy::{Policies, Sight};
 use progress::Progress;
 use state::{Best, LoopState, Seen};
 use writer::{CheckpointWriter, Job};
@@ -110,6 +114,11 @@ impl StepNames {
         }
     }
 
+    /// Key of all that a policy draws.
+    fn of_policy(&self, name: &str) -> DrawKey {
+        self.key.with("policy").with(name)
+    }
+
     /// What is known in a micro-batch of a training step.
     pub fn training(&self, at: &Moment, items: Arc<[String]>) -> StepContext {
         StepContext {
@@ -174,9 +183,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn over(feed: &Feed, batches: Vec<Vec<usize>>, seed: u64, epoch: u64) -> Self {
+    fn over(feed: &Feed, batches: Vec<Vec<usize>>, seed: u64, epoch: u64, strengths: &Strengths) -> Self {
         Self {
-            loader: feed.load_training(batches, seed, epoch),
+            loader: feed.load_training(batches, seed, epoch, strengths),
             seconds: 0.0,
         }
     }
@@ -196,6 +205,7 @@ struct Session {
     network: Network,
     optimizer: Optimizer,
     average: Option<Average>,
+    policies: Policies,
     journal: Journal,
     state: LoopState,
     names: StepNames,
@@ -205,6 +215,21 @@ struct Session {
 }
 
 impl Session {
+    /// Lets policies learn from the rollouts of a step.
+    fn after_step(&mut self, device: &Device) -> Result<(), Abort> {
+        let Self {
+            network,
+            policies,
+            state,
+            names,
+            ..
+        } = self;
+        if state.seen.rollouts.is_empty() {
+            return Ok(());
+        }
+        on_cores(device, || policies.after_step(network, state, names))
+    }
+
     /// The network that is evaluated: with averaged weights, where there are any yet.
     fn evaluated(&self) -> Network {
         match &self.average {
@@ -283,6 +308,7 @@ impl Trainer<'_> {
 
     fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
         let mut optimizer = Optimizer::new(&self.settings.training, &network);
+        let mut policies = Policies::new(&self.settings.training, &network, &self.device);
         let average = self.settings.training.average.as_ref();
         let names = StepNames::new(self.seed);
         let writer = CheckpointWriter::new(self.checkpoints());
@@ -290,7 +316,7 @@ impl Trainer<'_> {
         let found = checkpoint::read_newest(&self.checkpoints(), |warning| tracing::warn!("{warning}"))?;
         let Some(Checkpoint {
             weights,
-            optimizer: stored,
+            optimizer: mut stored,
             average: averaged,
             state,
         }) = found
@@ -298,12 +324,15 @@ impl Trainer<'_> {
             self.fit(&mut network, &names)?;
             let mut journal = Journal::open(&self.dir, 0, 0, tensorboard)?;
             prepare(&mut journal);
+            let mut state = LoopState::default();
+            policies.begin(&network, &mut state, &names);
             return Ok(Session {
                 average: average.map(|config| Average::new(config, &network)),
                 network,
                 optimizer,
+                policies,
                 journal,
-                state: LoopState::default(),
+                state,
                 names,
                 writer,
                 saved: Instant::now(),
@@ -316,8 +345,10 @@ impl Trainer<'_> {
             })
         };
         parameters::restore(&mut network, weights).map_err(corrupt)?;
+        let mut counters = state.optimizer_counters.clone();
+        policies.load(&mut stored, &mut counters).map_err(corrupt)?;
         optimizer
-            .load(stored, &state.optimizer_counters, &self.device.clone().inner())
+            .load(stored, &counters, &self.device.clone().inner())
             .map_err(corrupt)?;
         let mut average = average.map(|config| Average::new(config, &network));
         if let (Some(average), Some(averaged)) = (&mut average, averaged) {
@@ -328,6 +359,7 @@ impl Trainer<'_> {
             network,
             optimizer,
             average,
+            policies,
             journal,
             state,
             names,
@@ -377,7 +409,8 @@ impl Trainer<'_> {
         let batches = self.batches(epoch);
         let ends_at = batches.len();
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
-        let mut batches = Waiting::over(&self.feed, rest.clone(), self.seed, epoch);
+        let strengths = session.policies.strengths(&session.state);
+        let mut batches = Waiting::over(&self.feed, rest.clone(), self.seed, epoch, &strengths);
         let all_steps = self.steps_per_epoch().saturating_mul(training.epochs).max(1);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
@@ -411,6 +444,7 @@ impl Trainer<'_> {
                 let (network, taken) = (&session.network, &mut session.state.averaged);
                 on_cores(&self.device, || average.after_step(network, taken));
             }
+            session.after_step(&self.device)?;
             session.state.step += 1;
             session.state.batch += group.len();
             let seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
@@ -487,6 +521,7 @@ impl Trainer<'_> {
                 return Err(self.diverged(network, &values, loss, at.step, at.epoch, &items));
             }
             count_batch(network, &values, seen)?;
+            Policies::observe(network, &values, &mut seen.rollouts);
             drop(values);
             let share = items.len() as f64 / group_items as f64;
             on_cores(&self.device, || {
@@ -512,7 +547,12 @@ impl Trainer<'_> {
         }
         let evaluated = (!self.validation.is_empty()).then(|| session.evaluated());
         let Session {
-            journal, state, names, ..
+            journal,
+            state,
+            names,
+            policies,
+            network: live,
+            ..
         } = session;
         // That of the epoch's last step.
         let lr = schedule.lr(state.step.saturating_sub(1), &state.plateau);
@@ -544,6 +584,7 @@ impl Trainer<'_> {
                 wall: vec![("seconds", seconds)],
             },
         )?;
+        let (train_loss, measured) = (train.loss, evaluated.is_some());
         let shown = if let Some(network) = evaluated {
             let device = self.device.clone().inner();
             let validation = evaluate(
@@ -592,6 +633,16 @@ impl Trainer<'_> {
                 Ok(png) => journal.image(&format!("confusion/{head}"), state.step, &png.bytes),
                 Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
             }
+        }
+        let sight = Sight {
+            progress: state.epoch as f64 / self.settings.training.epochs as f64,
+            train_loss,
+            validation: measured.then_some(&shown),
+        };
+        let metrics = on_cores(&self.device, || policies.after_epoch(live, state, names, &sight))?;
+        if !metrics.is_empty() {
+            let wall = Vec::new();
+            journal.line(state.step, state.epoch, "policy", &Line { metrics, wall })?;
         }
         state.finished = state.epoch >= self.settings.training.epochs;
         if let Some(stopping) = &self.settings.training.early_stopping
@@ -653,7 +704,8 @@ impl Trainer<'_> {
     fn save(&self, session: &mut Session) -> Result<(), Abort> {
         session.journal.flush_events();
         session.state.metrics_bytes = session.journal.bytes();
-        let (optimizer, counters) = session.optimizer.save();
+        let (mut optimizer, mut counters) = session.optimizer.save();
+        session.policies.save(&mut optimizer, &mut counters);
         session.state.optimizer_counters = counters;
         let average = session.average.as_ref().filter(|_| session.state.averaged > 0);
         let checkpoint = Checkpoint {

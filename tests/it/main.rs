@@ -27,6 +27,7 @@ mod objectives;
 mod onnx;
 mod optimisation;
 mod padding;
+mod policies;
 mod pretrained;
 mod resuming;
 mod runs;

@@ -103,6 +103,7 @@ pub fn wired_with(name: &str, kind: &str, fields: &Json, inputs: &[(&str, PortId
             .map(|(port, from, signal)| ((*port).to_owned(), from.clone(), signal.clone()))
             .collect(),
         outputs: inferred.outputs,
+        uses: Vec::new(),
         needed: Needed {
             train: true,
             evaluate: true,

@@ -271,6 +271,12 @@ fn cases() -> Vec<Case> {
             "masked: { kind: spec_augment, input: mel }",
             "masked: { kind: label_embedding, input: data.emotion, width: 8 }",
         ),
+        edit(
+            "policy",
+            &[UnknownNode, UnknownNode, UnknownPort, Mismatch],
+            "losses:\n",
+            "policies:\n  test: { kind: steer, reward: run.test.emotion.uar, acts_on: [loudr] }\n  text: { kind: steer, reward: data.text, acts_on: [masked] }\nlosses:\n",
+        ),
     ]
 }
 
