@@ -421,8 +421,8 @@ fn both_learners_steer_as_the_closed_form_does() {
         / 64.0;
     let action = json!({ "between": [-1.0, 1.0] });
     let ppo = json!({ "horizon": 128, "gamma": 1.0, "lambda": 0.95, "lr": 5.0e-3, "minibatch": 64, "passes": 8 });
-    let reinforce = json!({ "horizon": 128, "gamma": 1.0, "lr": 1.0e-2 });
-    for (kind, more, updates) in [("ppo", ppo, 40), ("reinforce", reinforce, 250)] {
+    let reinforce = json!({ "horizon": 128, "gamma": 1.0, "lr": 5.0e-3 });
+    for (kind, more, updates) in [("ppo", ppo, 40), ("reinforce", reinforce, 400)] {
         for seed in 1..=3 {
             let mut network = held(kind, &fields(action.clone(), more.clone()), 2, seed);
             let layer = Steering { steps: STEPS };
@@ -441,7 +441,7 @@ fn both_learners_steer_as_the_closed_form_does() {
 #[test]
 fn both_learners_find_the_best_of_several_choices() {
     let _turn = turn();
-    let choices = [0.0, 0.25, 0.5, 0.75, 1.0];
+    let choices = [0.0, 0.5, 1.0];
     let best: f64 = starts(0, 64)
         .iter()
         .map(|&x| (f64::from(x) + 1.0) / 2.0)
@@ -452,14 +452,14 @@ fn both_learners_find_the_best_of_several_choices() {
         .sum::<f64>()
         / 64.0;
     let ppo = json!({ "horizon": 64, "lr": 1.0e-2, "minibatch": 64, "passes": 6 });
-    let mean = json!({ "horizon": 64, "lr": 1.0e-2, "baseline": "moving_mean" });
+    let mean = json!({ "horizon": 64, "lr": 5.0e-3, "baseline": "moving_mean", "entropy_weight": 0.05 });
     for (kind, more, updates) in [("ppo", ppo, 80), ("reinforce", mean, 400)] {
         for seed in 1..=3 {
             let fields = fields(json!({ "choices": choices }), more.clone());
             let mut network = held(kind, &fields, 1, seed);
             let reached = trained(&Bandit { steps: 1 }, &mut network, updates, 64);
-            // Squared misses: of the best choice 0.005, of any choice at random 0.21.
-            assert!(reached > best - 0.01, "{kind} {seed}: {reached}, the best is {best}");
+            // Squared misses: of the best choice 0.021, of always the same one 0.083.
+            assert!(reached > best - 0.006, "{kind} {seed}: {reached}, the best is {best}");
         }
     }
 }
