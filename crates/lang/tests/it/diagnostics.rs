@@ -272,8 +272,14 @@ fn cases() -> Vec<Case> {
             "masked: { kind: label_embedding, input: data.emotion, width: 8 }",
         ),
         edit(
+            "mismatch_run",
+            &[Mismatch],
+            mel,
+            "mel: { kind: log_mel, input: run.progress }",
+        ),
+        edit(
             "policy",
-            &[UnknownNode, UnknownNode, UnknownPort, Mismatch],
+            &[UnknownPort, UnknownNode, UnknownNode],
             "losses:\n",
             "policies:\n  test: { kind: steer, reward: run.test.emotion.uar, acts_on: [loudr] }\n  text: { kind: steer, reward: data.text, acts_on: [masked] }\nlosses:\n",
         ),
