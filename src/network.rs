@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use emorun_lang::{InputSignals, Signal};
 
@@ -189,14 +189,13 @@ impl Network {
             .map(|node| {
                 let key = key.with(&node.name);
                 device.seed(key.device_seed());
-                // Burn draws weights at first use: draw them now, under this node's seed.
                 let context = BuildContext {
                     device,
                     class_counts,
                     facts,
                     key,
                 };
-                node.config.build(&node.signals(), &context).map(Module::materialize)
+                node.config.build(&node.signals(), &context).map(drawn)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -400,6 +399,19 @@ impl Network {
             })
             .cloned()
     }
+}
+
+/// A module whose weights are there: Burn draws them at first use, which would be under the seed of
+/// whatever node then happens to be at work.
+fn drawn(layer: NodeLayer) -> NodeLayer {
+    struct Draw;
+    impl ModuleVisitor for Draw {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            param.val();
+        }
+    }
+    layer.visit(&mut Draw);
+    layer
 }
 
 fn not_finite<const D: usize>(tensor: Tensor<D>) -> bool {
