@@ -28,6 +28,7 @@ mod onnx;
 mod optimisation;
 mod padding;
 mod policies;
+mod policy_runs;
 mod pretrained;
 mod resuming;
 mod runs;

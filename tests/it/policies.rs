@@ -1,6 +1,7 @@
-//! Policies: against others' implementations, on tasks whose optimum is known, and in whole runs.
+//! Policies: against others' implementations, and on tasks whose optimum is known.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use burn::module::Module;
@@ -24,10 +25,10 @@ use emorun_lang::{InputSignals, NodeSpec, Signal};
 use serde_json::{Value as Json, json};
 
 use crate::networks::{assert_near, config, data, device, frames_signal, network, numbers, turn, wired};
-use crate::support::{Lab, REPOSITORY, json as read_json, metrics};
+use crate::support::{self, REPOSITORY};
 
 fn golden() -> Json {
-    read_json(Path::new(REPOSITORY).join("tests/golden/policies.json"))
+    support::json(Path::new(REPOSITORY).join("tests/golden/policies.json"))
 }
 
 fn array(value: &Json) -> &[Json] {
@@ -396,17 +397,39 @@ fn rewards(values: &Values) -> Vec<f32> {
     numbers(rewards.clone().sum_dim(1).reshape([batch]))
 }
 
-/// Trains for some updates; gives the mean reward of an episode without exploration afterwards.
-fn trained(layer: &impl Layer, network: &mut Network, updates: u64, items: usize) -> f64 {
-    let mut policies = Policies::new(&training(), network, &device());
-    let mut state = LoopState::default();
-    let names = StepNames::new(1);
-    for step in 0..updates {
-        let values = roll(layer, network, &starts(step, items), step, true);
-        Policies::observe(network, &values, &mut state.seen.rollouts);
-        policies.after_step(network, &mut state, &names).unwrap();
+/// A network with the policies and the state of its training.
+struct Learning {
+    network: Network,
+    policies: Policies,
+    state: LoopState,
+}
+
+impl Learning {
+    fn new(network: Network) -> Self {
+        Self {
+            policies: Policies::new(&training(), &network, &device()),
+            network,
+            state: LoopState::default(),
+        }
     }
-    let reached = rewards(&roll(layer, network, &starts(0, 64), 0, false));
+
+    /// Goes through some steps of training, each with rollouts of so many items.
+    fn go(&mut self, layer: &impl Layer, steps: Range<u64>, items: usize) {
+        for step in steps {
+            let values = roll(layer, &self.network, &starts(step, items), step, true);
+            Policies::observe(&self.network, &values, &mut self.state.seen.rollouts);
+            self.policies
+                .after_step(&mut self.network, &mut self.state, &StepNames::new(1))
+                .unwrap();
+        }
+    }
+}
+
+/// Trains for some steps; gives the mean reward of an episode without exploration afterwards.
+fn trained(layer: &impl Layer, network: Network, steps: u64, items: usize) -> f64 {
+    let mut learning = Learning::new(network);
+    learning.go(layer, 0..steps, items);
+    let reached = rewards(&roll(layer, &learning.network, &starts(0, 64), 0, false));
     reached.iter().map(|&reward| f64::from(reward)).sum::<f64>() / 64.0
 }
 
@@ -424,11 +447,11 @@ fn both_learners_steer_as_the_closed_form_does() {
     let reinforce = json!({ "horizon": 128, "gamma": 1.0, "lr": 5.0e-3 });
     for (kind, more, updates) in [("ppo", ppo, 40), ("reinforce", reinforce, 400)] {
         for seed in 1..=3 {
-            let mut network = held(kind, &fields(action.clone(), more.clone()), 2, seed);
+            let network = held(kind, &fields(action.clone(), more.clone()), 2, seed);
             let layer = Steering { steps: STEPS };
             let before = rewards(&roll(&layer, &network, &starts(0, 64), 0, false));
             assert!(before.iter().sum::<f32>() / 64.0 < 0.3 * best as f32);
-            let reached = trained(&layer, &mut network, updates, 32);
+            let reached = trained(&layer, network, updates, 32);
             assert!(reached > 0.93 * best, "{kind} {seed}: {reached} of {best}");
             assert!(
                 reached <= best + 1e-5,
@@ -456,8 +479,8 @@ fn both_learners_find_the_best_of_several_choices() {
     for (kind, more, updates) in [("ppo", ppo, 80), ("reinforce", mean, 400)] {
         for seed in 1..=3 {
             let fields = fields(json!({ "choices": choices }), more.clone());
-            let mut network = held(kind, &fields, 1, seed);
-            let reached = trained(&Bandit { steps: 1 }, &mut network, updates, 64);
+            let network = held(kind, &fields, 1, seed);
+            let reached = trained(&Bandit { steps: 1 }, network, updates, 64);
             // Squared misses: of the best choice 0.021, of always the same one 0.083.
             assert!(reached > best - 0.006, "{kind} {seed}: {reached}, the best is {best}");
         }
@@ -507,199 +530,29 @@ fn a_held_policy_draws_for_each_item_alone() {
     }
 }
 
-/// A tiny experiment in which a policy chooses how strongly two augmentations act.
-fn lab() -> Lab {
-    let lab = Lab::new();
-    lab.write(
-        "policy.yaml",
-        "\
-extends: crnn.yaml
-augmentations:
-  noise: { kind: gaussian_noise, level: { snr_db: [0, 10] }, p: 1.0 }
-  mask: { kind: time_mask, p: 0.5 }
-policies:
-  strength:
-    kind: ppo
-    state: [run.progress, run.train.loss, run.validation.emotion.uar]
-    acts_on: [noise, mask]
-    reward: run.validation.loss
-    horizon: 2
-    minibatch: 1
-    passes: 2
-    hidden: [4]
-training: { epochs: 6, checkpoints: { every_steps: 2 } }
-",
-    );
-    lab
-}
-
-/// A `--set` that puts another policy in place of the file's.
-const REINFORCE: &str = "policies.strength={ kind: reinforce, state: [run.progress], action: { choices: [0, 0.5, 1] }, acts_on: [mask], reward: run.validation.emotion.uar, baseline: moving_mean, horizon: 2, every_epochs: 2 }";
-
 #[test]
-fn a_policy_goes_on_to_the_same_bits_after_kills() {
-    let lab = lab();
-    for sets in [&[][..], &[REINFORCE, "training.average={ kind: ema, decay: 0.9 }"]] {
-        let sets = sets.iter().flat_map(|set| ["--set", set]);
-        let arguments: Vec<&str> = ["verify-resume", "policy.yaml", "--kills", "3"]
-            .into_iter()
-            .chain(sets)
-            .collect();
-        let outcome = lab.emorun(&arguments);
-        assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+fn a_held_policy_goes_on_to_the_same_bits_from_what_is_stored() {
+    let _turn = turn();
+    // It learns behind every third step, so that what is stored holds some that it has not learned from.
+    let more = json!({ "horizon": 24, "passes": 2, "minibatch": 10, "hidden": [4] });
+    let fields = fields(json!({ "between": [-1.0, 1.0] }), more);
+    let layer = Steering { steps: STEPS };
+    let mut whole = Learning::new(held("ppo", &fields, 2, 1));
+    whole.go(&layer, 0..5, 2);
+    let (mut tensors, mut counters) = (NamedTensors::new(), BTreeMap::new());
+    whole.policies.save(&mut tensors, &mut counters);
+    assert!(!tensors.is_empty(), "it has learned");
+    let state = serde_json::to_string(&whole.state).unwrap();
+    let mut network = held("ppo", &fields, 2, 9);
+    restore(&mut network, collect(&whole.network)).unwrap();
+    let mut resumed = Learning::new(network);
+    resumed.policies.load(&mut tensors, &mut counters).unwrap();
+    assert!(tensors.is_empty() && counters.is_empty());
+    resumed.state = serde_json::from_str(&state).unwrap();
+    assert_eq!(resumed.state, whole.state);
+    for learning in [&mut whole, &mut resumed] {
+        learning.go(&layer, 5..11, 2);
     }
-}
-
-#[test]
-fn what_a_policy_does_is_in_metrics_and_tensorboard() {
-    let lab = lab();
-    let run = lab.run(&["policy.yaml"]);
-    let lines: Vec<Json> = metrics(&run)
-        .into_iter()
-        .filter(|line| line["split"] == "policy")
-        .collect();
-    assert_eq!(lines.len(), 6, "one an epoch: {lines:?}");
-    let validation: Vec<f64> = metrics(&run)
-        .iter()
-        .filter(|line| line["split"] == "validation")
-        .map(|line| line["loss"].as_f64().unwrap())
-        .collect();
-    for (epoch, line) in lines.iter().enumerate() {
-        for augmentation in ["noise", "mask"] {
-            let action = line[format!("strength/action.{augmentation}")].as_f64().unwrap();
-            assert!((0.0..=1.0).contains(&action), "{line}");
-        }
-        // The reward is by how much the loss fell; nothing was measured before the first epoch.
-        match epoch {
-            0 => assert!(line["strength/reward"].is_null(), "{line}"),
-            _ => {
-                let reward = line["strength/reward"].as_f64().unwrap();
-                assert_eq!(reward, validation[epoch - 1] - validation[epoch]);
-            }
-        }
-        // Two rewards are gathered after the third and after the fifth epoch.
-        for name in ["entropy", "kl", "clip_fraction", "value_loss", "policy_loss"] {
-            let told = line[format!("strength/{name}")].is_number();
-            assert_eq!(told, epoch == 2 || epoch == 4, "{name} in epoch {}: {line}", epoch + 1);
-        }
-    }
-    assert_ne!(lines[0]["strength/action.noise"], lines[1]["strength/action.noise"]);
-    let events = fs::read_dir(&run)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.to_string_lossy().contains("tfevents"))
-        .unwrap();
-    let events = emorun_tensorboard::read_events(&events).unwrap();
-    let tags: Vec<String> = events
-        .events
-        .iter()
-        .filter_map(|event| match &event.value {
-            emorun_tensorboard::EventValue::Scalar { tag, .. } => Some(tag.clone()),
-            _ => None,
-        })
-        .collect();
-    for tag in [
-        "policy/strength/reward",
-        "policy/strength/entropy",
-        "policy/strength/action.mask",
-    ] {
-        assert!(tags.iter().any(|found| found == tag), "{tag}");
-    }
-}
-
-#[test]
-fn a_share_of_an_augmentation_is_left_and_that_share_is_as_it_would_be() {
-    let lab = lab();
-    let losses = |label: &str, sets: &[&str]| -> Vec<String> {
-        let sets = sets.iter().flat_map(|set| ["--set", set]);
-        let arguments: Vec<&str> = ["policy.yaml", "--run-label", label, "--set", "training.epochs=1"]
-            .into_iter()
-            .chain(sets)
-            .collect();
-        let lines = metrics(&lab.run(&arguments)).into_iter();
-        lines
-            .filter(|line| line["split"] == "train")
-            .map(|line| line["loss"].to_string())
-            .collect()
-    };
-    let fixed =
-        |value: &str| format!("policies.strength={{ kind: fixed_policy, acts_on: [noise, mask], value: {value} }}");
-    let whole = losses("whole", &["policies.strength=null"]);
-    assert_eq!(losses("full", &[&fixed("1.0")]), whole);
-    let plain = [
-        "policies.strength=null",
-        "augmentations.noise=null",
-        "augmentations.mask=null",
-    ];
-    let none = losses("none", &[&fixed("0.0")]);
-    assert_eq!(none, losses("plain", &plain));
-    let half = losses("half", &[&fixed("0.5")]);
-    assert!(half != whole && half != none);
-    let random = |label: &str, seed: &str| {
-        let policy = "policies.strength={ kind: random_policy, acts_on: [noise, mask] }";
-        losses(label, &[policy, seed])
-    };
-    assert_eq!(random("random", "seed=7"), random("again", "seed=7"));
-}
-
-#[test]
-fn what_a_policy_cannot_do_is_told_with_its_place() {
-    let lab = lab();
-    let cases: [(&[&str], &str); 11] = [
-        (&["policies.strength.acts_on=[nose]"], "there is no node `nose`"),
-        (
-            &["policies.strength.acts_on=[crnn]"],
-            "`crnn` in `encoders` is no augmentation",
-        ),
-        (
-            &[
-                "split={ kind: by_speaker, validation: 0.0, test: 0.2 }",
-                "evaluation.best=null",
-            ],
-            "`run.validation.loss` is measured on a validation split, and there is none",
-        ),
-        (
-            &["policies.strength.reward=run.test.emotion.uar"],
-            "`run` has no port `test.emotion.uar`",
-        ),
-        (
-            &["policies.strength.state=[run.validation.emotoin.uar]"],
-            "did you mean `run.validation.emotion.uar`",
-        ),
-        (
-            &["policies.strength.action={ between: [0.0, 2.0] }"],
-            "goes beyond 0 to 1",
-        ),
-        (
-            &["policies.strength.action={ between: [1.0, 0.0] }"],
-            "give the smaller number first",
-        ),
-        (&["policies.strength.reward=ce"], "when `ce` has no value"),
-        (
-            &["policies.strength.acts_on=[noise, noise]"],
-            "`noise` is acted on by `strength` already",
-        ),
-        (
-            &["policies.other={ kind: random_policy, acts_on: [mask] }"],
-            "`mask` is acted on by `strength` already",
-        ),
-        (&["policies.strength.horizon=0"], "policies.strength.horizon"),
-    ];
-    let check = |file: &str, sets: &[&str], message: &str| {
-        let sets = sets.iter().flat_map(|set| ["--set", set]);
-        let arguments: Vec<&str> = ["check", file, "--structure"].into_iter().chain(sets).collect();
-        let outcome = lab.emorun(&arguments);
-        assert_eq!(outcome.code, 3, "{message}: {}{}", outcome.stdout, outcome.stderr);
-        assert!(outcome.stderr.contains(message), "{message}: {}", outcome.stderr);
-    };
-    for (sets, message) in cases {
-        check("policy.yaml", sets, message);
-    }
-    // Versions that come again cannot follow a policy.
-    let policy = "policies={ strength: { kind: random_policy, acts_on: [gain] } }";
-    check(
-        "hubert.yaml",
-        &[policy],
-        "no version of an item comes again: `strength` changes augmentation",
-    );
+    assert_eq!(collect(&resumed.network), collect(&whole.network));
+    assert_eq!(resumed.state, whole.state);
 }
