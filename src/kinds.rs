@@ -17,6 +17,8 @@ use crate::nodes::log_mel::LogMelNode;
 use crate::nodes::onnx::Onnx;
 use crate::nodes::precomputed::Precomputed;
 use crate::nodes::pretrained::Pretrained;
+use crate::policies::Spec;
+use crate::policies::layer::PolicyLayer;
 use crate::pretrained::cache::Cache;
 use crate::pretrained::config::{ConfigError, Family};
 use crate::pretrained::known;
@@ -258,6 +260,18 @@ device_kinds! {
     supervised_contrastive => SupervisedContrastive(nodes::supervised_contrastive::SupervisedContrastive), Losses,
         "items more similar to their own class than to the rest of the batch",
         "Khosla et al., NeurIPS 2020", "input: vector, target: labels" => "scalar";
+    reinforce => Reinforce(nodes::reinforce::Reinforce), Policies,
+        "policy that learns from the rewards that followed, less a baseline",
+        "Williams, Machine Learning 8, 1992", "state, reward: of `run`, or frames of a rollout" => "actions, where it is held";
+    ppo => Ppo(nodes::ppo::Ppo), Policies,
+        "policy that learns in small steps from generalised advantages",
+        "Schulman et al. 2017; Schulman et al., ICLR 2016", "state, reward: of `run`, or frames of a rollout" => "actions, where it is held";
+    random_policy => RandomPolicy(nodes::random_policy::RandomPolicy), Policies,
+        "policy that chooses at random",
+        "uniform draws", "" => "actions, where it is held";
+    fixed_policy => FixedPolicy(nodes::fixed_policy::FixedPolicy), Policies,
+        "policy that always takes the same action",
+        "a constant", "" => "actions, where it is held";
 }
 
 const LOG_MEL: KindInfo = KindInfo {
@@ -294,6 +308,17 @@ impl NodeConfig {
     /// The text of `weights:` of a pretrained encoder.
     pub fn weights(&self) -> Option<&str> {
         self.pretrained().map(|pretrained| pretrained.weights.as_str())
+    }
+
+    /// What training must know of a policy; `None` for any other node.
+    pub fn policy(&self) -> Option<Spec> {
+        match self {
+            Self::Reinforce(config) => Some(config.spec()),
+            Self::Ppo(config) => Some(config.spec()),
+            Self::RandomPolicy(config) => Some(config.spec()),
+            Self::FixedPolicy(config) => Some(config.spec()),
+            _ => None,
+        }
     }
 
     /// The common fields of a pretrained encoder.
@@ -416,6 +441,18 @@ impl NodeConfig {
             _ => return None,
         };
         Some(weight * ramp.map_or(1.0, |ramp| ramp.at(progress)))
+    }
+}
+
+impl NodeLayer {
+    /// The module of a policy; `None` for any other node.
+    pub fn policy(&self) -> Option<&PolicyLayer> {
+        match self {
+            Self::Reinforce(layer) | Self::Ppo(layer) | Self::RandomPolicy(layer) | Self::FixedPolicy(layer) => {
+                Some(layer)
+            }
+            _ => None,
+        }
     }
 }
 

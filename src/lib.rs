@@ -19,6 +19,7 @@ pub mod memory;
 pub mod network;
 pub mod node;
 pub mod nodes;
+pub mod policies;
 pub mod precision;
 pub mod prepare;
 pub mod pretrained;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use emorun_lang::{InputSignals, Signal};
 
@@ -11,6 +11,7 @@ use crate::draw::DrawKey;
 use crate::facts::Facts;
 use crate::kinds::{NodeConfig, NodeLayer};
 use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, PREFIX, Ports};
+use crate::policies::layer::PolicyLayer;
 use crate::precision::Precision;
 use crate::value::{PortId, Value, Values};
 
@@ -25,6 +26,8 @@ pub struct Wired {
     pub inputs: Vec<(String, PortId, Signal)>,
     /// Output ports and their signals; the default port is empty.
     pub outputs: Vec<(String, Signal)>,
+    /// Nodes that it holds as callables: the field, and their names.
+    pub uses: Vec<(String, String)>,
     /// Which schedules need it.
     pub needed: Needed,
 }
@@ -186,14 +189,13 @@ impl Network {
             .map(|node| {
                 let key = key.with(&node.name);
                 device.seed(key.device_seed());
-                // Burn draws weights at first use: draw them now, under this node's seed.
                 let context = BuildContext {
                     device,
                     class_counts,
                     facts,
                     key,
                 };
-                node.config.build(&node.signals(), &context).map(Module::materialize)
+                node.config.build(&node.signals(), &context).map(drawn)
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -299,12 +301,22 @@ impl Network {
         }
     }
 
-    /// Input values of a node, as far as they are there.
+    /// The module of the policy with that name.
+    pub fn policy(&self, name: &str) -> Option<&PolicyLayer> {
+        self.nodes().find(|(node, _)| *node == name)?.1.policy()
+    }
+
+    /// Input values of a node, as far as they are there, and the nodes that it holds.
     pub fn ports(&self, index: usize, values: &Values) -> Ports {
         let mut ports = Ports::default();
         for (port, from, _) in &self.wired[index].inputs {
             if let Some(value) = values.get(from) {
                 ports.insert(port.clone(), value.clone());
+            }
+        }
+        for (port, name) in &self.wired[index].uses {
+            if let Some((_, held)) = self.nodes().find(|(node, _)| node == name) {
+                ports.hold(port.clone(), Arc::new(held.clone()));
             }
         }
         if let Some(value) = values.get(&PortId::new(&self.wired[index].name, PREFIX)) {
@@ -387,6 +399,19 @@ impl Network {
             })
             .cloned()
     }
+}
+
+/// A module whose weights are there: Burn draws them at first use, which would be under the seed of
+/// whatever node then happens to be at work.
+fn drawn(layer: NodeLayer) -> NodeLayer {
+    struct Draw;
+    impl ModuleVisitor for Draw {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            param.val();
+        }
+    }
+    layer.visit(&mut Draw);
+    layer
 }
 
 fn not_finite<const D: usize>(tensor: Tensor<D>) -> bool {

@@ -1,6 +1,7 @@
 //! The contract of a device node: what one file under `nodes/` provides, and what it may use.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
@@ -108,6 +109,22 @@ pub trait Layer: Module {
     fn finish_fit(&mut self) {}
 }
 
+/// A node that another one holds: it is run when that one asks, as often as it asks.
+pub trait Callable: std::fmt::Debug + Send + Sync {
+    /// Runs the node on values that the holder chooses; `context` is the holder's, narrowed to what it
+    /// asks for.
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn call(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError>;
+}
+
+impl<L: Layer + Sync> Callable for L {
+    fn call(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
+        self.forward(inputs, context)
+    }
+}
+
 /// Why a node could not run on a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -126,9 +143,12 @@ pub enum NodeError {
     },
 }
 
-/// Values of a node's input ports (`input`, `target`, `inputs.face`, …).
+/// Values of a node's input ports (`input`, `target`, `inputs.face`, …), and the nodes that it holds.
 #[derive(Debug, Default)]
-pub struct Ports(BTreeMap<String, Value>);
+pub struct Ports {
+    values: BTreeMap<String, Value>,
+    held: BTreeMap<String, Arc<dyn Callable>>,
+}
 
 macro_rules! typed_port {
     ($(#[$doc:meta])* $name:ident, $variant:ident($($field:ident),+) -> $out:ty, $wanted:literal) => {
@@ -148,7 +168,21 @@ macro_rules! typed_port {
 impl Ports {
     /// Sets the value of a port.
     pub fn insert(&mut self, port: String, value: Value) {
-        self.0.insert(port, value);
+        self.values.insert(port, value);
+    }
+
+    /// Hands over a node to be held, such as `uses.policy`.
+    pub fn hold(&mut self, port: String, node: Arc<dyn Callable>) {
+        self.held.insert(port, node);
+    }
+
+    /// The node that is held at a port, such as `uses.policy`.
+    ///
+    /// # Errors
+    /// None is held there.
+    pub fn held(&self, port: &str) -> Result<&dyn Callable, NodeError> {
+        let node = self.held.get(port).ok_or_else(|| NodeError::Missing(port.to_owned()))?;
+        Ok(node.as_ref())
     }
 
     /// The value of a port.
@@ -156,22 +190,23 @@ impl Ports {
     /// # Errors
     /// The port is missing.
     pub fn get(&self, port: &str) -> Result<&Value, NodeError> {
-        self.0.get(port).ok_or_else(|| NodeError::Missing(port.to_owned()))
+        self.values.get(port).ok_or_else(|| NodeError::Missing(port.to_owned()))
     }
 
     /// True if a value is on the side of autodiff.
     pub fn is_autodiff(&self) -> bool {
-        self.0.values().any(Value::is_autodiff)
+        self.values.values().any(Value::is_autodiff)
     }
 
-    /// The same values without autodiff.
+    /// The same values without autodiff, for a part of the node that holds no others.
     pub fn without_autodiff(&self) -> Self {
-        Self(
-            self.0
-                .iter()
+        let values = self.values.iter();
+        Self {
+            values: values
                 .map(|(port, value)| (port.clone(), value.clone().without_autodiff()))
                 .collect(),
-        )
+            held: BTreeMap::new(),
+        }
     }
 
     typed_port!(
@@ -226,7 +261,7 @@ pub struct Context {
     /// Key of this node's draws in this epoch, to be narrowed by item.
     pub epoch: DrawKey,
     /// Stable keys of the batch's items.
-    pub items: std::sync::Arc<[String]>,
+    pub items: Arc<[String]>,
     /// Precision of large matrix products.
     pub precision: Precision,
     /// Share of all optimizer steps that are done, 1 outside training.

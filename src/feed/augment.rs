@@ -1,5 +1,7 @@
 //! The pipeline of waveform augmentations, and which version of an item it makes.
 
+use std::sync::Arc;
+
 use emorun_audio::augment::{Augment, AugmentError, Wave};
 use emorun_data::Item;
 use emorun_features::KeyBuilder;
@@ -8,7 +10,7 @@ use rand::RngExt;
 use crate::draw::DrawKey;
 
 /// A version of an item: as it is, or as augmentation has drawn it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Version {
     /// As it is.
     Plain,
@@ -18,10 +20,41 @@ pub enum Version {
         key: DrawKey,
         /// Which of the versions that come again; `None` for one that never does.
         view: Option<u64>,
+        /// What policies have chosen.
+        strengths: Strengths,
     },
 }
 
+/// Shares that are left of augmentations' probabilities, by node; those that are not named keep theirs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Strengths(Arc<[(String, f64)]>);
+
+impl Strengths {
+    /// Shares from 0 to 1 by the augmentation's name.
+    pub fn new(shares: Vec<(String, f64)>) -> Self {
+        Self(shares.into())
+    }
+
+    /// The share of an augmentation; `None` for one that keeps its probability.
+    fn of(&self, name: &str) -> Option<f64> {
+        let (_, share) = self.0.iter().find(|(named, _)| named == name)?;
+        Some(*share)
+    }
+}
+
 impl Version {
+    /// The version with augmentations as strong as policies have chosen, which never comes again.
+    pub fn with(self, strengths: &Strengths) -> Self {
+        match self {
+            Self::Augmented { key, .. } if !strengths.0.is_empty() => Self::Augmented {
+                key,
+                view: None,
+                strengths: strengths.clone(),
+            },
+            version => version,
+        }
+    }
+
     /// What tells versions apart that come again; `None` for one that never does.
     pub fn again(&self) -> Option<Option<u64>> {
         match self {
@@ -60,11 +93,24 @@ pub enum Change {
 
 impl AugmentationStep {
     /// Changes an item's waveform; `key` is that of the item and its version.
-    fn apply(&self, wave: &mut Wave, dataset: &str, key: &DrawKey) -> Result<(), (String, AugmentError)> {
+    fn apply(
+        &self,
+        wave: &mut Wave,
+        dataset: &str,
+        key: &DrawKey,
+        strengths: &Strengths,
+    ) -> Result<(), (String, AugmentError)> {
         if !self.only.is_empty() && !self.only.iter().any(|name| name == dataset) {
             return Ok(());
         }
-        let mut rng = key.with(&self.name).rng();
+        let own = key.with(&self.name);
+        // Drawn apart: what is left is changed as it would be at full strength.
+        if let Some(share) = strengths.of(&self.name)
+            && own.with("strength").rng().random::<f64>() >= share
+        {
+            return Ok(());
+        }
+        let mut rng = own.rng();
         match &self.change {
             Change::Transform(augment) => augment
                 .apply(wave, &mut rng)
@@ -80,7 +126,7 @@ impl AugmentationStep {
                     let left = steps.len() - at;
                     if rng.random_range(0..left) < wanted {
                         wanted -= 1;
-                        step.apply(wave, dataset, key)?;
+                        step.apply(wave, dataset, key, strengths)?;
                     }
                 }
                 Ok(())
@@ -110,6 +156,7 @@ impl Augmentations {
         Version::Augmented {
             key: DrawKey::root(seed).with("augment").at(view.unwrap_or(epoch)),
             view,
+            strengths: Strengths::default(),
         }
     }
 
@@ -124,13 +171,13 @@ impl Augmentations {
         item: &Item,
         version: &Version,
     ) -> Result<Vec<f32>, (String, AugmentError)> {
-        let Version::Augmented { key, .. } = version else {
+        let Version::Augmented { key, strengths, .. } = version else {
             return Ok(samples);
         };
         let key = key.with(&item.key);
         let mut wave = Wave::new(samples, rate_hz);
         for step in &self.steps {
-            step.apply(&mut wave, &item.dataset, &key)?;
+            step.apply(&mut wave, &item.dataset, &key, strengths)?;
         }
         Ok(wave.into_samples())
     }

@@ -77,6 +77,7 @@ impl Loader {
             .map(|_| {
                 let (shared, corpus, pipeline, batches) =
                     (shared.clone(), corpus.clone(), pipeline.clone(), batches.clone());
+                let version = version.clone();
                 std::thread::spawn(move || work(&shared, &corpus, &pipeline, &batches, &version))
             })
             .collect();

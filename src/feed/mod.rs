@@ -19,7 +19,7 @@ use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError};
 use crate::node::{NodeError, PREFIX};
 use crate::value::{Labels, PortId, Targets, Value, Values};
-use augment::Version;
+use augment::{Strengths, Version};
 use cached::{CachedNode, CachedValue};
 use host::{HostBatch, HostPipeline};
 use loader::{Batch, Loader};
@@ -82,9 +82,10 @@ impl Feed {
         self.start(batches, Version::Plain)
     }
 
-    /// Starts preparing training batches of an epoch, augmented.
-    pub fn load_training(&self, batches: Vec<Vec<usize>>, seed: u64, epoch: u64) -> Loader {
-        self.start(batches, self.pipeline.parts.augmentations.version(seed, epoch))
+    /// Starts preparing training batches of an epoch, augmented as strongly as policies have chosen.
+    pub fn load_training(&self, batches: Vec<Vec<usize>>, seed: u64, epoch: u64, strengths: &Strengths) -> Loader {
+        let version = self.pipeline.parts.augmentations.version(seed, epoch);
+        self.start(batches, version.with(strengths))
     }
 
     fn start(&self, batches: Vec<Vec<usize>>, version: Version) -> Loader {

@@ -6,6 +6,7 @@ mod host;
 #[cfg(feature = "onnx")]
 mod models;
 mod only;
+mod policies;
 mod prepared;
 
 pub use host::Caching;
@@ -227,8 +228,10 @@ pub fn prepare_with(
             &tree,
             &mut report,
         );
+        policies::check(&draft, settings, &tree, &mut report);
     }
-    let (experiment, mut report) = match draft.finish(&ports, &facts, report) {
+    let run_ports = policies::run_ports(&draft);
+    let (experiment, mut report) = match draft.finish(&ports, &run_ports, &facts, report) {
         Ok(finished) => finished,
         Err(report) => {
             on_report(&report, &sources);
@@ -319,7 +322,7 @@ pub fn prepare_with(
             ));
         }
     }
-    let finished = draft.finish(&ports, &facts, report);
+    let finished = draft.finish(&ports, &run_ports, &facts, report);
     match finished {
         Ok((experiment, report)) => {
             on_report(&report, &sources);

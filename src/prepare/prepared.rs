@@ -161,6 +161,11 @@ impl Prepared {
                         })
                         .collect(),
                     outputs: node.outputs.clone(),
+                    uses: node
+                        .uses
+                        .iter()
+                        .map(|held| (held.port.clone(), held.node.clone()))
+                        .collect(),
                     needed: Needed {
                         train: runs(node.roles.train),
                         evaluate: runs(node.roles.evaluate),
@@ -250,7 +255,7 @@ impl Prepared {
                 });
             }
             for input in &node.inputs {
-                let label = if input.node == emorun_lang::DATA {
+                let label = if [emorun_lang::DATA, emorun_lang::RUN].contains(&input.node.as_str()) {
                     input.node_port.clone()
                 } else {
                     String::new()
@@ -270,6 +275,15 @@ impl Prepared {
                     dashed: true,
                 });
             }
+        }
+        if edges.iter().any(|edge| edge.from == emorun_lang::RUN) {
+            nodes.push(DiagramNode {
+                id: emorun_lang::RUN.to_owned(),
+                title: emorun_lang::RUN.to_owned(),
+                lines: vec!["how training goes".into()],
+                section: Section::Policies.name().to_owned(),
+                dashed: true,
+            });
         }
         nodes.push(DiagramNode {
             id: emorun_lang::DATA.to_owned(),

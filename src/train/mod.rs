@@ -9,7 +9,9 @@ pub mod checkpoint;
 pub mod evaluate;
 pub mod interrupt;
 pub mod journal;
+pub mod learn;
 pub mod parameters;
+pub mod policy;
 pub mod progress;
 pub mod range_test;
 pub mod schedule;
@@ -26,6 +28,7 @@ use emorun_metrics::Agreement;
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
+use crate::feed::augment::Strengths;
 use crate::feed::loader::{Batch, Loader};
 use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
@@ -39,6 +42,7 @@ use checkpoint::{Checkpoint, Keep, Store};
 use evaluate::{SplitResult, count_batch, evaluate};
 use journal::{Journal, Line};
 use parameters::{Gradients, Optimizer};
+use policy::{Policies, Sight};
 use progress::Progress;
 use state::{Best, LoopState, Seen};
 use writer::{CheckpointWriter, Job};
@@ -111,6 +115,11 @@ impl StepNames {
         }
     }
 
+    /// Key of all that a policy draws.
+    fn of_policy(&self, name: &str) -> DrawKey {
+        self.key.with("policy").with(name)
+    }
+
     /// What is known in a micro-batch of a training step.
     pub fn training(&self, at: &Moment, items: Arc<[String]>) -> StepContext {
         StepContext {
@@ -179,9 +188,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn over(feed: &Feed, batches: Vec<Vec<usize>>, seed: u64, epoch: u64) -> Self {
+    fn over(feed: &Feed, batches: Vec<Vec<usize>>, seed: u64, epoch: u64, strengths: &Strengths) -> Self {
         Self {
-            loader: feed.load_training(batches, seed, epoch),
+            loader: feed.load_training(batches, seed, epoch, strengths),
             seconds: 0.0,
         }
     }
@@ -201,6 +210,7 @@ struct Session {
     network: Network,
     optimizer: Optimizer,
     average: Option<Average>,
+    policies: Policies,
     journal: Journal,
     state: LoopState,
     names: StepNames,
@@ -212,6 +222,21 @@ struct Session {
 }
 
 impl Session {
+    /// Lets policies learn from the rollouts of a step.
+    fn after_step(&mut self, device: &Device) -> Result<(), Abort> {
+        let Self {
+            network,
+            policies,
+            state,
+            names,
+            ..
+        } = self;
+        if state.seen.rollouts.is_empty() {
+            return Ok(());
+        }
+        on_cores(device, || policies.after_step(network, state, names))
+    }
+
     /// The network that is evaluated: with averaged weights, where there are any yet.
     fn evaluated(&self) -> Network {
         match &self.average {
@@ -286,6 +311,7 @@ impl Trainer<'_> {
 
     fn open(&self, mut network: Network, prepare: impl FnOnce(&mut Journal)) -> Result<Session, Abort> {
         let mut optimizer = Optimizer::new(&self.settings.training, &network);
+        let mut policies = Policies::new(&self.settings.training, &network, &self.device);
         let average = self.settings.training.average.as_ref();
         let names = StepNames::new(self.seed);
         let writer = CheckpointWriter::new(self.store());
@@ -293,7 +319,7 @@ impl Trainer<'_> {
         let found = self.store().read_newest(|warning| tracing::warn!("{warning}"))?;
         let Some(Checkpoint {
             weights,
-            optimizer: stored,
+            optimizer: mut stored,
             average: averaged,
             mut state,
         }) = found
@@ -301,12 +327,15 @@ impl Trainer<'_> {
             self.fit(&mut network, &names)?;
             let mut journal = Journal::open(&self.files, &self.dir, 0, 0, tensorboard)?;
             prepare(&mut journal);
+            let mut state = LoopState::default();
+            policies.begin(&network, &mut state, &names);
             return Ok(Session {
                 average: average.map(|config| Average::new(config, &network)),
                 network,
                 optimizer,
+                policies,
                 journal,
-                state: LoopState::default(),
+                state,
                 names,
                 writer,
                 saved: Instant::now(),
@@ -321,8 +350,10 @@ impl Trainer<'_> {
             })
         };
         parameters::restore(&mut network, weights).map_err(corrupt)?;
+        let mut counters = state.optimizer_counters.clone();
+        policies.load(&mut stored, &mut counters).map_err(corrupt)?;
         optimizer
-            .load(stored, &state.optimizer_counters, &self.device.clone().inner())
+            .load(stored, &counters, &self.device.clone().inner())
             .map_err(corrupt)?;
         let mut average = average.map(|config| Average::new(config, &network));
         if let (Some(average), Some(averaged)) = (&mut average, averaged) {
@@ -335,6 +366,7 @@ impl Trainer<'_> {
             network,
             optimizer,
             average,
+            policies,
             journal,
             state,
             names,
@@ -387,7 +419,8 @@ impl Trainer<'_> {
         let steps = ends_at.div_ceil(training.accumulate) as u64;
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
         drop(batches);
-        let mut batches = Waiting::over(&self.feed, rest.clone(), self.seed, epoch);
+        let strengths = session.policies.strengths(&session.state);
+        let mut batches = Waiting::over(&self.feed, rest.clone(), self.seed, epoch, &strengths);
         let all_steps = schedule.steps().max(1);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
@@ -422,6 +455,7 @@ impl Trainer<'_> {
                 let (network, taken) = (&session.network, &mut session.state.averaged);
                 on_cores(&self.device, || average.after_step(network, taken));
             }
+            session.after_step(&self.device)?;
             session.state.step += 1;
             session.state.batch += group.len();
             let seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
@@ -498,6 +532,7 @@ impl Trainer<'_> {
                 return Err(self.diverged(network, &values, loss, at.step, at.epoch, &items));
             }
             count_batch(network, &values, seen)?;
+            Policies::observe(network, &values, &mut seen.rollouts);
             drop(values);
             let share = items.len() as f64 / group_items as f64;
             on_cores(&self.device, || {
@@ -527,6 +562,8 @@ impl Trainer<'_> {
             state,
             names,
             checkpoint_wait_s,
+            policies,
+            network: live,
             ..
         } = session;
         // That of the epoch's last step.
@@ -562,6 +599,7 @@ impl Trainer<'_> {
                 ],
             },
         );
+        let (train_loss, measured) = (train.loss, evaluated.is_some());
         let shown = if let Some(network) = evaluated {
             let device = self.device.clone().inner();
             let validation = evaluate(
@@ -610,6 +648,16 @@ impl Trainer<'_> {
                 Ok(png) => journal.image(&format!("confusion/{head}"), state.step, &png.bytes),
                 Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
             }
+        }
+        let sight = Sight {
+            progress: state.epoch as f64 / self.settings.training.epochs as f64,
+            train_loss,
+            validation: measured.then_some(&shown),
+        };
+        let metrics = on_cores(&self.device, || policies.after_epoch(live, state, names, &sight))?;
+        if !metrics.is_empty() {
+            let wall = Vec::new();
+            journal.line(state.step, state.epoch, "policy", &Line { metrics, wall });
         }
         state.finished = self.is_finished(state);
         if self.is_stale(state) {
@@ -680,7 +728,8 @@ impl Trainer<'_> {
         let asked = Instant::now();
         session.journal.flush();
         session.state.metrics_bytes = session.journal.bytes();
-        let (optimizer, counters) = session.optimizer.save();
+        let (mut optimizer, mut counters) = session.optimizer.save();
+        session.policies.save(&mut optimizer, &mut counters);
         session.state.optimizer_counters = counters;
         let average = session.average.as_ref().filter(|_| session.state.averaged > 0);
         let checkpoint = Checkpoint {

@@ -3,6 +3,7 @@
 use super::parameters::{Gradients, Optimizer};
 use super::state::Seen;
 use super::{Abort, Moment, StepNames, Trainer, Waiting};
+use crate::feed::augment::Strengths;
 use crate::layers::fused::on_cores;
 use crate::network::Network;
 
@@ -81,7 +82,13 @@ impl Trainer<'_> {
         let (mut average, mut least) = (0.0, f64::INFINITY);
         for epoch in 0.. {
             let micro_batches = self.batches(epoch);
-            let mut batches = Waiting::over(&self.feed, micro_batches.clone(), self.seed, epoch);
+            let mut batches = Waiting::over(
+                &self.feed,
+                micro_batches.clone(),
+                self.seed,
+                epoch,
+                &Strengths::default(),
+            );
             for group in micro_batches.chunks(self.settings.training.accumulate) {
                 let step = tried.len() as u64;
                 if step == test.steps {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use emorun_metrics::Confusion;
 use serde::{Deserialize, Serialize};
 
+use super::policy::PolicyState;
 use super::schedule::Plateau;
+use crate::policies::Episode;
 
 /// The state of the loop between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub struct LoopState {
     /// How often weights were taken into their average.
     #[serde(default)]
     pub averaged: u64,
+    /// Where policies stand, by node.
+    #[serde(default)]
+    pub policies: BTreeMap<String, PolicyState>,
     /// True when no further step is to be taken.
     pub finished: bool,
     /// Bytes of `metrics.jsonl` that belong to this state.
@@ -57,6 +62,9 @@ pub struct Seen {
     pub loss: f64,
     /// Predictions of each head.
     pub heads: BTreeMap<String, Confusion>,
+    /// What policies met in the step, by node, until they are told; empty between steps.
+    #[serde(skip)]
+    pub rollouts: Vec<(String, Episode)>,
 }
 
 impl Seen {

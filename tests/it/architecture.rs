@@ -52,7 +52,7 @@ const CRATES: [(&str, &[&str]); 13] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 28] = [
+const MODULES: [(&str, &[&str]); 29] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
@@ -67,9 +67,16 @@ const MODULES: [(&str, &[&str]); 28] = [
     ("node", &["draw", "facts", "precision", "value"]),
     ("layers", &["value"]),
     ("pretrained", &["draw", "layers", "node", "precision", "value"]),
-    ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
-    ("kinds", &["facts", "host", "node", "nodes", "pretrained", "value"]),
-    ("network", &["draw", "facts", "kinds", "node", "precision", "value"]),
+    ("policies", &["draw", "node", "value"]),
+    ("nodes", &["facts", "layers", "node", "policies", "pretrained", "value"]),
+    (
+        "kinds",
+        &["facts", "host", "node", "nodes", "policies", "pretrained", "value"],
+    ),
+    (
+        "network",
+        &["draw", "facts", "kinds", "node", "policies", "precision", "value"],
+    ),
     ("feed", &["draw", "host", "layers", "network", "node", "value"]),
     ("checkpoints", &["facts", "memory"]),
     (
@@ -95,7 +102,7 @@ const MODULES: [(&str, &[&str]); 28] = [
     (
         "train",
         &[
-            "draw", "exit", "feed", "kinds", "layers", "network", "node", "settings", "value",
+            "draw", "exit", "feed", "kinds", "layers", "network", "node", "policies", "settings", "value",
         ],
     ),
     (

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use emorun::draw::DrawKey;
-use emorun::feed::augment::Version;
+use emorun::feed::augment::{Strengths, Version};
 use emorun::feed::host::{HostParts, HostPipeline, HostStep};
 use emorun::host::{HostOp, ItemFeatures};
 use emorun::value::PortId;
@@ -283,6 +283,7 @@ fn features_are_read_once_also_beside_augmentation_within_the_memory_given() {
     let epoch = |at: u64| Version::Augmented {
         key: DrawKey::root(at),
         view: None,
+        strengths: Strengths::default(),
     };
     // Room for one of the two, for one and some of the other, and for both.
     for (bytes, room) in [(0, 0), (24, 1), (47, 1), (48, 2)] {

@@ -113,10 +113,15 @@ fn examples_pass_the_structural_check_without_any_corpus() {
         } else if example.schema.starts_with("preparation") {
             &["data", "prepare", &path, "--check"]
         } else {
-            // A sweep has no structural check: its runs are on generated speech.
+            // A sweep has no structural check. One that is not on generated speech says which corpus is not
+            // here, after the structure of all its runs.
             &["sweep", &path, "--check"]
         };
         let outcome = finished(&lab.command(arguments).current_dir(REPOSITORY).output().unwrap());
+        if example.name == "augmentation_policies.yaml" && outcome.code == 4 {
+            assert!(outcome.stderr.contains("data/emodb"), "{}", outcome.stderr);
+            continue;
+        }
         assert_eq!(outcome.code, 0, "{path}: {}", outcome.stderr);
         assert_eq!(outcome.stderr.matches("error").count(), 0, "{path}: {}", outcome.stderr);
     }

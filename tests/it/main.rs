@@ -30,6 +30,8 @@ mod objectives;
 mod onnx;
 mod optimisation;
 mod padding;
+mod policies;
+mod policy_runs;
 mod pretrained;
 mod resuming;
 mod runs;

@@ -9,6 +9,7 @@ use emorun::draw::DrawKey;
 use emorun::facts::Facts;
 use emorun::kinds::{Kinds, NodeConfig};
 use emorun::network::{Needed, Network, Schedule, StepContext, Wired};
+use emorun::train::parameters::collect;
 use emorun::value::{Labels, Lengths, PortId, Value, Values};
 use emorun_lang::{FrameRate, InputSignals, KindSet, LabelSet, NodeSpec, Signal, Sources, Tree};
 use serde_json::Value as Json;
@@ -103,6 +104,7 @@ pub fn wired_with(name: &str, kind: &str, fields: &Json, inputs: &[(&str, PortId
             .map(|(port, from, signal)| ((*port).to_owned(), from.clone(), signal.clone()))
             .collect(),
         outputs: inferred.outputs,
+        uses: Vec::new(),
         needed: Needed {
             train: true,
             evaluate: true,
@@ -217,4 +219,24 @@ pub fn assert_near(found: &[f32], expected: &[f32], tolerance: f32, of: &str) {
         let error = (found - expected).abs() / expected.abs().max(1.0);
         assert!(error <= tolerance, "{of}[{at}]: {found} is not {expected}");
     }
+}
+
+#[test]
+fn the_first_weights_of_a_node_do_not_depend_on_other_nodes() {
+    let _turn = turn();
+    let linear = |name: &str, width: usize| {
+        let input = ("input", data("vector"), Signal::Vector { width: 3 });
+        wired(name, "linear", &serde_json::json!({ "width": width }), &[input])
+    };
+    let weights = |nodes: Vec<Wired>| collect(&network(nodes, 1)).remove("own.linear.weight");
+    let alone = weights(vec![linear("own", 4)]);
+    assert!(alone.is_some());
+    assert_eq!(
+        alone,
+        weights(vec![linear("before", 2), linear("own", 4), linear("behind", 5)])
+    );
+    assert_ne!(
+        alone,
+        collect(&network(vec![linear("own", 4)], 2)).remove("own.linear.weight")
+    );
 }

@@ -364,14 +364,16 @@ where
         resolved(self.settings.as_ref()?, nodes.collect::<Option<Vec<_>>>()?)
     }
 
-    /// Infers all signals from what the datasets give (ports of `data`) and the facts of files that
-    /// nodes name, and makes the plan; what is wrong is added to the report of the stages before.
+    /// Infers all signals from what the datasets give (ports of `data`), what is seen of training (ports
+    /// of `run`) and the facts of files that nodes name, and makes the plan; what is wrong is added to
+    /// the report of the stages before.
     ///
     /// # Errors
     /// The sorted report, if it holds an error; warnings alone are handed back beside the result.
     pub fn finish(
         self,
         data: &[(String, Signal)],
+        run: &[(String, Signal)],
         facts: &C::Facts,
         mut report: Report,
     ) -> Result<(Experiment<S, C>, Report), Report> {
@@ -379,6 +381,7 @@ where
         let is_broken = |dataset: &Node<Option<C>>| dataset.config.is_none();
         let context = Context {
             data,
+            run,
             lacks_a_dataset: self.graph.section(Section::Datasets).any(is_broken),
             incomplete: &self.incomplete,
             tree: &self.tree,
@@ -398,7 +401,7 @@ where
         let Some(resolved) = resolved(&settings, nodes) else {
             return Err(report);
         };
-        match plan(&graph, &order, inferred, &roles, data, &resolved) {
+        match plan(&graph, &order, inferred, &roles, data, run, &resolved) {
             Some(plan) => Ok((
                 Experiment {
                     settings,

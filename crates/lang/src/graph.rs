@@ -8,7 +8,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::kind::Section;
 use crate::nearest::suggestion;
-use crate::refs::{DATA, split_reference};
+use crate::refs::{DATA, RUN, split_reference};
 pub use crate::schema::EdgeKind;
 use crate::schema::RawEdge;
 use crate::source::Span;
@@ -24,6 +24,8 @@ const MAX_HELD_DEPTH: usize = 8;
 pub enum Producer {
     /// The merged datasets.
     Data,
+    /// How training goes.
+    Run,
     /// A node, by its index in [`Graph::nodes`].
     Node(usize),
 }
@@ -229,6 +231,8 @@ fn check_name<C>(node: &Node<C>, report: &mut Report) {
         .all(|character| character.is_ascii_alphanumeric() || "_-".contains(character));
     let problem = if node.name == DATA {
         "`data` is what the datasets give"
+    } else if node.name == RUN {
+        "`run` is how training goes"
     } else if !(starts_well && is_word) {
         "a name is a letter and then letters, digits, `_` and `-`"
     } else {
@@ -256,6 +260,8 @@ fn resolve_edge<C>(
     };
     let producer = if name == DATA && edge.kind == EdgeKind::Data {
         Producer::Data
+    } else if name == RUN && edge.kind == EdgeKind::Data {
+        Producer::Run
     } else {
         match index.get(name).copied() {
             Some(found) if found == at => {
@@ -286,10 +292,10 @@ fn resolve_edge<C>(
     })
 }
 
-/// Whether a node of `holder` may depend on one of `section`: augmentations hold augmentations, all
-/// others what has ports.
+/// Whether a node of `holder` may depend on one of `section`: augmentations hold augmentations, policies
+/// act on them, all others hold what has ports.
 fn fits(edge: &RawEdge, holder: Option<Section>, section: Section) -> bool {
-    if edge.kind == EdgeKind::Uses && holder == Some(Section::Augmentations) {
+    if edge.kind == EdgeKind::Uses && matches!(holder, Some(Section::Augmentations | Section::Policies)) {
         section == Section::Augmentations
     } else {
         section.has_ports()
@@ -333,6 +339,9 @@ fn report_unknown<C>(
             .collect();
         if edge.kind == EdgeKind::Data {
             names.push(DATA);
+            if holder == Some(Section::Policies) {
+                names.push(RUN);
+            }
         }
         if let Some(&meant) =
             crate::nearest::nearest(name, names.iter().copied()).and_then(|nearest| index.get(nearest))

@@ -7,7 +7,7 @@ use crate::document::Tree;
 use crate::graph::{Edge, EdgeKind, Graph, Node, Producer};
 use crate::kind::{InferError, Inferred, InputSignals, NodeSpec, Placement, Section};
 use crate::nearest::{listed, suggestion};
-use crate::refs::DATA;
+use crate::refs::{DATA, RUN};
 use crate::signal::Signal;
 use crate::source::Span;
 
@@ -60,6 +60,8 @@ pub(crate) fn order<C>(graph: &Graph<C>) -> Vec<usize> {
 pub(crate) struct Context<'a> {
     /// What the datasets give.
     pub data: &'a [(String, Signal)],
+    /// What is seen of how training goes.
+    pub run: &'a [(String, Signal)],
     /// True if the datasets' own mistakes hide what they would give.
     pub lacks_a_dataset: bool,
     /// By node: true if it lacks an edge that was reported.
@@ -114,6 +116,7 @@ fn inputs<'a, C>(
     for edge in node.edges.iter().filter(|edge| edge.kind == EdgeKind::Data) {
         let (outputs, producer) = match edge.from.producer {
             Producer::Data => (context.data, None),
+            Producer::Run => (context.run, None),
             Producer::Node(at) => match &inferred[at] {
                 Some(inferred) => (inferred.outputs.as_slice(), graph.nodes().get(at)),
                 None => {
@@ -125,7 +128,7 @@ fn inputs<'a, C>(
         match outputs.iter().find(|(port, _)| *port == edge.from.port) {
             Some((_, signal)) => ports.push((edge.port.clone(), signal)),
             // What a dataset gives is not known before its own mistakes are mended.
-            None if producer.is_none() && context.lacks_a_dataset => complete = false,
+            None if edge.from.producer == Producer::Data && context.lacks_a_dataset => complete = false,
             None => {
                 complete = false;
                 report.push(unknown_port(edge, outputs, producer));
@@ -136,7 +139,8 @@ fn inputs<'a, C>(
 }
 
 fn unknown_port<C>(edge: &Edge, outputs: &[(String, Signal)], producer: Option<&Node<C>>) -> Diagnostic {
-    let name = producer.map_or(DATA, |node| node.name.as_str());
+    let pseudo = if edge.from.producer == Producer::Run { RUN } else { DATA };
+    let name = producer.map_or(pseudo, |node| node.name.as_str());
     let port = edge.from.port.as_str();
     let message = if port.is_empty() {
         format!("`{name}` has no default port")
@@ -221,6 +225,7 @@ fn explain<C>(
                     (reference(&producer.name, &from.port), Some(producer.span))
                 }
                 Some((from, Producer::Data)) => (reference(DATA, &from.port), datasets(context)),
+                Some((from, Producer::Run)) => (reference(RUN, &from.port), None),
                 None => (port.clone(), None),
             };
             let mut diagnostic = Diagnostic::error(

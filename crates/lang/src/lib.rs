@@ -42,7 +42,7 @@ pub use kinded::{KINDED_MARK, Kinded, schema_of};
 pub use load::{ReadError, load};
 pub use nearest::suggestion;
 pub use plan::{Plan, PlanInput, PlanNode, PlanUse};
-pub use refs::{DATA, DataPath, EDGE_MARK, Inputs, NodeRef, PATH_MARK, PortRef, Uses};
+pub use refs::{DATA, DataPath, EDGE_MARK, Inputs, NodeRef, PATH_MARK, PortRef, RUN, Uses};
 pub use schedule::{Role, Roles, Schedule};
 pub use ser::to_value;
 pub use signal::{FrameRate, LabelSet, Signal};

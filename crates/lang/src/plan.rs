@@ -10,7 +10,7 @@ use crate::graph::{EdgeKind, Graph, Producer};
 use crate::infer::reference;
 use crate::kind::{Cost, Inferred, InputSignals, Placement, Section};
 use crate::kinded::with_kind;
-use crate::refs::DATA;
+use crate::refs::{DATA, RUN};
 use crate::schedule::{Role, Roles, Schedule};
 use crate::ser::to_value;
 use crate::signal::Signal;
@@ -264,6 +264,7 @@ pub(crate) fn plan<C: Serialize>(
     inferred: Vec<Option<Inferred>>,
     roles: &[Roles],
     data: &[(String, Signal)],
+    run: &[(String, Signal)],
     resolved: &Json,
 ) -> Option<Plan> {
     let inferred: Vec<Inferred> = inferred.into_iter().collect::<Option<_>>()?;
@@ -279,6 +280,7 @@ pub(crate) fn plan<C: Serialize>(
             for edge in &node.edges {
                 let (name, outputs) = match edge.from.producer {
                     Producer::Data => (DATA, data),
+                    Producer::Run => (RUN, run),
                     Producer::Node(from) => (
                         graph.nodes().get(from)?.name.as_str(),
                         inferred.get(from)?.outputs.as_slice(),
@@ -357,6 +359,7 @@ fn hashes<C: Serialize>(graph: &Graph<C>, order: &[usize], data: &[(String, Sign
                         let signal = data.iter().find(|(port, _)| *port == edge.from.port);
                         json!([DATA, signal.map(|(_, signal)| signal.to_string())])
                     }
+                    Producer::Run => json!([RUN]),
                     Producer::Node(from) => match hashes.get(&from) {
                         Some(hash) => json!(hash),
                         None => own_content(&graph.nodes()[from]),

@@ -16,6 +16,9 @@ pub const PATH_MARK: &str = "x-path";
 /// The pseudo-node that stands for what the datasets give.
 pub const DATA: &str = "data";
 
+/// The pseudo-node that stands for how training goes: what policies see of it between its steps.
+pub const RUN: &str = "run";
+
 /// A reference to an output port: `hubert` for the default port, `fuse.face` for another one,
 /// `data.audio` for what the datasets give.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

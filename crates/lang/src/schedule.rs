@@ -109,7 +109,9 @@ fn members<C>(graph: &Graph<C>, schedule: Schedule) -> Vec<Role> {
     let mut roles = vec![Role::Absent; nodes.len()];
     let mut open: Vec<(usize, Role)> = Vec::new();
     let mut is_held = vec![false; nodes.len()];
-    for edge in nodes.iter().flat_map(|node| &node.edges) {
+    // What a policy acts on keeps its place.
+    let holders = nodes.iter().filter(|node| node.section != Section::Policies);
+    for edge in holders.flat_map(|node| &node.edges) {
         if let (EdgeKind::Uses, Producer::Node(held)) = (edge.kind, edge.from.producer) {
             is_held[held] = true;
         }

@@ -271,6 +271,18 @@ fn cases() -> Vec<Case> {
             "masked: { kind: spec_augment, input: mel }",
             "masked: { kind: label_embedding, input: data.emotion, width: 8 }",
         ),
+        edit(
+            "mismatch_run",
+            &[Mismatch],
+            mel,
+            "mel: { kind: log_mel, input: run.progress }",
+        ),
+        edit(
+            "policy",
+            &[UnknownPort, UnknownNode, UnknownNode],
+            "losses:\n",
+            "policies:\n  test: { kind: steer, reward: run.test.emotion.uar, acts_on: [loudr] }\n  text: { kind: steer, reward: data.text, acts_on: [masked] }\nlosses:\n",
+        ),
     ]
 }
 

@@ -85,6 +85,20 @@ fn an_augmentation_that_another_holds_is_applied_by_that_alone() {
 }
 
 #[test]
+fn what_a_policy_acts_on_keeps_its_place() {
+    let policy = "policies:\n  level: { kind: steer, reward: run.validation.emotion.uar, acts_on: [louder] }\n";
+    let experiment = checked(&format!("{GOOD}{policy}"));
+    let louder = experiment.plan.node("louder").unwrap();
+    assert_eq!(louder.roles.train, Role::Runs, "it is applied as without the policy");
+    let level = experiment.plan.node("level").unwrap();
+    assert_eq!(level.roles.train, Role::Runs);
+    assert_eq!(level.roles.evaluate, Role::Absent);
+    assert_eq!(level.uses[0].node, "louder");
+    let reward = &level.inputs[0];
+    assert_eq!((&*reward.node, &*reward.node_port), ("run", "validation.emotion.uar"));
+}
+
+#[test]
 fn schedules_hold_what_losses_metrics_and_outputs_need() {
     let text = GOOD.replace(
         "    target: data.emotion\n",

@@ -271,6 +271,15 @@ config! {
         input: PortRef,
     }
 }
+config! {
+    /// A policy that acts on augmentations.
+    struct Steer {
+        /// What it is rewarded with.
+        reward: PortRef,
+        /// What it acts on.
+        acts_on: Vec<NodeRef>,
+    }
+}
 
 kinded_enum! {
     /// Every kind of node.
@@ -289,6 +298,7 @@ kinded_enum! {
         rollout => Rollout(Rollout),
         cross_entropy => CrossEntropy(CrossEntropy),
         guide => Guide(Guide),
+        steer => Steer(Steer),
     }
 }
 
@@ -429,6 +439,10 @@ impl NodeSpec for Config {
                 }),
                 other => Err(InferError::mismatch("input", "logits", other)),
             },
+            Self::Steer(_) => match inputs.require("reward")? {
+                Signal::Scalar => Ok(none(Placement::Device)),
+                found => Err(InferError::mismatch("reward", "a number", found)),
+            },
             Self::Guide(_) => {
                 let (width, _) = frames(inputs, "input")?;
                 Ok(Inferred::device(Signal::Vector { width }, trained(10)))
@@ -471,6 +485,7 @@ impl Kinds {
             Generators "rollout" Rollout,
             Losses "cross_entropy" CrossEntropy,
             Policies "guide" Guide,
+            Policies "steer" Steer,
         ])
     }
 }
@@ -501,6 +516,14 @@ pub fn data() -> Vec<(String, Signal)> {
         ("audio".to_owned(), Signal::Wave { rate_hz: 16_000 }),
         ("emotion".to_owned(), Signal::Labels { labels }),
         ("text".to_owned(), Signal::Text),
+    ]
+}
+
+/// What is seen of training.
+pub fn run() -> Vec<(String, Signal)> {
+    vec![
+        ("progress".to_owned(), Signal::Scalar),
+        ("validation.emotion.uar".to_owned(), Signal::Scalar),
     ]
 }
 
@@ -552,7 +575,7 @@ pub fn check(files: &[(&str, &str)], sets: &[&str]) -> Result<Toy, (Report, Sour
         return Err((report, sources));
     };
     let draft = language().read(tree, &mut report);
-    match draft.finish(&data(), &(), report) {
+    match draft.finish(&data(), &run(), &(), report) {
         Ok((experiment, _)) => Ok(experiment),
         Err(report) => Err((report, sources)),
     }

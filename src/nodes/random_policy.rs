@@ -1,0 +1,72 @@
+//! A policy that chooses at random.
+
+use emorun_lang::{InferError, Inferred, InputSignals, NodeRef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::policy::{Wiring, default_action, default_dimensions, default_every, names};
+use crate::facts::Facts;
+use crate::node::{BuildContext, BuildError, Kind};
+use crate::policies::Spec;
+use crate::policies::action::ActionSpace;
+use crate::policies::layer::{Choice, PolicyLayer};
+
+/// Chooses each action at random, each as likely as any other: what a learned policy is compared with.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RandomPolicy {
+    /// What each action can be.
+    #[serde(default = "default_action")]
+    pub action: ActionSpace,
+    /// Augmentations whose strength it chooses, one action for each: the share of `p` that is left.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub acts_on: Vec<NodeRef>,
+    /// Actions of each step, for a policy that another node holds.
+    #[serde(default = "default_dimensions")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub dimensions: usize,
+    /// Epochs from one action to the next.
+    #[serde(default = "default_every")]
+    #[schemars(range(min = 1))]
+    pub every_epochs: u64,
+}
+
+impl RandomPolicy {
+    fn wiring<'a>(&'a self, action: &'a ActionSpace) -> Wiring<'a> {
+        Wiring {
+            state: &[],
+            taken: None,
+            reward: None,
+            acts_on: &self.acts_on,
+            action,
+            dimensions: self.dimensions,
+        }
+    }
+
+    /// What training must know of it.
+    pub fn spec(&self) -> Spec {
+        Spec {
+            acts_on: names(&self.acts_on),
+            every_epochs: self.every_epochs,
+            learner: None,
+        }
+    }
+}
+
+impl Kind for RandomPolicy {
+    type Layer = PolicyLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        let space = self.action.clone();
+        let wiring = self.wiring(&space);
+        wiring.check(inputs)?;
+        Ok(wiring.inferred(None))
+    }
+
+    fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
+        let space = self.action.clone();
+        let actions = self.wiring(&space).actions();
+        Ok(PolicyLayer::unlearned(space, actions, Choice::Random))
+    }
+}
