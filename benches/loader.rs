@@ -10,6 +10,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use emorun::exit::Failure;
 use emorun::feed::Feed;
+use emorun::feed::augment::Strengths;
 use emorun::feed::host::HostPipeline;
 use emorun::layers::fused::on_cores;
 use emorun::network::Network;
@@ -127,9 +128,12 @@ impl<'a> Bench<'a> {
     /// Seconds of an epoch that the loader feeds, and of waiting for it.
     fn fed(&mut self, epoch: u64) -> Result<(f64, f64), Abort> {
         let started = Instant::now();
-        let mut loader = self
-            .feed
-            .load_training(self.batches(epoch), self.prepared.settings.seed, epoch);
+        let mut loader = self.feed.load_training(
+            self.batches(epoch),
+            self.prepared.settings.seed,
+            epoch,
+            &Strengths::default(),
+        );
         let mut waited = 0.0;
         loop {
             let asked = Instant::now();
@@ -149,10 +153,12 @@ impl<'a> Bench<'a> {
     /// Seconds of an epoch whose tensors are made before.
     fn ready(&mut self, epoch: u64) -> Result<f64, Abort> {
         let mut ready = Vec::new();
-        for batch in self
-            .feed
-            .load_training(self.batches(epoch), self.prepared.settings.seed, epoch)
-        {
+        for batch in self.feed.load_training(
+            self.batches(epoch),
+            self.prepared.settings.seed,
+            epoch,
+            &Strengths::default(),
+        ) {
             let batch = batch.map_err(Abort::Feed)?;
             let items = batch.items.clone();
             ready.push((
