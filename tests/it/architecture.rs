@@ -65,7 +65,7 @@ const MODULES: [(&str, &[&str]); 28] = [
     ("node", &["draw", "facts", "precision", "value"]),
     ("layers", &["value"]),
     ("pretrained", &["draw", "layers", "node", "precision", "value"]),
-    ("nodes", &["facts", "layers", "node", "pretrained", "value"]),
+    ("nodes", &["draw", "facts", "layers", "node", "pretrained", "value"]),
     ("kinds", &["facts", "host", "node", "nodes", "pretrained", "value"]),
     ("network", &["draw", "facts", "kinds", "node", "precision", "value"]),
     ("feed", &["draw", "host", "layers", "network", "node", "value"]),
