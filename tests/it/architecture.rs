@@ -68,7 +68,10 @@ const MODULES: [(&str, &[&str]); 29] = [
     ("layers", &["value"]),
     ("pretrained", &["draw", "layers", "node", "precision", "value"]),
     ("policies", &["draw", "node", "value"]),
-    ("nodes", &["facts", "layers", "node", "policies", "pretrained", "value"]),
+    (
+        "nodes",
+        &["draw", "facts", "layers", "node", "policies", "pretrained", "value"],
+    ),
     (
         "kinds",
         &["facts", "host", "node", "nodes", "policies", "pretrained", "value"],

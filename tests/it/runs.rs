@@ -404,6 +404,8 @@ fn accumulated_micro_batches_are_one_step() {
         "--set",
         "blocks.masked.p=0.0",
         "--set",
+        "blocks.mixed.p=0.0",
+        "--set",
         "training.epochs=2",
         "--set",
         "training.optimizer={ kind: sgd, lr: 0.01 }",

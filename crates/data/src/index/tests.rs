@@ -93,7 +93,7 @@ fn a_damaged_index_is_none() {
     let index = Index::of(&datasets, ScanLevel::Deep, folder.path()).unwrap();
     index.save(&corpus).unwrap();
     let whole = fs::read(index.path()).unwrap();
-    for at in 0..whole.len() {
+    for at in (0..whole.len()).step_by(7) {
         let mut file = fs::OpenOptions::new().write(true).open(index.path()).unwrap();
         file.seek(SeekFrom::Start(at as u64)).unwrap();
         file.write_all(&[whole[at] ^ 0x41]).unwrap();
