@@ -113,10 +113,16 @@ impl Store {
             return Err(failure);
         }
         self.verify(step)?;
-        if let Err(failure) = self.prune(step, keep) {
+        self.prune(step, keep);
+        Ok(())
+    }
+
+    /// Removes the checkpoints that need not be kept beside that of `step`; what cannot be removed is
+    /// told, and tried again with the next.
+    pub fn prune(&self, step: u64, keep: &Keep) {
+        if let Err(failure) = self.remove_others(step, keep) {
             tracing::warn!("an old checkpoint is still there, and goes with the next: {failure}");
         }
-        Ok(())
     }
 
     /// Writes a checkpoint beside its place and moves it there.
@@ -157,7 +163,7 @@ impl Store {
 
     /// Removes the checkpoints that need not be kept beside that of `step`, and what was left half
     /// written or half removed by a process that was killed.
-    fn prune(&self, step: u64, keep: &Keep) -> Result<(), Failure> {
+    fn remove_others(&self, step: u64, keep: &Keep) -> Result<(), Failure> {
         let folder = &self.folder;
         let remove = |path: &Path| self.files.remove_dir_all(path).map_err(Failure::io("remove", path));
         for entry in fs::read_dir(folder).map_err(Failure::io("read", folder))?.flatten() {

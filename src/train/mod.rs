@@ -359,6 +359,8 @@ impl Trainer<'_> {
         if let (Some(average), Some(averaged)) = (&mut average, averaged) {
             average.restore(averaged).map_err(corrupt)?;
         }
+        // What ended the run may have done so between writing a checkpoint and removing older ones.
+        self.store().prune(state.step, &self.keep(&state));
         // More epochs may be asked for than when it was written.
         state.finished = self.is_finished(&state);
         let journal = Journal::open(&self.files, &self.dir, state.metrics_bytes, state.step + 1, tensorboard)?;
@@ -724,6 +726,15 @@ impl Trainer<'_> {
         }
     }
 
+    /// Which checkpoints stay in a state.
+    fn keep(&self, state: &LoopState) -> Keep {
+        let best = state.best.iter().chain(&state.next_best);
+        Keep {
+            last: self.settings.training.checkpoints.keep_last,
+            steps: best.map(|best| best.step).collect(),
+        }
+    }
+
     fn save(&self, session: &mut Session) -> Result<(), Abort> {
         let asked = Instant::now();
         session.journal.flush();
@@ -738,14 +749,9 @@ impl Trainer<'_> {
             average: average.map(Average::collect),
             state: session.state.clone(),
         };
-        let best = session.state.best.iter().chain(&session.state.next_best);
-        let keep = Keep {
-            last: self.settings.training.checkpoints.keep_last,
-            steps: best.map(|best| best.step).collect(),
-        };
         session.writer.begin(Job {
             checkpoint,
-            keep,
+            keep: self.keep(&session.state),
             metrics: session.journal.metrics_file(),
         })?;
         session.saved = Instant::now();
