@@ -123,7 +123,7 @@ pub fn key_of(
 ) -> Option<Key> {
     version.again()?;
     let content = item.content?;
-    let key = KeyBuilder::new("emorun frozen encoder, 1")
+    let key = KeyBuilder::new("emorun frozen encoder, 2")
         .part("upstream", keeping.upstream)
         .part("precision", keeping.precision.to_string())
         .part("rate", sample_rate_hz.to_le_bytes())

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::error::{AudioError, MalformedFile};
-use crate::resample::{ResampleError, resample};
+use crate::resample::Resampler;
 use crate::{AudioInfo, Clip, MAX_CHANNELS, MAX_DURATION_S, MAX_FRAMES, RATE_BOUNDS_HZ, flac, wav};
 
 /// Shortest clip worth analysing, in seconds: two analysis windows of 25 ms.
@@ -13,6 +13,9 @@ pub const MIN_DURATION_S: f64 = 0.05;
 /// Largest amplitude taken for audio (48 dB above full scale): what lies beyond is wrongly scaled,
 /// such as float samples still in the range of 16-bit integers.
 pub const MAX_AMPLITUDE: f32 = 256.0;
+
+/// Samples that are checked at once.
+const CHECKED_TOGETHER: usize = 1024;
 
 /// How far beyond a file's end a segment may reach, in seconds: manifests round their times.
 const SEGMENT_SLACK_S: f64 = 0.01;
@@ -134,21 +137,31 @@ pub fn probe(path: &Path) -> Result<AudioInfo, AudioError> {
 pub fn load(path: &Path, rate_hz: u32, segment: Option<Segment>) -> Result<Clip, AudioError> {
     let range = Range::open(path, segment)?;
     let own_hz = range.info.rate_hz;
-    // A WAV file's length was held against the file; a FLAC file's is what its header claims.
-    let mut decoded = Vec::with_capacity(match range.header {
-        Header::Wav(_) => range.frames as usize,
-        Header::Flac(_) => 0,
-    });
-    range.decode(&mut decoded, &mut |_| Ok(()))?;
-    check_samples(path, &decoded, 0)?;
-    let samples = if own_hz == rate_hz {
-        decoded
-    } else {
-        resample(&decoded, own_hz, rate_hz).map_err(|source: ResampleError| AudioError::Resample {
-            path: path.to_owned(),
-            source,
-        })?
-    };
+    if own_hz == rate_hz {
+        // A WAV file's length was held against the file; a FLAC file's is what its header claims.
+        let mut samples = Vec::with_capacity(match range.header {
+            Header::Wav(_) => range.frames as usize,
+            Header::Flac(_) => 0,
+        });
+        range.decode(&mut samples, &mut |_| Ok(()))?;
+        check_samples(path, &samples, 0)?;
+        return Ok(Clip { samples, rate_hz });
+    }
+    let resampler = Resampler::new(own_hz, rate_hz, range.frames);
+    let mut resampler = resampler.map_err(|source| AudioError::Resample {
+        path: path.to_owned(),
+        source,
+    })?;
+    // Block by block: while a block is in the processor's memory.
+    let mut seen = 0;
+    range.decode(&mut Vec::new(), &mut |block| {
+        check_samples(path, block, seen)?;
+        seen += block.len();
+        resampler.push(block);
+        block.clear();
+        Ok(())
+    })?;
+    let samples = resampler.finish();
     Ok(Clip { samples, rate_hz })
 }
 
@@ -242,9 +255,15 @@ fn frame_range(path: &Path, info: &AudioInfo, segment: Segment) -> Result<(u64, 
 
 /// Refuses samples that are NaN, infinite or absurdly large; `first` is the index of the first of them.
 pub(crate) fn check_samples(path: &Path, samples: &[f32], first: usize) -> Result<(), AudioError> {
-    // A range holds no NaN.
-    let sane = -MAX_AMPLITUDE..=MAX_AMPLITUDE;
-    let Some(index) = samples.iter().position(|x| !sane.contains(x)) else {
+    // Without a way out early a chunk is looked at as a whole.
+    let strange = |x: &f32| x.is_nan() | (x.abs() > MAX_AMPLITUDE);
+    let chunk = samples
+        .chunks(CHECKED_TOGETHER)
+        .position(|chunk| chunk.iter().fold(false, |any, x| any | strange(x)));
+    let Some(index) = chunk.and_then(|chunk| {
+        let start = chunk * CHECKED_TOGETHER;
+        samples[start..].iter().position(strange).map(|index| start + index)
+    }) else {
         return Ok(());
     };
     let (path, value, index) = (path.to_owned(), samples[index], first + index);

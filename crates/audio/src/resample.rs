@@ -1,13 +1,29 @@
 //! Changing the sampling rate.
 
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Fft, FixedSync, Resampler};
+use std::cell::RefCell;
+use std::f64::consts::PI;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustfft::num_complex::Complex32;
+use rustfft::{Fft, FftPlanner};
 
 use crate::{MAX_FRAMES, RATE_BOUNDS_HZ};
 
-/// Frames of the smaller side of a block, at least. It fixes the length of the anti-aliasing filter
-/// and with it the result, so a change here must change every cache key.
-const BLOCK_FRAMES: usize = 512;
+/// Length of the filter on the side of the lower rate, at least. It fixes the result, so a change here must change
+/// every cache key.
+const FILTER_FRAMES: usize = 512;
+/// Blocks that are transformed, in lengths of the filter: what is longer is computed less twice, what is shorter stays
+/// in the processor's memory.
+const BLOCK_FILTERS: usize = 4;
+/// The same for filters that are long because the rates share no divisor.
+const LONG_BLOCK_FILTERS: usize = 2;
+/// Filters longer than this are long.
+const LONG_FILTER: usize = 1 << 14;
+/// Plans that a thread remembers.
+const PLANS: usize = 4;
+/// Most frames for which there is room before they come.
+const RESERVED: u64 = 1 << 20;
 
 /// Why a rate cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -28,26 +44,6 @@ pub enum ResampleError {
         /// Frames the result would have.
         frames: u64,
     },
-    /// The resampler refused the rates.
-    #[error("cannot resample from {from_hz} to {to_hz} Hz ({source}); choose another rate")]
-    Construction {
-        /// The given rate in hertz.
-        from_hz: u32,
-        /// The wanted rate in hertz.
-        to_hz: u32,
-        /// What it said.
-        source: rubato::ResamplerConstructionError,
-    },
-    /// The resampler failed.
-    #[error("resampling from {from_hz} to {to_hz} Hz failed ({source}); choose another rate")]
-    Process {
-        /// The given rate in hertz.
-        from_hz: u32,
-        /// The wanted rate in hertz.
-        to_hz: u32,
-        /// What it said.
-        source: rubato::ResampleError,
-    },
 }
 
 /// Number of frames after resampling: `round(frames · to / from)`, halves rounded up.
@@ -61,45 +57,220 @@ pub fn resampled_len(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
 /// The result has [`resampled_len`] frames and no delay: frame `i` is the moment `i / to_hz`.
 /// It is a function of the arguments alone.
 ///
+/// # Source
+/// Oppenheim & Schafer, Discrete-Time Signal Processing, section 8.7.3 (overlap-save). The filter is that of the crate
+/// rubato, by Henrik Enquist: a sinc within a squared Blackman-Harris window.
+///
 /// # Errors
 /// [`ResampleError`] when a rate or the result's length is out of bounds.
 pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, ResampleError> {
-    for rate_hz in [from_hz, to_hz] {
-        if !RATE_BOUNDS_HZ.contains(&rate_hz) {
-            return Err(ResampleError::Rate { rate_hz });
-        }
-    }
-    if from_hz == to_hz || samples.is_empty() {
+    if from_hz == to_hz && RATE_BOUNDS_HZ.contains(&to_hz) {
         return Ok(samples.to_vec());
     }
-    let frames = resampled_len(samples.len() as u64, from_hz, to_hz);
-    if frames > MAX_FRAMES {
-        return Err(ResampleError::TooLong { rate_hz: to_hz, frames });
-    }
-    let failed = |source| ResampleError::Process { from_hz, to_hz, source };
-    let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|_| {
-        failed(rubato::ResampleError::InsufficientInputBufferSize {
-            expected: samples.len(),
-            actual: 0,
-        })
-    })?;
-    let output = make(from_hz, to_hz)?.process_all(&input, samples.len(), None);
-    let mut output = output.map_err(failed)?.take_data();
-    output.resize(frames as usize, 0.0);
-    Ok(output)
+    let mut resampler = Resampler::new(from_hz, to_hz, samples.len() as u64)?;
+    resampler.push(samples);
+    Ok(resampler.finish())
 }
 
-fn make(from_hz: u32, to_hz: u32) -> Result<Fft<f32>, ResampleError> {
-    let (from, to) = (from_hz as usize, to_hz as usize);
-    let divisor = gcd(from, to);
-    // A power of two keeps the FFT lengths products of the rates' own small primes.
-    let blocks = BLOCK_FRAMES.div_ceil(from.min(to) / divisor).next_power_of_two();
-    let chunk = from / divisor * blocks;
-    Fft::new(from, to, chunk, 1, FixedSync::Both).map_err(|source| ResampleError::Construction {
-        from_hz,
-        to_hz,
-        source,
-    })
+/// Audio that is resampled while it comes in.
+///
+/// Two blocks are transformed at once, as real and imaginary part of one: the filter is real in time and keeps them
+/// apart.
+pub(crate) struct Resampler {
+    plan: Rc<Plan>,
+    /// Samples that are not filtered yet, behind as many as the filter reaches back.
+    pending: Vec<f32>,
+    input: Vec<Complex32>,
+    result: Vec<Complex32>,
+    scratch: Vec<Complex32>,
+    output: Vec<f32>,
+    /// Frames of the filter's delay that are still to be dropped.
+    delay: usize,
+    /// Frames of the result.
+    frames: usize,
+}
+
+impl Resampler {
+    /// For `frames` frames at `from_hz`.
+    ///
+    /// # Errors
+    /// As [`resample`].
+    pub(crate) fn new(from_hz: u32, to_hz: u32, frames: u64) -> Result<Self, ResampleError> {
+        for rate_hz in [from_hz, to_hz] {
+            if !RATE_BOUNDS_HZ.contains(&rate_hz) {
+                return Err(ResampleError::Rate { rate_hz });
+            }
+        }
+        let frames = resampled_len(frames, from_hz, to_hz);
+        if frames > MAX_FRAMES {
+            return Err(ResampleError::TooLong { rate_hz: to_hz, frames });
+        }
+        let plan = Plan::of(from_hz, to_hz);
+        let scratch = plan
+            .forward
+            .get_inplace_scratch_len()
+            .max(plan.inverse.get_inplace_scratch_len());
+        Ok(Self {
+            pending: vec![0.0; plan.taps],
+            input: vec![Complex32::ZERO; plan.block],
+            result: vec![Complex32::ZERO; plan.new_block],
+            scratch: vec![Complex32::ZERO; scratch],
+            // What a header claims may not be there.
+            output: Vec::with_capacity(frames.min(RESERVED) as usize),
+            delay: plan.new_taps / 2,
+            frames: frames as usize,
+            plan,
+        })
+    }
+
+    /// Takes the next samples.
+    pub(crate) fn push(&mut self, samples: &[f32]) {
+        self.pending.extend_from_slice(samples);
+        let needed = self.plan.taps + 2 * self.plan.hop();
+        let mut start = 0;
+        while self.pending.len() - start >= needed {
+            self.pair(start);
+            start += 2 * self.plan.hop();
+        }
+        self.pending.drain(..start);
+    }
+
+    /// The result, once there are no more.
+    pub(crate) fn finish(mut self) -> Vec<f32> {
+        while self.output.len() < self.frames {
+            self.pending.resize(self.plan.taps + 2 * self.plan.hop(), 0.0);
+            self.pair(0);
+            self.pending.drain(..2 * self.plan.hop());
+        }
+        self.output.truncate(self.frames);
+        self.output
+    }
+
+    /// Filters two blocks that follow each other.
+    fn pair(&mut self, start: usize) {
+        let plan = &self.plan;
+        let (first, second) = (&self.pending[start..], &self.pending[start + plan.hop()..]);
+        for (input, (first, second)) in self.input.iter_mut().zip(first.iter().zip(second)) {
+            *input = Complex32::new(*first, *second);
+        }
+        plan.forward.process_with_scratch(&mut self.input, &mut self.scratch);
+        let kept = plan.filter.len();
+        let negative = kept - 1;
+        for ((result, input), filter) in self.result.iter_mut().zip(&self.input).zip(&plan.filter) {
+            *result = input * filter;
+        }
+        self.result[kept..plan.new_block - negative].fill(Complex32::ZERO);
+        let below = self.result[plan.new_block - negative..].iter_mut();
+        let input = &self.input[plan.block - negative..];
+        for ((result, input), filter) in below.zip(input).zip(&plan.negative) {
+            *result = input * filter;
+        }
+        plan.inverse.process_with_scratch(&mut self.result, &mut self.scratch);
+        // What is before is mixed up with the block's other end.
+        let valid = &self.result[plan.new_taps..];
+        // Less than a block, so that only the first is cut.
+        let delay = std::mem::take(&mut self.delay);
+        self.output.extend(valid[delay..].iter().map(|z| z.re));
+        self.output.extend(valid.iter().map(|z| z.im));
+    }
+}
+
+/// What a change of rates needs: a function of the rates alone.
+struct Plan {
+    forward: Arc<dyn Fft<f32>>,
+    inverse: Arc<dyn Fft<f32>>,
+    /// The filter's spectrum from 0 Hz to half the lower rate.
+    filter: Vec<Complex32>,
+    /// That of negative frequencies, in the order of a transform's end.
+    negative: Vec<Complex32>,
+    /// Length of the filter, at the old rate and at the new one.
+    taps: usize,
+    new_taps: usize,
+    /// Length of a block, likewise.
+    block: usize,
+    new_block: usize,
+}
+
+thread_local! {
+    /// The last plans that this thread has used: making one takes as long as resampling seconds of audio.
+    static LAST: RefCell<Vec<((u32, u32), Rc<Plan>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Plan {
+    fn of(from_hz: u32, to_hz: u32) -> Rc<Self> {
+        LAST.with_borrow_mut(|plans| {
+            if let Some((_, plan)) = plans.iter().find(|(rates, _)| *rates == (from_hz, to_hz)) {
+                return plan.clone();
+            }
+            let plan = Rc::new(Self::new(from_hz, to_hz));
+            if plan.taps <= LONG_FILTER {
+                plans.truncate(PLANS - 1);
+                plans.insert(0, ((from_hz, to_hz), plan.clone()));
+            }
+            plan
+        })
+    }
+
+    fn new(from_hz: u32, to_hz: u32) -> Self {
+        let divisor = gcd(from_hz as usize, to_hz as usize);
+        let (from, to) = (from_hz as usize / divisor, to_hz as usize / divisor);
+        // A power of two keeps the lengths of transforms products of the rates' own small primes.
+        let units = FILTER_FRAMES.div_ceil(from.min(to)).next_power_of_two();
+        let (taps, new_taps) = (from * units, to * units);
+        let filters = if taps > LONG_FILTER {
+            LONG_BLOCK_FILTERS
+        } else {
+            BLOCK_FILTERS
+        };
+        let (block, new_block) = (taps * filters, new_taps * filters);
+        let mut planner = FftPlanner::new();
+        let (forward, inverse) = (planner.plan_fft_forward(block), planner.plan_fft_inverse(new_block));
+        let mut spectrum = vec![Complex32::ZERO; block];
+        for (bin, tap) in spectrum.iter_mut().zip(filter(taps, new_taps)) {
+            // Neither transform divides by its length.
+            bin.re = (tap / block as f64) as f32;
+        }
+        forward.process(&mut spectrum);
+        spectrum.truncate(block.min(new_block) / 2);
+        Self {
+            forward,
+            inverse,
+            negative: spectrum.iter().skip(1).rev().map(Complex32::conj).collect(),
+            filter: spectrum,
+            taps,
+            new_taps,
+            block,
+            new_block,
+        }
+    }
+
+    /// New samples of a block.
+    fn hop(&self) -> usize {
+        self.block - self.taps
+    }
+}
+
+/// A low-pass filter of that many taps, with the cutoff that its window allows below half the lower rate.
+fn filter(taps: usize, new_taps: usize) -> Vec<f64> {
+    let fewer = taps.min(new_taps) as f64;
+    // Rubato's fit for this window.
+    let below = 13.745_202_940_783_823 / fewer
+        + 121.735_325_863_749_34 / (fewer * fewer)
+        + 5_964.163_279_612_051 / (fewer * fewer * fewer);
+    let cutoff = fewer / taps as f64 / (below + 1.0);
+    let mut filter: Vec<f64> = (0..taps)
+        .map(|tap| {
+            let turn = 2.0 * PI * tap as f64 / taps as f64;
+            let harmonic = |k: f64| libm::cos(k * turn);
+            let window = 0.358_75 - 0.488_29 * harmonic(1.0) + 0.141_28 * harmonic(2.0) - 0.011_68 * harmonic(3.0);
+            let x = PI * cutoff * (tap as f64 - (taps / 2) as f64);
+            let sinc = if x == 0.0 { 1.0 } else { libm::sin(x) / x };
+            window * window * sinc
+        })
+        .collect();
+    let sum: f64 = filter.iter().sum();
+    filter.iter_mut().for_each(|tap| *tap /= sum);
+    filter
 }
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -153,6 +324,44 @@ mod tests {
             let snr_db = 10.0 * (energy(inner.map(|i| expected[i])) / error).log10();
             println!("{from_hz} to {to_hz} Hz: {snr_db:.0} dB");
             assert!(snr_db > 90.0, "{from_hz} to {to_hz} Hz: {snr_db:.0} dB");
+        }
+    }
+
+    #[test]
+    fn every_sample_is_rubatos_however_it_comes_in() {
+        use rubato::audioadapter_buffers::direct::InterleavedSlice;
+        use rubato::{FixedSync, Resampler as _};
+        let mut state = 1_u64;
+        let noise: Vec<f32> = (0..20_011)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                    .wrapping_add(0x1405_7b7e_f767_814f);
+                (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect();
+        for (from_hz, to_hz) in PAIRS_HZ {
+            let chunk = Plan::of(from_hz, to_hz).taps;
+            for frames in [1, 100, 5_000, noise.len()] {
+                let samples = &noise[..frames];
+                let (from, to) = (from_hz as usize, to_hz as usize);
+                let mut rubato = rubato::Fft::<f64>::new(from, to, chunk, 1, FixedSync::Both).unwrap();
+                let doubles: Vec<f64> = samples.iter().map(|&x| f64::from(x)).collect();
+                let input = InterleavedSlice::new(&doubles, 1, frames).unwrap();
+                let mut expected = rubato.process_all(&input, frames, None).unwrap().take_data();
+                let found = resample(samples, from_hz, to_hz).unwrap();
+                expected.resize(found.len(), 0.0);
+                for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    let off = (f64::from(*found) - expected).abs();
+                    assert!(
+                        off < 1e-5,
+                        "{from_hz} to {to_hz} Hz, frame {at} of {frames}: {found}, not {expected}"
+                    );
+                }
+                let mut pieces = Resampler::new(from_hz, to_hz, frames as u64).unwrap();
+                samples.chunks(777).for_each(|piece| pieces.push(piece));
+                assert_eq!(pieces.finish(), found);
+            }
         }
     }
 

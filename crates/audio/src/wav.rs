@@ -18,7 +18,7 @@ const MAX_CHUNKS: usize = 4096;
 /// `WAVEFORMATEXTENSIBLE` is 40 bytes; what follows is ignored.
 const FORMAT_BYTES: u32 = 40;
 /// Bytes decoded at a time.
-const BLOCK_BYTES: usize = 1 << 16;
+const BLOCK_BYTES: usize = 1 << 15;
 
 /// A validated WAV header.
 #[derive(Debug, Clone, Copy)]

@@ -119,7 +119,11 @@ pub fn time(
         Err(failure) => say(&format!("{failure}; emorun is timed alone")),
     }
     let name = format!("{}, threads: {}", chain.title(), setup.threads);
-    let outcomes = take_turns(&mut sides, rounds, &name, say)?;
+    let mut outcomes = take_turns(&mut sides, rounds, &name, say)?;
+    // The system counts the time of a side's own threads, not that of processes that it has started.
+    for turn in outcomes.iter_mut().skip(2).flat_map(|processes| &mut processes.turns) {
+        turn.processor_seconds = None;
+    }
     let parts = sides.iter_mut().take(2).map(parts).collect::<Result<_, _>>()?;
     Ok(Timed {
         chain,

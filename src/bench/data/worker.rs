@@ -38,7 +38,7 @@ pub fn work(told: &Path, input: impl BufRead, mut output: impl Write) -> Result<
         let _ = writeln!(output, "{line}").and_then(|()| output.flush());
     };
     answer(&format!(
-        "ready emorun {}: rubato's FFT resampler, its port of Signalsmith Stretch",
+        "ready emorun {}: its resampler with rubato's filter, its port of Signalsmith Stretch",
         env!("CARGO_PKG_VERSION")
     ));
     for (pass, line) in (0..).zip(input.lines().map_while(Result::ok)) {

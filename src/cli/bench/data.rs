@@ -156,23 +156,28 @@ fn text(amount: &Amount, all: &[Timed]) -> String {
     }
     for timed in all {
         let title = format!("{}, threads: {}", timed.chain.title(), timed.threads);
-        let header = [title.as_str(), "median s", "range", "files/s", "it / emorun"];
+        let header = [
+            title.as_str(),
+            "median s",
+            "range",
+            "files/s",
+            "it / emorun",
+            "processor time",
+        ];
         let rows: Vec<Vec<String>> = timed
             .outcomes
             .iter()
             .enumerate()
             .map(|(at, outcome)| {
                 let seconds = median(outcome.seconds());
+                let ratio = |ratio: Option<f64>| if at == 0 { String::new() } else { number(ratio) };
                 vec![
                     outcome.side.clone(),
                     number(seconds),
                     range(outcome),
                     seconds.map_or_else(|| "–".into(), |seconds| format!("{:.0}", amount.files as f64 / seconds)),
-                    if at == 0 {
-                        String::new()
-                    } else {
-                        number(outcome.ratio_to(&timed.outcomes[0]))
-                    },
+                    ratio(outcome.ratio_to(&timed.outcomes[0])),
+                    ratio(outcome.processor_ratio_to(&timed.outcomes[0])),
                 ]
             })
             .collect();
@@ -248,6 +253,7 @@ fn as_json(amount: &Amount, all: &[Timed]) -> Value {
                 "turns": outcome.turns,
                 "median_s": median(outcome.seconds()),
                 "ratio": outcome.ratio_to(&timed.outcomes[0]),
+                "processor_ratio": outcome.processor_ratio_to(&timed.outcomes[0]),
                 "parts_s": timed.parts.get(at).map(|parts| parts.iter().cloned().collect::<IndexMap<_, _>>()),
             })
         };

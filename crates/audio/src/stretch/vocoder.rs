@@ -14,6 +14,9 @@ const LEAST_TIME_FACTOR: f32 = 0.5;
 /// Steps between two bins in which turns are known.
 const PARTS: usize = 2048;
 
+/// Zeros before and behind the bins of what is read between bins: nothing has to be asked there.
+const PAD: usize = 2;
+
 /// Where a bin of the output comes from.
 #[derive(Clone, Copy)]
 struct Source {
@@ -30,7 +33,8 @@ struct Peak {
     output: f32,
 }
 
-/// The state from block to block; all vectors have an element a bin.
+/// The state from block to block; all vectors have an element a bin. `input`, `previous`, `energy` and `turns` have
+/// [`PAD`] more on either side.
 pub(super) struct Vocoder {
     /// Factor on frequencies.
     shift: f32,
@@ -52,6 +56,8 @@ pub(super) struct Vocoder {
     /// How each bin is turned on the input against what becomes the bin below it, and the one a smear below.
     near_twist: Vec<Complex32>,
     far_twist: Vec<Complex32>,
+    /// What the bins above say of each bin's phase.
+    above: Vec<Complex32>,
     /// Bins over which a block's window smears a tone.
     smear: f32,
 }
@@ -60,40 +66,48 @@ impl Vocoder {
     pub fn new(frames: &Frames, shift: f32) -> Self {
         let bins = frames.size() / 2;
         let zeros = vec![Complex32::ZERO; bins];
+        let padded = vec![Complex32::ZERO; bins + 2 * PAD];
         let turn = |bins: f64| polar(TAU * bins / frames.size() as f64 * frames.interval() as f64);
         Self {
             shift,
-            input: zeros.clone(),
-            previous: zeros.clone(),
+            input: padded.clone(),
+            previous: padded,
             output: zeros.clone(),
-            turns: (0..bins).map(|bin| turn(bin as f64 + 0.5)).collect(),
+            // Before the bins as at the first, and behind them there is nothing to turn.
+            turns: (0..bins + PAD)
+                .map(|bin| turn(bin.saturating_sub(PAD) as f64 + 0.5))
+                .chain([Complex32::ZERO; PAD])
+                .collect(),
             more_turns: (0..=PARTS).map(|part| turn(part as f64 / PARTS as f64)).collect(),
-            energy: vec![0.0; bins],
+            energy: vec![0.0; bins + 2 * PAD],
             smoothed: vec![0.0; bins],
             peaks: Vec::with_capacity(bins / 2),
             map: (0..bins).map(straight).collect(),
             wanted: vec![0.0; bins],
             from: zeros.clone(),
             near_twist: zeros.clone(),
-            far_twist: zeros,
+            far_twist: zeros.clone(),
+            above: zeros,
             smear: frames.size() as f32 / frames.interval() as f32,
         }
     }
 
     /// The spectrum of the input an interval before, to be filled in.
     pub fn previous(&mut self) -> &mut [Complex32] {
-        &mut self.previous
+        let bins = self.map.len();
+        &mut self.previous[PAD..PAD + bins]
     }
 
     /// The spectrum of the input, to be filled in.
     pub fn input(&mut self) -> &mut [Complex32] {
-        &mut self.input
+        let bins = self.map.len();
+        &mut self.input[PAD..PAD + bins]
     }
 
     /// The spectrum of the output an interval after the last one. `time_factor` says how much longer the
     /// output is than the input here.
     pub fn predict(&mut self, time_factor: f32) -> &[Complex32] {
-        for (output, turn) in self.output.iter_mut().zip(&self.turns) {
+        for (output, turn) in self.output.iter_mut().zip(&self.turns[PAD..]) {
             *output *= turn;
         }
         for (energy, input) in self.energy.iter_mut().zip(&self.input) {
@@ -113,7 +127,7 @@ impl Vocoder {
     /// The energy with its neighbours', exponentially weighted in both directions, twice.
     fn smooth(&mut self) {
         let slew = 1.0 / (1.0 + self.smear * 0.5);
-        self.smoothed.copy_from_slice(&self.energy);
+        self.smoothed.copy_from_slice(&self.energy[PAD..PAD + self.map.len()]);
         let mut mean = 0.0;
         for _ in 0..2 {
             let (smoothed, mean) = (&mut self.smoothed, &mut mean);
@@ -130,8 +144,8 @@ impl Vocoder {
     fn find_peaks(&mut self) {
         self.peaks.clear();
         let (mut weighted, mut sum) = (0.0, 0.0);
-        for bin in 0..=self.energy.len() {
-            let energy = self.energy.get(bin).copied().unwrap_or(0.0);
+        for bin in 0..=self.map.len() {
+            let energy = self.energy[PAD + bin];
             if self.smoothed.get(bin).is_some_and(|smoothed| energy > *smoothed) {
                 weighted += bin as f32 * energy;
                 sum += energy;
@@ -190,17 +204,16 @@ impl Vocoder {
     /// The original turns bins first and then reads between them, which puts a tone of 110 Hz off by up to
     /// 16 cents; here what was read between them is turned, which is exact for a steady tone.
     fn follow_time(&mut self) {
+        let bins = self.map.len();
         for (bin, source) in self.map.iter().enumerate() {
-            let place = Place::new(source.bin);
+            let place = Place::new(source.bin, bins);
             let before = self.wanted[bin];
             let energy = place.read(&self.energy) * source.gradient.max(0.0);
             let input = place.read(&self.input);
-            // Beyond the bins there is nothing to turn.
-            let turn = self.turns.get(place.low.max(0) as usize).copied().unwrap_or_default();
             let part = (place.part * PARTS as f32) as usize;
-            let turn = turn * self.more_turns[part.min(PARTS)];
+            let turn = self.turns[place.low] * self.more_turns[part.min(PARTS)];
             let twist = input * (place.read(&self.previous) * turn).conj();
-            self.output[bin] = self.output[bin] * twist / (before.max(energy) + NOISE_FLOOR);
+            self.output[bin] = self.output[bin] * twist * (1.0 / (before.max(energy) + NOISE_FLOOR));
             self.wanted[bin] = energy;
             self.from[bin] = input;
         }
@@ -210,32 +223,35 @@ impl Vocoder {
     /// against them on the input. Those below are final already, those above predicted from time.
     fn follow_frequency(&mut self, time_factor: f32) {
         let bins = self.map.len();
-        let far = self.smear.round() as usize;
+        let far = (self.smear.round() as usize).min(bins);
+        let far_steps = far as f32 * time_factor;
         for (bin, source) in self.map.iter().enumerate() {
-            let below = |steps: f32| Place::new(source.bin - steps * time_factor).read(&self.input).conj();
-            self.near_twist[bin] = self.from[bin] * below(1.0);
-            self.far_twist[bin] = self.from[bin] * below(far as f32);
+            let below = |steps: f32| Place::new(source.bin - steps, bins).read(&self.input).conj();
+            self.near_twist[bin] = self.from[bin] * below(time_factor);
+            self.far_twist[bin] = self.from[bin] * below(far_steps);
         }
-        for bin in 0..bins {
-            let mut phase = Complex32::ZERO;
-            if bin > 0 {
-                phase += self.output[bin - 1] * self.near_twist[bin];
+        self.above.fill(Complex32::ZERO);
+        for (steps, twists) in [(1, &self.near_twist), (far, &self.far_twist)] {
+            let outputs = self.output.iter().skip(steps);
+            for (above, (output, twist)) in self.above.iter_mut().zip(outputs.zip(&twists[steps.min(bins)..])) {
+                *above += output * twist.conj();
             }
+        }
+        // Each waits for the one before it: what can be known earlier is.
+        let mut last = Complex32::ZERO;
+        for bin in 0..bins {
+            let mut phase = self.above[bin];
             if bin >= far {
                 phase += self.output[bin - far] * self.far_twist[bin];
             }
-            if bin + 1 < bins {
-                phase += self.output[bin + 1] * self.near_twist[bin + 1].conj();
-            }
-            if bin + far < bins {
-                phase += self.output[bin + far] * self.far_twist[bin + far].conj();
-            }
+            phase += last * self.near_twist[bin];
             let mut norm = phase.norm_sqr();
             if norm <= NOISE_FLOOR {
                 phase = self.from[bin];
                 norm = phase.norm_sqr() + NOISE_FLOOR;
             }
-            self.output[bin] = phase * (self.wanted[bin] / norm).sqrt();
+            last = phase * (self.wanted[bin] / norm).sqrt();
+            self.output[bin] = last;
         }
     }
 }
@@ -247,33 +263,32 @@ fn straight(bin: usize) -> Source {
     }
 }
 
-/// A place between bins.
+/// A place between bins of what is padded.
 #[derive(Clone, Copy)]
 struct Place {
-    low: i32,
+    low: usize,
     /// From 0 to below 1, from the lower bin on.
     part: f32,
 }
 
 impl Place {
-    fn new(bin: f32) -> Self {
-        // The cast rounds towards zero; `floor` is no instruction of every processor that this runs on.
-        let towards_zero = bin as i32;
-        let low = towards_zero.saturating_sub(i32::from(bin < towards_zero as f32));
+    /// A place beyond the bins is one within the zeros there.
+    fn new(bin: f32, bins: usize) -> Self {
+        let place = (bin + PAD as f32).clamp(0.0, (bins + PAD) as f32);
+        // The cast rounds towards zero.
+        let low = place as usize;
         Self {
             low,
-            part: bin - low as f32,
+            part: place - low as f32,
         }
     }
 
-    /// The value there, and zero beyond the bins.
+    /// The value there.
     fn read<T>(self, values: &[T]) -> T
     where
-        T: Copy + Default + std::ops::Add<Output = T> + std::ops::Sub<Output = T> + std::ops::Mul<f32, Output = T>,
+        T: Copy + std::ops::Add<Output = T> + std::ops::Sub<Output = T> + std::ops::Mul<f32, Output = T>,
     {
-        let at = |index: i32| usize::try_from(index).ok().and_then(|index| values.get(index)).copied();
-        let below = at(self.low).unwrap_or_default();
-        let above = at(self.low.saturating_add(1)).unwrap_or_default();
-        below + (above - below) * self.part
+        let pair = &values[self.low..self.low + 2];
+        pair[0] + (pair[1] - pair[0]) * self.part
     }
 }
