@@ -1,6 +1,11 @@
 //! Recordings of three hours: checked in memory that does not grow with them, read in parts, refused whole where
 //! they are too much. A test of its own process, which watches its memory.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and helpers count as no test"
+)]
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
