@@ -251,10 +251,13 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    /// An operation, and what becomes of it.
+    type At = (Operation, fn(io::Error) -> Verdict);
+
     /// Notes all, and treats what `at` says as told.
     #[derive(Debug)]
     struct Note {
-        at: Option<(Operation, fn(io::Error) -> Verdict)>,
+        at: Option<At>,
         seen: Mutex<Vec<(Operation, String)>>,
     }
 
@@ -269,7 +272,7 @@ mod tests {
         }
     }
 
-    fn files(at: Option<(Operation, fn(io::Error) -> Verdict)>) -> (Files, Arc<Note>) {
+    fn files(at: Option<At>) -> (Files, Arc<Note>) {
         let note = Arc::new(Note {
             at,
             seen: Mutex::default(),
