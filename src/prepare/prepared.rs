@@ -75,7 +75,12 @@ impl Prepared {
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = self.corpus.remarks.clone();
         if let Some(bound_s) = self.settings.training.batching.max_seconds() {
-            let count = self.corpus.items.iter().filter(|item| item.duration_s > bound_s).count();
+            let count = self
+                .corpus
+                .items
+                .iter()
+                .filter(|item| item.duration_s > bound_s)
+                .count();
             if count > 0 {
                 remarks.push(format!(
                     "{count} item(s) are longer than `max_batch_seconds: {bound_s}`: each is a training batch of its own"

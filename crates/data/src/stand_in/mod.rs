@@ -299,7 +299,10 @@ mod tests {
         let corpus = scan(&made.datasets, ScanLevel::Deep, None).unwrap();
         let assignments = split(&corpus, &made.split, 42).unwrap();
         let speakers = |items: &[usize]| -> IndexSet<String> {
-            items.iter().map(|&item| corpus.items[item].speaker.to_string()).collect()
+            items
+                .iter()
+                .map(|&item| corpus.items[item].speaker.to_string())
+                .collect()
         };
         let train: IndexSet<String> = ["emodb/03", "synthetic/01", "own/anna", "own/ben"]
             .map(str::to_owned)
