@@ -283,6 +283,10 @@ fn read_manifest(path: &Path) -> Result<Manifest, Failure> {
         let message = format!("format {} is not known to this version of emorun", manifest.format);
         return Err(corrupt(path, MANIFEST, message));
     }
+    let known = [WEIGHTS, OPTIMIZER, AVERAGE, STATE];
+    if let Some(other) = manifest.sha256.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(corrupt(path, MANIFEST, format!("a checkpoint has no file {other:?}")));
+    }
     // It has no hash of its own, but only one way to be written.
     if manifest.text()? != text {
         return Err(corrupt(path, MANIFEST, "this is not as emorun wrote it".to_owned()));
