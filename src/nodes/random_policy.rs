@@ -33,13 +33,13 @@ pub struct RandomPolicy {
 }
 
 impl RandomPolicy {
-    fn wiring<'a>(&'a self, action: &'a ActionSpace) -> Wiring<'a> {
+    fn wiring(&self) -> Wiring<'_> {
         Wiring {
             state: &[],
             taken: None,
             reward: None,
             acts_on: &self.acts_on,
-            action,
+            action: &self.action,
             dimensions: self.dimensions,
         }
     }
@@ -58,15 +58,13 @@ impl Kind for RandomPolicy {
     type Layer = PolicyLayer;
 
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let space = self.action.clone();
-        let wiring = self.wiring(&space);
+        let wiring = self.wiring();
         wiring.check(inputs)?;
         Ok(wiring.inferred(None))
     }
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
-        let space = self.action.clone();
-        let actions = self.wiring(&space).actions();
-        Ok(PolicyLayer::unlearned(space, actions, Choice::Random))
+        let actions = self.wiring().actions();
+        Ok(PolicyLayer::unlearned(self.action.clone(), actions, Choice::Random))
     }
 }
