@@ -140,12 +140,12 @@ impl<'a> Bench<'a> {
             let Some(batch) = loader.next() else { break };
             waited += asked.elapsed().as_secs_f64();
             let batch = batch.map_err(Abort::Feed)?;
-            let items = batch.items.clone();
+            let keys = batch.keys();
             let values = self
                 .feed
                 .values(batch, &self.network, &self.device)
                 .map_err(Abort::Feed)?;
-            self.step(values, &items, epoch)?;
+            self.step(values, keys, epoch)?;
         }
         Ok((started.elapsed().as_secs_f64(), waited))
     }
@@ -160,22 +160,22 @@ impl<'a> Bench<'a> {
             &Strengths::default(),
         ) {
             let batch = batch.map_err(Abort::Feed)?;
-            let items = batch.items.clone();
+            let keys = batch.keys();
             ready.push((
                 self.feed
                     .values(batch, &self.network, &self.device)
                     .map_err(Abort::Feed)?,
-                items,
+                keys,
             ));
         }
         let started = Instant::now();
-        for (values, items) in ready {
-            self.step(values, &items, epoch)?;
+        for (values, keys) in ready {
+            self.step(values, keys, epoch)?;
         }
         Ok(started.elapsed().as_secs_f64())
     }
 
-    fn step(&mut self, mut values: Values, items: &[usize], epoch: u64) -> Result<(), Abort> {
+    fn step(&mut self, mut values: Values, keys: Arc<[String]>, epoch: u64) -> Result<(), Abort> {
         let moment = Moment {
             step: self.steps,
             micro_batch: 0,
@@ -183,7 +183,7 @@ impl<'a> Bench<'a> {
             progress: 0.0,
         };
         let names = StepNames::new(self.prepared.settings.seed);
-        let context = names.training(&moment, self.feed.keys(items));
+        let context = names.training(&moment, keys);
         let (network, optimizer, lr) = (
             &mut self.network,
             &mut self.optimizer,

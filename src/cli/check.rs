@@ -105,13 +105,9 @@ fn epoch(prepared: &Prepared) -> Option<Epoch> {
         .assignments
         .iter()
         .max_by_key(|assignment| assignment.train.len())?;
-    let seconds: f64 = assignment
-        .train
-        .iter()
-        .map(|&item| prepared.corpus.items[item].duration_s)
-        .sum();
-    let training = &prepared.settings.training;
     let items = &prepared.corpus.items;
+    let seconds: f64 = assignment.train.iter().map(|&item| items.durations_s()[item]).sum();
+    let training = &prepared.settings.training;
     let batches = |training: &Training| epoch_batches(training, items, &assignment.train, prepared.settings.seed, 0);
     let share = |batches: &[Vec<usize>]| padding_share(items, batches);
     let first = batches(training);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use emorun_data::Item;
+use emorun_data::{Item, Items};
 
 use super::FeedError;
 use super::augment::Version;
@@ -16,10 +16,19 @@ use super::host::{HostBatch, HostPipeline};
 pub struct Batch {
     /// Indices of its items in the corpus.
     pub items: Vec<usize>,
+    /// The items.
+    pub rows: Vec<Item>,
     /// The pipeline's wanted values, in its order.
     pub values: Vec<HostBatch>,
     /// What its cached nodes give, in its order, for each item.
     pub cached: Vec<Vec<CachedValue>>,
+}
+
+impl Batch {
+    /// Stable keys of its items, for draws.
+    pub fn keys(&self) -> Arc<[String]> {
+        self.rows.iter().map(|item| item.key.to_string()).collect()
+    }
 }
 
 /// Prepares batches on worker threads and hands them out in order.
@@ -58,7 +67,7 @@ impl Loader {
     /// Starts `workers` threads (at least one) over the given batches of item indices, of which at most
     /// `ahead` are under way or wait to be taken.
     pub fn start(
-        corpus: Arc<Vec<Item>>,
+        corpus: Items,
         pipeline: Arc<HostPipeline>,
         batches: Vec<Vec<usize>>,
         version: Version,
@@ -89,7 +98,7 @@ impl Loader {
     }
 }
 
-fn work(shared: &Shared, corpus: &[Item], pipeline: &HostPipeline, batches: &[Vec<usize>], version: &Version) {
+fn work(shared: &Shared, corpus: &Items, pipeline: &HostPipeline, batches: &[Vec<usize>], version: &Version) {
     loop {
         let number = {
             let mut state = shared.state();
@@ -108,13 +117,18 @@ fn work(shared: &Shared, corpus: &[Item], pipeline: &HostPipeline, batches: &[Ve
     }
 }
 
-fn prepare(corpus: &[Item], pipeline: &HostPipeline, items: &[usize], version: &Version) -> Result<Batch, FeedError> {
-    let values = items
+fn prepare(corpus: &Items, pipeline: &HostPipeline, items: &[usize], version: &Version) -> Result<Batch, FeedError> {
+    let rows = items
         .iter()
-        .map(|&item| pipeline.values(&corpus[item], version))
+        .map(|&item| corpus.get(item).map_err(FeedError::Data))
+        .collect::<Result<Vec<_>, _>>()?;
+    let values = rows
+        .iter()
+        .map(|item| pipeline.values(item, version))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Batch {
         items: items.to_vec(),
+        rows,
         values: (0..pipeline.parts.wanted.len())
             .map(|at| HostBatch::collate(values.iter().map(|item| &item.wanted[at])))
             .collect(),

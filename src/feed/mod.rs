@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use emorun_audio::augment::AugmentError;
-use emorun_data::{DataError, Item};
+use emorun_data::{DataError, Item, Items};
 use emorun_features::{Array, Key, Origin};
 use emorun_lang::Signal;
 
@@ -28,7 +28,7 @@ use loader::{Batch, Loader};
 #[derive(Clone, Debug)]
 pub struct Feed {
     /// All items of the corpora.
-    pub items: Arc<Vec<Item>>,
+    pub items: Items,
     /// What is computed on the host.
     pub pipeline: Arc<HostPipeline>,
     /// Label columns that the graph reads, such as `emotion`.
@@ -107,17 +107,16 @@ impl Feed {
     pub fn values(&self, batch: Batch, network: &Network, device: &Device) -> Result<Values, FeedError> {
         let mut values = Values::new();
         for label in self.labels.iter() {
-            let column = batch.items.iter().map(|&item| self.items[item].label(label)).collect();
+            let column = batch.rows.iter().map(|item| item.label(label)).collect();
             values.insert(PortId::new("data", label), Value::Labels(Labels::new(column)));
         }
         for (port, signal) in network.targets() {
-            let rows = batch.items.iter().map(|&item| &self.items[item]);
-            values.insert(port, Value::Targets(targets(rows, &signal)));
+            values.insert(port, Value::Targets(targets(batch.rows.iter(), &signal)));
         }
         let texts = batch
-            .items
+            .rows
             .iter()
-            .map(|&item| self.items[item].text.as_deref().map(str::to_owned))
+            .map(|item| item.text.as_deref().map(str::to_owned))
             .collect();
         values.insert(PortId::new("data", "text"), Value::Text(texts));
         for (port, value) in self.pipeline.parts.wanted.iter().zip(batch.values) {
@@ -137,7 +136,7 @@ impl Feed {
                 continue;
             }
             let mut arrays = Vec::with_capacity(given.len());
-            for (value, &item) in given.into_iter().zip(&batch.items) {
+            for (value, item) in given.into_iter().zip(&batch.rows) {
                 arrays.push(match value {
                     CachedValue::Known(array) => array,
                     CachedValue::Unknown { input, key } => {
@@ -157,7 +156,7 @@ impl Feed {
         node: &CachedNode,
         input: &HostValue,
         key: Option<Key>,
-        item: usize,
+        item: &Item,
         network: &Network,
         device: &Device,
     ) -> Result<Array, FeedError> {
@@ -165,7 +164,7 @@ impl Feed {
         let mut values = Values::new();
         let input = HostBatch::collate(std::iter::once(input)).into_value(&inner);
         values.insert(node.input.clone(), input);
-        let keys = self.keys(&[item]);
+        let keys = Arc::from([item.key.to_string()]);
         let value = on_cores(&inner, || network.frozen_part(&node.name, &values, keys)).map_err(FeedError::Node)?;
         let unusable = || {
             FeedError::Node(RunError {
@@ -178,16 +177,11 @@ impl Feed {
         if let (Some(cache), Some(key)) = (&self.pipeline.parts.cache, key) {
             let origin = Origin {
                 kind: node.keeping.kind.clone(),
-                source: self.items[item].dataset.to_string(),
+                source: item.dataset.to_string(),
             };
             cache.put(&key, &array, node.keeping.precision, &origin);
         }
         Ok(array)
-    }
-
-    /// Stable keys of items, for draws.
-    pub fn keys(&self, items: &[usize]) -> Arc<[String]> {
-        items.iter().map(|&item| self.items[item].key.to_string()).collect()
     }
 }
 

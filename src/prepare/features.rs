@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
-use emorun_data::{DataError, Item};
+use emorun_data::{DataError, Items, Name};
 use emorun_features::{Array, Common, FeatureError, FeatureSource, Located};
 use emorun_lang::{Code, Diagnostic, Report, Section, Tree};
 
@@ -18,7 +18,7 @@ use crate::nodes::precomputed::Precomputed;
 /// Looks up the features of all items; gives the number of mistakes that keep nodes from theirs.
 pub(super) fn gather(
     draft: &ExperimentDraft,
-    items: &[Item],
+    items: &Items,
     depth: Depth,
     facts: &mut Facts,
     tree: &Tree,
@@ -121,12 +121,12 @@ impl From<DataError> for Mistake {
 }
 
 /// The files of a node's features: below its path, or named in a column of the corpora's tables.
-fn scan(draft: &ExperimentDraft, config: &Precomputed, items: &[Item]) -> Result<FeatureSource, Mistakes> {
+fn scan(draft: &ExperimentDraft, config: &Precomputed, keys: &[&str]) -> Result<FeatureSource, Mistakes> {
     let column = match (&config.path, &config.column) {
         (Some(path), _) => return Ok(FeatureSource::scan(path.as_path())?),
         (None, column) => column.as_deref().unwrap_or_default(),
     };
-    let keys: HashSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
+    let keys: HashSet<&str> = keys.iter().copied().collect();
     let mut files = Vec::new();
     let mut mistakes = Vec::new();
     let mut table = None;
@@ -146,9 +146,11 @@ fn scan(draft: &ExperimentDraft, config: &Precomputed, items: &[Item]) -> Result
     Ok(FeatureSource::listed(table.unwrap_or(Path::new("")), files)?)
 }
 
-fn find(draft: &ExperimentDraft, config: &Precomputed, items: &[Item], depth: Depth) -> Result<Found, Mistakes> {
-    let source = scan(draft, config, items)?;
-    let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
+fn find(draft: &ExperimentDraft, config: &Precomputed, items: &Items, depth: Depth) -> Result<Found, Mistakes> {
+    let keys: Result<Vec<Name>, DataError> = items.iter().map(|item| Ok(item?.key)).collect();
+    let keys = keys.map_err(|error| Mistakes(vec![error.into()]))?;
+    let keys: Vec<&str> = keys.iter().map(Name::as_str).collect();
+    let source = scan(draft, config, &keys)?;
     let located = source.lookup_all(&keys)?;
     if let Some(found) = Common::of(&located)?
         && found != config.declared()
@@ -229,10 +231,10 @@ fn hash_of(key: &str, array: &Array) -> blake3::Hash {
 }
 
 /// A remark on frames that are not as many a second as declared.
-fn other_rate(config: &Precomputed, items: &[Item], located: &[Located]) -> Option<String> {
+fn other_rate(config: &Precomputed, items: &Items, located: &[Located]) -> Option<String> {
     const SLACK: f64 = 0.1;
     let declared = config.rate_hz?;
-    let seconds: f64 = items.iter().map(|item| item.duration_s).sum();
+    let seconds: f64 = items.durations_s().iter().sum();
     let frames: usize = located
         .iter()
         .filter_map(|one| one.shape().ok()?.iter().rev().nth(1).copied())

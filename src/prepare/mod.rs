@@ -12,9 +12,8 @@ mod prepared;
 pub use host::Caching;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Item, ScanLevel};
+use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Items, ScanLevel};
 use emorun_lang::{
     Code, Diagnostic, Draft, Experiment, LabelSet, Language, ReadError, Report, Section, Signal, Sources, Span, Tree,
     load, suggestion,
@@ -88,7 +87,7 @@ pub struct Prepared {
 #[derive(Debug, Default)]
 pub struct MergedCorpus {
     /// All items.
-    pub items: Arc<Vec<Item>>,
+    pub items: Items,
     /// Classes of each label column and attribute.
     pub label_sets: IndexMap<String, Vec<String>>,
     /// What is known of each dataset, as JSON.
@@ -110,7 +109,7 @@ impl MergedCorpus {
             remarks.push(format!("left out: {}: {}", skipped.path.display(), skipped.reason));
         }
         Self {
-            items: Arc::new(corpus.items),
+            items: corpus.items,
             label_sets: corpus.label_sets.into_iter().chain(corpus.attribute_sets).collect(),
             datasets: serde_json::to_value(&corpus.datasets).unwrap_or_default(),
             remarks,

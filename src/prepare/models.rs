@@ -161,14 +161,19 @@ pub(super) fn try_out(prepared: &Prepared) -> Result<(), Failure> {
             _ => None,
         })
         .collect();
-    let items = || prepared.corpus.items.iter();
-    let by_duration = |a: &&Item, b: &&Item| a.duration_s.total_cmp(&b.duration_s);
-    let (Some(shortest), Some(longest)) = (items().min_by(by_duration), items().max_by(by_duration)) else {
-        return Ok(());
-    };
     if nodes.is_empty() {
         return Ok(());
     }
+    let items = &prepared.corpus.items;
+    let durations_s = || items.durations_s().iter().enumerate();
+    let by_duration = |a: &(usize, &f64), b: &(usize, &f64)| a.1.total_cmp(b.1);
+    let (Some((shortest, _)), Some((longest, _))) =
+        (durations_s().min_by(by_duration), durations_s().max_by(by_duration))
+    else {
+        return Ok(());
+    };
+    let item = |index| items.get(index).map_err(|error| Failure::Data(vec![error]));
+    let (shortest, longest) = (item(shortest)?, item(longest)?);
     let mut parts = prepared.host_parts(prepared.settings.seed)?;
     parts.wanted = nodes.iter().map(|(name, _)| PortId::new(name, "")).collect();
     parts.augmentations = Augmentations::default();
@@ -181,7 +186,7 @@ pub(super) fn try_out(prepared: &Prepared) -> Result<(), Failure> {
             error => Failure::Input(error.to_string()),
         })
     };
-    let (short, long) = (compute(shortest)?, compute(longest)?);
+    let (short, long) = (compute(&shortest)?, compute(&longest)?);
     for (((name, config), short), long) in nodes.into_iter().zip(&short.wanted).zip(&long.wanted) {
         let Some(declared) = config.rate_hz else { continue };
         let more_seconds = longest.duration_s - shortest.duration_s;

@@ -78,12 +78,8 @@ impl Prepared {
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = self.corpus.remarks.clone();
         if let Some(bound_s) = self.settings.training.batching.max_seconds() {
-            let count = self
-                .corpus
-                .items
-                .iter()
-                .filter(|item| item.duration_s > bound_s)
-                .count();
+            let durations_s = self.corpus.items.durations_s().iter();
+            let count = durations_s.filter(|length_s| **length_s > bound_s).count();
             if count > 0 {
                 remarks.push(format!(
                     "{count} item(s) are longer than `max_batch_seconds: {bound_s}`: each is a training batch of its own"
@@ -92,8 +88,9 @@ impl Prepared {
         }
         for (_, name, config) in self.nodes() {
             let Some(bound_s) = config.hears_s() else { continue };
-            let longer = self.corpus.items.iter().filter(|item| item.duration_s > bound_s);
-            let longest_s = longer.clone().map(|item| item.duration_s).fold(0.0, f64::max);
+            let durations_s = self.corpus.items.durations_s().iter().copied();
+            let longer = durations_s.filter(|length_s| *length_s > bound_s);
+            let longest_s = longer.clone().fold(0.0, f64::max);
             let count = longer.count();
             if count > 0 {
                 remarks.push(format!(
@@ -195,10 +192,11 @@ impl Prepared {
             .iter()
             .max_by_key(|assignment| assignment.train.len())?;
         let batch = self.settings.training.batch_size.min(largest.train.len());
-        let seconds = largest.train.iter().map(|&item| self.corpus.items[item].duration_s);
+        let durations_s = self.corpus.items.durations_s();
+        let seconds = largest.train.iter().map(|&item| durations_s[item]);
         // A batch is padded to its longest item, and the longest item of all is in some batch.
         let longest = seconds.fold(0.0, f64::max);
-        let all_seconds: f64 = self.corpus.items.iter().map(|item| item.duration_s).sum();
+        let all_seconds: f64 = durations_s.iter().sum();
         let items = self.corpus.items.len() as f64;
         let host_floats: f64 = self
             .host_ports()

@@ -135,11 +135,15 @@ pub fn embed(
     };
     let items = match request.files {
         [] => prepared.corpus.items.clone(),
-        files => Arc::new(files.iter().map(|file| item(file)).collect::<Result<_, _>>()?),
+        files => files.iter().map(|file| item(file)).collect::<Result<_, _>>()?,
     };
     let mut keys = BTreeSet::new();
-    if let Some(twice) = items.iter().find(|item| !keys.insert(&item.key)) {
-        return Err(Failure::Usage(format!("{} is given twice", twice.key)));
+    for item in items.iter() {
+        let key = item.map_err(|error| Failure::Data(vec![error]))?.key;
+        if keys.contains(&key) {
+            return Err(Failure::Usage(format!("{key} is given twice")));
+        }
+        keys.insert(key);
     }
     let network = network(prepared, run, &upstream, seed, device)?;
     let feed = Feed {
@@ -341,8 +345,8 @@ fn write(
     // One at a time: what is written for an item does not depend on the others, to the last bit.
     for (at, batch) in feed.load(plain_batches(&all, 1)).enumerate() {
         let batch = batch.map_err(failed)?;
-        let item = &feed.items[at];
-        let keys = feed.keys(&batch.items);
+        let keys = batch.keys();
+        let key = keys.first().cloned().unwrap_or_default();
         let mut values = feed.values(batch, network, &device.device).map_err(failed)?;
         network
             .forward(Schedule::Evaluate, &mut values, &names.evaluation(keys))
@@ -354,12 +358,12 @@ fn write(
         if array.values().iter().any(|value| !value.is_finite()) {
             return Err(Failure::Input(format!(
                 "`{}` gives numbers that are not finite for {}; its weights cannot be used",
-                port.node, item.key
+                port.node, key
             )));
         }
-        writer.add(&item.key, &array).map_err(unwritten)?;
+        writer.add(&key, &array).map_err(unwritten)?;
         if last_line.elapsed() >= LINE_EVERY {
-            say(&format!("{}/{} {}", at + 1, all.len(), item.key));
+            say(&format!("{}/{} {}", at + 1, all.len(), key));
             last_line = Instant::now();
         }
     }

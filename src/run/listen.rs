@@ -74,11 +74,13 @@ pub fn listen(prepared: &Prepared, request: &Request<'_>) -> Result<Vec<Heard>, 
     let order = permutation(&DrawKey::root(member.seed).with("listen"), train.len());
     let mut heard = Vec::new();
     for (number, at) in order.into_iter().take(request.sample).enumerate() {
+        let item = prepared.corpus.items.get(train[at]);
+        let item = item.map_err(|error| Failure::Data(vec![error]))?;
         let writer = Writer {
             prepared,
             augmentations: &augmentations,
-            item: &prepared.corpus.items[train[at]],
-            stem: format!("{:02}-{}", number + 1, stem(&prepared.corpus.items[train[at]].key)),
+            item: &item,
+            stem: format!("{:02}-{}", number + 1, stem(&item.key)),
             out: request.out,
         };
         let original = writer.item.load_audio(prepared.settings.sample_rate_hz);

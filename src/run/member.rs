@@ -212,8 +212,7 @@ fn train_and_evaluate(
         .map(|split| split.heads.keys().cloned().collect::<Vec<_>>())
         .unwrap_or_default()
     {
-        let csv =
-            report::predictions_csv(&feed.items, &head, &splits).map_err(|error| Failure::Bug(error.to_string()))?;
+        let csv = report::predictions_csv(&feed.items, &head, &splits)?;
         dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
         draw_confusions(dir, &mut journal, state.step, &head, &splits)?;
     }
@@ -222,8 +221,7 @@ fn train_and_evaluate(
         .map(|split| split.regressions.keys().cloned().collect::<Vec<_>>())
         .unwrap_or_default()
     {
-        let csv =
-            report::estimates_csv(&feed.items, &head, &splits).map_err(|error| Failure::Bug(error.to_string()))?;
+        let csv = report::estimates_csv(&feed.items, &head, &splits)?;
         dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
     }
     dir.write("report/report.txt", report::text(&splits).as_bytes())?;

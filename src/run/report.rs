@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use emorun_data::{Item, SplitName};
+use emorun_data::{Item, Items, SplitName};
 use emorun_metrics::{Classification, Confusion};
 use indexmap::IndexMap;
 
 use super::summary::{ParentSummary, SplitSummary};
+use crate::exit::Failure;
 use crate::settings::Metric;
 use crate::train::evaluate::SplitResult;
 
@@ -237,12 +238,8 @@ fn parent_numbers(summary: &ParentSummary) -> String {
 /// `path,dataset,split,speaker,true_<number>…,predicted_<number>…`.
 ///
 /// # Errors
-/// None in practice: the text is written to memory.
-pub fn estimates_csv(
-    items: &[Item],
-    head: &str,
-    splits: &IndexMap<SplitName, SplitResult>,
-) -> Result<Vec<u8>, csv::Error> {
+/// The corpus' index on disk cannot be read.
+pub fn estimates_csv(items: &Items, head: &str, splits: &IndexMap<SplitName, SplitResult>) -> Result<Vec<u8>, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let first = splits.values().find_map(|split| split.regressions.get(head));
     let names = || {
@@ -252,17 +249,19 @@ pub fn estimates_csv(
     };
     let columns = ["path", "dataset", "split", "speaker"].map(str::to_owned).into_iter();
     let numbers = names().map(|name| format!("true_{name}"));
-    writer.write_record(
-        columns
-            .chain(numbers)
-            .chain(names().map(|name| format!("predicted_{name}"))),
-    )?;
+    writer
+        .write_record(
+            columns
+                .chain(numbers)
+                .chain(names().map(|name| format!("predicted_{name}"))),
+        )
+        .map_err(unwritten)?;
     for (split, result) in splits {
         let Some(regression) = result.regressions.get(head) else {
             continue;
         };
         for estimate in &regression.estimates {
-            let item = &items[estimate.item];
+            let item = found(items, estimate.item)?;
             let fields = [
                 item.display_path(),
                 item.dataset.to_string(),
@@ -274,21 +273,25 @@ pub fn estimates_csv(
                 .iter()
                 .map(|truth| truth.map_or_else(String::new, |truth| truth.to_string()));
             let predicted = estimate.predicted.iter().map(|value| format!("{value:.6}"));
-            writer.write_record(fields.into_iter().chain(truth).chain(predicted))?;
+            writer
+                .write_record(fields.into_iter().chain(truth).chain(predicted))
+                .map_err(unwritten)?;
         }
     }
-    writer.into_inner().map_err(|error| error.into_error().into())
+    writer
+        .into_inner()
+        .map_err(|error| unwritten(error.into_error().into()))
 }
 
 /// `predictions.<head>.csv`: one row an item, `path,dataset,split,speaker,true,predicted,p_<label>…`.
 ///
 /// # Errors
-/// None in practice: the text is written to memory.
+/// The corpus' index on disk cannot be read.
 pub fn predictions_csv(
-    items: &[Item],
+    items: &Items,
     head: &str,
     splits: &IndexMap<SplitName, SplitResult>,
-) -> Result<Vec<u8>, csv::Error> {
+) -> Result<Vec<u8>, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let labels: Vec<String> = splits
         .values()
@@ -296,15 +299,17 @@ pub fn predictions_csv(
         .map(|report| report.confusion.labels().to_vec())
         .unwrap_or_default();
     let columns = ["path", "dataset", "split", "speaker", "true", "predicted"].map(str::to_owned);
-    writer.write_record(
-        columns
-            .into_iter()
-            .chain(labels.iter().map(|label| format!("p_{label}"))),
-    )?;
+    writer
+        .write_record(
+            columns
+                .into_iter()
+                .chain(labels.iter().map(|label| format!("p_{label}"))),
+        )
+        .map_err(unwritten)?;
     let name = |class: u32| labels.get(class as usize).cloned().unwrap_or_default();
     for (split, result) in splits {
         for prediction in result.predictions.get(head).into_iter().flatten() {
-            let item = &items[prediction.item];
+            let item = found(items, prediction.item)?;
             let fields = [
                 item.display_path(),
                 item.dataset.to_string(),
@@ -313,12 +318,25 @@ pub fn predictions_csv(
                 prediction.truth.map(name).unwrap_or_default(),
                 name(prediction.predicted),
             ];
-            writer.write_record(
-                fields
-                    .into_iter()
-                    .chain(prediction.probabilities.iter().map(|p| format!("{p:.6}"))),
-            )?;
+            writer
+                .write_record(
+                    fields
+                        .into_iter()
+                        .chain(prediction.probabilities.iter().map(|p| format!("{p:.6}"))),
+                )
+                .map_err(unwritten)?;
         }
     }
-    writer.into_inner().map_err(|error| error.into_error().into())
+    writer
+        .into_inner()
+        .map_err(|error| unwritten(error.into_error().into()))
+}
+
+fn found(items: &Items, index: usize) -> Result<Item, Failure> {
+    items.get(index).map_err(|error| Failure::Data(vec![error]))
+}
+
+/// What is written to memory fails by a mistake of ours alone.
+fn unwritten(error: csv::Error) -> Failure {
+    Failure::Bug(error.to_string())
 }

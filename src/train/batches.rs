@@ -1,14 +1,14 @@
 //! Which items form the batches of a training, by its settings.
 
-use emorun_data::Item;
+use emorun_data::Items;
 
 use crate::draw::DrawKey;
 use crate::feed::order::{ByLength, padding, training_batches};
 use crate::settings::{Batching, Training};
 
 /// Batches of an epoch of training on some items of a corpus.
-pub fn epoch_batches(training: &Training, corpus: &[Item], items: &[usize], seed: u64, epoch: u64) -> Vec<Vec<usize>> {
-    let length = |item: usize| corpus[item].duration_s;
+pub fn epoch_batches(training: &Training, corpus: &Items, items: &[usize], seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+    let length = |item: usize| corpus.durations_s()[item];
     let by_length = match &training.batching {
         Batching::Random => None,
         Batching::ByLength(settings) => Some(ByLength {
@@ -21,6 +21,6 @@ pub fn epoch_batches(training: &Training, corpus: &[Item], items: &[usize], seed
 }
 
 /// Share of batches that is padding.
-pub fn padding_share(corpus: &[Item], batches: &[Vec<usize>]) -> f64 {
-    padding(batches, |item| corpus[item].duration_s)
+pub fn padding_share(corpus: &Items, batches: &[Vec<usize>]) -> f64 {
+    padding(batches, |item| corpus.durations_s()[item])
 }

@@ -116,12 +116,13 @@ pub fn evaluate(
     let mut losses: BTreeMap<String, LossSums> = BTreeMap::new();
     let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
     let mut regressions: BTreeMap<String, Regression> = BTreeMap::new();
-    let batches = evaluation_batches(items, batch_size, |item| feed.items[item].duration_s);
+    let batches = evaluation_batches(items, batch_size, |item| feed.items.durations_s()[item]);
     for batch in feed.load(batches) {
         let batch = batch.map_err(Abort::Feed)?;
         let members = batch.items.clone();
+        let keys = batch.keys();
         let mut values = feed.values(batch, network, device).map_err(Abort::Feed)?;
-        let context = names.evaluation(feed.keys(&members));
+        let context = names.evaluation(keys);
         on_cores(device, || network.forward(Schedule::Evaluate, &mut values, &context)).map_err(Abort::Node)?;
         for loss in network.losses(&values, 1.0) {
             let sums = losses.entry(loss.node.to_owned()).or_default();

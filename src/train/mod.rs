@@ -388,7 +388,7 @@ impl Trainer<'_> {
                 .load(plain_batches(self.train, self.settings.evaluation.batch_size))
             {
                 let batch = batch.map_err(Abort::Feed)?;
-                let keys = self.feed.keys(&batch.items);
+                let keys = batch.keys();
                 let mut values = self.feed.values(batch, &frozen, &device).map_err(Abort::Feed)?;
                 frozen
                     .forward(Schedule::Upto(index), &mut values, &names.evaluation(keys))
@@ -526,7 +526,7 @@ impl Trainer<'_> {
             let batch = batches.next()?;
             let items = batch.items.clone();
             let moment = Moment { micro_batch, ..at };
-            let context = names.training(&moment, self.feed.keys(&items));
+            let context = names.training(&moment, batch.keys());
             let mut values = self.feed.values(batch, network, &self.device).map_err(Abort::Feed)?;
             let total = on_cores(&self.device, || total_loss(network, &mut values, &context))?;
             let loss = f64::from(total.clone().into_scalar::<f32>());
@@ -768,7 +768,7 @@ impl Trainer<'_> {
         let mut names: Vec<String> = items
             .iter()
             .take(4)
-            .map(|&item| self.feed.items[item].display_path())
+            .filter_map(|&item| Some(self.feed.items.get(item).ok()?.display_path()))
             .collect();
         if items.len() > names.len() {
             names.push(format!("and {} more", items.len() - names.len()));

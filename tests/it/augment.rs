@@ -59,12 +59,12 @@ fn prepared(lab: &Lab, name: &str, text: &str) -> Prepared {
 fn changes_db(prepared: &Prepared, epochs: u64) -> Vec<i32> {
     let augmentations = prepared.build_augmentations().unwrap();
     let mut changes = Vec::new();
-    for item in prepared.corpus.items.iter() {
+    for item in prepared.corpus.items.to_vec().unwrap() {
         let wave = item.load_audio(16_000).unwrap();
         let power = |wave: &[f32]| wave.iter().map(|x| f64::from(x * x)).sum::<f64>();
         for epoch in 0..epochs {
             let version = augmentations.version(7, epoch);
-            let changed = augmentations.apply(wave.clone(), 16_000, item, &version).unwrap();
+            let changed = augmentations.apply(wave.clone(), 16_000, &item, &version).unwrap();
             changes.push((10.0 * (power(&changed) / power(&wave)).log10()).round() as i32);
         }
     }
@@ -91,8 +91,9 @@ fn listening_hears_what_the_model_hears() {
             None => Version::Plain,
             Some(epoch) => pipeline.parts.augmentations.version(7, epoch - 1),
         };
-        let found = prepared.corpus.items.iter().find(|found| found.key == *item).unwrap();
-        let values = pipeline.values(found, &version).unwrap();
+        let mut items = prepared.corpus.items.to_vec().unwrap().into_iter();
+        let found = items.find(|found| found.key == *item).unwrap();
+        let values = pipeline.values(&found, &version).unwrap();
         let HostValue::Wave(fed) = &values.wanted[0] else {
             panic!("hubert takes a waveform");
         };

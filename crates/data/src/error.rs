@@ -149,6 +149,14 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
+    /// The index of a corpus cannot be read.
+    #[error("the index of the corpus, {path:?}: {problem}")]
+    Index {
+        /// The index.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
     /// One recording with two labels.
     #[error(
         "dataset `{dataset}`: {second:?} is the same audio as {first:?}, but its {column} is `{}` and not `{}`",
@@ -414,6 +422,7 @@ impl DataError {
             | Self::NoneMatch { .. }
             | Self::BadAudio { .. }
             | Self::Changed { .. }
+            | Self::Index { .. }
             | Self::Contradiction { .. }
             | Self::TableMissing { .. }
             | Self::EmptyManifest { .. } => ErrorClass::Data,
@@ -439,6 +448,7 @@ impl DataError {
             Self::Changed { .. } => Some(
                 "start again, so that it is read anew; a large corpus is read anew when its table changes, such as by `touch`".into(),
             ),
+            Self::Index { .. } => Some("remove it: the next start reads the corpus again".into()),
             Self::Contradiction { .. } => Some("correct one label or remove one of the two".into()),
             Self::Row { problem, .. } => match &**problem {
                 RowProblem::Label { nearest, remedy, .. } => Some(match meant(nearest) {
@@ -515,6 +525,7 @@ impl DataError {
             | Self::AmbiguousSpeaker { field, .. } => std::iter::once("split".to_owned())
                 .chain(field.split('.').map(str::to_owned))
                 .collect(),
+            Self::Index { .. } => vec!["datasets".to_owned()],
             _ => vec!["split".to_owned()],
         }
     }

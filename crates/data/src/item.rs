@@ -1,9 +1,9 @@
 //! What a scan yields: items, and the corpus that holds them.
 
-use crate::{ContentHash, DataError, FilePath, Name, Stamp};
+use crate::{ContentHash, DataError, FilePath, Items, Name, Stamp};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
 use emorun_audio::{Segment, load};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -239,7 +239,7 @@ pub struct DatasetFacts {
 #[derive(Clone, Debug, Default)]
 pub struct Corpus {
     /// The items, in the order of the datasets and of the files within each.
-    pub items: Vec<Item>,
+    pub items: Items,
     /// Class names of each label column; an item's label is an index into these.
     pub label_sets: IndexMap<String, Vec<String>>,
     /// Class names of what further describes items (intensity, style, language, …). Splits do not
@@ -261,8 +261,8 @@ impl Corpus {
     /// The speakers, `dataset/id`, in the order of their first item.
     #[must_use]
     pub fn speakers(&self) -> Vec<&str> {
-        let mut speakers: indexmap::IndexSet<&str> = indexmap::IndexSet::new();
-        speakers.extend(self.items.iter().map(|item| item.speaker.as_str()));
+        let profiles = self.items.profiles().iter();
+        let speakers: IndexSet<&str> = profiles.map(|profile| profile.speaker.as_str()).collect();
         speakers.into_iter().collect()
     }
 
@@ -282,19 +282,11 @@ impl Corpus {
 }
 
 /// How many of the items at `indices` are of each class of the label or attribute `column`.
-///
-/// Items share their labels, so that each set of them is looked into once.
 #[must_use]
-pub fn count_classes(items: &[Item], indices: &[usize], column: &str) -> HashMap<u32, usize> {
-    let mut shared: HashMap<_, (usize, usize)> = HashMap::new();
-    for &index in indices {
-        let Some(item) = items.get(index) else { continue };
-        let labels = (Arc::as_ptr(&item.labels), Arc::as_ptr(&item.attributes));
-        shared.entry(labels).or_insert((index, 0)).1 += 1;
-    }
+pub fn count_classes(items: &Items, indices: &[usize], column: &str) -> HashMap<u32, usize> {
     let mut counts = HashMap::new();
-    for (index, count) in shared.into_values() {
-        if let Some(class) = items[index].label(column) {
+    for (profile, count) in items.profiles().iter().zip(items.count_profiles(indices)) {
+        if let Some(class) = profile.label(column).filter(|_| count > 0) {
             *counts.entry(class).or_default() += count;
         }
     }

@@ -1,7 +1,6 @@
-//! Items in the order of their keys, and lines about them, without a copy of every key.
+//! Items in the order of their keys, without a copy of every key.
 
 use crate::Item;
-use std::fmt::Write as _;
 
 /// Indices of items in the order of their keys as [`quoted`] writes them.
 pub(crate) fn by_key(items: &[Item], indices: impl Iterator<Item = usize>) -> Vec<usize> {
@@ -40,18 +39,6 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(plain)
 }
 
-/// Adds a text to a line as `{:?}` does.
-pub(crate) fn quoted(line: &mut String, text: &str) {
-    if is_plain(text) {
-        line.push('"');
-        line.push_str(text);
-        line.push('"');
-    } else {
-        // Writing to a string does not fail.
-        let _ = write!(line, "{text:?}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,11 +55,7 @@ mod tests {
             lines.sort_unstable();
             let found: Vec<String> = by_key(&items, 0..items.len())
                 .into_iter()
-                .map(|index| {
-                    let mut line = "(".to_owned();
-                    quoted(&mut line, &items[index].key);
-                    line + ", "
-                })
+                .map(|index| format!("({:?}, ", items[index].key))
                 .collect();
             assert_eq!(found, lines);
         }

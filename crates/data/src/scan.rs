@@ -7,7 +7,7 @@ use crate::emotion::in_canonical_order;
 use crate::index::Index;
 use crate::labelling::{Labelling, merge_classes};
 use crate::order::by_key;
-use crate::told::Items;
+use crate::told::Told;
 use crate::{ContentHash, Corpus, DataError, DatasetFacts, Duplicate, GENDERS, Item};
 use emorun_audio::Segment;
 use emorun_lang::Kinded as _;
@@ -65,15 +65,20 @@ pub(crate) fn scan_indexed(
         return Ok(corpus);
     }
     let mut corpus = read(datasets, level, cache)?;
-    if let Some(index) = index.filter(|_| corpus.items.len() >= indexed_from)
-        && let Err(error) = index.save(&corpus)
-    {
-        corpus.warnings.push(format!(
-            "no index of the corpus was written to {:?}: {error}; the next start reads every file again",
-            index.path()
-        ));
+    let Some(index) = index.filter(|_| corpus.items.len() >= indexed_from) else {
+        return Ok(corpus);
+    };
+    match index.save(&corpus) {
+        // From the index it takes less memory.
+        Ok(()) => Ok(index.load().unwrap_or(corpus)),
+        Err(error) => {
+            corpus.warnings.push(format!(
+                "no index of the corpus was written to {:?}: {error}; the next start reads every file again",
+                index.path()
+            ));
+            Ok(corpus)
+        }
     }
-    Ok(corpus)
 }
 
 /// Reads the datasets' tables, names and files.
@@ -168,12 +173,13 @@ fn read(
             }
         }
     }
-    let mut items = Items::new(&names, &corpus.label_sets, &corpus.attribute_sets);
-    corpus.items = candidates.into_iter().map(|candidate| items.item(candidate)).collect();
+    let mut told = Told::new(&names, &corpus.label_sets, &corpus.attribute_sets);
+    let items: Vec<Item> = candidates.into_iter().map(|candidate| told.item(candidate)).collect();
     for (index, (name, config)) in datasets.iter().enumerate() {
-        let facts = facts(name, config, filtered[index], &corpus);
+        let facts = facts(name, config, filtered[index], &items, &corpus);
         corpus.datasets.insert(name.clone(), facts);
     }
+    corpus.items = items.into();
     Ok(corpus)
 }
 
@@ -351,11 +357,9 @@ fn disagreement(first: &Candidate, second: &Candidate, within: bool) -> Option<(
     })
 }
 
-fn facts(name: &str, config: &DatasetConfig, filtered: usize, corpus: &Corpus) -> DatasetFacts {
-    let own: Vec<usize> = (0..corpus.items.len())
-        .filter(|index| corpus.items[*index].dataset == name)
-        .collect();
-    let items = || own.iter().map(|index| &corpus.items[*index]);
+fn facts(name: &str, config: &DatasetConfig, filtered: usize, all: &[Item], corpus: &Corpus) -> DatasetFacts {
+    let own: Vec<usize> = (0..all.len()).filter(|index| all[*index].dataset == name).collect();
+    let items = || own.iter().map(|index| &all[*index]);
     let line = |item: &Item| {
         let labels: Vec<&str> = item
             .labels
@@ -375,7 +379,7 @@ fn facts(name: &str, config: &DatasetConfig, filtered: usize, corpus: &Corpus) -
         }
         line
     };
-    let lines = by_key(&corpus.items, own.iter().copied()).into_iter();
+    let lines = by_key(all, own.iter().copied()).into_iter();
     DatasetFacts {
         kind: config.kind().to_owned(),
         items: own.len(),
@@ -387,6 +391,6 @@ fn facts(name: &str, config: &DatasetConfig, filtered: usize, corpus: &Corpus) -
             .iter()
             .filter(|duplicate| duplicate.dataset == name)
             .count(),
-        fingerprint: ContentHash::of_lines(lines.map(|index| line(&corpus.items[index]))).to_string(),
+        fingerprint: ContentHash::of_lines(lines.map(|index| line(&all[index]))).to_string(),
     }
 }

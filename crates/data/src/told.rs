@@ -12,7 +12,7 @@ use std::sync::Arc;
 type Labels = Arc<IndexMap<String, Option<u32>>>;
 
 /// Makes items of candidates, sharing what they have in common.
-pub(crate) struct Items<'a> {
+pub(crate) struct Told<'a> {
     names: Vec<Name>,
     label_sets: &'a IndexMap<String, Vec<String>>,
     attribute_sets: &'a IndexMap<String, Vec<String>>,
@@ -21,14 +21,14 @@ pub(crate) struct Items<'a> {
     /// Labels and attributes by their classes.
     rows: HashMap<(bool, Vec<Option<u32>>), Labels>,
     /// What follows from facts that several candidates share, by where those stand, with the facts that keep it there.
-    known: HashMap<(usize, *const Facts), (Arc<Facts>, Told)>,
+    known: HashMap<(usize, *const Facts), (Arc<Facts>, Shared)>,
     no_values: Arc<IndexMap<String, f32>>,
     no_soft_labels: Arc<IndexMap<String, Vec<f32>>>,
 }
 
 /// What an item has of its facts.
 #[derive(Clone)]
-struct Told {
+struct Shared {
     speaker: Name,
     groups: Arc<[Name]>,
     labels: Arc<IndexMap<String, Option<u32>>>,
@@ -37,7 +37,7 @@ struct Told {
     values: Arc<IndexMap<String, f32>>,
 }
 
-impl<'a> Items<'a> {
+impl<'a> Told<'a> {
     pub fn new(
         names: &[&String],
         label_sets: &'a IndexMap<String, Vec<String>>,
@@ -101,7 +101,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    fn told(&mut self, dataset: usize, facts: &Facts) -> Told {
+    fn told(&mut self, dataset: usize, facts: &Facts) -> Shared {
         let name = self.names[dataset].clone();
         let index = |value: Option<&str>, classes: &[String]| {
             let class = value.and_then(|value| classes.iter().position(|class| class == value));
@@ -139,7 +139,7 @@ impl<'a> Items<'a> {
             .iter()
             .map(|group| self.name(format!("{name}/{group}")))
             .collect();
-        Told {
+        Shared {
             speaker: self.name(format!("{name}/{}", facts.speaker)),
             groups,
             labels: self.row(false, labels),

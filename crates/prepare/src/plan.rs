@@ -88,7 +88,8 @@ pub fn plan(preparation: &Preparation) -> Result<Plan, PrepareError> {
         let line = format!("{:?} is left out: {}", skipped.path, skipped.reason);
         plan.warnings.push(line);
     }
-    for item in corpus.items {
+    for item in corpus.items.iter() {
+        let item = item.map_err(|error| PrepareError::Data(vec![error]))?;
         let class = item.label("emotion").map(|class| class as usize);
         let name = class.and_then(|class| classes.get(class)).map_or("", String::as_str);
         match class.and_then(|class| *targets.get(class)?) {

@@ -62,7 +62,7 @@ pub(crate) fn assemble(
             }
         }
     }
-    let shared = shared_between_sides(corpus, all);
+    let shared = shared_between_sides(corpus, all).map_err(|error| vec![error])?;
     match leak {
         None => errors.extend(shared.iter().map(|shared| DataError::Leak {
             fold: label.clone(),
@@ -81,7 +81,7 @@ pub(crate) fn assemble(
         return Err(errors);
     }
     let leak = leak.filter(|_| !shared.is_empty()).map(str::to_owned);
-    let certificate = Certificate::new(corpus, all, shared, leak);
+    let certificate = Certificate::new(corpus, all, shared, leak).map_err(|error| vec![error])?;
     Ok(Assignment {
         label,
         train,

@@ -1,8 +1,7 @@
 //! The proof that a split keeps its sides apart.
 
 use super::units::same_audio;
-use crate::order::{by_key, quoted};
-use crate::{ContentHash, Corpus, SplitName};
+use crate::{ContentHash, Corpus, DataError, SplitName};
 use indexmap::IndexMap;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,7 +19,7 @@ pub struct Certificate {
     pub audio_compared: usize,
     /// Why the split leaks, as the experiment file says; every report repeats it.
     pub leak: Option<String>,
-    /// Hash over which item (key, speaker, audio) is on which side.
+    /// Hash over which item (key, speaker, audio) is on which side, in whichever order the corpus lists them.
     pub hash: String,
 }
 
@@ -50,21 +49,25 @@ pub struct Shared {
 
 /// Every speaker, group and recording that is on more than one side, given the indices of each
 /// side's items.
-#[must_use]
-pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Vec<Shared> {
+///
+/// # Errors
+/// The corpus' index on disk cannot be read.
+pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<Vec<Shared>, DataError> {
     // For each item, and each speaker and group in the order of appearance, a bit for every side that it is on.
-    let mut side_of = vec![0_u8; corpus.items.len()];
+    let side_of = side_bits(corpus, sides);
     let mut named: IndexMap<(&str, &str), u8> = IndexMap::new();
     for (side, indices) in sides.iter().enumerate() {
-        let bit = 1 << side;
-        for &index in *indices {
-            let (Some(item), Some(own)) = (corpus.items.get(index), side_of.get_mut(index)) else {
-                continue;
-            };
-            *own |= bit;
-            *named.entry(("speaker", item.speaker.as_str())).or_default() |= bit;
-            for group in item.groups.iter() {
-                *named.entry(("group", group.as_str())).or_default() |= bit;
+        let counts = corpus.items.count_profiles(indices);
+        for (profile, _) in corpus
+            .items
+            .profiles()
+            .iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+        {
+            *named.entry(("speaker", profile.speaker.as_str())).or_default() |= 1 << side;
+            for group in profile.groups.iter() {
+                *named.entry(("group", group.as_str())).or_default() |= 1 << side;
             }
         }
     }
@@ -97,33 +100,54 @@ pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Vec<Shared
     for items in chains.into_values() {
         let bits = items.iter().fold(0, |bits, &index| bits | side_of[index]);
         if shared(bits) {
-            let keys: Vec<String> = items
+            let keys = items
                 .iter()
-                .map(|&index| format!("`{}`", corpus.items[index].key))
-                .collect();
+                .map(|&index| Ok(format!("`{}`", corpus.items.get(index)?.key)))
+                .collect::<Result<Vec<String>, DataError>>()?;
             found.push(Shared {
                 what: format!("the recording in {}", keys.join(" and ")),
                 sides: names(bits),
             });
         }
     }
-    found
+    Ok(found)
+}
+
+/// A bit of each item for every side that it is on.
+fn side_bits(corpus: &Corpus, sides: [&[usize]; 3]) -> Vec<u8> {
+    let mut bits = vec![0_u8; corpus.items.len()];
+    for (side, indices) in sides.iter().enumerate() {
+        for &index in *indices {
+            if let Some(own) = bits.get_mut(index) {
+                *own |= 1 << side;
+            }
+        }
+    }
+    bits
 }
 
 impl Certificate {
-    pub(crate) fn new(corpus: &Corpus, sides: [&[usize]; 3], shared: Vec<Shared>, leak: Option<String>) -> Self {
+    pub(crate) fn new(
+        corpus: &Corpus,
+        sides: [&[usize]; 3],
+        shared: Vec<Shared>,
+        leak: Option<String>,
+    ) -> Result<Self, DataError> {
+        let items = &corpus.items;
         let mut audio_compared = 0;
         let mut splits = IndexMap::new();
         for (name, indices) in SplitName::ALL.into_iter().zip(sides) {
+            let durations_s = indices.iter().filter_map(|index| items.durations_s().get(*index));
             let mut facts = SideFacts {
                 items: indices.len(),
+                duration_s: durations_s.sum(),
                 ..SideFacts::default()
             };
-            for item in indices.iter().filter_map(|index| corpus.items.get(*index)) {
-                facts.duration_s += item.duration_s;
-                count(&mut facts.speakers, &item.speaker);
-                count(&mut facts.datasets, &item.dataset);
-                audio_compared += usize::from(item.content.is_some());
+            let counts = items.count_profiles(indices);
+            for (profile, count) in items.profiles().iter().zip(counts).filter(|(_, count)| *count > 0) {
+                *facts.speakers.entry(profile.speaker.to_string()).or_default() += count;
+                *facts.datasets.entry(profile.dataset.to_string()).or_default() += count;
+                audio_compared += if profile.hashed { count } else { 0 };
             }
             facts.speakers.sort_keys();
             for column in corpus.label_sets.keys() {
@@ -133,54 +157,32 @@ impl Certificate {
             }
             splits.insert(name, facts);
         }
-        Self {
+        Ok(Self {
             splits,
             shared,
             audio_compared,
             leak,
-            hash: hash(corpus, sides).to_string(),
-        }
-    }
-}
-
-fn count(counts: &mut IndexMap<String, usize>, name: &str) {
-    match counts.get_mut(name) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(name.to_owned(), 1);
-        }
-    }
-}
-
-/// Hash over a line for every item, `(side, key, speaker, content)`, in the order of the lines.
-fn hash(corpus: &Corpus, sides: [&[usize]; 3]) -> ContentHash {
-    let mut sides: Vec<(String, &[usize])> = SplitName::ALL
-        .into_iter()
-        .zip(sides)
-        .map(|(name, indices)| (format!("{name:?}"), indices))
-        .collect();
-    sides.sort_unstable();
-    let items = &corpus.items;
-    let lines = sides.iter().flat_map(|(side, indices)| {
-        let known = indices.iter().copied().filter(|index| *index < items.len());
-        by_key(items, known).into_iter().map(move |index| {
-            let item = &items[index];
-            let mut line = format!("({side}, ");
-            quoted(&mut line, &item.key);
-            line.push_str(", ");
-            quoted(&mut line, &item.speaker);
-            line.push_str(", ");
-            match item.content {
-                Some(content) => {
-                    line.push_str("Some(");
-                    quoted(&mut line, &content.to_string());
-                    line.push(')');
-                }
-                None => line.push_str("None"),
-            }
-            line.push(')');
-            line
+            hash: hash(corpus, sides)?.to_string(),
         })
-    });
-    ContentHash::of_lines(lines)
+    }
+}
+
+/// Hash over the sides, each with how many items it has and the sum of the items' numbers, which does not depend on their
+/// order.
+fn hash(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<ContentHash, DataError> {
+    let bits = side_bits(corpus, sides);
+    let mut sums = [(0_usize, 0_u128); 3];
+    corpus.items.each_identity(|index, number| {
+        for (side, (count, sum)) in sums.iter_mut().enumerate() {
+            if bits[index] & (1 << side) != 0 {
+                *count += 1;
+                *sum = sum.wrapping_add(number);
+            }
+        }
+    })?;
+    let lines = SplitName::ALL
+        .into_iter()
+        .zip(sums)
+        .map(|(name, (count, sum))| format!("{name} {count} {sum:032x}"));
+    Ok(ContentHash::of_lines(lines))
 }

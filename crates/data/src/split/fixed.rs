@@ -2,7 +2,7 @@
 
 use super::Assignment;
 use super::assign::assemble;
-use super::speakers::{Rest, SpeakerRef, assign_lists, check_rest};
+use super::speakers::{Rest, SpeakerRef, assign_lists, by_speaker, check_rest};
 use crate::{Corpus, DataError, SplitName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,14 +60,17 @@ pub(super) fn split(corpus: &Corpus, config: &Fixed) -> Result<Assignment, Vec<D
             return Err(field("from", "and lists of speakers cannot both assign the sides"));
         }
         Some(SplitSource::Column) => {
-            let mut without = corpus.items.iter().filter(|item| item.split.is_none());
+            let items = &corpus.items;
+            let mut without = (0..items.len()).filter(|index| items.profile(*index).split.is_none());
             if let (Some(first), None) = (without.next(), config.rest) {
+                let first = items.get(first).map_err(|error| vec![error])?;
                 return Err(vec![DataError::ItemsLeft {
                     count: 1 + without.count(),
                     example: first.key.to_string(),
                 }]);
             }
-            corpus.items.iter().map(|item| item.split.or(rest)).collect()
+            let side = |index: usize| items.profile(index).split.or(rest);
+            (0..items.len()).map(side).collect()
         }
         None if !listed => {
             return Err(field(
@@ -84,11 +87,7 @@ pub(super) fn split(corpus: &Corpus, config: &Fixed) -> Result<Assignment, Vec<D
                 .zip(list_of)
                 .map(|(speaker, list)| (speaker, list.map_or(rest, |list| Some(SplitName::ALL[list]))))
                 .collect();
-            corpus
-                .items
-                .iter()
-                .map(|item| side_of.get(item.speaker.as_str()).copied().flatten())
-                .collect()
+            by_speaker(&corpus.items, |speaker| side_of.get(speaker).copied().flatten())
         }
     };
     assemble(corpus, None, &sides, &[SplitName::Train], config.leak.as_deref())

@@ -3,7 +3,7 @@
 use super::Assignment;
 use super::assign::{assemble, draw};
 use super::by_speaker::{by_dataset, share_error};
-use super::speakers::{Rest, SpeakerRef, assign_lists, check_rest};
+use super::speakers::{Rest, SpeakerRef, assign_lists, by_speaker, check_rest};
 use super::units::{Unit, units};
 use crate::{Corpus, DataError, SplitName};
 use schemars::JsonSchema;
@@ -253,11 +253,9 @@ fn listed(
     let speakers = corpus.speakers();
     check_rest(&speakers, &list_of, rest).map_err(|error| vec![error])?;
     let fold_of: std::collections::HashMap<&str, Option<usize>> = speakers.into_iter().zip(list_of).collect();
-    Ok(corpus
-        .items
-        .iter()
-        .map(|item| fold_of.get(item.speaker.as_str()).copied().flatten())
-        .collect())
+    Ok(by_speaker(&corpus.items, |speaker| {
+        fold_of.get(speaker).copied().flatten()
+    }))
 }
 
 /// A protocol's folds as lists of speakers of the one dataset of its kind.

@@ -1,7 +1,7 @@
 //! Speakers named in the experiment file.
 
 use crate::emotion::nearest;
-use crate::{Corpus, DataError, SplitName};
+use crate::{Corpus, DataError, Items, SplitName};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -164,6 +164,13 @@ pub(super) fn assign_lists(
         }
     }
     if errors.is_empty() { Ok(list_of) } else { Err(errors) }
+}
+
+/// What each item gets by its speaker.
+pub(super) fn by_speaker<T: Copy>(items: &Items, of: impl Fn(&str) -> Option<T>) -> Vec<Option<T>> {
+    let of_profile: Vec<Option<T>> = items.profiles().iter().map(|profile| of(&profile.speaker)).collect();
+    let profiles = items.profile_of().iter();
+    profiles.map(|profile| of_profile[*profile as usize]).collect()
 }
 
 /// The speakers in no list, as an error unless the file says what happens to them.

@@ -301,7 +301,7 @@ mod tests {
         let speakers = |items: &[usize]| -> IndexSet<String> {
             items
                 .iter()
-                .map(|&item| corpus.items[item].speaker.to_string())
+                .map(|&item| corpus.items.get(item).unwrap().speaker.to_string())
                 .collect()
         };
         let train: IndexSet<String> = ["emodb/03", "synthetic/01", "own/anna", "own/ben"]

@@ -107,23 +107,21 @@ pub struct Bins {
 /// # Errors
 /// Every file that cannot be decoded.
 pub fn stats(corpus: &Corpus, loudness: bool) -> Result<Stats, Vec<DataError>> {
+    let items = corpus.items.to_vec().map_err(|error| vec![error])?;
     let measured: Vec<Option<f64>> = if loudness {
-        let (good, bad): (Vec<_>, Vec<_>) = parallel::map(&corpus.items, measure)
-            .into_iter()
-            .partition(Result::is_ok);
+        let (good, bad): (Vec<_>, Vec<_>) = parallel::map(&items, measure).into_iter().partition(Result::is_ok);
         if !bad.is_empty() {
             return Err(bad.into_iter().filter_map(Result::err).collect());
         }
         good.into_iter().filter_map(Result::ok).collect()
     } else {
-        vec![None; corpus.items.len()]
+        vec![None; items.len()]
     };
     let datasets = corpus
         .datasets
         .iter()
         .map(|(name, facts)| {
-            let own: Vec<(&Item, Option<f64>)> = corpus
-                .items
+            let own: Vec<(&Item, Option<f64>)> = items
                 .iter()
                 .zip(measured.iter().copied())
                 .filter(|(item, _)| item.dataset == *name)

@@ -1,6 +1,6 @@
 //! Every kind of bad file in a corpus: an error that names it, or left out and listed where the experiment says so.
 
-use super::{datasets, scanned, text};
+use super::{datasets, items, scanned, text};
 use emorun_audio::{Clip, write_wav};
 use emorun_data::{AudioSource, ErrorClass, ScanLevel, SkipReason, scan};
 use serde_json::{Value, json};
@@ -127,7 +127,10 @@ fn a_file_that_changes_after_it_was_scanned_is_named_when_it_is_read() {
     let (root, config) = corpus();
     let corpus = scanned(json!({ "e": config }));
     let path = root.path().join("03a01Fa.wav");
-    let item = corpus.items.iter().find(|item| item.key == "e/03a01Fa.wav").unwrap();
+    let item = items(&corpus)
+        .into_iter()
+        .find(|item| item.key == "e/03a01Fa.wav")
+        .unwrap();
     let whole = fs::read(&path).unwrap();
     for (content, expected) in [
         (Some(&whole[..whole.len() / 2]), "has changed since the corpus was read"),
@@ -163,7 +166,10 @@ fn a_file_that_changes_while_it_is_read_is_read_or_named() {
     sound_flac(&flac);
     let versions = [&path, &short, &flac].map(|path| fs::read(path).unwrap());
     let corpus = scanned(json!({ "e": config.clone() }));
-    let item = corpus.items.iter().find(|item| item.key == "e/03a01Fa.wav").unwrap();
+    let item = items(&corpus)
+        .into_iter()
+        .find(|item| item.key == "e/03a01Fa.wav")
+        .unwrap();
     let done = AtomicBool::new(false);
     let (mut read, mut refused) = (0, 0);
     std::thread::scope(|scope| {
@@ -211,11 +217,11 @@ fn links_in_a_circle_and_names_of_any_bytes_are_named_and_the_rest_is_read() {
     let not_text = odd.join(std::ffi::OsStr::from_bytes(b"10a01\xff.wav"));
     sound(&not_text, 0.5, 0.3);
     let found = scanned(json!({ "e": config }));
-    let mut keys: Vec<&str> = found.items.iter().map(|item| item.key.as_str()).collect();
+    let mut keys: Vec<String> = items(&found).iter().map(|item| item.key.to_string()).collect();
     keys.sort_unstable();
     let key = "e/a name with\nnewline, \"quotes\", 空白 and 'e\u{301}'/09a01Fa.wav";
     assert_eq!(keys, ["e/03a01Fa.wav", "e/08a01Wa.wav", key]);
-    let item = found.items.iter().find(|item| item.key == key).unwrap();
+    let item = items(&found).into_iter().find(|item| item.key == key).unwrap();
     assert_eq!(item.load_audio(RATE_HZ).unwrap().len(), 8000);
     assert_eq!(found.skipped.len(), 1);
     assert_eq!(found.skipped[0].path, not_text);
@@ -276,7 +282,10 @@ fn files_and_folders_without_permission_are_named() {
     allow(&path, 0o644);
     let corpus = scanned(json!({ "e": config.clone() }));
     allow(&path, 0o000);
-    let item = corpus.items.iter().find(|item| item.key == "e/03a01Fa.wav").unwrap();
+    let item = items(&corpus)
+        .into_iter()
+        .find(|item| item.key == "e/03a01Fa.wav")
+        .unwrap();
     assert!(matches!(&item.audio, AudioSource::File { .. }));
     let message = item.load_audio(RATE_HZ).unwrap_err().to_string();
     assert!(

@@ -1,4 +1,4 @@
-use super::{check, datasets, refused, scanned};
+use super::{check, datasets, items, refused, scanned};
 use emorun_data::fixtures::{FIXTURE_S, write_manifest, write_ravdess};
 use emorun_data::{ErrorClass, ScanLevel, scan};
 use serde_json::json;
@@ -33,7 +33,7 @@ fn the_second_copy_nested_in_ravdess_is_counted_once() {
         assert_eq!(corpus.datasets["r"].duplicates, 180);
         // The copy that is less deep is kept, so keys do not change when a second one appears.
         let keys = |corpus: &emorun_data::Corpus| -> Vec<String> {
-            corpus.items.iter().map(|item| item.key.to_string()).collect()
+            items(corpus).into_iter().map(|item| item.key.to_string()).collect()
         };
         assert_eq!(keys(&corpus), keys(&plain));
     }
@@ -46,7 +46,10 @@ fn a_plain_scan_reads_only_files_that_look_like_copies() {
     let file = "03-01-01-01-01-01-01.wav";
     fs::copy(root.path().join("Actor_01").join(file), root.path().join(file)).unwrap();
     let corpus = scanned(json!({ "r": { "kind": "ravdess", "root": root.path() } }));
-    assert_eq!(corpus.items.iter().filter(|item| item.content.is_some()).count(), 1);
+    assert_eq!(
+        items(&corpus).into_iter().filter(|item| item.content.is_some()).count(),
+        1
+    );
     assert_eq!(corpus.duplicates[0].kept, format!("r/{file}"));
 }
 

@@ -1,4 +1,4 @@
-use super::{check, datasets, refused, scanned};
+use super::{check, datasets, items, refused, scanned};
 use emorun_data::fixtures::{FIXTURE_S, write_cremad, write_emodb, write_ravdess};
 use emorun_data::{DatasetConfig, EMOTIONS, ErrorClass, KINDS, ScanLevel, declare, scan};
 use emorun_lang::{Kinded as _, LabelSet, Signal};
@@ -42,9 +42,8 @@ fn ravdess_tells_emotion_speaker_gender_and_words() {
     let corpus = scanned(json!({ "r": { "kind": "ravdess", "root": root.path() } }));
     assert_eq!(corpus.items.len(), 120);
     assert_eq!(corpus.label_sets["emotion"], EMOTIONS[..8]);
-    let item = corpus
-        .items
-        .iter()
+    let item = items(&corpus)
+        .into_iter()
         .find(|item| item.key.ends_with("03-01-06-02-02-01-02.wav"))
         .unwrap();
     assert_eq!(item.key, "r/Actor_02/03-01-06-02-02-01-02.wav");
@@ -87,9 +86,8 @@ fn emodb_tells_emotion_speaker_gender_and_words() {
         corpus.label_sets["emotion"],
         ["neutral", "happy", "sad", "angry", "fearful", "disgust", "bored"]
     );
-    let item = corpus
-        .items
-        .iter()
+    let item = items(&corpus)
+        .into_iter()
         .find(|item| item.key == "e/wav/08b01La.wav")
         .unwrap();
     assert_eq!(
@@ -116,7 +114,7 @@ fn cremad_takes_gender_from_its_table_and_does_without() {
     assert_eq!(below.class_counts("gender", &all)["male"], 82);
     fs::remove_file(root.path().join("VideoDemographics.csv")).unwrap();
     let corpus = scanned(json!({ "c": { "kind": "cremad", "root": root.path() } }));
-    assert!(corpus.items.iter().all(|item| item.labels["gender"].is_none()));
+    assert!(items(&corpus).into_iter().all(|item| item.labels["gender"].is_none()));
     assert_eq!(corpus.warnings.len(), 1);
 }
 
@@ -132,12 +130,12 @@ fn synthetic_speech_needs_no_file_and_is_the_same_each_time() {
         ),
         (40, 4, 5)
     );
-    let (first, again) = (&corpus.items[7], &scanned(config).items[7]);
+    let (first, again) = (&items(&corpus)[7], &items(&scanned(config))[7]);
     assert_eq!(first, again);
     let audio = first.load_audio(16_000).unwrap();
     assert_eq!(audio, again.load_audio(16_000).unwrap());
     assert!((audio.len() as f64 / 16_000.0 - first.duration_s).abs() < 1e-3);
-    let hashes: std::collections::HashSet<_> = corpus.items.iter().map(|item| item.content).collect();
+    let hashes: std::collections::HashSet<_> = items(&corpus).into_iter().map(|item| item.content).collect();
     assert_eq!(hashes.len(), 40);
     refused(
         json!({ "s": { "kind": "synthetic", "speakers": 0, "overlap": -1.0 } }),
@@ -160,7 +158,10 @@ fn a_subset_is_numbered_anew_in_the_order_written() {
         corpus.class_counts("emotion", &all).into_values().collect::<Vec<_>>(),
         [8, 4]
     );
-    let angry = corpus.items.iter().find(|item| item.key.contains("03-01-05")).unwrap();
+    let angry = items(&corpus)
+        .into_iter()
+        .find(|item| item.key.contains("03-01-05"))
+        .unwrap();
     assert_eq!(angry.label("emotion"), Some(0));
     assert_eq!(corpus.datasets["r"].filtered, 48);
 }
@@ -190,7 +191,10 @@ fn corpora_merge_to_the_union_of_their_classes_with_absent_labels() {
     );
     assert_eq!(corpus.items.len(), 70 + 52);
     assert_eq!(corpus.speakers(), ["e/03", "r/01"]);
-    let mapped = corpus.items.iter().find(|item| item.key.contains("03-01-06")).unwrap();
+    let mapped = items(&corpus)
+        .into_iter()
+        .find(|item| item.key.contains("03-01-06"))
+        .unwrap();
     assert_eq!(mapped.label("emotion"), Some(8));
 }
 
@@ -353,16 +357,16 @@ fn a_deep_scan_finds_what_headers_hide_and_remembers_what_it_read() {
     let cache = root.path().join("cache/checked.json");
     let deep = || scan(&datasets(config.clone()), ScanLevel::Deep, Some(&cache));
     let first = deep().unwrap();
-    assert!(first.items.iter().all(|item| item.content.is_some()));
+    assert!(items(&first).into_iter().all(|item| item.content.is_some()));
     let remembered = fs::read_to_string(&cache).unwrap();
-    assert_eq!(deep().unwrap().items, first.items);
+    assert_eq!(items(&deep().unwrap()), items(&first));
     assert_eq!(fs::read_to_string(&cache).unwrap(), remembered);
     // What is remembered is not read again, so a doctored hash comes back; a changed file does not trust it.
-    let hash = first.items[0].content.unwrap().to_string();
+    let hash = items(&first)[0].content.unwrap().to_string();
     fs::write(&cache, remembered.replace(&hash, &"0".repeat(64))).unwrap();
-    assert_eq!(deep().unwrap().items[0].content.unwrap().to_string(), "0".repeat(64));
+    assert_eq!(items(&deep().unwrap())[0].content.unwrap().to_string(), "0".repeat(64));
     fs::write(&cache, "damaged").unwrap();
-    assert_eq!(deep().unwrap().items, first.items);
+    assert_eq!(items(&deep().unwrap()), items(&first));
     let AudioFile(file) = audio_file(&first, 0);
     fs::write(&file, "no audio any more").unwrap();
     check(&deep().unwrap_err(), ErrorClass::Data, &["wav"]);
@@ -371,7 +375,7 @@ fn a_deep_scan_finds_what_headers_hide_and_remembers_what_it_read() {
 struct AudioFile(std::path::PathBuf);
 
 fn audio_file(corpus: &emorun_data::Corpus, index: usize) -> AudioFile {
-    match &corpus.items[index].audio {
+    match &items(corpus)[index].audio {
         emorun_data::AudioSource::File { path, .. } => AudioFile(path.to_path()),
         emorun_data::AudioSource::Synthetic(_) => panic!("generated audio has no file"),
     }

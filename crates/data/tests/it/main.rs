@@ -19,7 +19,9 @@ mod real;
 mod sides;
 mod verify;
 
-use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, ScanLevel, SplitConfig, scan, split};
+use emorun_data::{
+    Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Item, ScanLevel, SplitConfig, scan, split,
+};
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -30,6 +32,10 @@ pub fn datasets(config: Value) -> IndexMap<String, DatasetConfig> {
 
 pub fn scanned(config: Value) -> Corpus {
     scan(&datasets(config), ScanLevel::Metadata, None).unwrap_or_else(|errors| panic!("{}", text(&errors)))
+}
+
+pub fn items(corpus: &Corpus) -> Vec<Item> {
+    corpus.items.to_vec().unwrap()
 }
 
 /// The errors of a scan, as class and message, which have to contain `parts` one by one.
@@ -51,11 +57,9 @@ pub fn split_of(corpus: &Corpus, config: Value) -> Result<Vec<Assignment>, Vec<D
     split(corpus, &config, 42)
 }
 
-pub fn speakers(corpus: &Corpus, items: &[usize]) -> BTreeSet<String> {
-    items
-        .iter()
-        .map(|index| corpus.items[*index].speaker.to_string())
-        .collect()
+pub fn speakers(corpus: &Corpus, indices: &[usize]) -> BTreeSet<String> {
+    let items = items(corpus);
+    indices.iter().map(|index| items[*index].speaker.to_string()).collect()
 }
 
 /// Sides are disjoint in items and speakers, and nothing is shared.

@@ -1,4 +1,4 @@
-use super::{check, datasets, refused, scanned};
+use super::{check, datasets, items, refused, scanned};
 use emorun_data::fixtures::{FIXTURE_S, write_manifest};
 use emorun_data::{AudioSource, ErrorClass, ScanLevel, SplitName, declare, scan};
 use emorun_lang::{LabelSet, Signal};
@@ -27,7 +27,7 @@ fn columns_labels_groups_and_parts_are_read() {
     let corpus = scan(&datasets(config), ScanLevel::Deep, None).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert_eq!(corpus.label_sets["emotion"], ["happy", "angry"]);
     assert_eq!(corpus.label_sets["style"], ["free", "read"]);
-    let [first, second, third] = &corpus.items[..] else {
+    let [first, second, third] = &items(&corpus)[..] else {
         panic!("{:?}", corpus.items)
     };
     assert_eq!(first.key, "m/a, b.wav#0.1-0.4");
@@ -215,7 +215,7 @@ fn json_lines_with_numbers_for_speakers_work_below_another_root() {
     .unwrap();
     let corpus = scanned(json!({ "m": { "kind": "manifest", "path": path, "root": root.path().join("audio") } }));
     assert_eq!(corpus.speakers(), ["m/7", "m/8"]);
-    assert_eq!(corpus.items[1].labels["emotion"], None);
+    assert_eq!(items(&corpus)[1].labels["emotion"], None);
 }
 
 #[test]

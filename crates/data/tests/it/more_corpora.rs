@@ -1,6 +1,6 @@
 //! IEMOCAP, ESD, LibriSpeech and the votes of CREMA-D, on trees in their layouts.
 
-use super::{datasets, refused, scanned, speakers, split_of};
+use super::{datasets, items, refused, scanned, speakers, split_of};
 use emorun_data::fixtures::{
     EsdLayout, FIXTURE_S, IemocapLabels, write_cremad, write_esd, write_iemocap, write_librispeech, write_manifest,
     write_ravdess,
@@ -29,7 +29,7 @@ fn class<'a>(corpus: &'a Corpus, item: &Item, column: &str) -> Option<&'a str> {
 }
 
 fn one(corpus: &Corpus, part: &str) -> Item {
-    let found = corpus.items.iter().find(|item| item.key.contains(part));
+    let found = items(corpus).into_iter().find(|item| item.key.contains(part));
     found.unwrap_or_else(|| panic!("no {part}")).clone()
 }
 
@@ -108,9 +108,8 @@ fn iemocaps_ten_categories_keep_what_raters_did_not_agree_on_without_a_label() {
     let corpus = scanned(config);
     assert_eq!((corpus.items.len(), corpus.label_sets["emotion"].len()), (44, 10));
     assert!(counts(&corpus, "emotion").iter().all(|(_, count)| *count == 4));
-    let open: Vec<&Item> = corpus
-        .items
-        .iter()
+    let open: Vec<Item> = items(&corpus)
+        .into_iter()
         .filter(|item| item.label("emotion").is_none())
         .collect();
     assert_eq!(open.len(), 4);
@@ -124,11 +123,11 @@ fn iemocaps_ten_categories_keep_what_raters_did_not_agree_on_without_a_label() {
 fn iemocaps_raters_own_files_and_flat_folders_give_the_same_labels() {
     let facts = |corpus: &Corpus| -> BTreeMap<String, (Option<u32>, String, String)> {
         let name = |item: &Item| item.key.rsplit('/').next().unwrap().to_owned();
-        let items = corpus.items.iter();
+        let items = items(corpus).into_iter();
         items
             .map(|item| {
                 (
-                    name(item),
+                    name(&item),
                     (
                         item.label("emotion"),
                         item.speaker.to_string(),
@@ -241,7 +240,10 @@ fn both_layouts_of_esd_tell_the_same_and_sides_are_its_own_split() {
                 item.speaker, item.labels, item.attributes, item.text
             )
         };
-        corpus.items.iter().map(|item| (name(item), labels(item))).collect()
+        items(corpus)
+            .into_iter()
+            .map(|item| (name(&item), labels(&item)))
+            .collect()
     };
     let plain = read("plain");
     assert_eq!((plain.items.len(), plain.warnings.len()), (60, 0));
@@ -261,7 +263,7 @@ fn both_layouts_of_esd_tell_the_same_and_sides_are_its_own_split() {
         (told, item.text.as_deref()),
         (["surprised", "female", "mandarin"], Some("一个声音。"))
     );
-    assert_eq!(plain.items[0].split, None);
+    assert_eq!(items(&plain)[0].split, None);
     assert_eq!(one(&read("sides"), "0011_000352").split, Some(SplitName::Test));
     let english = scanned(json!({ "e": { "kind": "esd", "root": root.path().join("plain"), "language": "english" } }));
     assert_eq!((english.items.len(), english.datasets["e"].filtered), (30, 30));
@@ -293,7 +295,7 @@ fn an_esd_transcript_in_another_encoding_is_left_out_with_a_remark() {
     )
     .unwrap();
     let corpus = scanned(json!({ "e": { "kind": "esd", "root": root.path() } }));
-    assert!(corpus.items.iter().all(|item| item.text.is_none()));
+    assert!(items(&corpus).into_iter().all(|item| item.text.is_none()));
     assert!(
         corpus.warnings[0].contains("neither UTF-8 nor UTF-16"),
         "{:?}",
@@ -332,12 +334,12 @@ fn librispeech_tells_readers_texts_and_its_own_split_from_flac_files() {
     assert_eq!(some.items.len(), 12);
     // From the folder of a subset, and flat: the table tells the subset.
     let below = scanned(json!({ "l": { "kind": "librispeech", "root": root.path().join("test-other") } }));
-    assert_eq!(class(&below, &below.items[0], "subset"), Some("test-other"));
+    assert_eq!(class(&below, &items(&below)[0], "subset"), Some("test-other"));
     flatten(&root.path().join("dev-other"), &root.path().join("flat"));
     fs::copy(root.path().join("SPEAKERS.TXT"), root.path().join("flat/SPEAKERS.TXT")).unwrap();
     let flat = scanned(json!({ "l": { "kind": "librispeech", "root": root.path().join("flat") } }));
     assert_eq!(
-        (flat.items.len(), class(&flat, &flat.items[0], "subset")),
+        (flat.items.len(), class(&flat, &items(&flat)[0], "subset")),
         (6, Some("dev-other"))
     );
     let ports = declare(&datasets(config), 16_000).unwrap();
@@ -378,7 +380,7 @@ fn cremads_votes_become_soft_labels_and_filters() {
     // neutral happy sad angry fearful disgust; the second vote goes to the next letter of A D F H N S.
     assert_eq!(soft(&corpus, "1001_DFA_ANG_XX"), [0.0, 0.0, 0.0, 0.8, 0.0, 0.2]);
     assert_eq!(soft(&corpus, "1002_TIE_NEU_XX"), [0.5, 0.0, 0.5, 0.0, 0.0, 0.0]);
-    assert_eq!(corpus.items[0].values["age"], 40.0);
+    assert_eq!(items(&corpus)[0].values["age"], 40.0);
     let told =
         |item: &Item| ["intensity", "race", "ethnicity"].map(|column| class(&corpus, item, column).map(str::to_owned));
     assert_eq!(
@@ -448,8 +450,7 @@ fn cremads_summary_stands_in_for_the_counts_and_absent_tables_are_named() {
     needs(json!({ "recognised_only": true }), "`recognised_only` needs");
     needs(json!({ "target": "perceived" }), "`target` needs");
     assert!(
-        scanned(cremad(root.path(), json!({})))
-            .items
+        items(&scanned(cremad(root.path(), json!({}))))
             .iter()
             .all(|item| item.soft_labels.is_empty())
     );
@@ -534,7 +535,7 @@ fn strange_names_loops_and_forbidden_folders_end_in_items_or_errors() {
     symlink(root.path(), folder.join("0011/loop")).unwrap();
     let config = json!({ "e": { "kind": "esd", "root": root.path() } });
     let corpus = scanned(config.clone());
-    assert_eq!((corpus.items.len(), corpus.items[0].text.is_some()), (5, true));
+    assert_eq!((corpus.items.len(), items(&corpus)[0].text.is_some()), (5, true));
     let forbidden = folder.join("forbidden");
     fs::create_dir(&forbidden).unwrap();
     fs::set_permissions(&forbidden, fs::Permissions::from_mode(0o000)).unwrap();

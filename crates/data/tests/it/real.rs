@@ -1,4 +1,4 @@
-use super::{assert_apart, datasets, speakers, split_of};
+use super::{assert_apart, datasets, items, speakers, split_of};
 use emorun_data::{Corpus, ScanLevel, scan};
 use serde_json::json;
 use std::path::PathBuf;
@@ -74,6 +74,6 @@ fn ravdess_has_sixty_utterances_of_each_actor() {
             .all(|fold| fold.test.len() == 120 && speakers(&corpus, &fold.test).len() == 2)
     );
     // A few of the files are stereo.
-    let audio = corpus.items[0].load_audio(16_000).unwrap();
-    assert!((audio.len() as f64 / 16_000.0 - corpus.items[0].duration_s).abs() < 1e-3);
+    let audio = items(&corpus)[0].load_audio(16_000).unwrap();
+    assert!((audio.len() as f64 / 16_000.0 - items(&corpus)[0].duration_s).abs() < 1e-3);
 }

@@ -1,7 +1,7 @@
-use super::{assert_apart, check, scanned, speakers, split_of, text};
+use super::{assert_apart, check, items, scanned, speakers, split_of, text};
 use emorun_data::fixtures::{FIXTURE_S, write_cremad, write_manifest, write_ravdess};
 use emorun_data::split::shared_between_sides;
-use emorun_data::{Corpus, ErrorClass, SplitName};
+use emorun_data::{Corpus, Item, ErrorClass, SplitName};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -158,20 +158,24 @@ fn speakers_with_a_recording_in_common_stay_together_and_lists_that_part_them_ar
 fn a_recording_planted_on_both_sides_is_found() {
     let corpus = synthetic(4);
     let (train, test): (Vec<usize>, Vec<usize>) =
-        (0..corpus.items.len()).partition(|index| corpus.items[*index].speaker != "s/04");
-    assert!(shared_between_sides(&corpus, [&train, &[], &test]).is_empty());
-    let mut planted = corpus.clone();
-    planted.items[test[2]].content = planted.items[train[3]].content;
-    let shared = shared_between_sides(&planted, [&train, &[], &test]);
-    assert_eq!(shared.len(), 1);
-    assert!(shared[0].what.contains(planted.items[train[3]].key.as_str()));
-    assert_eq!(shared[0].sides, [SplitName::Train, SplitName::Test]);
-    planted = corpus.clone();
-    planted.items[test[0]].speaker = planted.items[train[0]].speaker.clone();
-    assert_eq!(
-        shared_between_sides(&planted, [&train, &[], &test])[0].what,
-        "speaker `s/01`"
-    );
+        (0..corpus.items.len()).partition(|index| items(&corpus)[*index].speaker != "s/04");
+    let shared = |corpus: &Corpus| shared_between_sides(corpus, [&train, &[], &test]).unwrap();
+    assert!(shared(&corpus).is_empty());
+    let planted = |plant: &dyn Fn(&mut Vec<Item>)| {
+        let mut planted = items(&corpus);
+        plant(&mut planted);
+        let planted = Corpus {
+            items: planted.into(),
+            ..corpus.clone()
+        };
+        shared(&planted)
+    };
+    let recording = planted(&|items| items[test[2]].content = items[train[3]].content);
+    assert_eq!(recording.len(), 1);
+    assert!(recording[0].what.contains(items(&corpus)[train[3]].key.as_str()));
+    assert_eq!(recording[0].sides, [SplitName::Train, SplitName::Test]);
+    let speaker = planted(&|items| items[test[0]].speaker = items[train[0]].speaker.clone());
+    assert_eq!(speaker[0].what, "speaker `s/01`");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn corpora_become_one_table_with_target_emotions_and_even_audio() {
     let corpus = scan(&IndexMap::from([("p".to_owned(), config)]), ScanLevel::Deep, None).unwrap();
     assert_eq!(corpus.items.len(), 3);
     assert_eq!(corpus.label_sets["emotion"], ["happy", "sad", "anxious"]);
-    assert_eq!(corpus.items[1].text.as_deref(), Some("say b.wav"));
+    assert_eq!(corpus.items.get(1).unwrap().text.as_deref(), Some("say b.wav"));
 }
 
 #[test]

@@ -1,0 +1,330 @@
+//! The items of a corpus: in memory, or mostly in an index on disk.
+
+use crate::candidate::number;
+use crate::index::Records;
+use crate::{AudioSource, DataError, Item, Name, SplitName};
+use indexmap::IndexMap;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The items of a corpus. Copies share one store.
+///
+/// What every pass over a corpus needs (speaker, labels, length) is in memory, a dozen bytes an item; the rest of an
+/// item of a large corpus is read from the corpus' index when it is asked for.
+#[derive(Clone, Default)]
+pub struct Items(Arc<Store>);
+
+#[derive(Default)]
+struct Store {
+    columns: Columns,
+    details: Details,
+}
+
+/// What is in memory of every item.
+#[derive(Default)]
+pub(crate) struct Columns {
+    /// What items have in common, in the order of their first items.
+    pub profiles: Vec<Profile>,
+    /// The profile of each item.
+    pub profile_of: Vec<u32>,
+    /// Length of each item in seconds.
+    pub durations_s: Vec<f64>,
+}
+
+/// What an item has in common with others.
+#[derive(Clone)]
+pub(crate) struct Profile {
+    pub dataset: Name,
+    pub speaker: Name,
+    pub groups: Arc<[Name]>,
+    pub labels: Arc<IndexMap<String, Option<u32>>>,
+    pub attributes: Arc<IndexMap<String, Option<u32>>>,
+    pub split: Option<SplitName>,
+    /// Whether the bytes of its audio are known by their hash.
+    pub hashed: bool,
+}
+
+impl Profile {
+    fn of(item: &Item) -> Self {
+        Self {
+            dataset: item.dataset.clone(),
+            speaker: item.speaker.clone(),
+            groups: item.groups.clone(),
+            labels: item.labels.clone(),
+            attributes: item.attributes.clone(),
+            split: item.split,
+            hashed: item.content.is_some(),
+        }
+    }
+
+    /// The class index of the label or attribute `column`.
+    pub fn label(&self, column: &str) -> Option<u32> {
+        let classes = self.labels.get(column).or_else(|| self.attributes.get(column));
+        classes.copied().flatten()
+    }
+}
+
+enum Details {
+    Memory(Vec<Item>),
+    Index(Records),
+}
+
+impl Default for Details {
+    fn default() -> Self {
+        Self::Memory(Vec::new())
+    }
+}
+
+/// A part of a recording that more than one item is of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Part {
+    pub start_s: f64,
+    pub end_s: f64,
+    /// Index of the item.
+    pub item: usize,
+}
+
+impl Items {
+    pub(crate) fn indexed(columns: Columns, records: Records) -> Self {
+        Self(Arc::new(Store {
+            columns,
+            details: Details::Index(records),
+        }))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.columns.durations_s.len()
+    }
+
+    /// True where there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The item of an index, with all that is known of it.
+    ///
+    /// # Errors
+    /// The corpus' index on disk cannot be read, or is damaged.
+    ///
+    /// # Panics
+    /// The index is not below [`Self::len`].
+    pub fn get(&self, index: usize) -> Result<Item, DataError> {
+        match &self.0.details {
+            Details::Memory(items) => Ok(items[index].clone()),
+            Details::Index(records) => records.item(&self.0.columns, index),
+        }
+    }
+
+    /// The items in their order. One that cannot be read stands for those read with it.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = Result<Item, DataError>> + '_> {
+        match &self.0.details {
+            Details::Memory(items) => Box::new(items.iter().cloned().map(Ok)),
+            Details::Index(records) => {
+                Box::new(
+                    (0..records.blocks()).flat_map(|block| match records.items(&self.0.columns, block) {
+                        Ok(items) => items.into_iter().map(Ok).collect(),
+                        Err(error) => vec![Err(error)],
+                    }),
+                )
+            }
+        }
+    }
+
+    /// The items where all of them are in memory.
+    pub(crate) fn in_memory(&self) -> Option<&[Item]> {
+        match &self.0.details {
+            Details::Memory(items) => Some(items),
+            Details::Index(_) => None,
+        }
+    }
+
+    /// All items in memory.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn to_vec(&self) -> Result<Vec<Item>, DataError> {
+        self.iter().collect()
+    }
+
+    /// Length of each item in seconds.
+    #[must_use]
+    pub fn durations_s(&self) -> &[f64] {
+        &self.0.columns.durations_s
+    }
+
+    pub(crate) fn profiles(&self) -> &[Profile] {
+        &self.0.columns.profiles
+    }
+
+    /// The number of each item's profile.
+    pub(crate) fn profile_of(&self) -> &[u32] {
+        &self.0.columns.profile_of
+    }
+
+    pub(crate) fn profile(&self, index: usize) -> &Profile {
+        &self.0.columns.profiles[self.0.columns.profile_of[index] as usize]
+    }
+
+    /// How many of the items at `indices` are of each profile; an index that there is not counts nowhere.
+    pub(crate) fn count_profiles(&self, indices: &[usize]) -> Vec<usize> {
+        let mut counts = vec![0; self.profiles().len()];
+        for profile in indices.iter().filter_map(|index| self.profile_of().get(*index)) {
+            counts[*profile as usize] += 1;
+        }
+        counts
+    }
+
+    /// Hands out a number for every item, in their order, that tells its key, speaker and audio.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn each_identity(&self, mut take: impl FnMut(usize, u128)) -> Result<(), DataError> {
+        match &self.0.details {
+            Details::Memory(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    take(index, identity(item));
+                }
+                Ok(())
+            }
+            Details::Index(records) => records.each_identity(take),
+        }
+    }
+
+    /// Recordings of which items have parts in common, each with all its items, the earliest part first.
+    pub(crate) fn overlaps(&self) -> Cow<'_, [Vec<Part>]> {
+        match &self.0.details {
+            Details::Memory(items) => Cow::Owned(overlaps(items)),
+            Details::Index(records) => Cow::Borrowed(records.overlaps()),
+        }
+    }
+}
+
+impl From<Vec<Item>> for Items {
+    fn from(items: Vec<Item>) -> Self {
+        let columns = Columns::of(&items);
+        Self(Arc::new(Store {
+            columns,
+            details: Details::Memory(items),
+        }))
+    }
+}
+
+impl FromIterator<Item> for Items {
+    fn from_iter<T: IntoIterator<Item = Item>>(items: T) -> Self {
+        items.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+impl fmt::Debug for Items {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.details {
+            Details::Memory(items) => f.debug_list().entries(items).finish(),
+            Details::Index(_) => write!(f, "{} items of an index", self.len()),
+        }
+    }
+}
+
+impl Columns {
+    fn of(items: &[Item]) -> Self {
+        let mut columns = Self::default();
+        // What items have in common is kept once, so that it is the same where it stands at the same place.
+        let mut known: HashMap<_, u32> = HashMap::new();
+        for item in items {
+            let place = (
+                (item.dataset.as_ptr(), item.speaker.as_ptr(), item.groups.as_ptr()),
+                (Arc::as_ptr(&item.labels), Arc::as_ptr(&item.attributes)),
+                (item.split, item.content.is_some()),
+            );
+            let profile = *known.entry(place).or_insert_with(|| {
+                columns.profiles.push(Profile::of(item));
+                columns.profiles.len() as u32 - 1
+            });
+            columns.profile_of.push(profile);
+            columns.durations_s.push(item.duration_s);
+        }
+        columns
+    }
+}
+
+/// A number that tells an item's key, speaker and audio.
+pub(crate) fn identity(item: &Item) -> u128 {
+    number(|hasher| {
+        for text in [&item.key, &item.speaker] {
+            hasher.update(&text.len().to_le_bytes()).update(text.as_bytes());
+        }
+        if let Some(content) = item.content {
+            hasher.update(content.as_bytes());
+        }
+    })
+}
+
+/// Recordings of which items have parts in common.
+pub(crate) fn overlaps(items: &[Item]) -> Vec<Vec<Part>> {
+    let mut recordings: Vec<(u128, usize)> = items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| (recording(item), index))
+        .collect();
+    recordings.sort_unstable();
+    let same = recordings.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1);
+    let parts = same.map(|same| {
+        let mut parts: Vec<Part> = same.iter().map(|&(_, index)| part(items, index)).collect();
+        parts.sort_by(|a, b| a.start_s.total_cmp(&b.start_s).then(a.item.cmp(&b.item)));
+        parts
+    });
+    parts.filter(|parts| !chained(parts).is_empty()).collect()
+}
+
+fn part(items: &[Item], item: usize) -> Part {
+    let (start_s, end_s) = match &items[item].audio {
+        AudioSource::File {
+            segment: Some(segment), ..
+        } => (segment.start_s, segment.end_s),
+        _ => (0.0, f64::INFINITY),
+    };
+    Part { start_s, end_s, item }
+}
+
+/// Pairs of items among parts of one recording, the earliest first, that hold the same sound: enough of them to connect
+/// all that do.
+pub(crate) fn chained(parts: &[Part]) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    // The part that reaches furthest so far: whoever starts before its end shares sound with it.
+    let mut furthest: Option<&Part> = None;
+    for part in parts {
+        match furthest {
+            Some(other) if part.start_s < other.end_s => {
+                pairs.push((other.item, part.item));
+                if part.end_s > other.end_s {
+                    furthest = Some(part);
+                }
+            }
+            _ => furthest = Some(part),
+        }
+    }
+    pairs
+}
+
+/// A number for the recording that an item is of, or of a part of: by its bytes where they are known, else by its
+/// place. Of two recordings it is not the same.
+fn recording(item: &Item) -> u128 {
+    number(|hasher| {
+        match (item.content, &item.audio) {
+            (Some(content), _) => hasher.update(b"content").update(content.as_bytes()),
+            (None, AudioSource::File { path, .. }) => {
+                let folder = path.folder.as_os_str().as_encoded_bytes();
+                hasher
+                    .update(b"path")
+                    .update(&folder.len().to_le_bytes())
+                    .update(folder)
+                    .update(path.name().as_bytes())
+            }
+            (None, AudioSource::Synthetic(_)) => hasher.update(b"key").update(item.key.as_bytes()),
+        };
+    })
+}
