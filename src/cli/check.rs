@@ -88,6 +88,8 @@ pub(super) fn write(report: &Report, sources: &Sources, format: Format) {
 
 /// Share of padding that sorting must save to be worth a word.
 const WORTH_SORTING: f64 = 0.05;
+/// Speakers of a side that are listed; large corpora have thousands.
+const SPEAKERS_SHOWN: usize = 100;
 
 /// Hours of audio, steps and work of an epoch of training.
 struct Epoch {
@@ -228,11 +230,15 @@ fn plan_text(prepared: &Prepared) -> String {
             }
         }
         for (side, facts) in sides {
-            let speakers: Vec<String> = facts
+            let mut speakers: Vec<String> = facts
                 .speakers
                 .iter()
+                .take(SPEAKERS_SHOWN)
                 .map(|(speaker, items)| format!("{speaker} ({items})"))
                 .collect();
+            if facts.speakers.len() > SPEAKERS_SHOWN {
+                speakers.push(format!("and {} more", facts.speakers.len() - SPEAKERS_SHOWN));
+            }
             let _ = writeln!(
                 text,
                 "{side} speakers: {}",

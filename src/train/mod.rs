@@ -436,26 +436,16 @@ impl Trainer<'_> {
                 progress: counted as f64 / all_steps as f64,
             };
             let seen = &mut session.state.seen;
-            let (mut gradients, step_loss) =
+            let (gradients, step_loss) =
                 self.gradients(&session.network, &session.names, seen, &mut batches, group, at)?;
-            let norm = self.norm(&session.network, &mut gradients);
+            let lr = schedule.lr(counted, &session.state.plateau);
+            let norm = self.update(session, gradients, lr);
             if !norm.is_finite() {
                 return Err(Abort::Diverged(format!(
                     "the gradient's norm is {norm} at step {} (epoch {}); lower the learning rate, or set training.clip_norm",
                     step + 1,
                     epoch + 1
                 )));
-            }
-            let scale = match training.clip_norm {
-                Some(most) if norm > most => most / norm,
-                _ => 1.0,
-            };
-            let lr = schedule.lr(counted, &session.state.plateau);
-            let (network, optimizer) = (&mut session.network, &mut session.optimizer);
-            on_cores(&self.device, || optimizer.step(network, gradients, lr, scale));
-            if let Some(average) = &mut session.average {
-                let (network, taken) = (&session.network, &mut session.state.averaged);
-                on_cores(&self.device, || average.after_step(network, taken));
             }
             session.after_step(&self.device)?;
             session.state.step += 1;
@@ -528,23 +518,52 @@ impl Trainer<'_> {
             let moment = Moment { micro_batch, ..at };
             let context = names.training(&moment, batch.keys());
             let mut values = self.feed.values(batch, network, &self.device).map_err(Abort::Feed)?;
-            let total = on_cores(&self.device, || total_loss(network, &mut values, &context))?;
-            let loss = f64::from(total.clone().into_scalar::<f32>());
-            if !loss.is_finite() {
-                return Err(self.diverged(network, &values, loss, at.step, at.epoch, &items));
-            }
-            count_batch(network, &values, seen)?;
-            Policies::observe(network, &values, &mut seen.rollouts);
-            drop(values);
             let share = items.len() as f64 / group_items as f64;
-            on_cores(&self.device, || {
+            // At one go: every change of threads costs as much as an operation on small tensors.
+            let loss = on_cores(&self.device, || -> Result<f64, Abort> {
+                let total = total_loss(network, &mut values, &context)?;
+                let loss = f64::from(total.clone().into_scalar::<f32>());
+                if !loss.is_finite() {
+                    return Err(self.diverged(network, &values, loss, at.step, at.epoch, &items));
+                }
+                count_batch(network, &values, seen)?;
+                Policies::observe(network, &values, &mut seen.rollouts);
+                drop(values);
                 gradients.add(network, total.mul_scalar(share).backward());
-            });
+                Ok(loss)
+            })?;
             step_loss += loss * share;
             seen.items += items.len() as u64;
             seen.loss += loss * items.len() as f64;
         }
         Ok((gradients, step_loss))
+    }
+
+    /// Changes the weights by gradients, unless these are not finite; gives their norm.
+    fn update(&self, session: &mut Session, gradients: Gradients, lr: f64) -> f64 {
+        let Session {
+            network,
+            optimizer,
+            average,
+            state,
+            ..
+        } = session;
+        let clip_norm = self.settings.training.clip_norm;
+        // Gradients go from thread to thread, but are not shared.
+        on_cores(&self.device, move || {
+            let norm = gradients.norm(network);
+            if norm.is_finite() {
+                let scale = match clip_norm {
+                    Some(most) if norm > most => most / norm,
+                    _ => 1.0,
+                };
+                optimizer.step(network, gradients, lr, scale);
+                if let Some(average) = average {
+                    average.after_step(network, &mut state.averaged);
+                }
+            }
+            norm
+        })
     }
 
     fn end_epoch(

@@ -125,7 +125,7 @@ impl Trainer<'_> {
     }
 
     /// Euclidean norm of all gradients together.
-    pub(super) fn norm(&self, network: &Network, gradients: &mut Gradients) -> f64 {
+    fn norm(&self, network: &Network, gradients: &mut Gradients) -> f64 {
         // Gradients go from thread to thread, but are not shared.
         on_cores(&self.device, move || gradients.norm(network))
     }

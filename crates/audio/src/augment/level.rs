@@ -7,8 +7,14 @@ pub(super) const MAX_SNR_DB: f64 = 100.0;
 
 /// Mean square of the samples, 0 for none.
 pub(super) fn power(samples: &[f32]) -> f64 {
-    let sum: f64 = samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    sum / samples.len().max(1) as f64
+    // Several sums side by side: one alone waits for each addition.
+    let mut sums = [0.0; 16];
+    for block in samples.chunks(sums.len()) {
+        for (sum, &x) in sums.iter_mut().zip(block) {
+            *sum += f64::from(x) * f64::from(x);
+        }
+    }
+    sums.iter().sum::<f64>() / samples.len().max(1) as f64
 }
 
 /// The factor on amplitudes that a level in decibels stands for.
