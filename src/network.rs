@@ -123,8 +123,6 @@ pub struct Needed {
     pub train: bool,
     /// Needed by metrics.
     pub evaluate: bool,
-    /// Needed by outputs, without labels.
-    pub predict: bool,
 }
 
 /// The part of the graph that is run.

@@ -169,7 +169,6 @@ impl Prepared {
                     needed: Needed {
                         train: runs(node.roles.train),
                         evaluate: runs(node.roles.evaluate),
-                        predict: runs(node.roles.predict),
                     },
                 })
             })

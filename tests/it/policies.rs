@@ -182,7 +182,6 @@ fn guide(kind: &str, fields: &Json, width: usize) -> Wired {
         needed: Needed {
             train: true,
             evaluate: true,
-            predict: true,
         },
     }
 }

@@ -23,8 +23,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-pub(crate) use records::Records;
-
 /// First bytes of an index; the last of them is raised when the format or what a scan finds out changes.
 const MAGIC: [u8; 8] = *b"emorun\x00\x02";
 /// Items of a block, which is read and checked as one.

@@ -1,7 +1,6 @@
 //! The items of a corpus: in memory, or mostly in an index on disk.
 
 use crate::candidate::number;
-use crate::index::Records;
 use crate::{AudioSource, DataError, Item, Name, SplitName};
 use indexmap::IndexMap;
 use std::borrow::Cow;
@@ -68,13 +67,31 @@ impl Profile {
 
 enum Details {
     Memory(Vec<Item>),
-    Index(Records),
+    Stored(Box<dyn Stored>),
 }
 
 impl Default for Details {
     fn default() -> Self {
         Self::Memory(Vec::new())
     }
+}
+
+/// What is not in memory of items.
+pub(crate) trait Stored: Send + Sync {
+    /// One item.
+    fn item(&self, columns: &Columns, index: usize) -> Result<Item, DataError>;
+
+    /// How many blocks there are of items that are best read together.
+    fn blocks(&self) -> usize;
+
+    /// The items of a block.
+    fn items(&self, columns: &Columns, block: usize) -> Result<Vec<Item>, DataError>;
+
+    /// Hands out each item's [`identity`].
+    fn each_identity(&self, take: &mut dyn FnMut(usize, u128)) -> Result<(), DataError>;
+
+    /// As [`overlaps`].
+    fn overlaps(&self) -> &[Vec<Part>];
 }
 
 /// A part of a recording that more than one item is of.
@@ -87,10 +104,10 @@ pub(crate) struct Part {
 }
 
 impl Items {
-    pub(crate) fn indexed(columns: Columns, records: Records) -> Self {
+    pub(crate) fn stored(columns: Columns, records: Box<dyn Stored>) -> Self {
         Self(Arc::new(Store {
             columns,
-            details: Details::Index(records),
+            details: Details::Stored(records),
         }))
     }
 
@@ -116,7 +133,7 @@ impl Items {
     pub fn get(&self, index: usize) -> Result<Item, DataError> {
         match &self.0.details {
             Details::Memory(items) => Ok(items[index].clone()),
-            Details::Index(records) => records.item(&self.0.columns, index),
+            Details::Stored(records) => records.item(&self.0.columns, index),
         }
     }
 
@@ -124,7 +141,7 @@ impl Items {
     pub fn iter(&self) -> Box<dyn Iterator<Item = Result<Item, DataError>> + '_> {
         match &self.0.details {
             Details::Memory(items) => Box::new(items.iter().cloned().map(Ok)),
-            Details::Index(records) => {
+            Details::Stored(records) => {
                 Box::new(
                     (0..records.blocks()).flat_map(|block| match records.items(&self.0.columns, block) {
                         Ok(items) => items.into_iter().map(Ok).collect(),
@@ -139,7 +156,7 @@ impl Items {
     pub(crate) fn in_memory(&self) -> Option<&[Item]> {
         match &self.0.details {
             Details::Memory(items) => Some(items),
-            Details::Index(_) => None,
+            Details::Stored(_) => None,
         }
     }
 
@@ -191,7 +208,7 @@ impl Items {
                 }
                 Ok(())
             }
-            Details::Index(records) => records.each_identity(take),
+            Details::Stored(records) => records.each_identity(&mut take),
         }
     }
 
@@ -199,7 +216,7 @@ impl Items {
     pub(crate) fn overlaps(&self) -> Cow<'_, [Vec<Part>]> {
         match &self.0.details {
             Details::Memory(items) => Cow::Owned(overlaps(items)),
-            Details::Index(records) => Cow::Borrowed(records.overlaps()),
+            Details::Stored(records) => Cow::Borrowed(records.overlaps()),
         }
     }
 }
@@ -224,7 +241,7 @@ impl fmt::Debug for Items {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.details {
             Details::Memory(items) => f.debug_list().entries(items).finish(),
-            Details::Index(_) => write!(f, "{} items of an index", self.len()),
+            Details::Stored(_) => write!(f, "{} items of an index", self.len()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! An index as it is used: its columns in memory, its records read when they are asked for.
 
 use super::{BLOCK, END, Head, MAGIC, checksum};
-use crate::items::{Columns, Part, Profile};
+use crate::items::{Columns, Part, Profile, Stored};
 use crate::{AudioSource, ContentHash, Corpus, DataError, FilePath, Item, Items, Name, SplitName, Stamp};
 use emorun_audio::Segment;
 use indexmap::IndexMap;
@@ -17,7 +17,7 @@ const PIECE: usize = 1 << 18;
 
 /// The records of an index, which stay on disk.
 #[derive(Debug)]
-pub(crate) struct Records {
+struct Records {
     path: PathBuf,
     file: Mutex<File>,
     blocks: Vec<Block>,
@@ -37,33 +37,25 @@ struct Block {
     checksum: u128,
 }
 
-impl Records {
-    pub fn overlaps(&self) -> &[Vec<Part>] {
-        &self.overlaps
-    }
-
-    /// How many blocks of items there are.
-    pub fn blocks(&self) -> usize {
-        self.blocks.len()
-    }
-
-    /// One item.
-    pub fn item(&self, columns: &Columns, index: usize) -> Result<Item, DataError> {
+impl Stored for Records {
+    fn item(&self, columns: &Columns, index: usize) -> Result<Item, DataError> {
         self.block(index / BLOCK)
             .and_then(|block| self.decode(columns, &block, index))
             .map_err(|error| self.unreadable(&error))
     }
 
-    /// The items of a block.
-    pub fn items(&self, columns: &Columns, block: usize) -> Result<Vec<Item>, DataError> {
+    fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn items(&self, columns: &Columns, block: usize) -> Result<Vec<Item>, DataError> {
         let items = block * BLOCK..((block + 1) * BLOCK).min(self.items);
         self.block(block)
             .and_then(|bytes| items.map(|index| self.decode(columns, &bytes, index)).collect())
             .map_err(|error| self.unreadable(&error))
     }
 
-    /// Hands out each item's number.
-    pub fn each_identity(&self, mut take: impl FnMut(usize, u128)) -> Result<(), DataError> {
+    fn each_identity(&self, take: &mut dyn FnMut(usize, u128)) -> Result<(), DataError> {
         let mut numbers = vec![0; PIECE];
         let mut index = 0;
         while index < self.items {
@@ -78,6 +70,12 @@ impl Records {
         Ok(())
     }
 
+    fn overlaps(&self) -> &[Vec<Part>] {
+        &self.overlaps
+    }
+}
+
+impl Records {
     fn unreadable(&self, error: &Error) -> DataError {
         DataError::Index {
             path: self.path.clone(),
@@ -342,7 +340,7 @@ pub(super) fn read(path: &Path, state: &[u8; 32]) -> io::Result<Corpus> {
         overlaps,
     };
     Ok(Corpus {
-        items: Items::indexed(columns, records),
+        items: Items::stored(columns, Box::new(records)),
         label_sets: head.label_sets,
         attribute_sets: head.attribute_sets,
         values: head.values,
