@@ -111,32 +111,42 @@ fn a_run_starts_from_the_weights_of_another() {
 }
 
 #[test]
-fn as_many_checkpoints_are_kept_as_asked_for() {
+fn as_many_checkpoints_are_kept_as_asked_for_the_best_by_any_metric() {
     let lab = Lab::new();
-    let run = lab.run(&[
-        "crnn.yaml",
-        "--set",
-        "training.epochs=5",
-        "--set",
-        "training.checkpoints={ every_minutes: 0, keep_last: 3, keep_best: 2 }",
-    ]);
-    let losses: Vec<(f64, u64)> = metrics(&run)
-        .iter()
-        .filter(|line| line["split"] == "validation")
-        .map(|line| (line["loss"].as_f64().unwrap(), line["step"].as_u64().unwrap()))
-        .collect();
-    let mut best = losses.clone();
-    best.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let last = losses[4].1;
-    let mut expected: Vec<String> = best[..2]
-        .iter()
-        .map(|(_, step)| *step)
-        .chain([last, last - 1, last - 2])
-        .map(|step| format!("step-{step}"))
-        .collect();
-    expected.sort();
-    expected.dedup();
-    assert_eq!(files(&run.join("checkpoints")), expected);
+    for (label, metric, sign) in [
+        ("a", "loss", 1.0),
+        ("b", "emotion.uar", -1.0),
+        ("c", "emotion.macro_f1", -1.0),
+    ] {
+        let run = lab.run(&[
+            "crnn.yaml",
+            "--run-label",
+            label,
+            "--set",
+            "training.epochs=5",
+            "--set",
+            "training.checkpoints={ every_minutes: 0, keep_last: 3, keep_best: 2 }",
+            "--set",
+            &format!("evaluation.best={metric}"),
+        ]);
+        let mut best: Vec<(f64, u64)> = metrics(&run)
+            .iter()
+            .filter(|line| line["split"] == "validation")
+            .map(|line| (line[metric].as_f64().unwrap(), line["step"].as_u64().unwrap()))
+            .collect();
+        let last = best[4].1;
+        // The first of equals is the best.
+        best.sort_by(|one, other| (sign * one.0).total_cmp(&(sign * other.0)));
+        let mut expected: Vec<String> = best[..2]
+            .iter()
+            .map(|(_, step)| *step)
+            .chain([last, last - 1, last - 2])
+            .map(|step| format!("step-{step}"))
+            .collect();
+        expected.sort();
+        expected.dedup();
+        assert_eq!(files(&run.join("checkpoints")), expected, "{metric}");
+    }
 }
 
 fn newest_checkpoint(run: &Path) -> PathBuf {
