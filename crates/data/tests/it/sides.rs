@@ -1,7 +1,7 @@
 use super::{assert_apart, check, items, scanned, speakers, split_of, text};
 use emorun_data::fixtures::{FIXTURE_S, write_cremad, write_manifest, write_ravdess};
 use emorun_data::split::shared_between_sides;
-use emorun_data::{Corpus, Item, ErrorClass, SplitName};
+use emorun_data::{Corpus, ErrorClass, Item, SplitName};
 use serde_json::{Value, json};
 use std::fs;
 
