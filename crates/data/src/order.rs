@@ -2,7 +2,7 @@
 
 use crate::Item;
 
-/// Indices of items in the order of their keys as [`quoted`] writes them.
+/// Indices of items in the order of their keys as `{:?}` writes them.
 pub(crate) fn by_key(items: &[Item], indices: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut order: Vec<usize> = indices.collect();
     if !order.iter().all(|&index| is_plain(&items[index].key)) {
