@@ -124,8 +124,7 @@ impl Item {
     /// The class index of the item's label or attribute `column`, where it has one.
     #[must_use]
     pub fn label(&self, column: &str) -> Option<u32> {
-        let classes = self.labels.get(column).or_else(|| self.attributes.get(column));
-        classes.copied().flatten()
+        class_of(&self.labels, &self.attributes, column)
     }
 
     /// Whether the file is still the one that the corpus was read from: of the same size and time of change. A file that
@@ -279,6 +278,16 @@ impl Corpus {
         }
         counts
     }
+}
+
+/// The class index of a label or attribute.
+pub(crate) fn class_of(
+    labels: &IndexMap<String, Option<u32>>,
+    attributes: &IndexMap<String, Option<u32>>,
+    column: &str,
+) -> Option<u32> {
+    let classes = labels.get(column).or_else(|| attributes.get(column));
+    classes.copied().flatten()
 }
 
 /// How many of the items at `indices` are of each class of the label or attribute `column`.

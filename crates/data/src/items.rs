@@ -1,6 +1,7 @@
 //! The items of a corpus: in memory, or mostly in an index on disk.
 
 use crate::candidate::number;
+use crate::item::class_of;
 use crate::{AudioSource, DataError, Item, Name, SplitName};
 use indexmap::IndexMap;
 use std::borrow::Cow;
@@ -60,8 +61,7 @@ impl Profile {
 
     /// The class index of the label or attribute `column`.
     pub fn label(&self, column: &str) -> Option<u32> {
-        let classes = self.labels.get(column).or_else(|| self.attributes.get(column));
-        classes.copied().flatten()
+        class_of(&self.labels, &self.attributes, column)
     }
 }
 
@@ -189,8 +189,17 @@ impl Items {
 
     /// How many of the items at `indices` are of each profile; an index that there is not counts nowhere.
     pub(crate) fn count_profiles(&self, indices: &[usize]) -> Vec<usize> {
+        self.count(indices.iter().filter_map(|index| self.profile_of().get(*index)))
+    }
+
+    /// How many of all items are of each profile.
+    pub(crate) fn count_all_profiles(&self) -> Vec<usize> {
+        self.count(self.profile_of().iter())
+    }
+
+    fn count<'a>(&self, profiles: impl Iterator<Item = &'a u32>) -> Vec<usize> {
         let mut counts = vec![0; self.profiles().len()];
-        for profile in indices.iter().filter_map(|index| self.profile_of().get(*index)) {
+        for profile in profiles {
             counts[*profile as usize] += 1;
         }
         counts

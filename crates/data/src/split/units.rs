@@ -58,8 +58,7 @@ pub(crate) fn units(corpus: &Corpus) -> Vec<Unit> {
     let mut units: IndexMap<usize, Unit> = IndexMap::new();
     let mut listed = vec![false; parents.len()];
     let mut unit_of = Vec::with_capacity(profiles.len());
-    let all: Vec<usize> = (0..items.len()).collect();
-    for (number, (profile, count)) in profiles.iter().zip(items.count_profiles(&all)).enumerate() {
+    for (number, (profile, count)) in profiles.iter().zip(items.count_all_profiles()).enumerate() {
         let speaker = speaker_of[number];
         let entry = units.entry(find(&mut parents, speaker));
         unit_of.push(entry.index());
@@ -81,7 +80,6 @@ pub(crate) fn units(corpus: &Corpus) -> Vec<Unit> {
             offset += classes;
         }
     }
-    drop(all);
     let mut units: Vec<Unit> = units.into_values().collect();
     for item in 0..items.len() {
         units[unit_of[profile_of(item)]].items.push(item);

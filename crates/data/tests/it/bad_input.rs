@@ -166,10 +166,12 @@ fn a_file_that_changes_while_it_is_read_is_read_or_named() {
     sound_flac(&flac);
     let versions = [&path, &short, &flac].map(|path| fs::read(path).unwrap());
     let corpus = scanned(json!({ "e": config.clone() }));
-    let item = items(&corpus)
+    let mut item = items(&corpus)
         .into_iter()
         .find(|item| item.key == "e/03a01Fa.wav")
         .unwrap();
+    // By its stamp the file would be refused before it is read.
+    item.stamp = None;
     let done = AtomicBool::new(false);
     let (mut read, mut refused) = (0, 0);
     std::thread::scope(|scope| {
