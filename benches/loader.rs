@@ -12,13 +12,13 @@ use emorun::exit::Failure;
 use emorun::feed::Feed;
 use emorun::feed::augment::Strengths;
 use emorun::feed::host::HostPipeline;
-use emorun::layers::fused::on_cores;
 use emorun::network::Network;
 use emorun::prepare::{Depth, Prepared, Source, prepare};
 use emorun::train::batches::epoch_batches;
 use emorun::train::parameters::{Gradients, Optimizer};
 use emorun::train::{Abort, Moment, StepNames, total_loss};
 use emorun::value::Values;
+use emorun_kernels::on_cores;
 
 const PAIRS: u64 = 5;
 

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
+use emorun_kernels::on_cores;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::median;
 use crate::device::{DeviceRequest, choose};
 use crate::exit::Failure;
-use crate::layers::fused::on_cores;
 use crate::network::Network;
 use crate::prepare::{Depth, Prepared, Source, prepare_with};
 use crate::run::dir::read_json;

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Distribution, Tensor};
+use emorun_kernels::on_cores;
 use serde_json::json;
 
 use super::{SAMPLE_RATE_HZ, Setup, Task};
 use crate::exit::Failure;
-use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError, Schedule};
 use crate::prepare::{Depth, Prepared, Source, prepare_with};
 use crate::train::parameters::{Gradients, Optimizer};

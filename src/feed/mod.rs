@@ -12,10 +12,10 @@ use burn::tensor::Device;
 use emorun_audio::augment::AugmentError;
 use emorun_data::{DataError, Item, Items};
 use emorun_features::{Array, Key, Origin};
+use emorun_kernels::on_cores;
 use emorun_lang::Signal;
 
 use crate::host::{HostValue, ItemFeatureError, ItemModelError};
-use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError};
 use crate::node::{NodeError, PREFIX};
 use crate::value::{Labels, PortId, Targets, Value, Values};

@@ -4,10 +4,9 @@ use burn::nn::LeakyReluConfig;
 use burn::nn::activation::ActivationConfig;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{leaky_relu, relu};
+use emorun_kernels::gelu;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::fused::gelu;
 
 /// Slope of the leaky ReLU below zero, as `torch.nn.LeakyReLU`.
 const LEAKY_SLOPE: f64 = 0.01;

@@ -2,8 +2,9 @@
 
 use burn::module::{Initializer, Module, Param, RunningState};
 use burn::tensor::{Device, Tensor};
+use emorun_kernels::BATCH_NORM_EPSILON;
 
-use super::conv_block::{EPSILON, move_towards};
+use super::conv_block::move_towards;
 
 /// `(x − mean) / √(var + ε) · gamma + beta` with the batch's statistics while training, the running
 /// ones in evaluation.
@@ -55,7 +56,7 @@ impl BatchNorm {
                 self.running_var.value().reshape(row),
             )
         };
-        let scale = self.gamma.val().reshape(row) / (var + EPSILON).sqrt();
+        let scale = self.gamma.val().reshape(row) / (var + BATCH_NORM_EPSILON).sqrt();
         (x - mean) * scale + self.beta.val().reshape(row)
     }
 }

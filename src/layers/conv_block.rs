@@ -5,11 +5,10 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::tensor::{Device, Tensor, activation::relu};
+use emorun_kernels::{self as kernels, BATCH_NORM_EPSILON, Geometry};
 
-use super::fused::{self, Geometry};
 use crate::value::Lengths;
 
-pub(crate) const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 /// `conv 3×3 → batch norm → ReLU → max-pool 2×2`, with padding zeroed before and after.
@@ -58,7 +57,7 @@ impl ConvBlock {
         // The fused gradient goes through the batch's own statistics: a block in evaluation inside a
         // trained graph takes the composed way.
         let device = x.device();
-        let pooled = if fused::runs_on(&device) && (training || !device.is_autodiff()) {
+        let pooled = if kernels::runs_on(&device) && (training || !device.is_autodiff()) {
             self.forward_fused(x, lengths, training)
         } else {
             self.forward_composed(x, lengths, &halved, training)
@@ -75,9 +74,9 @@ impl ConvBlock {
             bands,
             lengths: lengths.map(|length| length.min(time)).as_slice().to_vec(),
         };
-        let y = fused::conv3x3(x, self.conv.weight.val(), &geometry);
+        let y = kernels::conv3x3(x, self.conv.weight.val(), &geometry);
         let statistics = if training {
-            let statistics = fused::channel_statistics(y.clone(), &geometry);
+            let statistics = kernels::channel_statistics(y.clone(), &geometry);
             let channels = statistics.dims()[1];
             let count = (lengths.total() * bands).max(1) as f64;
             let row = |at: usize| statistics.clone().narrow(0, at, 1).reshape([1, channels, 1, 1]);
@@ -86,7 +85,7 @@ impl ConvBlock {
         } else {
             Tensor::stack(vec![self.running_mean.value(), self.running_var.value()], 0)
         };
-        fused::norm_pool(y, self.gamma.val(), self.beta.val(), statistics, &geometry)
+        kernels::norm_pool(y, self.gamma.val(), self.beta.val(), statistics, &geometry)
     }
 
     /// In Burn's operations, for any device.
@@ -115,7 +114,7 @@ impl ConvBlock {
                 self.running_var.value().reshape(shape),
             )
         };
-        let scale = self.gamma.val().reshape([1, channels, 1, 1]) / (var + EPSILON).sqrt();
+        let scale = self.gamma.val().reshape([1, channels, 1, 1]) / (var + BATCH_NORM_EPSILON).sqrt();
         let shift = self.beta.val().reshape([1, channels, 1, 1]) - mean * scale.clone();
         let pooled = self.pool.forward(relu(y * scale + shift));
         let time = time / 2;

@@ -4,6 +4,5 @@ pub mod activation;
 pub mod batch_norm;
 pub mod conv_block;
 pub mod conv_stack;
-pub mod fused;
 pub mod gru;
 pub mod pool;

@@ -3,13 +3,13 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use emorun_kernels::layer_norm;
 use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::trainable;
 use crate::facts::Facts;
-use crate::layers::fused::layer_norm;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 

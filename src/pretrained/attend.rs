@@ -1,9 +1,9 @@
 //! Attention as the layers of all pretrained models compute it.
 
 use burn::tensor::Tensor;
+use emorun_kernels as kernels;
 
 use super::weight::together;
-use crate::layers::fused;
 use crate::node::Context;
 use crate::value::Lengths;
 
@@ -41,10 +41,10 @@ pub fn attend([query, key, value]: [Tensor<3>; 3], heads: usize, extras: Extras<
     });
     let precision = context.precision;
     let [query, key, value] = [query, key, value].map(|x| precision.factor(x));
-    let extras = fused::AttentionExtras {
+    let extras = kernels::AttentionExtras {
         bias,
         dropout,
         lengths: extras.lengths.map(Lengths::as_slice),
     };
-    precision.product(fused::attention(query, key, value, heads, extras))
+    precision.product(kernels::attention(query, key, value, heads, extras))
 }

@@ -8,6 +8,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
+use emorun_kernels as kernels;
 
 use super::attend::{Extras, attend};
 use super::config::{Dropouts, Family, FeatureNorm, Relative, SpeechConfig};
@@ -15,7 +16,6 @@ use super::encoder::{Layered, masked};
 use super::reader::{Init, LINEAR, WeightReader};
 use super::train::Part;
 use super::weight::{LayerNorm, Linear, Weight, together};
-use crate::layers::fused;
 use crate::node::{Context, NodeError, Ports};
 use crate::precision::Precision;
 use crate::value::Lengths;
@@ -232,12 +232,12 @@ impl FeatureExtractor {
                     let (bias, x) = norm.bias.beside(x);
                     let [batch, samples, _] = x.dims();
                     let wave = x.reshape([batch, samples]);
-                    fused::wave_layer(wave, kernel, weight, bias, norm.eps, conv.stride, lengths.as_slice())
+                    kernels::wave_layer(wave, kernel, weight, bias, norm.eps, conv.stride, lengths.as_slice())
                 }
                 ConvNorm::Group(norm) => {
                     let (weight, x) = norm.weight.beside(conv.forward(x, precision));
                     let (bias, x) = norm.bias.beside(x);
-                    fused::gelu(fused::group_norm_over_time(
+                    kernels::gelu(kernels::group_norm_over_time(
                         x,
                         weight,
                         bias,
@@ -245,8 +245,8 @@ impl FeatureExtractor {
                         lengths.as_slice(),
                     ))
                 }
-                ConvNorm::Layer(norm) => fused::gelu(norm.forward(conv.forward(x, precision))),
-                ConvNorm::None(_) => fused::gelu(conv.forward(x, precision)),
+                ConvNorm::Layer(norm) => kernels::gelu(norm.forward(conv.forward(x, precision))),
+                ConvNorm::None(_) => kernels::gelu(conv.forward(x, precision)),
             };
         }
         (x, lengths)
@@ -268,7 +268,7 @@ impl Conv {
             None => (weight, x, None),
         };
         let (x, weight) = (precision.factor(x), precision.factor(weight));
-        precision.product(fused::conv1d_channels_last(x, weight, bias, self.stride))
+        precision.product(kernels::conv1d_channels_last(x, weight, bias, self.stride))
     }
 }
 
@@ -445,11 +445,11 @@ impl PositionalConvolutions {
             let (bias, x) = layer.bias.beside(x);
             let (weight, x) = together(weight, x);
             let (x, weight, bias) = (precision.factor(x), precision.factor(weight), precision.factor(bias));
-            let mut x = precision.product(fused::grouped_same_conv(x, weight, bias, self.groups));
+            let mut x = precision.product(kernels::grouped_same_conv(x, weight, bias, self.groups));
             if self.normalised {
                 let [_, _, width] = x.dims();
                 let device = x.device();
-                x = fused::layer_norm(
+                x = kernels::layer_norm(
                     x,
                     Tensor::ones([width], &device),
                     Tensor::zeros([width], &device),
@@ -457,7 +457,7 @@ impl PositionalConvolutions {
                 );
             }
             // The next convolution would mix what padding has become into valid frames.
-            masked(fused::gelu(x), lengths)
+            masked(kernels::gelu(x), lengths)
         })
     }
 }
@@ -574,7 +574,7 @@ struct FeedForward {
 
 impl FeedForward {
     fn forward(&self, x: Tensor<3>, rates: &Dropouts, context: &Context) -> Tensor<3> {
-        let x = fused::gelu(self.intermediate_dense.forward(x, &context.within("intermediate")));
+        let x = kernels::gelu(self.intermediate_dense.forward(x, &context.within("intermediate")));
         let x = context.dropout(x, rates.activation, "activation");
         let x = self.output_dense.forward(x, &context.within("output"));
         context.dropout(x, rates.hidden, "fed")

@@ -2,8 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use emorun_kernels as kernels;
 
-use crate::layers::fused;
 use crate::node::Context;
 
 /// A tensor of a pretrained model.
@@ -124,7 +124,7 @@ impl Linear {
 fn product<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>, context: &Context) -> Tensor<D> {
     let precision = context.precision;
     let (x, weight) = (precision.factor(x), precision.factor(weight));
-    precision.product(fused::linear(x, weight, bias.map(|bias| precision.factor(bias))))
+    precision.product(kernels::linear(x, weight, bias.map(|bias| precision.factor(bias))))
 }
 
 /// Normalisation over the last axis with a scale and a shift.
@@ -149,6 +149,6 @@ impl LayerNorm {
         let (weight, x) = self.weight.beside(x);
         let (bias, x) = self.bias.beside(x);
         let (weight, x) = together(weight, x);
-        fused::layer_norm(x, weight, bias, self.eps)
+        kernels::layer_norm(x, weight, bias, self.eps)
     }
 }

@@ -6,6 +6,7 @@
 use burn::module::Module;
 use burn::tensor::module::conv1d;
 use burn::tensor::{Tensor, ops::ConvOptions};
+use emorun_kernels as kernels;
 
 use super::attend::{Extras, attend};
 use super::config::{Dropouts, WhisperConfig};
@@ -13,7 +14,6 @@ use super::encoder::Layered;
 use super::reader::{Init, LINEAR, WeightReader};
 use super::train::Part;
 use super::weight::{LayerNorm, Linear, Weight, together};
-use crate::layers::fused;
 use crate::node::{Context, NodeError, Ports};
 use crate::precision::Precision;
 use crate::value::Lengths;
@@ -55,7 +55,7 @@ impl Conv {
         let (weight, x) = together(weight, x);
         let options = ConvOptions::new([self.stride], [KERNEL / 2], [1], 1);
         let (x, weight, bias) = (precision.factor(x), precision.factor(weight), precision.factor(bias));
-        fused::gelu(precision.product(conv1d(x, weight, Some(bias), options)))
+        kernels::gelu(precision.product(conv1d(x, weight, Some(bias), options)))
     }
 }
 
@@ -182,7 +182,7 @@ impl EncoderLayer {
             .forward(self.self_attn_layer_norm.forward(x.clone()), rates, context);
         let (x, attended) = together(x, context.dropout(attended, rates.hidden, "attended"));
         let x = x + attended;
-        let fed = fused::gelu(
+        let fed = kernels::gelu(
             self.fc1
                 .forward(self.final_layer_norm.forward(x.clone()), &context.within("fc1")),
         );

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Device, activation::softmax};
+use emorun_kernels::on_cores;
 use emorun_metrics::{Agreement, Classification, Confusion};
 
 use super::state::Seen;
 use super::{Abort, StepNames};
 use crate::feed::Feed;
 use crate::feed::order::evaluation_batches;
-use crate::layers::fused::on_cores;
 use crate::network::{Network, Schedule};
 use crate::value::{Value, Values};
 

@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
 use emorun_files::Files;
+use emorun_kernels::on_cores;
 use emorun_metrics::Agreement;
 
 use crate::draw::DrawKey;
@@ -32,7 +33,6 @@ use crate::feed::augment::Strengths;
 use crate::feed::loader::{Batch, Loader};
 use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
-use crate::layers::fused::on_cores;
 use crate::network::{Network, RunError, Schedule, StepContext};
 use crate::settings::{FinalWeights, SchedulerConfig, Settings};
 use crate::value::Values;

@@ -9,9 +9,9 @@ use burn::optim::{
     momentum::MomentumConfig,
 };
 use burn::tensor::{Device, Tensor, TensorData};
+use emorun_kernels::{AdamRule, adam_step, sum_of_squares};
 
 use crate::kinds::NodeLayer;
-use crate::layers::fused::{AdamRule, adam_step, sum_of_squares};
 use crate::network::Network;
 use crate::node::Layer;
 use crate::settings::{DecayOn, OptimizerConfig, Training};

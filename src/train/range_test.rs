@@ -1,10 +1,11 @@
 //! The learning-rate range test: the loss while the learning rate rises from step to step.
 
+use emorun_kernels::on_cores;
+
 use super::parameters::{Gradients, Optimizer};
 use super::state::Seen;
 use super::{Abort, Moment, StepNames, Trainer, Waiting};
 use crate::feed::augment::Strengths;
-use crate::layers::fused::on_cores;
 use crate::network::Network;
 
 /// Weight of the past in the smoothed loss.

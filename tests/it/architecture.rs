@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::REPOSITORY;
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 13] = [
+const CRATES: [(&str, &[&str]); 14] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
@@ -21,6 +21,7 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("emorun-fetch", &[]),
     ("emorun-weights", &["emorun-fetch"]),
     ("emorun-onnx", &[]),
+    ("emorun-kernels", &[]),
     ("emorun-data", &["emorun-lang", "emorun-audio", "emorun-figures"]),
     (
         "emorun-prepare",
@@ -40,6 +41,7 @@ const CRATES: [(&str, &[&str]); 13] = [
             "emorun-metrics",
             "emorun-files",
             "emorun-onnx",
+            "emorun-kernels",
             "emorun-tensorboard",
             "emorun-figures",
             "emorun-features",

@@ -2,8 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Geometry;
-use crate::layers::conv_block::EPSILON;
+use super::{BATCH_NORM_EPSILON, Geometry};
 
 /// Mean and biased variance of each channel.
 #[derive(Clone, Debug)]
@@ -75,7 +74,7 @@ impl Statistics {
 
     /// `1 / sqrt(var + ε)` of a channel.
     fn inverse_sd(&self, channel: usize) -> f32 {
-        (1.0 / (f64::from(self.var[channel]) + EPSILON).sqrt()) as f32
+        (1.0 / (f64::from(self.var[channel]) + BATCH_NORM_EPSILON).sqrt()) as f32
     }
 }
 

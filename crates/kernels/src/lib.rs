@@ -1,6 +1,7 @@
-//! The convolution block's operations on the CPU, written for it: each with its own backward.
+//! Operations on Burn's CPU backend, written for it: each with its own backward.
 //!
-//! Burn's CPU backend composes batch norm, ReLU and pooling of about ten passes over memory, and
+//! They are the inner loops of training, so this crate is compiled in one part at the highest optimisation
+//! (`[profile.release.package]`). First come the convolution block's. Burn's CPU backend composes batch norm, ReLU and pooling of about ten passes over memory, and
 //! unfolds the whole input for the gradient of a convolution's weights. Here valid frames alone are
 //! touched, a tile at a time. Results do not depend on the number of threads: what is summed over
 //! items is summed in a fixed order.
@@ -43,6 +44,9 @@ pub use norm_pool::Statistics;
 pub use squares::sum_of_squares;
 pub use time_norm::group_norm_over_time;
 pub use wave_layer::wave_layer;
+
+/// What batch norm adds to the variance (the field's usual value).
+pub const BATCH_NORM_EPSILON: f64 = 1e-5;
 
 /// Sizes of a batch of images `[batch, channels, time, bands]` and each item's valid frames.
 #[derive(Clone, Debug)]
