@@ -96,6 +96,12 @@ fn remedy(error: &std::io::Error) -> &'static str {
     }
 }
 
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self::Data(vec![error])
+    }
+}
+
 impl Failure {
     /// The process's exit code.
     pub fn code(&self) -> ExitCode {

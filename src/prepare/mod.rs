@@ -11,12 +11,13 @@ mod prepared;
 
 pub use host::Caching;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Items, ScanLevel};
 use emorun_lang::{
-    Code, Diagnostic, Draft, Experiment, LabelSet, Language, ReadError, Report, Section, Signal, Sources, Span, Tree,
-    load, suggestion,
+    Code, Diagnostic, Draft, Experiment, LabelSet, Language, Producer, ReadError, Report, Section, Signal, Sources,
+    Span, Tree, load, suggestion,
 };
 use emorun_weights::{WeightsError, WeightsSource};
 use indexmap::IndexMap;
@@ -285,7 +286,7 @@ pub fn prepare_with(
     }
     let draft = language.read(tree.clone(), &mut Report::new());
     let (mut facts, unusable) = gather(&draft, search, source.offline, cache.as_deref());
-    let probed = probe(&prepared.settings, &datasets, level, cache.as_deref());
+    let probed = probe(&prepared, &datasets, &ports, level);
     add_weights_errors(&draft, &unusable, &tree, &mut report);
     let unusable = unusable.len()
         + match &probed {
@@ -454,16 +455,39 @@ fn rejected(report: &Report) -> Failure {
 
 /// Reads the corpora and splits them.
 fn probe(
-    settings: &Settings,
+    prepared: &Prepared,
     datasets: &IndexMap<String, DatasetConfig>,
+    ports: &[(String, Signal)],
     level: ScanLevel,
-    cache: Option<&Path>,
 ) -> Result<(MergedCorpus, Vec<Assignment>), Vec<DataError>> {
     // Where decoded files are remembered from run to run.
-    let remembered = cache.map(|folder| folder.join("scanned.json"));
+    let remembered = prepared.cache.as_ref().map(|folder| folder.join("scanned.json"));
     let corpus = emorun_data::scan(datasets, level, remembered.as_deref())?;
-    let assignments = emorun_data::split(&corpus, &settings.split, settings.seed)?;
+    let settings = &prepared.settings;
+    let assignments = emorun_data::split(
+        &corpus,
+        &settings.split,
+        &learned_columns(prepared, ports),
+        settings.seed,
+    )?;
     Ok((MergedCorpus::new(corpus), assignments))
+}
+
+/// The label columns that nodes take.
+fn learned_columns<'a>(prepared: &Prepared, ports: &'a [(String, Signal)]) -> Vec<&'a str> {
+    let edges = prepared.experiment.graph.nodes().iter().flat_map(|node| &node.edges);
+    let taken: BTreeSet<&str> = edges
+        .filter(|edge| edge.from.producer == Producer::Data)
+        .map(|edge| edge.from.port.as_str())
+        .collect();
+    ports
+        .iter()
+        .filter(|(port, _)| taken.contains(port.as_str()))
+        .filter_map(|(_, signal)| match signal {
+            Signal::Labels { labels } | Signal::SoftLabels { labels } => Some(labels.name.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The declared ports with the classes that the corpora really have.

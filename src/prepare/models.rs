@@ -172,8 +172,7 @@ pub(super) fn try_out(prepared: &Prepared) -> Result<(), Failure> {
     else {
         return Ok(());
     };
-    let item = |index| items.get(index).map_err(|error| Failure::Data(vec![error]));
-    let (shortest, longest) = (item(shortest)?, item(longest)?);
+    let (shortest, longest) = (items.get(shortest)?, items.get(longest)?);
     let mut parts = prepared.host_parts(prepared.settings.seed)?;
     parts.wanted = nodes.iter().map(|(name, _)| PortId::new(name, "")).collect();
     parts.augmentations = Augmentations::default();
@@ -182,7 +181,7 @@ pub(super) fn try_out(prepared: &Prepared) -> Result<(), Failure> {
     let pipeline = HostPipeline::new(prepared.settings.sample_rate_hz, parts, 0);
     let compute = |item: &Item| {
         pipeline.values(item, &Version::Plain).map_err(|error| match error {
-            FeedError::Data(error) => Failure::Data(vec![error]),
+            FeedError::Data(error) => error.into(),
             error => Failure::Input(error.to_string()),
         })
     };

@@ -139,11 +139,9 @@ pub fn embed(
     };
     let mut keys = BTreeSet::new();
     for item in items.iter() {
-        let key = item.map_err(|error| Failure::Data(vec![error]))?.key;
-        if keys.contains(&key) {
+        if let Some(key) = keys.replace(item?.key) {
             return Err(Failure::Usage(format!("{key} is given twice")));
         }
-        keys.insert(key);
     }
     let network = network(prepared, run, &upstream, seed, device)?;
     let feed = Feed {

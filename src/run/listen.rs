@@ -74,8 +74,7 @@ pub fn listen(prepared: &Prepared, request: &Request<'_>) -> Result<Vec<Heard>, 
     let order = permutation(&DrawKey::root(member.seed).with("listen"), train.len());
     let mut heard = Vec::new();
     for (number, at) in order.into_iter().take(request.sample).enumerate() {
-        let item = prepared.corpus.items.get(train[at]);
-        let item = item.map_err(|error| Failure::Data(vec![error]))?;
+        let item = prepared.corpus.items.get(train[at])?;
         let writer = Writer {
             prepared,
             augmentations: &augmentations,

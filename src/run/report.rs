@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use emorun_data::{Item, Items, SplitName};
+use emorun_data::{Items, SplitName};
 use emorun_metrics::{Classification, Confusion};
 use indexmap::IndexMap;
 
@@ -261,7 +261,7 @@ pub fn estimates_csv(items: &Items, head: &str, splits: &IndexMap<SplitName, Spl
             continue;
         };
         for estimate in &regression.estimates {
-            let item = found(items, estimate.item)?;
+            let item = items.get(estimate.item)?;
             let fields = [
                 item.display_path(),
                 item.dataset.to_string(),
@@ -309,7 +309,7 @@ pub fn predictions_csv(
     let name = |class: u32| labels.get(class as usize).cloned().unwrap_or_default();
     for (split, result) in splits {
         for prediction in result.predictions.get(head).into_iter().flatten() {
-            let item = found(items, prediction.item)?;
+            let item = items.get(prediction.item)?;
             let fields = [
                 item.display_path(),
                 item.dataset.to_string(),
@@ -330,10 +330,6 @@ pub fn predictions_csv(
     writer
         .into_inner()
         .map_err(|error| unwritten(error.into_error().into()))
-}
-
-fn found(items: &Items, index: usize) -> Result<Item, Failure> {
-    items.get(index).map_err(|error| Failure::Data(vec![error]))
 }
 
 /// What is written to memory fails by a mistake of ours alone.

@@ -68,7 +68,7 @@ impl Abort {
     /// The failure of the run in `dir`.
     pub fn into_failure(self, dir: &Path) -> Failure {
         match self {
-            Self::Feed(FeedError::Data(error)) => Failure::Data(vec![error]),
+            Self::Feed(FeedError::Data(error)) => error.into(),
             Self::Feed(error @ (FeedError::Augment { .. } | FeedError::Feature { .. } | FeedError::Model { .. })) => {
                 Failure::Input(error.to_string())
             }

@@ -68,7 +68,7 @@ const MODULES: [(&str, &[&str]); 29] = [
     ("logging", &["exit"]),
     ("node", &["draw", "facts", "precision", "value"]),
     ("layers", &["value"]),
-    ("pretrained", &["draw", "layers", "node", "precision", "value"]),
+    ("pretrained", &["draw", "node", "precision", "value"]),
     ("policies", &["draw", "node", "value"]),
     (
         "nodes",
@@ -82,7 +82,7 @@ const MODULES: [(&str, &[&str]); 29] = [
         "network",
         &["draw", "facts", "kinds", "node", "policies", "precision", "value"],
     ),
-    ("feed", &["draw", "host", "layers", "network", "node", "value"]),
+    ("feed", &["draw", "host", "network", "node", "value"]),
     ("checkpoints", &["facts", "memory"]),
     (
         "prepare",
@@ -107,7 +107,7 @@ const MODULES: [(&str, &[&str]); 29] = [
     (
         "train",
         &[
-            "draw", "exit", "feed", "kinds", "layers", "network", "node", "policies", "settings", "value",
+            "draw", "exit", "feed", "kinds", "network", "node", "policies", "settings", "value",
         ],
     ),
     (
@@ -124,7 +124,6 @@ const MODULES: [(&str, &[&str]); 29] = [
             "device",
             "draw",
             "exit",
-            "layers",
             "memory",
             "network",
             "prepare",

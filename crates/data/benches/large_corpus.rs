@@ -115,7 +115,7 @@ fn start(folder: &Path) -> Result<(), Box<dyn Error>> {
     );
     let by_speaker: SplitConfig = serde_json::from_value(json!({ "kind": "by_speaker" }))?;
     let started = Instant::now();
-    let assignments = split(&corpus, &by_speaker, 42).map_err(wrong)?;
+    let assignments = split(&corpus, &by_speaker, &["emotion"], 42).map_err(wrong)?;
     let sides = assignments
         .first()
         .map(|sides| (sides.train.len(), sides.validation.len(), sides.test.len()));

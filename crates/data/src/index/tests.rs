@@ -128,7 +128,7 @@ fn items_and_splits_are_the_same_from_an_index_of_several_blocks() {
     ] {
         let rule = serde_json::from_value(rule).unwrap();
         let sides = |corpus| {
-            let assignments = crate::split(corpus, &rule, 7).unwrap().into_iter();
+            let assignments = crate::split(corpus, &rule, &["emotion"], 7).unwrap().into_iter();
             let sides = assignments.map(|one| (one.train, one.validation, one.test, one.certificate));
             sides.collect::<Vec<_>>()
         };

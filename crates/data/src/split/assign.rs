@@ -8,10 +8,11 @@ use crate::{ContentHash, Corpus, DataError, SplitName};
 /// The assignment with these sides (`None` leaves an item out), checked.
 ///
 /// # Errors
-/// A side without items that needs some, a class without training items, anything on two sides of a
+/// A side without items that needs some, a learned class without training items, anything on two sides of a
 /// split that does not say so.
 pub(crate) fn assemble(
     corpus: &Corpus,
+    learned: &[&str],
     label: Option<String>,
     sides: &[Option<SplitName>],
     needed: &[SplitName],
@@ -38,16 +39,18 @@ pub(crate) fn assemble(
         }
     }
     // Without training items every class would be reported as well.
-    let columns = if errors.is_empty() { corpus.label_sets.len() } else { 0 };
-    for column in corpus.label_sets.keys().take(columns) {
+    let checked = if errors.is_empty() { learned } else { &[] };
+    for column in corpus
+        .label_sets
+        .keys()
+        .filter(|column| checked.contains(&column.as_str()))
+    {
         for (side, items) in SplitName::ALL.into_iter().zip(all) {
             for (class, count) in corpus.class_counts(column, items) {
                 if count > 0 || items.is_empty() {
                     continue;
                 }
-                // Gender and a manifest's further labels describe items more often than they are
-                // learnt.
-                if side == SplitName::Train && column == "emotion" {
+                if side == SplitName::Train {
                     errors.push(DataError::ClassNotTrained {
                         fold: label.clone(),
                         column: column.clone(),

@@ -31,7 +31,12 @@ fn default_share() -> f64 {
     0.15
 }
 
-pub(super) fn split(corpus: &Corpus, config: &BySpeaker, seed: u64) -> Result<Assignment, Vec<DataError>> {
+pub(super) fn split(
+    corpus: &Corpus,
+    config: &BySpeaker,
+    learned: &[&str],
+    seed: u64,
+) -> Result<Assignment, Vec<DataError>> {
     let shares = [1.0 - config.validation - config.test, config.validation, config.test];
     let mut errors: Vec<DataError> = [("validation", config.validation), ("test", config.test)]
         .into_iter()
@@ -75,7 +80,7 @@ pub(super) fn split(corpus: &Corpus, config: &BySpeaker, seed: u64) -> Result<As
         }
     }
     if errors.is_empty() {
-        assemble(corpus, None, &sides, &needed, None)
+        assemble(corpus, learned, None, &sides, &needed, None)
     } else {
         Err(errors)
     }

@@ -41,7 +41,7 @@ pub enum SplitSource {
     Column,
 }
 
-pub(super) fn split(corpus: &Corpus, config: &Fixed) -> Result<Assignment, Vec<DataError>> {
+pub(super) fn split(corpus: &Corpus, config: &Fixed, learned: &[&str]) -> Result<Assignment, Vec<DataError>> {
     let lists = [
         ("train".to_owned(), config.train.clone()),
         ("validation".to_owned(), config.validation.clone()),
@@ -90,5 +90,12 @@ pub(super) fn split(corpus: &Corpus, config: &Fixed) -> Result<Assignment, Vec<D
             by_speaker(&corpus.items, |speaker| side_of.get(speaker).copied().flatten())
         }
     };
-    assemble(corpus, None, &sides, &[SplitName::Train], config.leak.as_deref())
+    assemble(
+        corpus,
+        learned,
+        None,
+        &sides,
+        &[SplitName::Train],
+        config.leak.as_deref(),
+    )
 }

@@ -126,7 +126,12 @@ const EMOBOX_RAVDESS: [[&str; 4]; 6] = [
     ["06", "13", "17", "22"],
 ];
 
-pub(super) fn split(corpus: &Corpus, config: &Folds, seed: u64) -> Result<Vec<Assignment>, Vec<DataError>> {
+pub(super) fn split(
+    corpus: &Corpus,
+    config: &Folds,
+    learned: &[&str],
+    seed: u64,
+) -> Result<Vec<Assignment>, Vec<DataError>> {
     if let FoldValidation::Fraction(share) = config.validation
         && !(share > 0.0 && share < 1.0)
     {
@@ -161,7 +166,7 @@ pub(super) fn split(corpus: &Corpus, config: &Folds, seed: u64) -> Result<Vec<As
     let mut assignments = Vec::new();
     let mut errors = Vec::new();
     for fold in wanted {
-        match assignment(corpus, config, &units, &fold_of, (fold, count), seed) {
+        match assignment(corpus, config, learned, &units, &fold_of, (fold, count), seed) {
             Ok(assignment) => assignments.push(assignment),
             Err(wrong) => errors.extend(wrong),
         }
@@ -301,6 +306,7 @@ fn published(corpus: &Corpus, protocol: NamedFolds) -> Result<Vec<Vec<SpeakerRef
 fn assignment(
     corpus: &Corpus,
     config: &Folds,
+    learned: &[&str],
     units: &[Unit],
     fold_of: &[Option<usize>],
     (fold, count): (usize, usize),
@@ -344,7 +350,7 @@ fn assignment(
             sides[*item] = Some(SplitName::Validation);
         }
     }
-    assemble(corpus, Some(label), &sides, &needed, None)
+    assemble(corpus, learned, Some(label), &sides, &needed, None)
 }
 
 fn too_few(corpus: &Corpus, found: usize, needed: usize) -> DataError {

@@ -46,15 +46,21 @@ pub struct Assignment {
 }
 
 /// Splits a corpus: one assignment, or one a fold. The same corpus, config and seed give the same
-/// answer everywhere.
+/// answer everywhere. Of the label columns that are `learned`, each class must be in training; where another
+/// side lacks one, the assignment warns.
 ///
 /// # Errors
 /// Everything that is wrong with the split: unknown or repeated speakers, too few of them, a side
-/// without items, a class without training items, anything on two sides.
-pub fn split(corpus: &Corpus, config: &SplitConfig, seed: u64) -> Result<Vec<Assignment>, Vec<DataError>> {
+/// without items, a learned class without training items, anything on two sides.
+pub fn split(
+    corpus: &Corpus,
+    config: &SplitConfig,
+    learned: &[&str],
+    seed: u64,
+) -> Result<Vec<Assignment>, Vec<DataError>> {
     match config {
-        SplitConfig::BySpeaker(config) => by_speaker::split(corpus, config, seed).map(|one| vec![one]),
-        SplitConfig::Fixed(config) => fixed::split(corpus, config).map(|one| vec![one]),
-        SplitConfig::Folds(config) => folds::split(corpus, config, seed),
+        SplitConfig::BySpeaker(config) => by_speaker::split(corpus, config, learned, seed).map(|one| vec![one]),
+        SplitConfig::Fixed(config) => fixed::split(corpus, config, learned).map(|one| vec![one]),
+        SplitConfig::Folds(config) => folds::split(corpus, config, learned, seed),
     }
 }

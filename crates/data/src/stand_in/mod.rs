@@ -205,7 +205,7 @@ mod tests {
         let made = stand_in(&datasets, &rule, folder.path()).unwrap();
         let corpus = scan(&made.datasets, ScanLevel::Deep, None).unwrap();
         assert!(corpus.duplicates.is_empty() && corpus.skipped.is_empty());
-        let assignments = split(&corpus, &made.split, 42).unwrap();
+        let assignments = split(&corpus, &made.split, &["emotion"], 42).unwrap();
         for assignment in &assignments {
             for side in [&assignment.train, &assignment.validation, &assignment.test] {
                 let missing = corpus
@@ -297,7 +297,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made = stand_in(&datasets, &rule, folder.path()).unwrap();
         let corpus = scan(&made.datasets, ScanLevel::Deep, None).unwrap();
-        let assignments = split(&corpus, &made.split, 42).unwrap();
+        let assignments = split(&corpus, &made.split, &["emotion"], 42).unwrap();
         let speakers = |items: &[usize]| -> IndexSet<String> {
             items
                 .iter()

@@ -54,7 +54,7 @@ pub fn check(errors: &[DataError], class: ErrorClass, parts: &[&str]) {
 
 pub fn split_of(corpus: &Corpus, config: Value) -> Result<Vec<Assignment>, Vec<DataError>> {
     let config: SplitConfig = serde_json::from_value(config).unwrap();
-    split(corpus, &config, 42)
+    split(corpus, &config, &["emotion"], 42)
 }
 
 pub fn speakers(corpus: &Corpus, indices: &[usize]) -> BTreeSet<String> {

@@ -1,7 +1,7 @@
 use super::{assert_apart, check, items, scanned, speakers, split_of, text};
 use emorun_data::fixtures::{FIXTURE_S, write_cremad, write_manifest, write_ravdess};
 use emorun_data::split::shared_between_sides;
-use emorun_data::{Corpus, ErrorClass, Item, SplitName};
+use emorun_data::{Corpus, ErrorClass, Item, SplitConfig, SplitName};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -39,7 +39,7 @@ fn speakers_are_shared_out_by_fraction_evenly_and_always_alike() {
     let again = split_of(&corpus, config.clone()).unwrap();
     assert_eq!(again[0].certificate, assignment.certificate);
     let other: emorun_data::SplitConfig = serde_json::from_value(config).unwrap();
-    let other = emorun_data::split(&corpus, &other, 43).unwrap();
+    let other = emorun_data::split(&corpus, &other, &["emotion"], 43).unwrap();
     assert_ne!(other[0].certificate.hash, assignment.certificate.hash);
 }
 
@@ -103,7 +103,7 @@ fn connected_speakers_stay_together() {
     let corpus = manifest(&lines.iter().map(String::as_str).collect::<Vec<_>>());
     for seed in 0..20 {
         let config = serde_json::from_value(json!({ "kind": "by_speaker", "validation": 0.2, "test": 0.2 })).unwrap();
-        let assignment = &emorun_data::split(&corpus, &config, seed).unwrap()[0];
+        let assignment = &emorun_data::split(&corpus, &config, &["emotion"], seed).unwrap()[0];
         assert_apart(&corpus, assignment);
         for side in [&assignment.train, &assignment.validation, &assignment.test] {
             let own = speakers(&corpus, side);
@@ -279,6 +279,12 @@ fn a_class_without_training_items_is_an_error_and_elsewhere_a_warning() {
             .iter()
             .any(|warning| warning == "class `sad` of emotion has no item in test")
     );
+    // Nobody learns gender here, and no item has one.
+    assert_eq!(assignment.warnings.len(), 1);
+    let config: SplitConfig = serde_json::from_value(config(2, 1)).unwrap();
+    let errors = emorun_data::split(&corpus, &config, &["gender"], 42).unwrap_err();
+    let expected = ["class `female` of gender", "class `male` of gender"];
+    check(&errors, ErrorClass::Invalid, &expected);
     let only_test = json!({ "kind": "fixed", "test": [1, 2, 3] });
     let errors = split_of(&corpus, only_test).unwrap_err();
     assert_eq!(text(&errors), "split: nothing is in train\n");
