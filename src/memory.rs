@@ -9,14 +9,48 @@ pub fn peak_rss() -> Option<u64> {
 
 /// As [`peak_rss`], of a process by its number.
 pub fn peak_rss_of(process: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    bytes_in(&format!("/proc/{process}/status"), "VmHWM:")
+}
+
+/// Resident memory of this process now, in bytes; `None` where the system does not say.
+pub fn rss() -> Option<u64> {
+    bytes_in("/proc/self/status", "VmRSS:")
+}
+
+/// What the kernel says in a line of a file, such as `VmRSS: 1234 kB`.
+fn bytes_in(file: &str, field: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(field))?;
     line.split_whitespace()
         .nth(1)?
         .parse::<u64>()
         .ok()
         .map(|kib| kib * 1024)
 }
+
+/// Forgets the largest resident memory so far; false where the system does not let it.
+pub fn forget_peak() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// Bytes that the system can still give to this process without swapping, within the limit of its container;
+/// `None` where the system does not say.
+pub fn free() -> Option<u64> {
+    let system = bytes_in("/proc/meminfo", "MemAvailable:")?;
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let container = [("memory.max", "memory.current"), CGROUP_1]
+        .into_iter()
+        .find_map(|(limit, used)| {
+            let limit = number(&format!("{CGROUPS}/{limit}"))?;
+            Some(limit.saturating_sub(number(&format!("{CGROUPS}/{used}"))?))
+        });
+    Some(container.map_or(system, |container| container.min(system)))
+}
+
+/// Where a container's limits are.
+const CGROUPS: &str = "/sys/fs/cgroup";
+/// Limit and use in the first version of control groups.
+const CGROUP_1: (&str, &str) = ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes");
 
 /// What a training keeps in memory at most.
 #[derive(Clone, Copy, Debug, PartialEq)]

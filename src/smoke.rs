@@ -19,6 +19,7 @@ use crate::device::Chosen;
 use crate::exit::Failure;
 use crate::kinds::Kinds;
 use crate::prepare::{Depth, OnReport, Prepared, Source, prepare, prepare_with};
+use crate::run::batch_size::settle;
 use crate::run::dir::read_json;
 use crate::run::parent::{self, Finished, Place};
 
@@ -75,7 +76,7 @@ pub fn smoke(source: &Source, folder: &Path, device: &Chosen, on_report: OnRepor
     let changes = timed("generating data and weights", &mut seconds, || {
         write_small(&prepared, &source, folder)
     })?;
-    let prepared = timed("checking data and weights", &mut seconds, || {
+    let mut prepared = timed("checking data and weights", &mut seconds, || {
         // Remarks on generated data are of no use to anybody.
         let mut only_errors = |report: &Report, sources: &Sources| {
             if report.has_errors() {
@@ -90,6 +91,7 @@ pub fn smoke(source: &Source, folder: &Path, device: &Chosen, on_report: OnRepor
         files: emorun_files::Files::default(),
     };
     let finished = timed("training, evaluating and reporting", &mut seconds, || {
+        settle(&mut prepared, None, device)?;
         parent::start(&prepared, &place, device)
     })?;
     if let (Some((_, whole)), Some(training)) = (seconds.pop(), training_seconds(&finished)) {

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::draw::DrawKey;
 use crate::exit::Failure;
+use crate::run::batch_size;
+use crate::run::dir::read_json;
+use crate::run::record::RunRecord;
 use crate::train::interrupt;
 use crate::train::progress::say;
 
@@ -54,7 +57,10 @@ pub fn verify_resume(request: &Request<'_>) -> Result<Verified, Failure> {
     say("the whole run");
     let (start_s, training_s) = whole.timed()?;
     let longest_s = longest_life_s(start_s, training_s, request.kills);
-    let cut = Runs::new(request, "killed");
+    let cut = Runs {
+        settled: settled(&whole.dir()?)?,
+        ..Runs::new(request, "killed")
+    };
     let mut kills = Vec::new();
     let mut draw = DrawKey::root(u64::from(request.kills)).with("verify").rng();
     for number in 1..=request.kills {
@@ -95,15 +101,31 @@ fn longest_life_s(start_s: f64, training_s: f64, kills: u32) -> f64 {
 /// Numbers of loader workers, one after another.
 const WORKERS: [u64; 4] = [2, 1, 3, 4];
 
+/// What a run found out of the machine as it was then, which another one would find different.
+fn settled(dir: &Path) -> Result<Vec<String>, Failure> {
+    let record: RunRecord = read_json(&dir.join("run.json"))?;
+    let seconds = batch_size::of(&record);
+    Ok(seconds
+        .map(|seconds| format!("{}={seconds}", batch_size::KEY))
+        .into_iter()
+        .collect())
+}
+
 /// One of the two runs.
 struct Runs<'a> {
     request: &'a Request<'a>,
     label: &'static str,
+    /// What the other run found out before it began.
+    settled: Vec<String>,
 }
 
 impl<'a> Runs<'a> {
     fn new(request: &'a Request<'a>, label: &'static str) -> Self {
-        Self { request, label }
+        Self {
+            request,
+            label,
+            settled: Vec::new(),
+        }
     }
 
     /// Runs to the end; gives the seconds until training began, and those after.
@@ -143,7 +165,7 @@ impl<'a> Runs<'a> {
         let runs = self.request.folder.join("runs").to_string_lossy().into_owned();
         let mut arguments = vec!["run".to_owned(), experiment, "--runs".into(), runs];
         arguments.extend(["--run-label".into(), self.label.into()]);
-        for set in self.request.sets {
+        for set in self.request.sets.iter().chain(&self.settled) {
             arguments.extend(["--set".into(), set.to_owned()]);
         }
         arguments.extend_from_slice(self.request.options);

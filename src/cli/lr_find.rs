@@ -7,6 +7,7 @@ use clap::Args;
 use super::{Common, ExperimentArguments, parse_device, print};
 use crate::device::DeviceRequest;
 use crate::exit::Failure;
+use crate::run::batch_size::settle;
 use crate::run::lr_find::{csv, draw, range_test};
 use crate::train::range_test::{RangeTest, suggest};
 
@@ -56,7 +57,8 @@ pub(super) fn lr_find(arguments: &Arguments, common: Common) -> Result<(), Failu
         )));
     }
     let device = super::run::choose(arguments.device)?;
-    let prepared = super::run::prepared(&arguments.experiment.source(common), common.format)?;
+    let mut prepared = super::run::prepared(&arguments.experiment.source(common), common.format)?;
+    settle(&mut prepared, None, &device)?;
     let tried = range_test(&prepared, test, &device)?;
     let write = |path: &PathBuf, text: String| std::fs::write(path, text).map_err(Failure::io("write", path));
     write(svg, draw(&prepared.settings.name, &tried))?;

@@ -8,6 +8,7 @@ use super::{Common, ExperimentArguments, Format, PlaceArguments, ResumeArguments
 use crate::device::{self, Chosen, DeviceRequest};
 use crate::exit::Failure;
 use crate::prepare::{Depth, Prepared, Source, prepare};
+use crate::run::batch_size::settle;
 use crate::run::dir::RunDir;
 use crate::run::parent::{self, Finished, Place};
 use crate::train::interrupt;
@@ -24,8 +25,9 @@ pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, comm
     if let Ok(structure) = prepare(&source, Depth::Structure, &mut |_, _| {}) {
         parent::check_free(&structure.settings, &place)?;
     }
-    let prepared = prepared(&source, common.format)?;
+    let mut prepared = prepared(&source, common.format)?;
     interrupt::install();
+    settle(&mut prepared, None, &device)?;
     let finished = parent::start(&prepared, &place, &device)?;
     show(&finished);
     Ok(())

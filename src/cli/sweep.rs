@@ -39,7 +39,7 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
     if !arguments.check {
         RunDir::check_free(&path)?;
     }
-    let prepared = sweep::check(&entries, &mut on_report)?;
+    let mut prepared = sweep::check(&entries, &mut on_report)?;
     if arguments.check {
         print(&format!("{} runs, all valid\n", entries.len()));
         return Ok(());
@@ -47,7 +47,7 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
     interrupt::install();
     let dir = RunDir::create(&path, &emorun_files::Files::default())?;
     sweep::write(&dir, &text, &entries, &prepared)?;
-    finish(&dir, &entries, &prepared, &place.runs, &device)
+    finish(&dir, &entries, &mut prepared, &place.runs, &device)
 }
 
 /// Continues a sweep in its directory.
@@ -56,16 +56,22 @@ pub(super) fn resume(path: &Path, device: &Chosen, common: Common) -> Result<(),
     let mut on_report = |report: &emorun_lang::Report, sources: &emorun_lang::Sources| {
         super::check::write(report, sources, common.format)
     };
-    let (entries, prepared) = sweep::stored(path, common.offline, &mut on_report)?;
+    let (entries, mut prepared) = sweep::stored(path, common.offline, &mut on_report)?;
     let runs = path
         .parent()
         .and_then(Path::parent)
         .unwrap_or(Path::new("."))
         .to_owned();
-    finish(&dir, &entries, &prepared, &runs, device)
+    finish(&dir, &entries, &mut prepared, &runs, device)
 }
 
-fn finish(dir: &RunDir, entries: &[Entry], prepared: &[Prepared], runs: &Path, device: &Chosen) -> Result<(), Failure> {
+fn finish(
+    dir: &RunDir,
+    entries: &[Entry],
+    prepared: &mut [Prepared],
+    runs: &Path,
+    device: &Chosen,
+) -> Result<(), Failure> {
     if !dir.path().join(&entries[0].label).exists() {
         sweep::plan_in_tracker(dir, entries, prepared, runs)?;
     }

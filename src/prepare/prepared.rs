@@ -223,7 +223,7 @@ impl Prepared {
                 Some(bound) if longest > 0.0 => batch.min(((bound / longest) as usize).max(1)),
                 _ => batch,
             },
-            evaluation_batch_size: self.settings.evaluation.batch_size,
+            evaluation_batch_size: self.settings.evaluation.batch_size.min(self.corpus.items.len()),
             batch_seconds: longest,
             host_bytes: (4.0 * host_floats).min(budget) + ITEM_BYTES * items,
         })

@@ -1,5 +1,6 @@
 //! Runs on disk: their directory, their members (folds and seeds), their summary and report.
 
+pub mod batch_size;
 pub mod dir;
 pub mod embed;
 pub mod init;

@@ -123,6 +123,11 @@ fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path) -> Resu
         tracing::warn!("there will be no log: {failure}");
     }
     tracing::info!("{} on {}", dir.path().display(), device.name);
+    if prepared.settings.training.batching.is_auto() {
+        return Err(Failure::Bug(
+            "`max_batch_seconds: auto` was not settled before the run".into(),
+        ));
+    }
     if prepared.settings.precision.is_slow_on_cpu() && device.name.name == "cpu" {
         tracing::warn!("`precision: bf16` is slower than f32 on the CPU; it is meant for GPUs");
     }

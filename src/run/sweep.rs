@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::batch_size::settle;
 use super::dir::{RunDir, can_be_label};
 use super::parent::{self, Finished};
 use super::tracker::{TrackedRun, track};
@@ -236,7 +237,7 @@ pub fn stored(dir: &Path, offline: bool, on_report: OnReport<'_>) -> Result<(Vec
 pub fn work(
     dir: &RunDir,
     entries: &[Entry],
-    prepared: &[Prepared],
+    prepared: &mut [Prepared],
     runs: &Path,
     device: &Chosen,
 ) -> Result<String, Failure> {
@@ -253,6 +254,7 @@ pub fn work(
             }
             RunDir::create(&path, dir.files())?
         };
+        settle(prepared, Some(&path), device)?;
         let outcome = parent::resume_in(prepared, &run, runs, device).map_err(|failure| match failure {
             Failure::Interrupted(_) => Failure::Interrupted(dir.path().to_owned()),
             failure => failure,

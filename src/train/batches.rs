@@ -14,7 +14,7 @@ pub fn epoch_batches(training: &Training, corpus: &Items, items: &[usize], seed:
         Batching::ByLength(settings) => Some(ByLength {
             window: settings.window,
             length: &length,
-            max_seconds: settings.max_batch_seconds,
+            max_seconds: training.batching.max_seconds(),
         }),
     };
     training_batches(items, training.batch_size, by_length, &DrawKey::root(seed), epoch)

@@ -6,6 +6,7 @@
 pub mod average;
 pub mod batches;
 pub mod checkpoint;
+pub mod dry_run;
 pub mod evaluate;
 pub mod interrupt;
 pub mod journal;

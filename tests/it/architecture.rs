@@ -107,7 +107,7 @@ const MODULES: [(&str, &[&str]); 29] = [
     (
         "train",
         &[
-            "draw", "exit", "feed", "kinds", "network", "node", "policies", "settings", "value",
+            "draw", "exit", "feed", "kinds", "memory", "network", "node", "policies", "settings", "value",
         ],
     ),
     (
@@ -117,7 +117,7 @@ const MODULES: [(&str, &[&str]); 29] = [
         ],
     ),
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
-    ("verify", &["draw", "exit", "train"]),
+    ("verify", &["draw", "exit", "run", "train"]),
     (
         "bench",
         &[

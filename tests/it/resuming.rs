@@ -300,3 +300,44 @@ fn a_killed_run_is_verified_to_go_on_to_the_same_bits() {
     assert_ne!(outcome.code, 0);
     assert!(outcome.stderr.contains("exit code 6"), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_batch_size_that_fits_into_memory_is_found_once_and_kept() {
+    let lab = Lab::new();
+    let auto = ["--set", "training.batching.by_length.max_batch_seconds=auto"];
+    let arguments = |label| [&["transformer.yaml", "--run-label", label], &auto[..]].concat();
+    let whole = lab.run(&arguments("whole"));
+    let bound = |run: &Path| {
+        let resolved = yaml(run.join("resolved.yaml"));
+        resolved["training"]["batching"]["by_length"]["max_batch_seconds"]
+            .as_f64()
+            .unwrap()
+    };
+    // Four of the longest of such a corpus fit anywhere.
+    assert!((4.0..40.0).contains(&bound(&whole)), "{}", bound(&whole));
+    let cut = lab.path("runs/tiny/cut");
+    kill(lab.start_until(&arguments("cut"), &cut.join("metrics.jsonl"), 4));
+    let resumed = lab.run(&["resume", "runs/tiny/cut"]);
+    assert_eq!(bound(&resumed), bound(&whole));
+    assert_same_results(&resumed, &whole);
+
+    // A sweep that goes on keeps what its entries found.
+    let entries = "\
+name: both
+runs:
+  - { label: a, experiment: transformer.yaml, set: { training.batching.by_length.max_batch_seconds: auto } }
+";
+    lab.write("sweep.yaml", entries);
+    let sweep = lab.run(&["sweep", "sweep.yaml", "--run-label", "one"]);
+    assert_eq!(bound(&sweep.join("a")), bound(&whole));
+    lab.run(&["resume", "runs/both/one"]);
+
+    let word = [
+        "transformer.yaml",
+        "--set",
+        "training.batching.by_length.max_batch_seconds=most",
+    ];
+    let outcome = lab.emorun(&word);
+    assert_eq!(outcome.code, 3, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("auto"), "{}", outcome.stderr);
+}
