@@ -1,10 +1,12 @@
 //! Operations on Burn's CPU backend, written for it: each with its own backward.
 //!
 //! They are the inner loops of training, so this crate is compiled in one part at the highest optimisation
-//! (`[profile.release.package]`). First come the convolution block's. Burn's CPU backend composes batch norm, ReLU and pooling of about ten passes over memory, and
-//! unfolds the whole input for the gradient of a convolution's weights. Here valid frames alone are
-//! touched, a tile at a time. Results do not depend on the number of threads: what is summed over
-//! items is summed in a fixed order.
+//! (`[profile.release.package]`). Results do not depend on the number of threads: what is summed over items is summed
+//! in a fixed order.
+//!
+//! First come the convolution block's. Burn's CPU backend composes batch norm, ReLU and pooling of about ten passes over
+//! memory, and unfolds the whole input for the gradient of a convolution's weights. Here valid frames alone are touched,
+//! a tile at a time.
 
 mod adam;
 mod attention;
