@@ -9,8 +9,8 @@ use crate::feed::augment::Strengths;
 use crate::memory::{forget_peak, peak_rss};
 use crate::network::Network;
 
-/// Numbers of items that are tried: two to see what an item costs, the last for the allocator's rounding.
-const TRIED: [usize; 3] = [1, 2, 4];
+/// Items of the largest batch that is tried, beside one of a single item: what is between them shows what an item costs.
+const TRIED: usize = 4;
 
 /// What steps took.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,8 +32,8 @@ pub fn most_items(taken: &[Taken], budget: u64) -> Option<u64> {
 }
 
 impl Trainer<'_> {
-    /// Trains a copy of a network for a step each on the longest item, the two and the four longest ones;
-    /// nothing of it is kept.
+    /// Trains a copy of a network for a step each on the longest item and on the four longest ones; nothing of it is
+    /// kept.
     ///
     /// # Errors
     /// See [`Abort`].
@@ -44,10 +44,10 @@ impl Trainer<'_> {
         let mut longest = self.train.to_vec();
         let durations_s = self.feed.items.durations_s();
         longest.sort_by(|a, b| durations_s[*b].total_cmp(&durations_s[*a]));
-        let most = longest.len().min(self.settings.training.batch_size);
+        let most = longest.len().min(self.settings.training.batch_size).min(TRIED);
         let mut taken = Vec::new();
         // A first step, which is not measured, brings what stays: moments of the optimizer, buffers of the threads.
-        for items in std::iter::once(1).chain(TRIED.into_iter().filter(|items| *items <= most)) {
+        for items in [1, 1, most] {
             let measured = forget_peak();
             let group = [longest[..items].to_vec()];
             let mut batches = Waiting::over(&self.feed, group.to_vec(), self.seed, 0, &Strengths::default());
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn items_are_added_until_the_budget_is_used_up() {
         let mib = 1 << 20;
-        let taken = [(1, 300), (2, 330), (4, 420)].map(|(items, peak)| Taken {
+        let taken = [(1, 300), (4, 420)].map(|(items, peak)| Taken {
             items,
             peak: peak * mib,
         });
