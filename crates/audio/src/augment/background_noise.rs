@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_at_snr, power};
+use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_powers_at_snr, power};
 use super::noise_folder::NoiseFolder;
 use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, Wave};
 
@@ -118,7 +118,8 @@ impl Augment for Background {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
         let wave = wave.samples();
         let snr_db = self.snr_db.draw(rng);
-        if power(wave) == 0.0 {
+        let wave_power = power(wave);
+        if wave_power == 0.0 {
             return Ok(());
         }
         let [fewest, most] = self.num_files;
@@ -127,27 +128,19 @@ impl Augment for Background {
         } else {
             rng.random_range(fewest..=most)
         };
-        let mut sum: Option<Vec<f32>> = None;
-        let mut level = 0.0;
+        let mut sum: Option<Stretch> = None;
         for _ in 0..count {
             let Some(stretch) = self.stretch(wave.len(), rng)? else {
                 continue;
             };
             match &mut sum {
-                None => {
-                    level = power(&stretch);
-                    sum = Some(stretch);
-                }
-                Some(sum) => {
-                    let factor = (level / power(&stretch)).sqrt() as f32;
-                    for (sum, x) in sum.iter_mut().zip(stretch) {
-                        *sum += x * factor;
-                    }
-                }
+                None => sum = Some(stretch),
+                Some(sum) => sum.add(&stretch),
             }
         }
-        if let Some(noise) = sum {
-            mix_at_snr(wave, &noise, snr_db);
+        if let Some(Stretch { samples, power: first }) = sum {
+            let noise_power = if count == 1 { first } else { power(&samples) };
+            mix_powers_at_snr(wave, wave_power, &samples, noise_power, snr_db);
         }
         Ok(())
     }
@@ -159,14 +152,31 @@ impl Augment for Background {
 
 impl Background {
     /// A stretch that is not silent, if one is drawn.
-    fn stretch(&self, length: usize, rng: &mut dyn Rng) -> Result<Option<Vec<f32>>, AugmentError> {
+    fn stretch(&self, length: usize, rng: &mut dyn Rng) -> Result<Option<Stretch>, AugmentError> {
         for _ in 0..ATTEMPTS {
             let file = rng.random_range(0..self.noise.len());
-            let stretch = self.noise.stretch(file, length, rng)?;
-            if power(&stretch) >= SILENCE {
-                return Ok(Some(stretch));
+            let samples = self.noise.stretch(file, length, rng)?;
+            let power = power(&samples);
+            if power >= SILENCE {
+                return Ok(Some(Stretch { samples, power }));
             }
         }
         Ok(None)
+    }
+}
+
+/// Noise with the power of the first that was drawn for it.
+struct Stretch {
+    samples: Vec<f32>,
+    power: f64,
+}
+
+impl Stretch {
+    /// Adds another, brought to the power of the first.
+    fn add(&mut self, other: &Self) {
+        let factor = (self.power / other.power).sqrt() as f32;
+        for (sum, x) in self.samples.iter_mut().zip(&other.samples) {
+            *sum += x * factor;
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! White noise.
 
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::{Rng, RngExt, SeedableRng};
-use rand_distr::StandardNormal;
+use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_at_snr};
+use super::normal::Normal;
 use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, Wave};
 
 /// How loud white noise is, uniform within a range.
@@ -68,26 +67,15 @@ impl Augment for GaussianNoise {
         match self.level {
             NoiseLevel::Amplitude(range) => {
                 let deviation = range.draw(rng) as f32;
-                let mut rng = for_samples(rng);
-                for x in wave {
-                    *x += deviation * rng.sample::<f32, _>(StandardNormal);
-                }
+                Normal::new(rng).each(wave, |x, normal| *x += deviation * normal);
             }
             NoiseLevel::SnrDb(range) => {
                 let snr_db = range.draw(rng);
-                let mut rng = for_samples(rng);
-                let noise: Vec<f32> = wave.iter().map(|_| rng.sample(StandardNormal)).collect();
+                let mut noise = vec![0.0; wave.len()];
+                Normal::new(rng).each(&mut noise, |x, normal| *x = normal);
                 mix_at_snr(wave, &noise, snr_db);
             }
         }
         Ok(())
     }
-}
-
-/// A generator for the samples of one item: of a small state, it is several times faster than those that draws are
-/// keyed by, whose strength noise does not need.
-fn for_samples(rng: &mut dyn Rng) -> Xoshiro256PlusPlus {
-    let mut seed = [0; 32];
-    rng.fill_bytes(&mut seed);
-    Xoshiro256PlusPlus::from_seed(seed)
 }

@@ -28,6 +28,7 @@ mod interval;
 mod length;
 mod level;
 mod noise_folder;
+mod normal;
 mod peak_normalise;
 mod pitch_shift;
 mod polarity;

@@ -82,20 +82,22 @@ impl NoiseFolder {
             Some(room) => rng.random_range(0..=room),
             None => rng.random_range(0..total),
         };
-        let (samples, skipped) = if info.duration_s() <= WHOLE_S {
+        let (repeated, start) = if info.duration_s() <= WHOLE_S {
             (self.whole(index)?, start as usize)
         } else if room.is_some() {
-            (Arc::new(self.part(path, info, start, length)?), 0)
+            let mut part = self.part(path, info, start, length)?;
+            part.resize(length, 0.0);
+            return Ok(part);
         } else {
             (Arc::new(load(path, self.rate_hz, None)?.samples), start as usize)
         };
         let mut stretch = Vec::with_capacity(length);
-        if !samples.is_empty() {
-            stretch.extend_from_slice(samples.get(skipped..).unwrap_or_default());
+        if !repeated.is_empty() {
+            stretch.extend_from_slice(repeated.get(start..).unwrap_or_default());
             stretch.truncate(length);
             while stretch.len() < length {
-                let missing = samples.len().min(length - stretch.len());
-                stretch.extend_from_slice(&samples[..missing]);
+                let missing = repeated.len().min(length - stretch.len());
+                stretch.extend_from_slice(&repeated[..missing]);
             }
         }
         stretch.resize(length, 0.0);
