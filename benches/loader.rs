@@ -192,8 +192,7 @@ impl<'a> Bench<'a> {
         on_cores(&self.device, || -> Result<(), Abort> {
             let loss = total_loss(network, &mut values, &context)?;
             drop(values);
-            let mut gradients = Gradients::default();
-            gradients.add(network, loss.backward());
+            let gradients = Gradients::of(network, loss.backward());
             optimizer.step(network, gradients, lr, 1.0);
             Ok(())
         })?;

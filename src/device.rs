@@ -45,6 +45,34 @@ pub struct Chosen {
     pub name: DeviceName,
 }
 
+impl Chosen {
+    /// The devices, with autodiff, that a training over `count` takes beside this one: the next ones. The CPU stands
+    /// for all of them itself.
+    ///
+    /// # Errors
+    /// There are not so many.
+    pub fn beside(&self, count: usize) -> Result<Vec<Device>, Failure> {
+        let Some(number) = self
+            .name
+            .name
+            .strip_prefix("cuda:")
+            .and_then(|number| number.parse().ok())
+        else {
+            return Ok(vec![self.device.clone().autodiff(); count.saturating_sub(1)]);
+        };
+        let found = cuda().map_err(Failure::Usage)?;
+        let beside = found.iter().skip(number).take(count);
+        if beside.len() < count {
+            return Err(Failure::Usage(format!(
+                "training.devices is {count}, but from {} on there are {} CUDA device(s); set it to that, or start from another with --device",
+                self.name.name,
+                beside.len()
+            )));
+        }
+        Ok(beside.skip(1).map(|device| device.clone().autodiff()).collect())
+    }
+}
+
 /// Name of a device and the reason for choosing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceName {

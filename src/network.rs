@@ -251,6 +251,19 @@ impl Network {
         }
     }
 
+    /// A copy on another device with autodiff, which shares nothing with this one.
+    ///
+    /// Burn's `fork` of a clone would take the running statistics of this one along, which clones share.
+    pub fn replica(&self, device: &Device) -> Self {
+        let inner = device.clone().inner();
+        let copy = |layer: &NodeLayer| layer.valid().to_device(&inner).train();
+        Self {
+            wired: self.wired.clone(),
+            layers: self.layers.iter().map(copy).collect(),
+            precision: self.precision,
+        }
+    }
+
     /// Indices of nodes that take statistics of the training items, in topological order.
     pub fn fitted_nodes(&self) -> Vec<usize> {
         self.layers

@@ -84,6 +84,12 @@ pub struct Training {
     #[serde(default = "default_accumulate")]
     #[schemars(range(min = 1, max = 4096))]
     pub accumulate: usize,
+    /// GPUs that share every batch out, from the one of `--device` on; `batch_size` is of all together. Each takes
+    /// the statistics of batch normalisation, and losses that compare items, over its own part, as PyTorch's
+    /// DistributedDataParallel does. The CPU is one device, which does the parts one after the other.
+    #[serde(default = "default_devices")]
+    #[schemars(range(min = 1, max = 64))]
+    pub devices: usize,
     /// Which parameters the optimizer's weight decay acts on.
     #[serde(default)]
     pub weight_decay_on: DecayOn,
@@ -785,6 +791,9 @@ fn default_sample_rate() -> u32 {
     16_000
 }
 fn default_accumulate() -> usize {
+    1
+}
+fn default_devices() -> usize {
     1
 }
 fn default_window() -> usize {

@@ -274,8 +274,7 @@ fn network_alone(prepared: &Prepared, setup: &CostSetup) -> Result<f64, Failure>
             let loss =
                 total_loss(&network, &mut values, &context).map_err(|abort| abort.into_failure(Path::new("")))?;
             let _ = loss.clone().into_scalar::<f32>();
-            let mut gradients = Gradients::default();
-            gradients.add(&network, loss.backward());
+            let gradients = Gradients::of(&network, loss.backward());
             optimizer.step(&mut network, gradients, training.optimizer.lr(), 1.0);
             Ok::<_, Failure>(())
         })?;

@@ -116,8 +116,7 @@ impl Stepper {
             total_loss(&self.network, &mut values, &context).map_err(|abort| abort.into_failure(Path::new("")))?;
         let value = loss.clone().into_scalar::<f32>();
         drop(values);
-        let mut gradients = Gradients::default();
-        gradients.add(&self.network, loss.backward());
+        let gradients = Gradients::of(&self.network, loss.backward());
         let norm = gradients.norm(&self.network);
         if !value.is_finite() || !norm.is_finite() {
             return Err(Failure::Diverged(format!(

@@ -288,6 +288,7 @@ pub fn set_up<'a>(
         validation: &assignment.validation,
         best_metric: best_metric(prepared),
         device: autodiff,
+        others: device.beside(settings.training.devices)?,
         dir: PathBuf::new(),
         run_id: String::new(),
         files: Files::default(),

@@ -3,6 +3,7 @@
 use emorun_kernels::on_cores;
 
 use super::parameters::Optimizer;
+use super::replicas::Replicas;
 use super::state::Seen;
 use super::{Abort, Moment, StepNames, Trainer, Waiting};
 use crate::feed::augment::Strengths;
@@ -41,6 +42,7 @@ impl Trainer<'_> {
         let names = StepNames::new(self.seed);
         self.fit(&mut network, &names)?;
         let mut optimizer = Optimizer::new(&self.settings.training, &network);
+        let alone = Replicas::default();
         let mut longest = self.train.to_vec();
         let durations_s = self.feed.items.durations_s();
         longest.sort_by(|a, b| durations_s[*b].total_cmp(&durations_s[*a]));
@@ -50,14 +52,21 @@ impl Trainer<'_> {
         for items in [1, 1, most] {
             let measured = forget_peak();
             let group = [longest[..items].to_vec()];
-            let mut batches = Waiting::over(&self.feed, group.to_vec(), self.seed, 0, &Strengths::default());
+            let mut batches = Waiting::over(&self.feed, &group, 1, self.seed, 0, &Strengths::default());
             let at = Moment {
                 step: 0,
                 micro_batch: 0,
                 epoch: 0,
                 progress: 0.0,
             };
-            let (gradients, _) = self.gradients(&network, &names, &mut Seen::default(), &mut batches, &group, at)?;
+            let (gradients, _) = self.gradients(
+                (&network, &alone),
+                &names,
+                &mut Seen::default(),
+                &mut batches,
+                &group,
+                at,
+            )?;
             let (moved, rule) = (&mut network, &mut optimizer);
             on_cores(&self.device, || rule.step(moved, gradients, 0.0, 1.0));
             taken.extend(peak_rss().filter(|_| measured).map(|peak| Taken { items, peak }));

@@ -200,8 +200,7 @@ pub fn learn(
                 own.see("kl", number_of(parts.kl));
                 own.see("clip_fraction", number_of(parts.clip_fraction));
             }
-            let mut gradients = Gradients::default();
-            gradients.add(network, parts.loss.backward());
+            let gradients = Gradients::of(network, parts.loss.backward());
             let norm = gradients.norm(network);
             if !norm.is_finite() {
                 return Err(Abort::Diverged(format!(

@@ -15,6 +15,7 @@ pub mod parameters;
 pub mod policy;
 pub mod progress;
 pub mod range_test;
+pub mod replicas;
 pub mod schedule;
 pub mod state;
 mod writer;
@@ -45,6 +46,7 @@ use journal::{Journal, Line};
 use parameters::{Gradients, Optimizer};
 use policy::{Policies, Sight};
 use progress::Progress;
+use replicas::Replicas;
 use state::{Best, LoopState, Seen};
 use writer::{CheckpointWriter, Job};
 
@@ -161,6 +163,8 @@ pub struct Trainer<'a> {
     pub best_metric: String,
     /// Device with autodiff.
     pub device: Device,
+    /// Devices that take parts of each batch beside it, with autodiff.
+    pub others: Vec<Device>,
     /// The run directory.
     pub dir: PathBuf,
     /// Id of the run, which its checkpoints bear.
@@ -182,33 +186,41 @@ pub struct Trained {
     pub journal: Journal,
 }
 
-/// Batches of an epoch, and how long training has waited for them.
+/// Batches of an epoch in the parts that devices take, and how long training has waited for them.
 struct Waiting {
     loader: Loader,
+    devices: usize,
     seconds: f64,
 }
 
 impl Waiting {
-    fn over(feed: &Feed, batches: Vec<Vec<usize>>, seed: u64, epoch: u64, strengths: &Strengths) -> Self {
+    fn over(feed: &Feed, batches: &[Vec<usize>], devices: usize, seed: u64, epoch: u64, strengths: &Strengths) -> Self {
+        let parts = batches.iter().flat_map(|batch| replicas::parts(batch, devices));
+        let parts = parts.map(<[usize]>::to_vec).collect();
         Self {
-            loader: feed.load_training(batches, seed, epoch, strengths),
+            loader: feed.load_training(parts, seed, epoch, strengths),
+            devices,
             seconds: 0.0,
         }
     }
 
-    fn next(&mut self) -> Result<Batch, Abort> {
+    /// The parts of the next batch, which is of that many items.
+    fn next(&mut self, items: usize) -> Result<Vec<Batch>, Abort> {
         let asked = Instant::now();
-        let batch = self.loader.next();
+        let parts = self.devices.min(items);
+        let batches: Vec<_> = self.loader.by_ref().take(parts).collect();
         self.seconds += asked.elapsed().as_secs_f64();
-        batch
-            .ok_or_else(|| Abort::Bug("the loader ended early".into()))?
-            .map_err(Abort::Feed)
+        if batches.len() < parts {
+            return Err(Abort::Bug("the loader ended early".into()));
+        }
+        batches.into_iter().map(|batch| batch.map_err(Abort::Feed)).collect()
     }
 }
 
 /// Device-side running state of a training.
 struct Session {
     network: Network,
+    replicas: Replicas,
     optimizer: Optimizer,
     average: Option<Average>,
     policies: Policies,
@@ -331,6 +343,7 @@ impl Trainer<'_> {
             let mut state = LoopState::default();
             policies.begin(&network, &mut state, &names);
             return Ok(Session {
+                replicas: Replicas::new(&network, &self.others),
                 average: average.map(|config| Average::new(config, &network)),
                 network,
                 optimizer,
@@ -366,6 +379,7 @@ impl Trainer<'_> {
         state.finished = self.is_finished(&state);
         let journal = Journal::open(&self.files, &self.dir, state.metrics_bytes, state.step + 1, tensorboard)?;
         Ok(Session {
+            replicas: Replicas::new(&network, &self.others),
             network,
             optimizer,
             average,
@@ -423,7 +437,8 @@ impl Trainer<'_> {
         let rest = batches[session.state.batch.min(ends_at)..].to_vec();
         drop(batches);
         let strengths = session.policies.strengths(&session.state);
-        let mut batches = Waiting::over(&self.feed, rest.clone(), self.seed, epoch, &strengths);
+        let devices = session.replicas.devices();
+        let mut batches = Waiting::over(&self.feed, &rest, devices, self.seed, epoch, &strengths);
         let all_steps = schedule.steps().max(1);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
@@ -437,8 +452,8 @@ impl Trainer<'_> {
                 progress: counted as f64 / all_steps as f64,
             };
             let seen = &mut session.state.seen;
-            let (gradients, step_loss) =
-                self.gradients(&session.network, &session.names, seen, &mut batches, group, at)?;
+            let networks = (&session.network, &session.replicas);
+            let (gradients, step_loss) = self.gradients(networks, &session.names, seen, &mut batches, group, at)?;
             let lr = schedule.lr(counted, &session.state.plateau);
             let norm = self.update(session, gradients, lr);
             if !norm.is_finite() {
@@ -449,6 +464,7 @@ impl Trainer<'_> {
                 )));
             }
             session.after_step(&self.device)?;
+            session.replicas.follow(&session.network);
             session.state.step += 1;
             session.state.batch += group.len();
             let seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
@@ -503,7 +519,7 @@ impl Trainer<'_> {
     /// what was predicted.
     fn gradients(
         &self,
-        network: &Network,
+        (network, replicas): (&Network, &Replicas),
         names: &StepNames,
         seen: &mut Seen,
         batches: &mut Waiting,
@@ -511,33 +527,68 @@ impl Trainer<'_> {
         at: Moment,
     ) -> Result<(Gradients, f64), Abort> {
         let group_items: usize = group.iter().map(Vec::len).sum();
-        let mut gradients = Gradients::default();
+        let mut sum: Option<Gradients> = None;
         let mut step_loss = 0.0;
-        for micro_batch in 0..group.len() {
-            let batch = batches.next()?;
-            let items = batch.items.clone();
-            let moment = Moment { micro_batch, ..at };
-            let context = names.training(&moment, batch.keys());
-            let mut values = self.feed.values(batch, network, &self.device).map_err(Abort::Feed)?;
-            let share = items.len() as f64 / group_items as f64;
-            // At one go: every change of threads costs as much as an operation on small tensors.
-            let loss = on_cores(&self.device, || -> Result<f64, Abort> {
-                let total = total_loss(network, &mut values, &context)?;
-                let loss = f64::from(total.clone().into_scalar::<f32>());
-                if !loss.is_finite() {
-                    return Err(self.diverged(network, &values, loss, at.step, at.epoch, &items));
-                }
-                count_batch(network, &values, seen)?;
-                Policies::observe(network, &values, &mut seen.rollouts);
-                drop(values);
-                gradients.add(network, total.mul_scalar(share).backward());
-                Ok(loss)
-            })?;
-            step_loss += loss * share;
-            seen.items += items.len() as u64;
-            seen.loss += loss * items.len() as f64;
+        for (micro_batch, items) in group.iter().enumerate() {
+            let parts = batches.next(items.len())?;
+            let parts = replicas.each(network, &self.device, parts, |network, device, part, batch| {
+                let moment = Moment {
+                    micro_batch: micro_batch * replicas.devices() + part,
+                    ..at
+                };
+                self.part_gradients((network, device), names, moment, batch, group_items)
+            });
+            for part in parts {
+                let (gradients, loss, part) = part?;
+                let device = self.device.clone().inner();
+                sum = Some(match sum {
+                    // Those of the first device's part.
+                    None => gradients,
+                    // Gradients go from thread to thread, but are not shared.
+                    Some(mut sum) => on_cores(&self.device, move || {
+                        sum.add(network, gradients, &device);
+                        sum
+                    }),
+                });
+                step_loss += loss;
+                seen.merge(part).map_err(|error| Abort::Bug(error.to_string()))?;
+            }
         }
-        Ok((gradients, step_loss))
+        Ok((sum.unwrap_or_default(), step_loss))
+    }
+
+    /// The gradients of a device's part of a step of `group_items` items, its share of the step's loss, and what it
+    /// predicted.
+    fn part_gradients(
+        &self,
+        (network, device): (&Network, &Device),
+        names: &StepNames,
+        moment: Moment,
+        batch: Batch,
+        group_items: usize,
+    ) -> Result<(Gradients, f64, Seen), Abort> {
+        let items = batch.items.clone();
+        let context = names.training(&moment, batch.keys());
+        let mut values = self.feed.values(batch, network, device).map_err(Abort::Feed)?;
+        let share = items.len() as f64 / group_items as f64;
+        // At one go: every change of threads costs as much as an operation on small tensors.
+        on_cores(device, || {
+            let total = total_loss(network, &mut values, &context)?;
+            let loss = f64::from(total.clone().into_scalar::<f32>());
+            if !loss.is_finite() {
+                return Err(self.diverged(network, &values, loss, moment.step, moment.epoch, &items));
+            }
+            let mut seen = Seen {
+                items: items.len() as u64,
+                loss: loss * items.len() as f64,
+                ..Seen::default()
+            };
+            count_batch(network, &values, &mut seen)?;
+            Policies::observe(network, &values, &mut seen.rollouts);
+            drop(values);
+            let gradients = Gradients::of(network, total.mul_scalar(share).backward());
+            Ok((gradients, loss * share, seen))
+        })
     }
 
     /// Changes the weights by gradients, unless these are not finite; gives their norm.

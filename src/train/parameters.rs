@@ -233,17 +233,38 @@ fn ways(training: &Training, network: &Network) -> (Vec<AnyRule>, BTreeMap<Strin
 pub struct Gradients(GradientsParams);
 
 impl Gradients {
-    /// Adds the gradients of one micro-batch.
-    pub fn add(&mut self, network: &Network, mut gradients: burn::tensor::Gradients) {
-        struct Add<'a> {
+    /// Those of a network's parameters from a backward pass.
+    pub fn of(network: &Network, mut gradients: burn::tensor::Gradients) -> Self {
+        let mut all = Self::default();
+        for (_, node) in network.nodes() {
+            let own = GradientsParams::from_module(&mut gradients, node);
+            all.take(node, own, None);
+        }
+        all
+    }
+
+    /// Adds those of other items, which may lie on another device than `device`, that of the sum.
+    pub fn add(&mut self, network: &Network, mut other: Self, device: &Device) {
+        for (_, node) in network.nodes() {
+            other.0 = self.take(node, other.0, Some(device));
+        }
+    }
+
+    /// Adds the gradients of a node's parameters out of `new`; gives the others back.
+    fn take(&mut self, node: &NodeLayer, new: GradientsParams, device: Option<&Device>) -> GradientsParams {
+        struct Take<'a> {
             sum: &'a mut GradientsParams,
             new: GradientsParams,
+            device: Option<&'a Device>,
         }
-        impl ModuleVisitor for Add<'_> {
+        impl ModuleVisitor for Take<'_> {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let Some(new) = self.new.remove::<D>(param.id) else {
+                let Some(mut new) = self.new.remove::<D>(param.id) else {
                     return;
                 };
+                if let Some(device) = self.device {
+                    new = new.to_device(device);
+                }
                 let sum = match self.sum.remove::<D>(param.id) {
                     Some(sum) => sum + new,
                     None => new,
@@ -251,14 +272,13 @@ impl Gradients {
                 self.sum.register(param.id, sum);
             }
         }
-        let mut visitor = Add {
+        let mut visitor = Take {
             sum: &mut self.0,
-            new: GradientsParams::new(),
+            new,
+            device,
         };
-        for (_, node) in network.nodes() {
-            visitor.new = GradientsParams::from_module(&mut gradients, node);
-            node.visit(&mut visitor);
-        }
+        node.visit(&mut visitor);
+        visitor.new
     }
 
     /// Euclidean norm over all gradients together.

@@ -3,6 +3,7 @@
 use emorun_kernels::on_cores;
 
 use super::parameters::{Gradients, Optimizer};
+use super::replicas::Replicas;
 use super::state::Seen;
 use super::{Abort, Moment, StepNames, Trainer, Waiting};
 use crate::feed::augment::Strengths;
@@ -79,17 +80,12 @@ impl Trainer<'_> {
         let names = StepNames::new(self.seed);
         self.fit(&mut network, &names)?;
         let mut optimizer = Optimizer::new(&self.settings.training, &network);
+        let alone = Replicas::default();
         let mut tried: Vec<Tried> = Vec::new();
         let (mut average, mut least) = (0.0, f64::INFINITY);
         for epoch in 0.. {
             let micro_batches = self.batches(epoch);
-            let mut batches = Waiting::over(
-                &self.feed,
-                micro_batches.clone(),
-                self.seed,
-                epoch,
-                &Strengths::default(),
-            );
+            let mut batches = Waiting::over(&self.feed, &micro_batches, 1, self.seed, epoch, &Strengths::default());
             for group in micro_batches.chunks(self.settings.training.accumulate) {
                 let step = tried.len() as u64;
                 if step == test.steps {
@@ -102,7 +98,7 @@ impl Trainer<'_> {
                     progress: 0.0,
                 };
                 let mut seen = Seen::default();
-                let outcome = self.gradients(&network, &names, &mut seen, &mut batches, group, at);
+                let outcome = self.gradients((&network, &alone), &names, &mut seen, &mut batches, group, at);
                 let (mut gradients, loss) = match outcome {
                     Err(Abort::Diverged(_)) => return Ok(tried),
                     outcome => outcome?,

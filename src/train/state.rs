@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emorun_metrics::Confusion;
+use emorun_metrics::{Confusion, MetricsError};
 use serde::{Deserialize, Serialize};
 
 use super::policy::PolicyState;
@@ -68,6 +68,25 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Adds what was seen beside it of the same epoch.
+    ///
+    /// # Errors
+    /// A head's classes differ.
+    pub fn merge(&mut self, other: Self) -> Result<(), MetricsError> {
+        self.items += other.items;
+        self.loss += other.loss;
+        for (head, confusion) in other.heads {
+            match self.heads.get_mut(&head) {
+                Some(sum) => sum.merge(&confusion)?,
+                None => {
+                    self.heads.insert(head, confusion);
+                }
+            }
+        }
+        self.rollouts.extend(other.rollouts);
+        Ok(())
+    }
+
     /// Mean loss over the items seen.
     pub fn mean_loss(&self) -> Option<f64> {
         (self.items > 0).then(|| self.loss / self.items as f64)

@@ -568,8 +568,7 @@ fn five_steps_of_every_optimizer_and_their_averages_are_those_of_pytorch() {
                 1e-5,
                 &format!("{of}: loss at step {number}"),
             );
-            let mut gradients = Gradients::default();
-            gradients.add(&network, found.backward());
+            let gradients = Gradients::of(&network, found.backward());
             let found = gradients.norm(&network);
             assert_near(&[found as f32], &[norm], 1e-5, &format!("{of}: norm at step {number}"));
             let scale = case["clip_norm"].as_f64().map_or(1.0, |most| (most / found).min(1.0));

@@ -393,9 +393,10 @@ fn training_stops_early_and_keeps_the_best_weights() {
 }
 
 #[test]
-fn accumulated_micro_batches_are_one_step() {
+fn micro_batches_and_the_parts_of_several_devices_are_one_step() {
     let lab = Lab::new();
-    // Without batch statistics and dropout, four micro-batches of two are one batch of eight.
+    // Without batch statistics and dropout, four micro-batches of two are one batch of eight, and so are parts of
+    // two, three and three items.
     let common = [
         "--set",
         "heads.emotion.dropout=0.0",
@@ -414,7 +415,7 @@ fn accumulated_micro_batches_are_one_step() {
         "--set",
         "training.batching=random",
     ];
-    let run = |label: &str, batch: &str, accumulate: &str| {
+    let run = |label: &str, batch: &str, divided: &str| {
         let own = [
             "transformer.yaml",
             "--run-label",
@@ -422,16 +423,23 @@ fn accumulated_micro_batches_are_one_step() {
             "--set",
             batch,
             "--set",
-            accumulate,
+            divided,
         ];
         let run = lab.run(&[&own[..], &common].concat());
-        let losses = metrics(&run).into_iter().filter(|line| line["split"] == "validation");
-        losses.map(|line| line["loss"].as_f64().unwrap()).collect::<Vec<_>>()
+        let of_epochs = |line: &Value| line["split"] == "validation" || line["split"] == "train_epoch";
+        metrics(&run).into_iter().filter(of_epochs).collect::<Vec<_>>()
     };
     let whole = run("whole", "training.batch_size=8", "training.accumulate=1");
-    let parts = run("parts", "training.batch_size=2", "training.accumulate=4");
-    assert_eq!(whole.len(), 2);
-    for (whole, part) in whole.iter().zip(&parts) {
-        assert!((whole - part).abs() < 1e-5, "{whole} {part}");
+    assert_eq!(whole.len(), 4);
+    let micro_batches = run("micro-batches", "training.batch_size=2", "training.accumulate=4");
+    let devices = run("devices", "training.batch_size=8", "training.devices=3");
+    for parts in [micro_batches, devices] {
+        assert_eq!(whole.len(), parts.len());
+        for (whole, parts) in whole.iter().zip(&parts) {
+            for metric in ["loss", "emotion.uar"] {
+                let (whole, parts) = (whole[metric].as_f64().unwrap(), parts[metric].as_f64().unwrap());
+                assert!((whole - parts).abs() < 1e-5, "{metric} {whole} {parts}");
+            }
+        }
     }
 }
