@@ -11,23 +11,19 @@ const MANTISSA: u32 = 23;
 const HALF_ROOT: i32 = 0x3f35_04f3;
 
 /// Coefficients of the sine's power series in π/2, from the first on.
-const SINE: [f32; 6] = [
-    1.57079633,
-    -0.645964098,
-    0.0796926262,
-    -0.00468175414,
-    0.000160441185,
-    -3.59884324e-06,
-];
+const SINE: [f32; 6] = [term(1), -term(3), term(5), -term(7), term(9), -term(11)];
 /// Those of the cosine's, from the second on.
-const COSINE: [f32; 6] = [
-    -1.23370055,
-    0.253669508,
-    -0.0208634808,
-    0.000919260275,
-    -2.52020424e-05,
-    4.71087478e-07,
-];
+const COSINE: [f32; 6] = [-term(2), term(4), -term(6), term(8), -term(10), term(12)];
+
+/// `(π/2)^n / n!`
+const fn term(n: u32) -> f32 {
+    let (mut term, mut k) = (1.0, 0);
+    while k < n {
+        k += 1;
+        term *= std::f64::consts::FRAC_PI_2 / k as f64;
+    }
+    term as f32
+}
 
 /// Standard normal numbers from one seed.
 ///
