@@ -12,7 +12,14 @@ use crate::exit::Failure;
 pub struct RunDir {
     path: PathBuf,
     files: Files,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        // Closing the file does not let go where a process that is being started still holds a copy of it.
+        let _ = self.lock.inner().unlock();
+    }
 }
 
 impl RunDir {
@@ -123,7 +130,7 @@ impl RunDir {
         Ok(Self {
             path: path.to_owned(),
             files: files.clone(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -217,4 +224,26 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failu
         path: path.to_owned(),
         message: error.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_let_go_of_though_a_copy_of_its_lock_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let run = RunDir::create(&path, &Files::default()).unwrap();
+        run.write("run.json", b"{}").unwrap();
+        assert!(matches!(
+            RunDir::open(&path, &Files::default()),
+            Err(Failure::Conflict(_))
+        ));
+        // What a started process has until it is another program.
+        let copy = run.lock.inner().try_clone().unwrap();
+        drop(run);
+        RunDir::open(&path, &Files::default()).unwrap();
+        drop(copy);
+    }
 }

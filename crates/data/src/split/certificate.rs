@@ -140,7 +140,8 @@ impl Certificate {
             let durations_s = indices.iter().filter_map(|index| items.durations_s().get(*index));
             let mut facts = SideFacts {
                 items: indices.len(),
-                duration_s: durations_s.sum(),
+                // The sum of none is -0.0.
+                duration_s: durations_s.sum::<f64>() + 0.0,
                 ..SideFacts::default()
             };
             let counts = items.count_profiles(indices);
