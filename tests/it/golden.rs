@@ -702,3 +702,20 @@ fn no_length_of_a_run_makes_a_rate_that_is_no_number() {
         }
     }
 }
+
+/// Burn's clones share running statistics, and `fork` moves them.
+#[test]
+fn a_copy_for_another_device_shares_nothing_with_the_network() {
+    let _turn = turn();
+    let first = [("input", data("mel"), frames_signal(16))];
+    let crnn = json!({ "channels": [2, 2], "gru_hidden": 3 });
+    let network = network(vec![wired("crnn", "crnn", &crnn, &first)], 1);
+    let before = collect(&network);
+    let replica = network.replica(&device());
+    assert_eq!(collect(&replica), before);
+    let frames = Tensor::<3>::ones([2, 8, 16], &device());
+    let inputs = [(data("mel"), Value::Frames(frames, Lengths::new(vec![8; 2])))];
+    run(&replica, &inputs, true, 2);
+    assert_ne!(collect(&replica), before, "its running statistics move");
+    assert_eq!(collect(&network), before);
+}
