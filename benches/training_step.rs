@@ -63,6 +63,7 @@ fn measure(frames: usize) -> (f64, f64) {
         items: Arc::from(Vec::new()),
         precision: Precision::default(),
         progress: 0.0,
+        segments: None,
     };
     let mut times: Vec<(f64, f64)> = Vec::new();
     for _ in 0..REPEATS {

@@ -41,6 +41,8 @@ impl FromStr for DeviceRequest {
 pub struct Chosen {
     /// The device, without autodiff.
     pub device: Device,
+    /// Its number among the GPUs; `None` for the CPU.
+    gpu: Option<usize>,
     /// Name and reason, such as `cpu (built without CUDA)`.
     pub name: DeviceName,
 }
@@ -52,12 +54,7 @@ impl Chosen {
     /// # Errors
     /// There are not so many.
     pub fn beside(&self, count: usize) -> Result<Vec<Device>, Failure> {
-        let Some(number) = self
-            .name
-            .name
-            .strip_prefix("cuda:")
-            .and_then(|number| number.parse().ok())
-        else {
+        let Some(number) = self.gpu else {
             return Ok(vec![self.device.clone().autodiff(); count.saturating_sub(1)]);
         };
         let found = cuda().map_err(Failure::Usage)?;
@@ -97,13 +94,7 @@ pub fn choose(request: DeviceRequest) -> Result<Chosen, Failure> {
         DeviceRequest::Cpu => Ok(cpu("asked for".into())),
         DeviceRequest::Auto => match cuda() {
             Ok(devices) => match devices.into_iter().next() {
-                Some(device) => Ok(Chosen {
-                    device,
-                    name: DeviceName {
-                        name: "cuda:0".into(),
-                        reason: "found by auto".into(),
-                    },
-                }),
+                Some(device) => Ok(gpu(device, 0, "found by auto")),
                 None => Ok(cpu("no CUDA device found".into())),
             },
             Err(reason) => Ok(cpu(reason)),
@@ -121,23 +112,27 @@ pub fn choose(request: DeviceRequest) -> Result<Chosen, Failure> {
                         "--device cuda:{number} does not exist: {count} CUDA device(s) found; use --device cpu"
                     )))
                 },
-                |device| {
-                    Ok(Chosen {
-                        device,
-                        name: DeviceName {
-                            name: format!("cuda:{number}"),
-                            reason: "asked for".into(),
-                        },
-                    })
-                },
+                |device| Ok(gpu(device, number, "asked for")),
             )
         }
+    }
+}
+
+fn gpu(device: Device, number: usize, reason: &str) -> Chosen {
+    Chosen {
+        device,
+        gpu: Some(number),
+        name: DeviceName {
+            name: format!("cuda:{number}"),
+            reason: reason.into(),
+        },
     }
 }
 
 fn cpu(reason: String) -> Chosen {
     Chosen {
         device: Device::flex(),
+        gpu: None,
         name: DeviceName {
             name: "cpu".into(),
             reason,

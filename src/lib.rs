@@ -23,6 +23,7 @@ pub mod policies;
 pub mod precision;
 pub mod prepare;
 pub mod pretrained;
+pub mod recompute;
 pub mod run;
 pub mod settings;
 pub mod smoke;

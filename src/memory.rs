@@ -63,6 +63,8 @@ pub struct Load {
     pub evaluation_batch_size: usize,
     /// Length to which the longest batch is padded, in seconds.
     pub batch_seconds: f64,
+    /// Whether gradient checkpointing is on.
+    pub checkpointing: bool,
     /// Bytes of host values kept from epoch to epoch.
     pub host_bytes: f64,
 }
@@ -83,8 +85,12 @@ impl Load {
         let parameters = 4.0 * (self.cost.parameters + 3 * self.cost.trainable + self.cost.buffers) as f64;
         let item =
             4.0 * (self.cost.activation_floats_per_second * self.batch_seconds + self.cost.activation_floats_per_item);
+        // Evaluation keeps no layer for a backward pass either.
+        let recomputed = 4.0 * self.cost.recomputed_floats_per_second * self.batch_seconds;
+        let least = item - recomputed;
+        let trained = if self.checkpointing { least } else { item };
         let activations =
-            (item * self.batch_size as f64).max(EVALUATION_SHARE * item * self.evaluation_batch_size as f64);
+            (trained * self.batch_size as f64).max(EVALUATION_SHARE * least * self.evaluation_batch_size as f64);
         (BASE + SLACK * (parameters + activations) + self.host_bytes) as u64
     }
 }

@@ -13,6 +13,7 @@ use crate::kinds::{NodeConfig, NodeLayer};
 use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, PREFIX, Ports};
 use crate::policies::layer::PolicyLayer;
 use crate::precision::Precision;
+use crate::recompute::Segments;
 use crate::value::{PortId, Value, Values};
 
 /// A device node of the graph with its wires.
@@ -159,6 +160,8 @@ pub struct StepContext {
     pub items: Arc<[String]>,
     /// Share of all optimizer steps that are done, 1 outside training.
     pub progress: f64,
+    /// Where layers are noted that are computed again in the backward pass, with gradient checkpointing.
+    pub segments: Option<Arc<Segments>>,
 }
 
 /// The network: device nodes in topological order.
@@ -292,6 +295,7 @@ impl Network {
             items,
             precision: self.precision,
             progress: 1.0,
+            segments: None,
         };
         match self.wired.iter().position(|node| node.name == name) {
             Some(index) => self.layers[index]
@@ -352,6 +356,7 @@ impl Network {
                 items: step.items.clone(),
                 precision: self.precision,
                 progress: step.progress,
+                segments: step.segments.clone(),
             };
             if step.training
                 && let Some(device) = layer.devices().first()

@@ -12,6 +12,7 @@ use rand::RngExt;
 use crate::draw::DrawKey;
 use crate::facts::Facts;
 use crate::precision::Precision;
+use crate::recompute::Segments;
 use crate::value::{Labels, Lengths, Targets, Value};
 
 /// Port of a device node at which what the host computes of it stands.
@@ -266,6 +267,8 @@ pub struct Context {
     pub precision: Precision,
     /// Share of all optimizer steps that are done, 1 outside training.
     pub progress: f64,
+    /// Where layers are noted that are computed again in the backward pass, with gradient checkpointing.
+    pub segments: Option<Arc<Segments>>,
 }
 
 impl Context {
@@ -297,7 +300,8 @@ impl Context {
         let device = x.device();
         device.seed(self.step.with(site).device_seed());
         let keep = 1.0 - p;
-        let mask = Tensor::<D>::random(x.shape(), Distribution::Bernoulli(keep), &device.inner());
-        x * Tensor::from_inner(mask.div_scalar(keep))
+        let mask = Tensor::<D>::random(x.shape(), Distribution::Bernoulli(keep), &device.clone().inner());
+        let mask = mask.div_scalar(keep);
+        x * if device.is_autodiff() { mask.autodiff() } else { mask }
     }
 }

@@ -86,6 +86,12 @@ impl Prepared {
                 ));
             }
         }
+        if self.settings.training.gradient_checkpointing && self.training_cost().recomputed_floats_per_second == 0.0 {
+            remarks.push(
+                "`training.gradient_checkpointing` has nothing to work on: no pretrained encoder trains two or more layers"
+                    .into(),
+            );
+        }
         for (_, name, config) in self.nodes() {
             let Some(bound_s) = config.hears_s() else { continue };
             let durations_s = self.corpus.items.durations_s().iter().copied();
@@ -99,6 +105,15 @@ impl Prepared {
             }
         }
         remarks
+    }
+
+    /// Cost of all nodes that a training step runs.
+    fn training_cost(&self) -> emorun_lang::Cost {
+        let mut cost = emorun_lang::Cost::default();
+        self.plan()
+            .running(emorun_lang::Schedule::Train)
+            .for_each(|node| cost += node.cost);
+        cost
     }
 
     /// The nodes by section and name, with their configurations.
@@ -212,12 +227,8 @@ impl Prepared {
             )
             .sum();
         let budget = self.settings.training.loader.memory_mib as f64 * (1u64 << 20) as f64;
-        let mut cost = emorun_lang::Cost::default();
-        self.plan()
-            .running(emorun_lang::Schedule::Train)
-            .for_each(|node| cost += node.cost);
         Some(Load {
-            cost,
+            cost: self.training_cost(),
             // Batches bounded in seconds hold fewer of the longest items.
             batch_size: match self.settings.training.batching.max_seconds() {
                 Some(bound) if longest > 0.0 => batch.min(((bound / longest) as usize).max(1)),
@@ -225,6 +236,7 @@ impl Prepared {
             },
             evaluation_batch_size: self.settings.evaluation.batch_size.min(self.corpus.items.len()),
             batch_seconds: longest,
+            checkpointing: self.settings.training.gradient_checkpointing,
             host_bytes: (4.0 * host_floats).min(budget) + ITEM_BYTES * items,
         })
     }

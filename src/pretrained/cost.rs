@@ -158,12 +158,15 @@ pub fn cost(sizes: &Sizes, train: &Train, frozen: Frozen, depth: usize) -> Cost 
     } else {
         0.0
     };
+    // With gradient checkpointing, what all layers give and what one of them keeps.
+    let least = trained_layers * sizes.rate_hz * width + kept;
     let working = sizes.front_end_floats.max(sizes.rate_hz * (4.0 * width + 2.0 * inner));
     Cost {
         parameters,
         trainable,
         flops_per_second: sizes.front_end_flops + depth as f64 * layer_flops,
         activation_floats_per_second: working + front_end_kept + trained_layers * kept,
+        recomputed_floats_per_second: (trained_layers * kept - least).max(0.0),
         ..Cost::default()
     }
 }

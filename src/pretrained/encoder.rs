@@ -10,6 +10,7 @@ use super::config::Dropouts;
 use super::train::{Frozen, Hidden, LearningRates, Part};
 use crate::node::{Context, Layer, NodeError, Outputs, PREFIX, Ports, output};
 use crate::precision::Precision;
+use crate::recompute::Cut;
 use crate::value::{Lengths, Value};
 
 /// No dropout at all.
@@ -22,7 +23,7 @@ const NO_DROPOUT: Dropouts = Dropouts {
 };
 
 /// A model made of a front end, an embedding and transformer layers.
-pub trait Layered: Module + ModuleDisplay + Debug {
+pub trait Layered: Module + ModuleDisplay + Debug + Sync + 'static {
     /// What all layers share for a batch, such as masks.
     type Shared;
 
@@ -99,16 +100,19 @@ struct Progress {
     /// Those that the node gives, so far.
     given: Vec<Tensor<3>>,
     /// The newest one and its number.
-    newest: Tensor<3>,
+    newest: Cut,
     at: usize,
 }
 
 impl<M: Layered> PretrainedEncoder<M> {
     fn start(&self, features: Tensor<3>, lengths: &Lengths, rates: &Dropouts, context: &Context) -> Progress {
-        let newest = self.model.embed(features, lengths, rates, context);
+        let embedded = self.model.embed(features, lengths, rates, context);
         let mut progress = Progress {
             given: Vec::new(),
-            newest,
+            newest: match &context.segments {
+                Some(segments) => segments.cut(embedded),
+                None => Cut::from(embedded),
+            },
             at: 0,
         };
         self.note(&mut progress);
@@ -120,18 +124,39 @@ impl<M: Layered> PretrainedEncoder<M> {
             return;
         }
         let at_the_end = self.spec.whole && progress.at == self.spec.depth;
-        let newest = progress.newest.clone();
+        let newest = progress.newest.value.clone();
         progress
             .given
             .push(if at_the_end { self.model.finish(newest) } else { newest });
     }
 
     fn advance(&self, progress: &mut Progress, upto: usize, lengths: &Lengths, rates: &Dropouts, context: &Context) {
-        let [_, time, _] = progress.newest.dims();
+        let [_, time, _] = progress.newest.value.dims();
+        if let Some(segments) = &context.segments {
+            let (frozen, model) = (self.model.valid(), Arc::new(self.model.clone()));
+            let shared = frozen.shared(lengths, time);
+            // Without the segments, which would otherwise hold themselves.
+            let context = Context {
+                segments: None,
+                ..context.clone()
+            };
+            while progress.at < upto {
+                let index = progress.at;
+                let now = |x| frozen.layer(index, x, &shared, rates, &context);
+                let again = {
+                    let (model, lengths, rates, context) = (model.clone(), lengths.clone(), *rates, context.clone());
+                    move |x| model.layer(index, x, &model.shared(&lengths, time), &rates, &context)
+                };
+                progress.newest = segments.run(progress.newest.clone(), now, again);
+                progress.at += 1;
+                self.note(progress);
+            }
+            return;
+        }
         let shared = self.model.shared(lengths, time);
         while progress.at < upto {
-            let x = progress.newest.clone();
-            progress.newest = self.model.layer(progress.at, x, &shared, rates, context);
+            let x = progress.newest.value.clone();
+            progress.newest = Cut::from(self.model.layer(progress.at, x, &shared, rates, context));
             progress.at += 1;
             self.note(progress);
         }
@@ -148,6 +173,7 @@ impl<M: Layered> PretrainedEncoder<M> {
     fn frozen_states(&self, inputs: &Ports, context: &Context) -> Result<(Tensor<4>, Lengths), NodeError> {
         let context = Context {
             training: false,
+            segments: None,
             ..context.clone()
         };
         let (features, lengths) = self.model.front_end(&inputs.without_autodiff(), context.precision)?;
@@ -157,7 +183,7 @@ impl<M: Layered> PretrainedEncoder<M> {
                 let mut progress = self.start(features, &lengths, &NO_DROPOUT, &context);
                 self.advance(&mut progress, state, &lengths, &NO_DROPOUT, &context);
                 if !self.spec.gives(state) {
-                    progress.given.push(progress.newest);
+                    progress.given.push(progress.newest.value);
                 }
                 progress.given
             }
@@ -200,7 +226,7 @@ impl<M: Layered> PretrainedEncoder<M> {
                 }
                 Progress {
                     given: states,
-                    newest,
+                    newest: Cut::from(newest),
                     at,
                 }
             }

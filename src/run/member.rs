@@ -270,6 +270,13 @@ pub fn set_up<'a>(
         settings.training.loader.memory_mib.saturating_mul(1 << 20),
     );
     let autodiff = device.device.clone().autodiff();
+    let others = device.beside(settings.training.devices)?;
+    if settings.training.gradient_checkpointing && others.iter().any(|other| *other != autodiff) {
+        return Err(Failure::Usage(
+            "training.gradient_checkpointing does not go together with several GPUs: they draw dropout from one generator, so that a layer that is computed again would draw another; leave it out, or training.devices"
+                .into(),
+        ));
+    }
     let mut network = build(prepared, assignment, spec.seed, &autodiff)?;
     if let Some(from) = &settings.init_from {
         super::init::initialise(&mut network, from, assignment)?;
@@ -288,7 +295,7 @@ pub fn set_up<'a>(
         validation: &assignment.validation,
         best_metric: best_metric(prepared),
         device: autodiff,
-        others: device.beside(settings.training.devices)?,
+        others,
         dir: PathBuf::new(),
         run_id: String::new(),
         files: Files::default(),

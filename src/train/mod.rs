@@ -131,6 +131,7 @@ impl StepNames {
             epoch: self.key.with("epoch").at(at.epoch),
             items,
             progress: at.progress,
+            segments: None,
         }
     }
 
@@ -142,6 +143,7 @@ impl StepNames {
             epoch: self.key,
             items,
             progress: 1.0,
+            segments: None,
         }
     }
 }
@@ -568,7 +570,10 @@ impl Trainer<'_> {
         group_items: usize,
     ) -> Result<(Gradients, f64, Seen), Abort> {
         let items = batch.items.clone();
-        let context = names.training(&moment, batch.keys());
+        let context = StepContext {
+            segments: self.settings.training.gradient_checkpointing.then(Arc::default),
+            ..names.training(&moment, batch.keys())
+        };
         let mut values = self.feed.values(batch, network, device).map_err(Abort::Feed)?;
         let share = items.len() as f64 / group_items as f64;
         // At one go: every change of threads costs as much as an operation on small tensors.
@@ -586,7 +591,7 @@ impl Trainer<'_> {
             count_batch(network, &values, &mut seen)?;
             Policies::observe(network, &values, &mut seen.rollouts);
             drop(values);
-            let gradients = Gradients::of(network, total.mul_scalar(share).backward());
+            let gradients = Gradients::of_loss(network, total.mul_scalar(share), context.segments.as_deref());
             Ok((gradients, loss * share, seen))
         })
     }

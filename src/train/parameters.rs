@@ -14,6 +14,7 @@ use emorun_kernels::{AdamRule, adam_step, sum_of_squares};
 use crate::kinds::NodeLayer;
 use crate::network::Network;
 use crate::node::Layer;
+use crate::recompute::Segments;
 use crate::settings::{DecayOn, OptimizerConfig, Training};
 
 /// Named tensors, as they are stored.
@@ -234,13 +235,27 @@ pub struct Gradients(GradientsParams);
 
 impl Gradients {
     /// Those of a network's parameters from a backward pass.
-    pub fn of(network: &Network, mut gradients: burn::tensor::Gradients) -> Self {
+    pub fn of(network: &Network, gradients: burn::tensor::Gradients) -> Self {
         let mut all = Self::default();
+        all.include(network, gradients);
+        all
+    }
+
+    /// Those of a network's parameters from a loss and what its forward pass left to be computed again.
+    pub fn of_loss(network: &Network, loss: Tensor<1>, segments: Option<&Segments>) -> Self {
+        let Some(segments) = segments else {
+            return Self::of(network, loss.backward());
+        };
+        let mut all = Self::default();
+        segments.backward(loss, |gradients| all.include(network, gradients));
+        all
+    }
+
+    fn include(&mut self, network: &Network, mut gradients: burn::tensor::Gradients) {
         for (_, node) in network.nodes() {
             let own = GradientsParams::from_module(&mut gradients, node);
-            all.take(node, own, None);
+            self.take(node, own, None);
         }
-        all
     }
 
     /// Adds those of other items, which may lie on another device than `device`, that of the sum.

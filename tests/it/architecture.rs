@@ -54,11 +54,12 @@ const CRATES: [(&str, &[&str]); 14] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 29] = [
+const MODULES: [(&str, &[&str]); 30] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
     ("memory", &[]),
+    ("recompute", &[]),
     ("precision", &[]),
     ("settings", &["precision"]),
     ("folders", &[]),
@@ -66,9 +67,9 @@ const MODULES: [(&str, &[&str]); 29] = [
     ("facts", &["host"]),
     ("device", &["exit"]),
     ("logging", &["exit"]),
-    ("node", &["draw", "facts", "precision", "value"]),
+    ("node", &["draw", "facts", "precision", "recompute", "value"]),
     ("layers", &["value"]),
-    ("pretrained", &["draw", "node", "precision", "value"]),
+    ("pretrained", &["draw", "node", "precision", "recompute", "value"]),
     ("policies", &["draw", "node", "value"]),
     (
         "nodes",
@@ -80,7 +81,16 @@ const MODULES: [(&str, &[&str]); 29] = [
     ),
     (
         "network",
-        &["draw", "facts", "kinds", "node", "policies", "precision", "value"],
+        &[
+            "draw",
+            "facts",
+            "kinds",
+            "node",
+            "policies",
+            "precision",
+            "recompute",
+            "value",
+        ],
     ),
     ("feed", &["draw", "host", "network", "node", "value"]),
     ("checkpoints", &["facts", "memory"]),
@@ -107,7 +117,17 @@ const MODULES: [(&str, &[&str]); 29] = [
     (
         "train",
         &[
-            "draw", "exit", "feed", "kinds", "memory", "network", "node", "policies", "settings", "value",
+            "draw",
+            "exit",
+            "feed",
+            "kinds",
+            "memory",
+            "network",
+            "node",
+            "policies",
+            "recompute",
+            "settings",
+            "value",
         ],
     ),
     (

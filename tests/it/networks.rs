@@ -141,6 +141,7 @@ pub fn step(training: bool, items: usize) -> StepContext {
         epoch: key.with("epoch"),
         items: (0..items).map(|item| item.to_string()).collect(),
         progress: 0.5,
+        segments: None,
     }
 }
 

@@ -380,6 +380,7 @@ fn roll(layer: &impl Layer, network: &Network, starts: &[f32], step: u64, traini
         items: names.items,
         precision: Precision::default(),
         progress: 0.0,
+        segments: None,
     };
     for (port, value) in layer.forward(&network.ports(0, &values), &context).unwrap() {
         values.insert(PortId::new("steering", port), value);

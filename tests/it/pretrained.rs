@@ -6,19 +6,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
 use emorun::checkpoints::{Search, gather};
 use emorun::facts::Facts;
-use emorun::network::Network;
+use emorun::network::{Network, Schedule, StepContext};
 use emorun::precision::Precision;
+use emorun::recompute::Segments;
 use emorun::train::parameters::{NamedTensors, collect, restore};
-use emorun::value::{Lengths, PortId, Value};
+use emorun::value::{Lengths, PortId, Value, Values};
 use emorun_lang::Signal;
 use safetensors::SafeTensors;
 use serde_json::{Value as Json, json};
 
-use crate::networks::{data, device, gradients, network_with, numbers, run, turn, wired_with};
+use crate::networks::{data, device, gradients, network_with, numbers, run, step, turn, wired_with};
 use crate::support::REPOSITORY;
 
 /// Folder and kind of every layout of the wav2vec 2.0 family.
@@ -540,6 +542,78 @@ fn what_trains_gets_gradients_and_nothing_else_does() {
             }
         }
     }
+}
+
+/// Gradients by name and values of what an encoder gives, all hidden states at once, with every dropout at work.
+fn trained_step(network: &Network, input: &(PortId, Value), items: usize, again: bool) -> Vec<(String, Vec<f32>)> {
+    let segments: Option<Arc<Segments>> = again.then(Arc::default);
+    let context = StepContext {
+        segments: segments.clone(),
+        ..step(true, items)
+    };
+    let mut values = Values::from([input.clone()]);
+    network.forward(Schedule::Train, &mut values, &context).unwrap();
+    let Value::Stack(states, _) = values.remove(&PortId::new("node", "")).unwrap() else {
+        panic!("no hidden states")
+    };
+    let given = numbers(states.clone().inner());
+    let loss = states.square().sum();
+    let mut sum: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    let mut take = |found: burn::tensor::Gradients| {
+        for (name, new) in gradients(network, &found) {
+            let sum = sum.entry(name).or_insert_with(|| vec![0.0; new.len()]);
+            sum.iter_mut().zip(new).for_each(|(sum, new)| *sum += new);
+        }
+    };
+    match segments {
+        None => take(loss.backward()),
+        Some(segments) => segments.backward(loss, take),
+    }
+    std::iter::once(("hidden states".to_owned(), given))
+        .chain(sum)
+        .collect()
+}
+
+#[test]
+fn layers_that_are_computed_again_have_the_same_gradients() {
+    let _turn = turn();
+    let compare = |of: &str, network: &Network, input: (PortId, Value), items: usize| {
+        let [kept, again] = [false, true].map(|again| trained_step(network, &input, items, again));
+        assert_eq!(kept.len(), again.len(), "{of}");
+        for ((name, kept), (again_name, again)) in kept.iter().zip(&again) {
+            assert_eq!(name, again_name, "{of}");
+            let largest = kept.iter().fold(0f32, |most, x| most.max(x.abs()));
+            // Rounding alone: what comes from two layers is added in another order.
+            let allowed = 1e-5 * largest + if name.ends_with("k_proj.bias") { 1e-3 } else { 0.0 };
+            let worst = kept
+                .iter()
+                .zip(again)
+                .fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(worst <= allowed, "{of} {name}: {worst:e} of {largest:e}");
+        }
+    };
+    for (layout, kind) in [
+        ("hubert_base", "hubert"),
+        ("wavlm_base", "wavlm"),
+        ("wav2vec2_large", "wav2vec2"),
+    ] {
+        let golden = read(&folder(layout).join("golden.safetensors"));
+        for (mut fields, moving) in settings() {
+            if moving.is_empty() {
+                continue;
+            }
+            fields["output"] = json!("all");
+            fields["dropout"] = json!(0.2);
+            fields["layer_drop"] = json!(if fields["train"] == "all" { 0.4 } else { 0.0 });
+            let network = encoder(layout, kind, &fields);
+            let (wave, lengths) = waves(&golden, 0.0);
+            let items = lengths.as_slice().len();
+            let input = (data("audio"), Value::Wave(wave, lengths));
+            compare(&format!("{layout} {fields}"), &network, input, items);
+        }
+    }
+    let fields = json!({ "output": "all", "train": "all", "train_front_end": true, "dropout": 0.2 });
+    compare("whisper", &whisper(&fields), (data("audio"), whisper_mel()), 1);
 }
 
 #[test]

@@ -443,3 +443,38 @@ fn micro_batches_and_the_parts_of_several_devices_are_one_step() {
         }
     }
 }
+
+#[test]
+fn gradient_checkpointing_trains_the_same_network() {
+    let lab = Lab::new();
+    let run = |label: &str, own: &[&str]| {
+        let all = [
+            "hubert.yaml",
+            "--run-label",
+            label,
+            "--set",
+            "encoders.hubert.train=all",
+            "--set",
+            "training.epochs=2",
+        ];
+        let run = lab.run(&[&all[..], own].concat());
+        let of_epochs = |line: &Value| line["split"] == "validation" || line["split"] == "train_epoch";
+        metrics(&run).into_iter().filter(of_epochs).collect::<Vec<_>>()
+    };
+    let on = ["--set", "training.gradient_checkpointing=true"];
+    let devices = ["--set", "training.devices=2"];
+    for (of, own) in [("one", &[][..]), ("two", &devices)] {
+        let kept = run(&format!("{of}-kept"), own);
+        let again = run(&format!("{of}-again"), &[&on[..], own].concat());
+        assert_eq!((kept.len(), again.len()), (4, 4));
+        for (kept, again) in kept.iter().zip(&again) {
+            let (kept, again) = (kept["loss"].as_f64().unwrap(), again["loss"].as_f64().unwrap());
+            assert!((kept - again).abs() < 1e-4, "{of}: {kept} {again}");
+        }
+    }
+    let checked = |file: &str, own: &[&str]| lab.emorun(&[&["check", file], &on[..], own].concat()).stdout;
+    let remark = "`training.gradient_checkpointing` has nothing to work on";
+    assert!(checked("crnn.yaml", &[]).contains(remark));
+    assert!(checked("hubert.yaml", &[]).contains(remark), "one layer trains");
+    assert!(!checked("hubert.yaml", &["--set", "encoders.hubert.train=all"]).contains(remark));
+}

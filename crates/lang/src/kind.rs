@@ -146,6 +146,8 @@ pub struct Cost {
     pub activation_floats_per_second: f64,
     /// Activations kept for the backward pass that do not grow with length, in floats an item.
     pub activation_floats_per_item: f64,
+    /// Activations of [`Cost::activation_floats_per_second`] that gradient checkpointing does without.
+    pub recomputed_floats_per_second: f64,
     /// Forward work, in floating-point operations a second of audio.
     pub flops_per_second: f64,
     /// Forward work that does not grow with length, in floating-point operations an item.
@@ -159,6 +161,7 @@ impl AddAssign for Cost {
         self.buffers = self.buffers.saturating_add(other.buffers);
         self.activation_floats_per_second += other.activation_floats_per_second;
         self.activation_floats_per_item += other.activation_floats_per_item;
+        self.recomputed_floats_per_second += other.recomputed_floats_per_second;
         self.flops_per_second += other.flops_per_second;
         self.flops_per_item += other.flops_per_item;
     }
