@@ -17,8 +17,8 @@ use crate::nodes::log_mel::LogMelNode;
 use crate::nodes::onnx::Onnx;
 use crate::nodes::precomputed::Precomputed;
 use crate::nodes::pretrained::Pretrained;
-use crate::policies::Spec;
 use crate::policies::layer::PolicyLayer;
+use crate::policies::{Rollout, Spec};
 use crate::pretrained::cache::Cache;
 use crate::pretrained::config::{ConfigError, Family};
 use crate::pretrained::known;
@@ -233,6 +233,9 @@ device_kinds! {
     mlp_regressor => MlpRegressor(nodes::mlp_regressor::MlpRegressor), Heads,
         "regression of several layers on a vector, such as of valence and arousal",
         "multilayer perceptron; Ioffe & Szegedy, ICML 2015", "input: vector, target: values" => "vector";
+    early_classifier => EarlyClassifier(nodes::early_classifier::EarlyClassifier), Heads,
+        "classifier that answers when a policy says so, before an item's end",
+        "Lakomkin et al., ICRA 2018", "input: frames, target: labels, uses.policy: a policy" => "logits, whole: logits, heard: seconds, state, taken, reward: frames";
     cross_entropy => CrossEntropy(nodes::cross_entropy::CrossEntropy), Losses,
         "cross-entropy with class weights and label smoothing",
         "torch.nn.CrossEntropyLoss; Szegedy et al., CVPR 2016", "input: logits, target: labels (the head's own)" => "scalar";
@@ -317,6 +320,14 @@ impl NodeConfig {
             Self::Ppo(config) => Some(config.spec()),
             Self::RandomPolicy(config) => Some(config.spec()),
             Self::FixedPolicy(config) => Some(config.spec()),
+            _ => None,
+        }
+    }
+
+    /// Where a policy that this node holds finds what it learns from; `None` for a node that holds none.
+    pub fn rollout(&self) -> Option<Rollout> {
+        match self {
+            Self::EarlyClassifier(_) => Some(nodes::early_classifier::ROLLOUT),
             _ => None,
         }
     }

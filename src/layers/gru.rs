@@ -1,4 +1,4 @@
-//! A bidirectional gated recurrent unit that respects lengths.
+//! Gated recurrent units that respect lengths.
 
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{
@@ -90,6 +90,51 @@ impl Direction {
     }
 }
 
+/// `[batch, 1]` for each step, 1 where an item has it; `None` where every item has.
+fn masks(x: &Tensor<3>, lengths: &Lengths) -> Vec<Option<Tensor<2>>> {
+    let [batch, time, _] = x.dims();
+    let device = x.device();
+    let mask = |step: usize| {
+        let valid: Vec<f32> = lengths
+            .as_slice()
+            .iter()
+            .map(|&length| f32::from(u8::from(step < length)))
+            .collect();
+        valid
+            .contains(&0.0)
+            .then(|| Tensor::from_data(TensorData::new(valid, [batch, 1]), &device))
+    };
+    (0..time).map(mask).collect()
+}
+
+/// GRU in one direction: no frame's state knows of later ones.
+#[derive(Module, Debug)]
+pub struct Gru {
+    forward: Direction,
+}
+
+impl Gru {
+    /// A layer from frames of `input` width to `hidden`; uniform ±1/√hidden as in PyTorch.
+    pub fn new(input: usize, hidden: usize, device: &Device) -> Self {
+        Self {
+            forward: Direction::new(input, hidden, false, device),
+        }
+    }
+
+    /// Number of parameters.
+    pub fn parameters(input: usize, hidden: usize) -> u64 {
+        3 * (hidden * (input + hidden) + 2 * hidden) as u64
+    }
+
+    /// # Shapes
+    /// - `x`: `[batch, time, input]`
+    /// - output: `[batch, time, hidden]`, zero at padding
+    pub fn forward(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
+        let masks = masks(&x, lengths);
+        self.forward.forward(x, &masks)
+    }
+}
+
 /// Bidirectional GRU: both directions' states concatenated at each frame.
 #[derive(Module, Debug)]
 pub struct BiGru {
@@ -108,27 +153,14 @@ impl BiGru {
 
     /// Number of parameters.
     pub fn parameters(input: usize, hidden: usize) -> u64 {
-        2 * 3 * (hidden * (input + hidden) + 2 * hidden) as u64
+        2 * Gru::parameters(input, hidden)
     }
 
     /// # Shapes
     /// - `x`: `[batch, time, input]`
     /// - output: `[batch, time, 2 × hidden]`, zero at padding
     pub fn forward(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
-        let [batch, time, _] = x.dims();
-        let device = x.device();
-        let masks: Vec<Option<Tensor<2>>> = (0..time)
-            .map(|step| {
-                let valid: Vec<f32> = lengths
-                    .as_slice()
-                    .iter()
-                    .map(|&length| f32::from(u8::from(step < length)))
-                    .collect();
-                valid
-                    .contains(&0.0)
-                    .then(|| Tensor::from_data(TensorData::new(valid, [batch, 1]), &device))
-            })
-            .collect();
+        let masks = masks(&x, lengths);
         Tensor::cat(
             vec![
                 self.forward.forward(x.clone(), &masks),

@@ -6,3 +6,4 @@ pub mod conv_block;
 pub mod conv_stack;
 pub mod gru;
 pub mod pool;
+pub mod stack;

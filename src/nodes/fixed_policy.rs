@@ -47,6 +47,7 @@ impl FixedPolicy {
     pub fn spec(&self) -> Spec {
         Spec {
             acts_on: names(&self.acts_on),
+            actions: self.wiring(&self.space()).actions(),
             every_epochs: 1,
             learner: None,
         }

@@ -10,6 +10,7 @@ pub mod conv_pool;
 pub mod crnn;
 pub mod cross_entropy;
 pub mod ctc;
+pub mod early_classifier;
 pub mod feature_noise;
 pub mod fixed_policy;
 pub mod focal;

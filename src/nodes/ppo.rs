@@ -152,6 +152,7 @@ impl Ppo {
     pub fn spec(&self) -> Spec {
         Spec {
             acts_on: names(&self.acts_on),
+            actions: self.wiring().actions(),
             every_epochs: self.every_epochs,
             learner: Some(Learner {
                 rule: Rule::Ppo {

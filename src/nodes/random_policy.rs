@@ -48,6 +48,7 @@ impl RandomPolicy {
     pub fn spec(&self) -> Spec {
         Spec {
             acts_on: names(&self.acts_on),
+            actions: self.wiring().actions(),
             every_epochs: self.every_epochs,
             learner: None,
         }

@@ -126,6 +126,7 @@ impl Reinforce {
     pub fn spec(&self) -> Spec {
         Spec {
             acts_on: names(&self.acts_on),
+            actions: self.wiring().actions(),
             every_epochs: self.every_epochs,
             learner: Some(Learner {
                 rule: Rule::Reinforce(self.baseline),

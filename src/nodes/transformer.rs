@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{frames_on, slower};
 use crate::facts::Facts;
 use crate::layers::activation::Activation;
+use crate::layers::stack::stacked;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
 use crate::value::Value;
 
@@ -253,17 +254,8 @@ fn positions(time: usize, width: usize, device: &Device) -> Tensor<3> {
 impl Layer for TransformerLayer {
     fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
         let (frames, lengths) = inputs.frames("input")?;
-        let [batch, time, width] = frames.dims();
-        // Items shorter than one stack keep one frame, padded with zeros; a rest is dropped.
-        let stacked_time = (time / self.stack).max(1);
-        let frames = if time < self.stack {
-            let rest = Tensor::zeros([batch, self.stack - time, width], &frames.device());
-            Tensor::cat(vec![frames, rest], 1)
-        } else {
-            frames.narrow(1, 0, stacked_time * self.stack)
-        };
-        let lengths = lengths.map(|length| (length / self.stack).max(1));
-        let x = frames.reshape([batch, stacked_time, width * self.stack]);
+        let (x, lengths) = stacked(frames, &lengths, self.stack);
+        let [batch, stacked_time, _] = x.dims();
         let x = match &self.projection {
             Some(projection) => projection.forward(x),
             None => x,

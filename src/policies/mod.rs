@@ -21,11 +21,26 @@ pub const STATE: &str = "state";
 /// Port at which a held policy gives what it drew, for the trajectory that it learns from.
 pub const DRAWN: &str = "drawn";
 
+/// Ports of a node that holds a policy, at which it learns from that node's steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    /// Where the policy is held, such as `uses.policy`.
+    pub held: &'static str,
+    /// What it saw in each step.
+    pub state: &'static str,
+    /// What it drew.
+    pub taken: &'static str,
+    /// What came of it.
+    pub reward: &'static str,
+}
+
 /// What training must know of a policy, whatever its kind.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// Augmentations whose strength it chooses; none for a policy that another node holds.
     pub acts_on: Vec<String>,
+    /// Actions of each step.
+    pub actions: usize,
     /// Epochs from one action to the next.
     pub every_epochs: u64,
     /// How it learns; `None` for one that does not.

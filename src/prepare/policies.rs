@@ -1,6 +1,6 @@
 //! What policies see of training, and what must fit where they act.
 
-use emorun_lang::{Code, Diagnostic, Producer, RUN, Report, Section, Signal, Tree};
+use emorun_lang::{Code, Diagnostic, EdgeKind, Node, Producer, RUN, Report, Section, Signal, Tree};
 
 use super::{ExperimentDraft, at, has_validation};
 use crate::kinds::NodeConfig;
@@ -33,6 +33,7 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
             tree,
         ));
     };
+    check_held(draft, &mut wrong);
     let mut acted_on: Vec<(String, &str)> = Vec::new();
     for node in draft.graph().section(Section::Policies) {
         let section = Section::Policies.name();
@@ -71,4 +72,111 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
             );
         }
     }
+}
+
+/// Reports policies that are held where they cannot be, learn from another node than the one that holds them, or
+/// have neither a node that holds them nor augmentations to act on.
+fn check_held(draft: &ExperimentDraft, wrong: &mut impl FnMut(&[&str], String, &str)) {
+    let nodes = draft.graph().nodes();
+    let mut held_by: Vec<(usize, &str)> = Vec::new();
+    for node in nodes {
+        let Some(rollout) = node.config.as_ref().and_then(NodeConfig::rollout) else {
+            continue;
+        };
+        let holds = node.edges.iter();
+        let mut holds = holds.filter(|edge| edge.kind == EdgeKind::Uses && edge.port == rollout.held);
+        let Some(Producer::Node(index)) = holds.next().map(|edge| edge.from.producer) else {
+            continue;
+        };
+        let place = [node.section.name(), &node.name, rollout.held];
+        let policy = &nodes[index];
+        // Where its configuration has mistakes, these are reported.
+        if policy.section == Section::Policies && policy.config.is_none() {
+            continue;
+        }
+        let Some(spec) = policy.config.as_ref().and_then(NodeConfig::policy) else {
+            let message = format!("`{}` is no policy", policy.name);
+            wrong(&place, message, "name a node of `policies`");
+            continue;
+        };
+        if let Some((_, first)) = held_by.iter().find(|(held, _)| *held == index) {
+            let message = format!("`{}` is held by `{first}` already", policy.name);
+            wrong(&place, message, "give each node a policy of its own");
+            continue;
+        }
+        held_by.push((index, &node.name));
+        if !spec.acts_on.is_empty() {
+            let message = format!("`{}` acts on augmentations, between epochs", policy.name);
+            wrong(&place, message, "hold a policy without `acts_on`");
+            continue;
+        }
+        if spec.actions != 1 {
+            let message = format!(
+                "has {} actions; `{}` asks for one in each step",
+                spec.actions, node.name
+            );
+            wrong(
+                &[policy.section.name(), &policy.name, "dimensions"],
+                message,
+                "leave `dimensions` out",
+            );
+        }
+        if spec.learner.is_some() {
+            let fields = [
+                ("state", rollout.state),
+                ("taken", rollout.taken),
+                ("reward", rollout.reward),
+            ];
+            for (field, port) in fields {
+                check_source(draft, policy, field, (&node.name, port), wrong);
+            }
+        }
+    }
+    for (index, node) in nodes.iter().enumerate() {
+        let spec = node.config.as_ref().and_then(NodeConfig::policy);
+        if spec.is_some_and(|spec| spec.acts_on.is_empty()) && held_by.iter().all(|(held, _)| *held != index) {
+            wrong(
+                &[node.section.name(), &node.name],
+                format!(
+                    "no node holds the policy `{}`, and it acts on no augmentation",
+                    node.name
+                ),
+                "name it in the `uses` of a node such as early_classifier, or give it `acts_on`",
+            );
+        }
+    }
+}
+
+/// Reports a field of a held policy that does not point to the port of its holder, and to it alone.
+fn check_source<C>(
+    draft: &ExperimentDraft,
+    policy: &Node<C>,
+    field: &str,
+    (holder, port): (&str, &str),
+    wrong: &mut impl FnMut(&[&str], String, &str),
+) {
+    let of_field = |edge: &&emorun_lang::Edge| edge.port == field || edge.port.starts_with(&format!("{field}."));
+    let sources: Vec<_> = policy.edges.iter().filter(of_field).map(|edge| &edge.from).collect();
+    let is_right = |producer: Producer| match producer {
+        Producer::Node(index) => draft.graph().nodes()[index].name == holder,
+        _ => false,
+    };
+    if let [source] = sources[..]
+        && is_right(source.producer)
+        && source.port == port
+    {
+        return;
+    }
+    let wanted = match field {
+        "state" => format!("`state: [{holder}.{port}]`"),
+        _ => format!("`{field}: {holder}.{port}`"),
+    };
+    wrong(
+        &[policy.section.name(), &policy.name, field],
+        format!(
+            "`{holder}` holds the policy `{}`, which must learn from it",
+            policy.name
+        ),
+        &format!("write {wanted}"),
+    );
 }

@@ -190,6 +190,9 @@ impl Policies {
             };
             let states: Vec<Vec<Vec<Vec<f64>>>> = (0..).map_while(|at| wanted(&format!("state.{at}"))).collect();
             for (item, (taken, rewards)) in taken.into_iter().zip(rewards).enumerate() {
+                if taken.is_empty() {
+                    continue;
+                }
                 let steps = taken.into_iter().zip(rewards).enumerate();
                 let steps = steps.map(|(at, (drawn, reward))| Step {
                     state: states

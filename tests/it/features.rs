@@ -25,7 +25,8 @@ fn write(path: &Path, features: &BTreeMap<String, Array>) {
     writer.finish(&BTreeMap::new()).unwrap();
 }
 
-fn embed(lab: &Lab, from: &str, node: &str, out: &str, more: &[&str]) -> BTreeMap<String, Array> {
+/// What a node gives, by recording, as `emorun embed` writes it.
+pub fn embed(lab: &Lab, from: &str, node: &str, out: &str, more: &[&str]) -> BTreeMap<String, Array> {
     let outcome = lab.emorun(&[&["embed", from], more, &["--node", node, "--out", out]].concat());
     assert_eq!(outcome.code, 0, "{node}: {}", outcome.stderr);
     read(&lab.path(out))

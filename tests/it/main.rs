@@ -17,6 +17,7 @@ mod changes;
 mod columns;
 mod corpus_preparation;
 mod data;
+mod early;
 mod errors;
 mod experiments;
 mod faults;

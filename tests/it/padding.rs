@@ -88,6 +88,14 @@ fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
             Feed::Frames,
             vec![json!({ "channels": [3, 4] }), json!({ "channels": [2, 3, 4, 5] })],
         ),
+        (
+            "early_classifier",
+            Feed::Frames,
+            vec![
+                json!({ "uses": { "policy": "listen" }, "stack": 3, "hidden": 5 }),
+                json!({ "uses": { "policy": "listen" }, "stack": 1, "hidden": 8 }),
+            ],
+        ),
         ("normalise", Feed::Frames, vec![json!({})]),
         (
             "spec_augment",
@@ -224,10 +232,15 @@ fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static
 }
 
 fn one_node(kind: &str, feed: Feed, fields: &Json, width: usize) -> Network {
-    network(
-        vec![wired("node", kind, fields, &inputs(kind, feed, width, CLASSES))],
-        3,
-    )
+    let mut node = wired("node", kind, fields, &inputs(kind, feed, width, CLASSES));
+    let mut nodes = Vec::new();
+    if kind == "early_classifier" {
+        // It holds a policy, which has no parameters here and listens to the end.
+        node.uses.push(("uses.policy".into(), "listen".into()));
+        nodes.push(wired("listen", "fixed_policy", &json!({ "value": 0.0 }), &[]));
+    }
+    nodes.push(node);
+    network(nodes, 3)
 }
 
 /// Numbers that look random, the same in every run.
