@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::error::{AudioError, MalformedFile};
 use crate::resample::Resampler;
-use crate::{AudioInfo, Clip, MAX_CHANNELS, MAX_DURATION_S, MAX_FRAMES, RATE_BOUNDS_HZ, flac, wav};
+use crate::{
+    AudioFormat, AudioInfo, Clip, MAX_CHANNELS, MAX_DURATION_S, MAX_FRAMES, RATE_BOUNDS_HZ, WavEncoding, flac, wav,
+};
 
 /// Shortest clip worth analysing, in seconds: two analysis windows of 25 ms.
 pub const MIN_DURATION_S: f64 = 0.05;
@@ -137,6 +139,8 @@ pub fn probe(path: &Path) -> Result<AudioInfo, AudioError> {
 pub fn load(path: &Path, rate_hz: u32, segment: Option<Segment>) -> Result<Clip, AudioError> {
     let range = Range::open(path, segment)?;
     let own_hz = range.info.rate_hz;
+    // Integers are finite and at most 1.
+    let is_float = range.info.format == AudioFormat::Wav(WavEncoding::Float32);
     if own_hz == rate_hz {
         // A WAV file's length was held against the file; a FLAC file's is what its header claims.
         let mut samples = Vec::with_capacity(match range.header {
@@ -144,7 +148,9 @@ pub fn load(path: &Path, rate_hz: u32, segment: Option<Segment>) -> Result<Clip,
             Header::Flac(_) => 0,
         });
         range.decode(&mut samples, &mut |_| Ok(()))?;
-        check_samples(path, &samples, 0)?;
+        if is_float {
+            check_samples(path, &samples, 0)?;
+        }
         return Ok(Clip { samples, rate_hz });
     }
     let resampler = Resampler::new(own_hz, rate_hz, range.frames);
@@ -153,15 +159,19 @@ pub fn load(path: &Path, rate_hz: u32, segment: Option<Segment>) -> Result<Clip,
         source,
     })?;
     // Block by block: while a block is in the processor's memory.
-    let mut seen = 0;
-    range.decode(&mut Vec::new(), &mut |block| {
-        check_samples(path, block, seen)?;
-        seen += block.len();
-        resampler.push(block);
-        block.clear();
+    let mut pending = resampler.begin();
+    let (mut seen, mut kept) = (0, pending.len());
+    range.decode(&mut pending, &mut |pending| {
+        if is_float {
+            let block = &pending[kept..];
+            check_samples(path, block, seen)?;
+            seen += block.len();
+        }
+        resampler.filter(pending);
+        kept = pending.len();
         Ok(())
     })?;
-    let samples = resampler.finish();
+    let samples = resampler.finish(pending);
     Ok(Clip { samples, rate_hz })
 }
 

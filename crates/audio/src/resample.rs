@@ -68,8 +68,10 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, R
         return Ok(samples.to_vec());
     }
     let mut resampler = Resampler::new(from_hz, to_hz, samples.len() as u64)?;
-    resampler.push(samples);
-    Ok(resampler.finish())
+    let mut pending = resampler.begin();
+    pending.extend_from_slice(samples);
+    resampler.filter(&mut pending);
+    Ok(resampler.finish(pending))
 }
 
 /// Audio that is resampled while it comes in.
@@ -78,16 +80,40 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, R
 /// apart.
 pub(crate) struct Resampler {
     plan: Rc<Plan>,
-    /// Samples that are not filtered yet, behind as many as the filter reaches back.
-    pending: Vec<f32>,
-    input: Vec<Complex32>,
-    result: Vec<Complex32>,
-    scratch: Vec<Complex32>,
+    work: Work,
     output: Vec<f32>,
     /// Frames of the filter's delay that are still to be dropped.
     delay: usize,
     /// Frames of the result.
     frames: usize,
+}
+
+/// What is worked on, which a thread keeps from file to file.
+///
+/// Each transform goes from one buffer to another: in place, it would copy its result back.
+struct Work {
+    /// For samples that are not filtered yet.
+    pending: Vec<f32>,
+    input: Vec<Complex32>,
+    spectrum: Vec<Complex32>,
+    new_spectrum: Vec<Complex32>,
+    result: Vec<Complex32>,
+    scratch: Vec<Complex32>,
+}
+
+impl Work {
+    fn new(plan: &Plan) -> Self {
+        let zeros = |length: usize| vec![Complex32::ZERO; length];
+        let scratch = [&plan.forward, &plan.inverse].map(|transform| transform.get_outofplace_scratch_len());
+        Self {
+            pending: Vec::new(),
+            input: zeros(plan.block),
+            spectrum: zeros(plan.block),
+            new_spectrum: zeros(plan.new_block),
+            result: zeros(plan.new_block),
+            scratch: zeros(scratch[0].max(scratch[1])),
+        }
+    }
 }
 
 impl Resampler {
@@ -105,69 +131,80 @@ impl Resampler {
         if frames > MAX_FRAMES {
             return Err(ResampleError::TooLong { rate_hz: to_hz, frames });
         }
-        let plan = Plan::of(from_hz, to_hz);
-        let scratch = plan
-            .forward
-            .get_inplace_scratch_len()
-            .max(plan.inverse.get_inplace_scratch_len());
+        let (plan, work) = Plan::of(from_hz, to_hz);
         Ok(Self {
-            pending: vec![0.0; plan.taps],
-            input: vec![Complex32::ZERO; plan.block],
-            result: vec![Complex32::ZERO; plan.new_block],
-            scratch: vec![Complex32::ZERO; scratch],
             // What a header claims may not be there.
             output: Vec::with_capacity(frames.min(RESERVED) as usize),
             delay: plan.new_taps / 2,
             frames: frames as usize,
+            work,
             plan,
         })
     }
 
-    /// Takes the next samples.
-    pub(crate) fn push(&mut self, samples: &[f32]) {
-        self.pending.extend_from_slice(samples);
+    /// Where samples are appended as they come, behind as many zeros as the filter reaches back.
+    pub(crate) fn begin(&mut self) -> Vec<f32> {
+        let mut pending = std::mem::take(&mut self.work.pending);
+        pending.clear();
+        pending.resize(self.plan.taps, 0.0);
+        pending
+    }
+
+    /// Filters what it can of the samples, and takes away those that are no longer needed.
+    pub(crate) fn filter(&mut self, pending: &mut Vec<f32>) {
         let needed = self.plan.taps + 2 * self.plan.hop();
         let mut start = 0;
-        while self.pending.len() - start >= needed {
-            self.pair(start);
+        while pending.len() - start >= needed {
+            self.pair(&pending[start..]);
             start += 2 * self.plan.hop();
         }
-        self.pending.drain(..start);
+        pending.drain(..start);
     }
 
     /// The result, once there are no more.
-    pub(crate) fn finish(mut self) -> Vec<f32> {
+    pub(crate) fn finish(mut self, mut pending: Vec<f32>) -> Vec<f32> {
         while self.output.len() < self.frames {
-            self.pending.resize(self.plan.taps + 2 * self.plan.hop(), 0.0);
-            self.pair(0);
-            self.pending.drain(..2 * self.plan.hop());
+            pending.resize(self.plan.taps + 2 * self.plan.hop(), 0.0);
+            self.pair(&pending);
+            pending.drain(..2 * self.plan.hop());
         }
         self.output.truncate(self.frames);
+        self.work.pending = pending;
+        self.plan.keep(self.work);
         self.output
     }
 
     /// Filters two blocks that follow each other.
-    fn pair(&mut self, start: usize) {
+    fn pair(&mut self, pending: &[f32]) {
         let plan = &self.plan;
-        let (first, second) = (&self.pending[start..], &self.pending[start + plan.hop()..]);
-        for (input, (first, second)) in self.input.iter_mut().zip(first.iter().zip(second)) {
+        let Work {
+            input,
+            spectrum,
+            new_spectrum,
+            result,
+            scratch,
+            ..
+        } = &mut self.work;
+        let (first, second) = (pending, &pending[plan.hop()..]);
+        for (input, (first, second)) in input.iter_mut().zip(first.iter().zip(second)) {
             *input = Complex32::new(*first, *second);
         }
-        plan.forward.process_with_scratch(&mut self.input, &mut self.scratch);
+        plan.forward.process_outofplace_with_scratch(input, spectrum, scratch);
         let kept = plan.filter.len();
         let negative = kept - 1;
-        for ((result, input), filter) in self.result.iter_mut().zip(&self.input).zip(&plan.filter) {
-            *result = input * filter;
+        for ((new, old), filter) in new_spectrum.iter_mut().zip(&*spectrum).zip(&plan.filter) {
+            *new = old * filter;
         }
-        self.result[kept..plan.new_block - negative].fill(Complex32::ZERO);
-        let below = self.result[plan.new_block - negative..].iter_mut();
-        let input = &self.input[plan.block - negative..];
-        for ((result, input), filter) in below.zip(input).zip(&plan.negative) {
-            *result = input * filter;
+        new_spectrum[kept..plan.new_block - negative].fill(Complex32::ZERO);
+        let below = new_spectrum[plan.new_block - negative..].iter_mut();
+        let spectrum = &spectrum[plan.block - negative..];
+        for ((new, old), filter) in below.zip(spectrum).zip(&plan.negative) {
+            *new = old * filter;
         }
-        plan.inverse.process_with_scratch(&mut self.result, &mut self.scratch);
+        plan.inverse
+            .process_outofplace_with_scratch(new_spectrum, result, scratch);
         // What is before is mixed up with the block's other end.
-        let valid = &self.result[plan.new_taps..];
+        let valid = &result[plan.new_taps..];
         // Less than a block, so that only the first is cut.
         let delay = std::mem::take(&mut self.delay);
         self.output.extend(valid[delay..].iter().map(|z| z.re));
@@ -177,6 +214,8 @@ impl Resampler {
 
 /// What a change of rates needs: a function of the rates alone.
 struct Plan {
+    /// The rates in hertz.
+    rates: (u32, u32),
     forward: Arc<dyn Fft<f32>>,
     inverse: Arc<dyn Fft<f32>>,
     /// The filter's spectrum from 0 Hz to half the lower rate.
@@ -191,8 +230,11 @@ struct Plan {
     new_block: usize,
 }
 
-/// A plan with the rates that it is for.
-type Planned = ((u32, u32), Rc<Plan>);
+/// A plan of a thread, and what was worked on with it last.
+struct Planned {
+    plan: Rc<Plan>,
+    work: Option<Work>,
+}
 
 thread_local! {
     /// The last plans that this thread has used: making one takes as long as resampling seconds of audio.
@@ -200,18 +242,33 @@ thread_local! {
 }
 
 impl Plan {
-    fn of(from_hz: u32, to_hz: u32) -> Rc<Self> {
+    fn of(from_hz: u32, to_hz: u32) -> (Rc<Self>, Work) {
         LAST.with_borrow_mut(|plans| {
-            if let Some((_, plan)) = plans.iter().find(|(rates, _)| *rates == (from_hz, to_hz)) {
-                return plan.clone();
+            if let Some(known) = plans.iter_mut().find(|known| known.plan.rates == (from_hz, to_hz)) {
+                let work = known.work.take();
+                return (known.plan.clone(), work.unwrap_or_else(|| Work::new(&known.plan)));
             }
             let plan = Rc::new(Self::new(from_hz, to_hz));
             if plan.taps <= LONG_FILTER {
                 plans.truncate(PLANS - 1);
-                plans.insert(0, ((from_hz, to_hz), plan.clone()));
+                let planned = Planned {
+                    plan: plan.clone(),
+                    work: None,
+                };
+                plans.insert(0, planned);
             }
-            plan
+            let work = Work::new(&plan);
+            (plan, work)
         })
+    }
+
+    /// Keeps what was worked on for the thread's next file of these rates.
+    fn keep(&self, work: Work) {
+        LAST.with_borrow_mut(|plans| {
+            if let Some(known) = plans.iter_mut().find(|known| known.plan.rates == self.rates) {
+                known.work = Some(work);
+            }
+        });
     }
 
     fn new(from_hz: u32, to_hz: u32) -> Self {
@@ -236,6 +293,7 @@ impl Plan {
         forward.process(&mut spectrum);
         spectrum.truncate(block.min(new_block) / 2);
         Self {
+            rates: (from_hz, to_hz),
             forward,
             inverse,
             negative: spectrum.iter().skip(1).rev().map(Complex32::conj).collect(),
@@ -374,8 +432,12 @@ mod tests {
         for (from_hz, to_hz) in PAIRS_HZ {
             for samples in [1, 100, 5000, noise.len()].map(|frames| &noise[..frames]) {
                 let mut pieces = Resampler::new(from_hz, to_hz, samples.len() as u64).unwrap();
-                samples.chunks(777).for_each(|piece| pieces.push(piece));
-                assert_eq!(pieces.finish(), resample(samples, from_hz, to_hz).unwrap());
+                let mut pending = pieces.begin();
+                for piece in samples.chunks(777) {
+                    pending.extend_from_slice(piece);
+                    pieces.filter(&mut pending);
+                }
+                assert_eq!(pieces.finish(pending), resample(samples, from_hz, to_hz).unwrap());
             }
         }
     }
