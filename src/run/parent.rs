@@ -29,6 +29,8 @@ pub struct Finished {
     pub text: String,
     /// Its test metrics, `<head>.<metric>`; pooled over members.
     pub test: IndexMap<String, f64>,
+    /// Those of each member, by its folder; of a run that has none, its own.
+    pub members: IndexMap<String, IndexMap<String, f64>>,
 }
 
 /// Where runs lie and how this one is called.
@@ -204,6 +206,7 @@ fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) ->
     Ok(Finished {
         dir: dir.path().to_owned(),
         text,
+        members: IndexMap::from([(spec.path.clone(), test.clone())]),
         test,
     })
 }
@@ -318,6 +321,11 @@ fn finish(
         dir: dir.path().to_owned(),
         text,
         test: metrics(&summary.pooled),
+        members: summary
+            .members
+            .iter()
+            .map(|(member, test)| (member.clone(), metrics(test)))
+            .collect(),
     })
 }
 

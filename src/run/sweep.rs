@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::batch_size::settle;
+use super::comparison::Comparison;
 use super::dir::{RunDir, can_be_label};
 use super::parent::{self, Finished};
 use super::tracker::{TrackedRun, track};
 use crate::device::Chosen;
 use crate::exit::Failure;
 use crate::prepare::{Depth, OnReport, Prepared, Source, prepare, read_text};
-use crate::run::report::table;
 use crate::train::progress::say;
 
 /// A model_runs file: runs to compare, each an experiment with changed values.
@@ -261,34 +261,10 @@ pub fn work(
         })?;
         finished.push((entry.label.clone(), outcome));
     }
-    let metrics: Vec<String> = finished
-        .first()
-        .map(|(_, first)| first.test.keys().cloned().collect())
-        .unwrap_or_default();
-    let header: Vec<&str> = std::iter::once("run")
-        .chain(metrics.iter().map(String::as_str))
-        .collect();
-    let rows: Vec<Vec<String>> = finished
-        .iter()
-        .map(|(label, run)| {
-            let cells = metrics.iter().map(|metric| {
-                run.test
-                    .get(metric)
-                    .map_or_else(|| "–".into(), |value| format!("{:.2} %", 100.0 * value))
-            });
-            std::iter::once(label.clone()).chain(cells).collect()
-        })
-        .collect();
-    let text = format!("test results\n{}", table(&header, &rows));
+    let comparison = Comparison::of(&finished);
+    let text = comparison.text();
     dir.write("report.txt", text.as_bytes())?;
-    let results: IndexMap<&str, &IndexMap<String, f64>> = finished
-        .iter()
-        .map(|(label, run)| (label.as_str(), &run.test))
-        .collect();
-    dir.write_json(
-        "summary.json",
-        &serde_json::json!({ "status": "completed", "runs": results }),
-    )?;
+    dir.write_json("summary.json", &comparison)?;
     Ok(text)
 }
 
