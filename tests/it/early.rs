@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::features::embed;
-use crate::support::{Lab, json, metrics};
+use crate::support::{Lab, json, metrics, wav};
 
 /// A head that listens to tones of which nothing is heard before [`SILENCE_S`].
 const LISTEN: &str = "\
@@ -57,28 +57,19 @@ fn lab() -> Lab {
             for take in 0..4 {
                 let name = format!("{speaker}-{emotion}-{take}.wav");
                 let pitch_hz = pitch_hz * (1.0 + 0.01 * f64::from(4 * speaker + take));
-                let spec = hound::WavSpec {
-                    channels: 1,
-                    sample_rate: rate_hz,
-                    bits_per_sample: 16,
-                    sample_format: hound::SampleFormat::Int,
-                };
-                let mut bytes = std::io::Cursor::new(Vec::new());
-                let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-                for at in 0..(ITEM_S * f64::from(rate_hz)) as u32 {
+                let sample = |at: u32| {
                     let time_s = f64::from(at) / f64::from(rate_hz);
                     let tone = (std::f64::consts::TAU * pitch_hz * time_s).sin();
                     // Before the tone something faint, the same for all.
                     let faint = f64::from(at.wrapping_mul(2_654_435_761) >> 16) / 65_536.0 - 0.5;
-                    let sample = if time_s < SILENCE_S {
+                    (if time_s < SILENCE_S {
                         30.0 * faint
                     } else {
                         8000.0 * tone
-                    };
-                    writer.write_sample(sample as i16).unwrap();
-                }
-                writer.finalize().unwrap();
-                lab.write(&format!("tones/{name}"), bytes.into_inner());
+                    }) as i16
+                };
+                let bytes = wav(rate_hz, (0..(ITEM_S * f64::from(rate_hz)) as u32).map(sample));
+                lab.write(&format!("tones/{name}"), bytes);
                 table.push_str(&format!("{name},{speaker},{emotion}\n"));
             }
         }

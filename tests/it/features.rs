@@ -7,7 +7,7 @@ use std::path::Path;
 use emorun_features::{Array, FeatureFile, FeatureWriter, Precision};
 use serde_json::Value;
 
-use crate::support::{Lab, Outcome, REPOSITORY, files, json, metrics};
+use crate::support::{Lab, Outcome, REPOSITORY, files, json, metrics, wav};
 
 /// Features of a file by name.
 fn read(path: &Path) -> BTreeMap<String, Array> {
@@ -111,20 +111,11 @@ fn a_run_gives_its_logits_and_a_head_trains_on_them_as_vectors() {
 
 /// Half a second of a tone at a rate.
 fn tone(rate_hz: u32, pitch: f64) -> Vec<u8> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: rate_hz,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
-    for at in 0..rate_hz / 2 {
+    let sample = |at: u32| {
         let phase = f64::from(at) * pitch / f64::from(rate_hz);
-        writer.write_sample((8000.0 * phase.sin()) as i16).unwrap();
-    }
-    writer.finalize().unwrap();
-    bytes.into_inner()
+        (8000.0 * phase.sin()) as i16
+    };
+    wav(rate_hz, (0..rate_hz / 2).map(sample))
 }
 
 #[test]

@@ -227,6 +227,23 @@ pub fn json(path: impl AsRef<Path>) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// A mono WAV file of 16 bits.
+pub fn wav(rate_hz: u32, samples: impl IntoIterator<Item = i16>) -> Vec<u8> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate_hz,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+    samples
+        .into_iter()
+        .for_each(|sample| writer.write_sample(sample).unwrap());
+    writer.finalize().unwrap();
+    bytes.into_inner()
+}
+
 /// A YAML file as JSON, read by the language's own parser.
 pub fn yaml(path: impl AsRef<Path>) -> Value {
     let path = path.as_ref();
