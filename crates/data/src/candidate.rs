@@ -122,7 +122,7 @@ impl Interner {
             key.extend(text.as_bytes());
         };
         add(&facts.speaker);
-        for text in [&facts.emotion, &facts.gender] {
+        for text in [&facts.people, &facts.emotion, &facts.gender] {
             add(if text.is_some() { "is" } else { "is not" });
             add(text.as_deref().unwrap_or_default());
         }

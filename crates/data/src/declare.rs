@@ -2,7 +2,7 @@
 
 use crate::corpora::DatasetConfig;
 use crate::labelling::merge_classes;
-use crate::scan::{attribute_sets, value_names};
+use crate::scan::{attribute_sets, check_people, value_names};
 use crate::{DataError, GENDERS};
 use emorun_lang::{LabelSet, Signal};
 use indexmap::IndexMap;
@@ -32,6 +32,7 @@ pub fn declare(
     for (name, config) in datasets {
         let kind = config.corpus();
         errors.extend(kind.check(name));
+        errors.extend(check_people(name, config));
         match kind.labelling(name) {
             Err(wrong) => errors.extend(wrong),
             Ok(rules) => match (rules.classes(), &mut sets) {

@@ -319,7 +319,7 @@ pub enum DataError {
         needed: usize,
     },
     /// A speaker that no dataset has.
-    #[error("split: no speaker `{name}` in the data")]
+    #[error("split: no speaker or dataset `{name}` in the data")]
     UnknownSpeaker {
         /// The field that names it.
         field: String,
@@ -337,13 +337,13 @@ pub enum DataError {
         missing: Vec<String>,
     },
     /// A protocol for a corpus that the experiment does not have.
-    #[error("split: `{protocol}` is for datasets of kind `{kind}`, and there is {found} of them")]
+    #[error("split: `{protocol}` is for one corpus of kind `{kind}`, and there are {found} with people of their own")]
     ProtocolDataset {
         /// The protocol's name.
         protocol: &'static str,
         /// The kind it is for.
         kind: &'static str,
-        /// Datasets of that kind.
+        /// Sets of people that datasets of that kind have.
         found: usize,
     },
     /// An id that several datasets have.
@@ -408,6 +408,14 @@ pub enum DataError {
         /// The sides.
         sides: Vec<String>,
     },
+    /// More of these than are told one by one.
+    #[error("split: {}{count} more speakers, groups or recordings are on more than one side", within(.fold))]
+    MoreLeaks {
+        /// The fold, where there are folds.
+        fold: Option<String>,
+        /// How many.
+        count: usize,
+    },
 }
 
 impl DataError {
@@ -471,9 +479,9 @@ impl DataError {
             Self::ProtocolSpeakers { .. } => {
                 Some("add them, or write the folds out with `folds: { groups: [[…], […]] }`".into())
             }
-            Self::AmbiguousSpeaker { .. } => Some("write it as `dataset/id`".into()),
+            Self::AmbiguousSpeaker { .. } => Some("write it as `people/id`; `dataset/*` is every speaker of a dataset".into()),
             Self::SpeakersLeft { .. } | Self::ItemsLeft { .. } => {
-                Some("assign them, or say `rest: train` or `rest: drop`".into())
+                Some("assign them, or say what happens to them: `rest: train`, `validation`, `test` or `drop`".into())
             }
             Self::ClassNotTrained { .. } => {
                 Some("leave the class out with `emotions`, or split so that a speaker who has it is in training".into())

@@ -1,5 +1,6 @@
 //! What a scan yields: items, and the corpus that holds them.
 
+use crate::person::apart_as;
 use crate::{ContentHash, DataError, FilePath, Items, Name, Stamp};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
 use emorun_audio::{Segment, load};
@@ -69,9 +70,9 @@ pub struct Item {
     pub dataset: Name,
     /// Where the waveform comes from.
     pub audio: AudioSource,
-    /// `dataset/id`.
+    /// `people/id`: one person is called alike in all datasets of the same people.
     pub speaker: Name,
-    /// Further groups that a split may not cut (dyads, sessions), each `dataset/column/id`.
+    /// Further groups that a split may not cut (dyads, sessions), each `people/column/id`.
     pub groups: Arc<[Name]>,
     /// Class index in the corpus' label set of the same name; `None` where this item has no such
     /// label.
@@ -218,6 +219,8 @@ pub struct Duplicate {
 pub struct DatasetFacts {
     /// The dataset's kind.
     pub kind: String,
+    /// Name of the people whom its speakers' ids tell apart.
+    pub people: String,
     /// Items kept.
     pub items: usize,
     /// Speakers among them.
@@ -257,11 +260,11 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The speakers, `dataset/id`, in the order of their first item.
+    /// The speakers, `people/id`, in the order of their first item; `people/?` where the speakers are not known.
     #[must_use]
     pub fn speakers(&self) -> Vec<&str> {
         let profiles = self.items.profiles().iter();
-        let speakers: IndexSet<&str> = profiles.map(|profile| profile.speaker.as_str()).collect();
+        let speakers: IndexSet<&str> = profiles.map(|profile| apart_as(&profile.speaker)).collect();
         speakers.into_iter().collect()
     }
 

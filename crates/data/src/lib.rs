@@ -23,6 +23,7 @@ mod labelling;
 mod name;
 mod order;
 mod parallel;
+mod person;
 mod scan;
 pub mod split;
 pub mod stand_in;
@@ -42,6 +43,7 @@ pub use item::{AudioSource, Corpus, DatasetFacts, Duplicate, Item, SkipReason, S
 pub use items::Items;
 pub use labelling::Mapping;
 pub use name::{FilePath, Name};
+pub use person::key_of as speaker_key;
 pub use scan::{ScanLevel, scan};
 pub use split::{Assignment, Certificate, SplitConfig, split};
 pub use verify::{Copies, Count, PartReport, Unusable, Verification, verify, verify_musan, whole};

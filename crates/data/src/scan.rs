@@ -2,13 +2,13 @@
 
 use crate::audio::{read_audio, voice_hash};
 use crate::candidate::{Candidate, Interner, Origin, number};
-use crate::corpora::{DatasetConfig, Gathered};
+use crate::corpora::{DatasetConfig, Facts, Gathered, manifest};
 use crate::emotion::in_canonical_order;
 use crate::index::Index;
 use crate::labelling::{Labelling, merge_classes};
 use crate::order::by_key;
 use crate::told::Told;
-use crate::{ContentHash, Corpus, DataError, DatasetFacts, Duplicate, GENDERS, Item};
+use crate::{ContentHash, Corpus, DataError, DatasetFacts, Duplicate, GENDERS, Item, person};
 use emorun_audio::Segment;
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
@@ -95,6 +95,7 @@ fn read(
     for (dataset, (name, config)) in datasets.iter().enumerate() {
         let kind = config.corpus();
         errors.extend(kind.check(name));
+        errors.extend(check_people(name, config));
         match kind.labelling(name) {
             Ok(rules) => {
                 let mut found = kind.gather_each(name, &rules, &mut |utterance| {
@@ -118,6 +119,7 @@ fn read(
     }
     warn_of_names(&mut corpus, datasets);
 
+    person::unite(&mut candidates, datasets, &mut corpus);
     let names: Vec<&String> = datasets.keys().collect();
     let candidates = read_audio(candidates, datasets, level, cache, &mut corpus, &mut errors);
     let candidates = count_once(candidates, &names, &mut corpus, &mut errors);
@@ -173,12 +175,13 @@ fn read(
             }
         }
     }
-    let mut told = Told::new(&names, &corpus.label_sets, &corpus.attribute_sets);
+    let mut told = Told::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
     let items: Vec<Item> = candidates.into_iter().map(|candidate| told.item(candidate)).collect();
     for (index, (name, config)) in datasets.iter().enumerate() {
         let facts = facts(name, config, filtered[index], &items, &corpus);
         corpus.datasets.insert(name.clone(), facts);
     }
+    warn_of_people(&items, &mut corpus);
     corpus.items = items.into();
     Ok(corpus)
 }
@@ -208,6 +211,64 @@ pub(crate) const CORPUS: &str = "corpus";
 pub(crate) fn value_names(datasets: &IndexMap<String, DatasetConfig>) -> Vec<String> {
     let names: IndexSet<String> = datasets.values().flat_map(|config| config.corpus().values()).collect();
     names.into_iter().collect()
+}
+
+/// What is wrong with the name of a dataset's people: it is the start of its speakers' names.
+pub(crate) fn check_people(name: &str, config: &DatasetConfig) -> Option<DataError> {
+    let people = config.corpus().people(name);
+    let is_name = !people.trim().is_empty() && people.trim() == people && !people.contains(['/', '*']);
+    (!is_name).then(|| DataError::Field {
+        dataset: name.to_owned(),
+        field: "people",
+        problem: "must be a name without `/`, `*` and spaces around it",
+    })
+}
+
+/// Remarks on datasets of the same people, and on speakers whom tables name alike without saying whether they are the
+/// same.
+fn warn_of_people(items: &[Item], corpus: &mut Corpus) {
+    let mut datasets_of: IndexMap<&str, IndexSet<&str>> = IndexMap::new();
+    let mut ids: IndexMap<(&str, &str), HashSet<&str>> = IndexMap::new();
+    let mut seen = HashSet::new();
+    for item in items {
+        if !person::is_unknown(&item.speaker) && seen.insert((item.dataset.as_ptr(), item.speaker.as_ptr())) {
+            let (people, id) = item.speaker.split_once('/').unwrap_or(("", &item.speaker));
+            datasets_of.entry(people).or_default().insert(&item.dataset);
+            ids.entry((&item.dataset, people)).or_default().insert(id);
+        }
+    }
+    let listed = |names: &mut dyn Iterator<Item = &&str>| -> String {
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+        names.join(" and ")
+    };
+    let mut warnings = Vec::new();
+    for (people, datasets) in datasets_of.iter().filter(|(_, datasets)| datasets.len() > 1) {
+        warnings.push(format!(
+            "datasets {} are of the same people (`{people}`): what one speaker says in them stays on one side; `people: NAME` on one of them says that they are not",
+            listed(&mut datasets.iter())
+        ));
+    }
+    let is_table = |dataset: &str| {
+        corpus
+            .datasets
+            .get(dataset)
+            .is_some_and(|facts| facts.kind == manifest::KIND)
+    };
+    for (at, ((dataset, people), own)) in ids
+        .iter()
+        .enumerate()
+        .filter(|(_, ((dataset, _), _))| is_table(dataset))
+    {
+        for ((other, others), theirs) in ids.iter().skip(at + 1).filter(|((other, _), _)| is_table(other)) {
+            let alike = own.intersection(theirs).count();
+            if alike > 0 && people != others {
+                warnings.push(format!(
+                    "tables `{dataset}` and `{other}` name {alike} speakers alike, who are taken for different people; if they are the same, give both the same `people: NAME`"
+                ));
+            }
+        }
+    }
+    corpus.warnings.extend(warnings);
 }
 
 /// One remark a dataset on the files whose names say nothing.
@@ -335,13 +396,18 @@ fn warn_of_namesakes(candidates: &[Candidate], names: &[&String], corpus: &mut C
 /// speakers and sides count too; between datasets only what both tell.
 fn disagreement(first: &Candidate, second: &Candidate, within: bool) -> Option<(String, String, String)> {
     let (a, b) = (&first.facts, &second.facts);
-    let side = |facts: &crate::corpora::Facts| facts.split.map(|side| side.to_string());
+    let side = |facts: &Facts| facts.split.map(|side| side.to_string());
     let mut columns = vec![
         ("emotion", a.emotion.clone(), b.emotion.clone()),
         ("gender", a.gender.clone(), b.gender.clone()),
     ];
     if within {
-        columns.push(("speaker", Some(a.speaker.clone()), Some(b.speaker.clone())));
+        // Each item of an unknown speaker has one of its own.
+        let speaker = |facts: &Facts| match facts.speaker.starts_with(person::UNKNOWN) {
+            true => person::UNKNOWN.to_owned(),
+            false => facts.speaker.clone(),
+        };
+        columns.push(("speaker", Some(speaker(a)), Some(speaker(b))));
         columns.push(("split", side(a), side(b)));
     }
     columns.extend(
@@ -382,8 +448,13 @@ fn facts(name: &str, config: &DatasetConfig, filtered: usize, all: &[Item], corp
     let lines = by_key(all, own.iter().copied()).into_iter();
     DatasetFacts {
         kind: config.kind().to_owned(),
+        people: config.corpus().people(name),
         items: own.len(),
-        speakers: items().map(|item| &item.speaker).collect::<HashSet<_>>().len(),
+        speakers: items()
+            .map(|item| &item.speaker)
+            .filter(|speaker| !person::is_unknown(speaker))
+            .collect::<HashSet<_>>()
+            .len(),
         duration_s: items().map(|item| item.duration_s).sum(),
         filtered,
         duplicates: corpus

@@ -1,7 +1,7 @@
 //! From candidates to items, which share what they have in common.
 
 use crate::candidate::{Candidate, Origin};
-use crate::corpora::Facts;
+use crate::corpora::{DatasetConfig, Facts};
 use crate::scan::CORPUS;
 use crate::{AudioSource, Item, Name};
 use indexmap::IndexMap;
@@ -14,6 +14,8 @@ type Labels = Arc<IndexMap<String, Option<u32>>>;
 /// Makes items of candidates, sharing what they have in common.
 pub(crate) struct Told<'a> {
     names: Vec<Name>,
+    /// Name of each dataset's people.
+    people: Vec<String>,
     label_sets: &'a IndexMap<String, Vec<String>>,
     attribute_sets: &'a IndexMap<String, Vec<String>>,
     /// Speakers and groups by name.
@@ -39,12 +41,16 @@ struct Shared {
 
 impl<'a> Told<'a> {
     pub fn new(
-        names: &[&String],
+        datasets: &IndexMap<String, DatasetConfig>,
         label_sets: &'a IndexMap<String, Vec<String>>,
         attribute_sets: &'a IndexMap<String, Vec<String>>,
     ) -> Self {
         Self {
-            names: names.iter().map(|name| Name::from(name.as_str())).collect(),
+            names: datasets.keys().map(|name| Name::from(name.as_str())).collect(),
+            people: datasets
+                .iter()
+                .map(|(name, config)| config.corpus().people(name))
+                .collect(),
             label_sets,
             attribute_sets,
             interned: HashSet::new(),
@@ -134,13 +140,14 @@ impl<'a> Told<'a> {
                 classes.iter().map(share).collect(),
             )]))
         });
+        let people = facts.people.as_ref().unwrap_or(&self.people[dataset]).clone();
         let groups = facts
             .groups
             .iter()
-            .map(|group| self.name(format!("{name}/{group}")))
+            .map(|group| self.name(format!("{people}/{group}")))
             .collect();
         Shared {
-            speaker: self.name(format!("{name}/{}", facts.speaker)),
+            speaker: self.name(format!("{people}/{}", facts.speaker)),
             groups,
             labels: self.row(false, labels),
             attributes: self.row(true, attributes),

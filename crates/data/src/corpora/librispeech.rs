@@ -32,6 +32,11 @@ pub struct Librispeech {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
+    /// a split keeps all that one person says on one side. By default `librispeech`, whatever
+    /// the dataset is called.
+    #[serde(default)]
+    pub people: Option<String>,
 }
 
 /// Subsets of LibriSpeech.
@@ -102,6 +107,10 @@ impl CorpusKind for Librispeech {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn people(&self, _dataset: &str) -> String {
+        self.people.clone().unwrap_or_else(|| "librispeech".to_owned())
     }
 
     fn vocabulary(&self) -> Vocabulary {

@@ -45,6 +45,11 @@ pub struct Manifest {
     /// What to do with a file that is missing, cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
+    /// a split keeps all that one person says on one side. By default those of this dataset
+    /// alone; two tables of one corpus need the same name here.
+    #[serde(default)]
+    pub people: Option<String>,
 }
 
 /// Names of a manifest's columns. A column that is named here must be there.
@@ -76,6 +81,10 @@ pub struct Columns {
     /// default.
     #[serde(default)]
     pub split: Option<String>,
+    /// Column of the name of the people whom a line's speaker is one of, for tables that list several corpora; by default
+    /// all are of the dataset's `people`.
+    #[serde(default)]
+    pub people: Option<String>,
     /// Columns of further groups that a split may not cut, such as a dialogue or a session.
     #[serde(default)]
     pub groups: Vec<String>,
@@ -109,6 +118,10 @@ impl CorpusKind for Manifest {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn people(&self, dataset: &str) -> String {
+        self.people.clone().unwrap_or_else(|| dataset.to_owned())
     }
 
     fn vocabulary(&self) -> Vocabulary {
@@ -303,6 +316,7 @@ impl Manifest {
             ("columns.start", &columns.start),
             ("columns.end", &columns.end),
             ("columns.split", &columns.split),
+            ("columns.people", &columns.people),
         ];
         let mut required = vec![
             ("columns.path", columns.path.as_deref().unwrap_or("path")),
@@ -362,6 +376,10 @@ impl Manifest {
         let split = label(column, value, side, &sides, KNOWN_SPLITS)?;
         let facts = Facts {
             speaker: needed(&columns.speaker, "speaker")?,
+            people: match &columns.people {
+                Some(_) => Some(needed(&columns.people, "people")?),
+                None => None,
+            },
             emotion: cell(&columns.emotion, "emotion").0.map(str::to_owned),
             gender: gender.map(str::to_owned),
             labels: self

@@ -175,8 +175,10 @@ pub enum OnBadAudio {
 /// What a corpus tells of one recording, in its own terms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Facts {
-    /// The speaker's id within the corpus.
+    /// The speaker's id among the people whom the corpus tells apart.
     pub speaker: String,
+    /// Name of those people, where it is not that of the whole corpus.
+    pub people: Option<String>,
     /// The corpus' own emotion label; [`Gathered::push`] puts the experiment's class in its place.
     pub emotion: Option<String>,
     /// One of [`crate::GENDERS`].
@@ -299,6 +301,9 @@ pub(crate) trait CorpusKind {
     fn emotions(&self) -> Option<&[String]>;
     fn mapping(&self) -> Option<&Mapping>;
     fn on_bad_audio(&self) -> OnBadAudio;
+    /// Name of the people whom its speakers' ids tell apart: a speaker is `people/id`, a group `people/column/id`. What the
+    /// dataset says, or else the corpus' name, so that a corpus that is listed twice is of one set of people.
+    fn people(&self, dataset: &str) -> String;
     /// Whether its items can have a text.
     fn has_text(&self) -> bool {
         true

@@ -36,6 +36,11 @@ pub struct Ravdess {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
+    /// a split keeps all that one person says on one side. By default `ravdess`, whatever
+    /// the dataset is called.
+    #[serde(default)]
+    pub people: Option<String>,
 }
 
 /// Vocal channels of RAVDESS.
@@ -89,6 +94,10 @@ impl CorpusKind for Ravdess {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn people(&self, _dataset: &str) -> String {
+        self.people.clone().unwrap_or_else(|| "ravdess".to_owned())
     }
 
     fn vocabulary(&self) -> Vocabulary {

@@ -41,6 +41,11 @@ pub struct Synthetic {
     /// Seed of the voices, the sentences and their readings.
     #[serde(default)]
     pub seed: u64,
+    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
+    /// a split keeps all that one person says on one side. By default `synthetic` for voices of
+    /// seed 0, and `synthetic-7` for those of seed 7.
+    #[serde(default)]
+    pub people: Option<String>,
 }
 
 fn default_speakers() -> u32 {
@@ -70,6 +75,14 @@ impl CorpusKind for Synthetic {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         OnBadAudio::Error
+    }
+
+    fn people(&self, _dataset: &str) -> String {
+        let own = || match self.seed {
+            0 => "synthetic".to_owned(),
+            seed => format!("synthetic-{seed}"),
+        };
+        self.people.clone().unwrap_or_else(own)
     }
 
     fn has_text(&self) -> bool {

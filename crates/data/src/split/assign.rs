@@ -67,11 +67,18 @@ pub(crate) fn assemble(
     }
     let shared = shared_between_sides(corpus, all).map_err(|error| vec![error])?;
     match leak {
-        None => errors.extend(shared.iter().map(|shared| DataError::Leak {
-            fold: label.clone(),
-            what: shared.what.clone(),
-            sides: shared.sides.iter().map(ToString::to_string).collect(),
-        })),
+        None => {
+            errors.extend(shared.iter().take(LEAKS_SHOWN).map(|shared| DataError::Leak {
+                fold: label.clone(),
+                what: shared.what.clone(),
+                sides: shared.sides.iter().map(ToString::to_string).collect(),
+            }));
+            let more = shared.len().saturating_sub(LEAKS_SHOWN);
+            errors.extend((more > 0).then(|| DataError::MoreLeaks {
+                fold: label.clone(),
+                count: more,
+            }));
+        }
         Some(reason) if shared.is_empty() => {
             warnings.push(format!("`leak` says `{reason}`, but nothing is on two sides"));
         }
@@ -95,6 +102,8 @@ pub(crate) fn assemble(
     })
 }
 
+/// Leaks of a split that are told one by one: a large corpus that is split wrongly has thousands.
+const LEAKS_SHOWN: usize = 10;
 /// Draws compared before the most even one is taken.
 const DRAWS: u32 = 64;
 

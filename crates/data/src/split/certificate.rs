@@ -1,6 +1,7 @@
 //! The proof that a split keeps its sides apart.
 
 use super::units::same_audio;
+use crate::person::{apart_as, is_unknown};
 use crate::{ContentHash, Corpus, DataError, SplitName};
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub struct SideFacts {
     pub duration_s: f64,
     /// Items of each speaker.
     pub speakers: IndexMap<String, usize>,
+    /// Items of speakers who are not known.
+    pub unknown_speakers: usize,
     /// Items of each dataset.
     pub datasets: IndexMap<String, usize>,
     /// Items of each class of each label column.
@@ -65,7 +68,11 @@ pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<Vec
             .zip(counts)
             .filter(|(_, count)| *count > 0)
         {
-            *named.entry(("speaker", profile.speaker.as_str())).or_default() |= 1 << side;
+            let what = match is_unknown(&profile.speaker) {
+                true => "unknown speaker",
+                false => "speaker",
+            };
+            *named.entry((what, apart_as(&profile.speaker))).or_default() |= 1 << side;
             for group in profile.groups.iter() {
                 *named.entry(("group", group.as_str())).or_default() |= 1 << side;
             }
@@ -146,7 +153,10 @@ impl Certificate {
             };
             let counts = items.count_profiles(indices);
             for (profile, count) in items.profiles().iter().zip(counts).filter(|(_, count)| *count > 0) {
-                *facts.speakers.entry(profile.speaker.to_string()).or_default() += count;
+                match is_unknown(&profile.speaker) {
+                    true => facts.unknown_speakers += count,
+                    false => *facts.speakers.entry(profile.speaker.to_string()).or_default() += count,
+                }
                 *facts.datasets.entry(profile.dataset.to_string()).or_default() += count;
                 audio_compared += if profile.hashed { count } else { 0 };
             }

@@ -2,11 +2,10 @@
 
 use super::Assignment;
 use super::assign::assemble;
-use super::speakers::{Rest, SpeakerRef, assign_lists, by_speaker, check_rest};
+use super::speakers::{Rest, SpeakerRef, assign_lists};
 use crate::{Corpus, DataError, SplitName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
 /// Sides that are given: as lists of speakers, or by a column of the manifest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,13 +14,14 @@ pub struct Fixed {
     /// Take each item's side from the corpus itself, in place of lists of speakers.
     #[serde(default)]
     pub from: Option<SplitSource>,
-    /// Speakers to train on, as `dataset/id`, or the id alone where one dataset has it.
+    /// Who is trained on: speakers (`people/id`, `dataset/id`, or the id alone where one corpus has it), several of them
+    /// (`emodb/*`), or whole datasets (`emodb`).
     #[serde(default)]
     pub train: Vec<SpeakerRef>,
-    /// Speakers to choose by.
+    /// Who is chosen by.
     #[serde(default)]
     pub validation: Vec<SpeakerRef>,
-    /// Speakers to report on.
+    /// Who is reported on.
     #[serde(default)]
     pub test: Vec<SpeakerRef>,
     /// What happens to speakers in no list, and to items without a side; an error by default.
@@ -79,15 +79,10 @@ pub(super) fn split(corpus: &Corpus, config: &Fixed, learned: &[&str]) -> Result
             ));
         }
         None => {
-            let list_of = assign_lists(corpus, &lists)?;
-            let speakers = corpus.speakers();
-            check_rest(&speakers, &list_of, config.rest).map_err(|error| vec![error])?;
-            let side_of: HashMap<&str, Option<SplitName>> = speakers
-                .into_iter()
-                .zip(list_of)
-                .map(|(speaker, list)| (speaker, list.map_or(rest, |list| Some(SplitName::ALL[list]))))
-                .collect();
-            by_speaker(&corpus.items, |speaker| side_of.get(speaker).copied().flatten())
+            let list_of = assign_lists(corpus, &lists, config.rest)?.into_iter();
+            list_of
+                .map(|list| list.map_or(rest, |list| Some(SplitName::ALL[list])))
+                .collect()
         }
     };
     assemble(

@@ -3,9 +3,10 @@
 use super::Assignment;
 use super::assign::{assemble, draw};
 use super::by_speaker::{by_dataset, share_error};
-use super::speakers::{Rest, SpeakerRef, assign_lists, by_speaker, check_rest};
+use super::speakers::{Rest, SpeakerRef, assign_lists};
 use super::units::{Unit, units};
 use crate::{Corpus, DataError, SplitName};
+use indexmap::IndexSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +35,7 @@ pub enum FoldScheme {
     K(usize),
     /// One fold a speaker; connected speakers share one.
     LeaveOneSpeakerOut,
-    /// These speakers, one list a fold.
+    /// These speakers or datasets, one list a fold: `[[emodb], [ravdess]]` leaves one corpus out in turn.
     Groups(Vec<Vec<SpeakerRef>>),
     /// Folds of a published protocol.
     Named(NamedFolds),
@@ -136,6 +137,12 @@ pub(super) fn split(
         && !(share > 0.0 && share < 1.0)
     {
         return Err(vec![share_error("validation.fraction", share)]);
+    }
+    if config.rest == Some(Rest::Test) {
+        return Err(vec![DataError::SplitField {
+            field: "rest".to_owned(),
+            problem: "is `test`, and every fold would report on the same speakers again".to_owned(),
+        }]);
     }
     let units = units(corpus);
     let (fold_of, count) = match &config.folds {
@@ -254,35 +261,25 @@ fn listed(
         .enumerate()
         .map(|(index, group)| (format!("folds.groups.{index}"), group.clone()))
         .collect();
-    let list_of = assign_lists(corpus, &lists)?;
-    let speakers = corpus.speakers();
-    check_rest(&speakers, &list_of, rest).map_err(|error| vec![error])?;
-    let fold_of: std::collections::HashMap<&str, Option<usize>> = speakers.into_iter().zip(list_of).collect();
-    Ok(by_speaker(&corpus.items, |speaker| {
-        fold_of.get(speaker).copied().flatten()
-    }))
+    assign_lists(corpus, &lists, rest)
 }
 
-/// A protocol's folds as lists of speakers of the one dataset of its kind.
+/// A protocol's folds as lists of speakers of the one corpus of its kind.
 fn published(corpus: &Corpus, protocol: NamedFolds) -> Result<Vec<Vec<SpeakerRef>>, DataError> {
-    let datasets: Vec<&String> = corpus
-        .datasets
-        .iter()
-        .filter(|(_, facts)| facts.kind == protocol.kind())
-        .map(|(name, _)| name)
-        .collect();
-    let [dataset] = datasets[..] else {
+    let own = corpus.datasets.values().filter(|facts| facts.kind == protocol.kind());
+    let people: IndexSet<&str> = own.map(|facts| facts.people.as_str()).collect();
+    let Some(people) = people.first().filter(|_| people.len() == 1) else {
         return Err(DataError::ProtocolDataset {
             protocol: protocol.name(),
             kind: protocol.kind(),
-            found: datasets.len(),
+            found: people.len(),
         });
     };
     let speakers = corpus.speakers();
     let groups: Vec<Vec<String>> = protocol
         .folds()
         .into_iter()
-        .map(|fold| fold.iter().map(|speaker| format!("{dataset}/{speaker}")).collect())
+        .map(|fold| fold.iter().map(|speaker| format!("{people}/{speaker}")).collect())
         .collect();
     let missing: Vec<String> = groups
         .iter()

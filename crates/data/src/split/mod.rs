@@ -12,6 +12,7 @@ pub use by_speaker::BySpeaker;
 pub use certificate::{Certificate, Shared, SideFacts, shared_between_sides};
 pub use fixed::{Fixed, SplitSource};
 pub use folds::{FoldScheme, FoldValidation, Folds, NamedFolds};
+pub(crate) use speakers::glob;
 pub use speakers::{Rest, SpeakerRef};
 
 use crate::{Corpus, DataError};

@@ -2,6 +2,7 @@
 
 use crate::Corpus;
 use crate::items::{Part, chained};
+use crate::person::apart_as;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
 
@@ -34,7 +35,7 @@ pub(crate) fn units(corpus: &Corpus) -> Vec<Unit> {
     let mut groups: HashMap<&str, usize> = HashMap::new();
     let mut speaker_of = Vec::with_capacity(profiles.len());
     for profile in profiles {
-        let (speaker, new) = speakers.insert_full(profile.speaker.as_str());
+        let (speaker, new) = speakers.insert_full(apart_as(&profile.speaker));
         if new {
             parents.push(speaker);
         }
@@ -69,7 +70,7 @@ pub(crate) fn units(corpus: &Corpus) -> Vec<Unit> {
             profile: vec![0.0; width],
         });
         if !std::mem::replace(&mut listed[speaker], true) {
-            unit.speakers.push(profile.speaker.to_string());
+            unit.speakers.push(apart_as(&profile.speaker).to_owned());
         }
         let mut offset = 0;
         for (column, classes) in &columns {

@@ -5,7 +5,7 @@ mod writer;
 
 use crate::corpora::{DatasetConfig, emodb, esd};
 use crate::fixtures::FixtureError;
-use crate::split::{FoldScheme, Folds, SpeakerRef, SplitConfig, SplitSource};
+use crate::split::{FoldScheme, Folds, SpeakerRef, SplitConfig, SplitSource, glob};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
 use std::path::Path;
@@ -114,21 +114,47 @@ fn named_speakers<'a>(
         },
     };
     for reference in lists {
-        let text = reference.as_str();
-        let within = text
-            .split_once('/')
-            .and_then(|(dataset, id)| Some((datasets.get_key_value(dataset)?, id)));
-        let found = match within {
-            Some(((name, config), id)) => Some((name, speaker_id(config, id).unwrap_or_else(|| id.to_owned()))),
-            None => datasets
-                .iter()
-                .find_map(|(name, config)| Some((name, speaker_id(config, text)?))),
-        };
-        if let Some((name, id)) = found {
-            named.entry(name).or_default().insert(id);
+        for (name, ids) in meant(datasets, reference.as_str()) {
+            named.entry(name).or_default().extend(ids);
         }
     }
     named
+}
+
+/// The datasets that a reference means, each with the ids of its speakers.
+fn meant<'a>(datasets: &'a IndexMap<String, DatasetConfig>, text: &str) -> Vec<(&'a str, Vec<String>)> {
+    let of = |name: &str, config: &DatasetConfig, prefix: &str| {
+        glob(prefix, name) || glob(prefix, &config.corpus().people(name))
+    };
+    let (prefix, id) = match text.split_once('/') {
+        Some((prefix, id)) => (Some(prefix), id),
+        None if datasets
+            .iter()
+            .any(|(name, config)| !text.contains('*') && of(name, config, text)) =>
+        {
+            (Some(text), "*")
+        }
+        None => (None, text),
+    };
+    let within = datasets
+        .iter()
+        .filter(|(name, config)| prefix.is_none_or(|prefix| of(name, config, prefix)));
+    if id.contains('*') {
+        let ids = |config| -> Vec<String> {
+            let first = first_speakers(config, SPEAKERS).into_iter();
+            first.filter(|own| glob(id, own)).collect()
+        };
+        return within.map(|(name, config)| (name.as_str(), ids(config))).collect();
+    }
+    let known = |(name, config): (&'a String, &DatasetConfig)| match (speaker_id(config, id), prefix) {
+        (Some(id), _) => Some((name.as_str(), vec![id])),
+        (None, Some(_)) => Some((name.as_str(), vec![id.to_owned()])),
+        (None, None) => None,
+    };
+    match prefix {
+        Some(_) => within.filter_map(known).collect(),
+        None => within.filter_map(known).take(1).collect(),
+    }
 }
 
 /// The id by which a corpus knows a speaker; `None` if it can have no such one.

@@ -100,7 +100,7 @@ fn two_datasets_may_share_a_recording_but_not_disagree_on_it() {
     let corpus = scanned(both.clone());
     assert_eq!(
         (corpus.items.len(), corpus.duplicates.len(), corpus.warnings.len()),
-        (4, 0, 1)
+        (4, 0, 2)
     );
     fs::write(
         root.path().join("two/manifest.csv"),

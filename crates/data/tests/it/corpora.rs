@@ -49,7 +49,7 @@ fn ravdess_tells_emotion_speaker_gender_and_words() {
     assert_eq!(item.key, "r/Actor_02/03-01-06-02-02-01-02.wav");
     assert_eq!(
         (item.speaker.as_str(), item.label("emotion"), item.label("gender")),
-        ("r/02", Some(5), Some(0))
+        ("ravdess/02", Some(5), Some(0))
     );
     assert_eq!(item.text.as_deref(), Some("Dogs are sitting by the door"));
     assert!((item.duration_s - FIXTURE_S).abs() < 1e-9);
@@ -92,7 +92,7 @@ fn emodb_tells_emotion_speaker_gender_and_words() {
         .unwrap();
     assert_eq!(
         (item.speaker.as_str(), item.label("emotion"), item.label("gender")),
-        ("e/08", Some(6), Some(0))
+        ("emodb/08", Some(6), Some(0))
     );
     assert!(item.text.as_deref().unwrap().starts_with("Was sind denn das für Tüten"));
 }
@@ -190,7 +190,7 @@ fn corpora_merge_to_the_union_of_their_classes_with_absent_labels() {
         ]
     );
     assert_eq!(corpus.items.len(), 70 + 52);
-    assert_eq!(corpus.speakers(), ["e/03", "r/01"]);
+    assert_eq!(corpus.speakers(), ["emodb/03", "ravdess/01"]);
     let mapped = items(&corpus)
         .into_iter()
         .find(|item| item.key.contains("03-01-06"))

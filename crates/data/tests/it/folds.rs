@@ -79,7 +79,7 @@ fn given_groups_are_the_folds_whether_ids_are_text_or_numbers() {
     check(
         &errors,
         ErrorClass::Invalid,
-        &["`emodb/03` is in both", "no speaker `31`"],
+        &["`emodb/03` is in both", "no speaker or dataset `31`"],
     );
     assert_eq!(errors[1].document_path(), ["split", "folds", "groups", "2", "1"]);
     let errors = split_of(&corpus, config(json!([["03", 8], [9, 10]]))).unwrap_err();
@@ -189,6 +189,6 @@ fn emoboxs_folds_need_all_of_ravdess() {
     check(
         &split_of(&other, config).unwrap_err(),
         ErrorClass::Invalid,
-        &["there is 0 of them"],
+        &["there are 0 with people"],
     );
 }

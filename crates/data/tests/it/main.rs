@@ -15,6 +15,7 @@ mod folds;
 mod manifest;
 mod more_corpora;
 mod mutations;
+mod people;
 mod real;
 mod sides;
 mod verify;

@@ -69,17 +69,24 @@ fn iemocaps_four_classes_hold_excited_as_happy_and_leave_the_rest_out() {
     assert_eq!(corpus.datasets["i"].filtered, 72);
     assert_eq!(
         corpus.speakers(),
-        ["i/Ses01F", "i/Ses01M", "i/Ses02F", "i/Ses02M", "i/Ses05F", "i/Ses05M"]
+        [
+            "iemocap/Ses01F",
+            "iemocap/Ses01M",
+            "iemocap/Ses02F",
+            "iemocap/Ses02M",
+            "iemocap/Ses05F",
+            "iemocap/Ses05M"
+        ]
     );
     // Who wore the markers does not matter: the second dialogue is `Ses01M`, the speaker is a woman.
     let item = one(&corpus, "Ses01M_script01_1_F000");
     assert_eq!(
         (item.speaker.as_str(), class(&corpus, &item, "gender")),
-        ("i/Ses01F", Some("female"))
+        ("iemocap/Ses01F", Some("female"))
     );
     assert_eq!(
         (&item.groups[..], class(&corpus, &item, "style")),
-        (&["i/session/1".into()][..], Some("scripted"))
+        (&["iemocap/session/1".into()][..], Some("scripted"))
     );
     assert_eq!(item.text.as_deref(), Some("A generated tone."));
     assert_eq!(
@@ -176,7 +183,10 @@ fn iemocap_is_split_by_sessions() {
         assert_eq!(folds.len(), 5);
         for (fold, session) in folds.iter().zip(1..) {
             let test: Vec<String> = speakers(&corpus, &fold.test).into_iter().collect();
-            assert_eq!(test, [format!("i/Ses0{session}F"), format!("i/Ses0{session}M")]);
+            assert_eq!(
+                test,
+                [format!("iemocap/Ses0{session}F"), format!("iemocap/Ses0{session}M")]
+            );
         }
     }
     let parted = json!({ "kind": "folds", "folds": { "groups": [["Ses01F"], ["Ses01M"]] }, "rest": "train" });
@@ -184,7 +194,7 @@ fn iemocap_is_split_by_sessions() {
     assert!(
         errors
             .iter()
-            .any(|error| error.to_string().contains("group `i/session/1`"))
+            .any(|error| error.to_string().contains("group `iemocap/session/1`"))
     );
 }
 
@@ -277,7 +287,7 @@ fn esd_has_the_published_folds_of_four_speakers() {
     let corpus = scanned(json!({ "e": { "kind": "esd", "root": root.path() } }));
     let folds = split_of(&corpus, json!({ "kind": "folds", "folds": { "named": "emobox_esd" } })).unwrap();
     let test: Vec<String> = speakers(&corpus, &folds[0].test).into_iter().collect();
-    assert_eq!(test, ["e/0005", "e/0011", "e/0016", "e/0018"]);
+    assert_eq!(test, ["esd/0005", "esd/0011", "esd/0016", "esd/0018"]);
     assert_eq!(
         (folds.len(), folds.iter().map(|fold| fold.test.len()).sum::<usize>()),
         (5, 100)

@@ -56,7 +56,7 @@ fn each_dataset_is_split_by_itself_and_draws_do_not_depend_on_others() {
     for side in [&merged.train, &merged.validation, &merged.test] {
         let speakers = speakers(&both, side);
         assert!(
-            ["c/", "r/"]
+            ["cremad/", "ravdess/"]
                 .iter()
                 .all(|dataset| speakers.iter().any(|speaker| speaker.starts_with(dataset)))
         );
@@ -158,7 +158,7 @@ fn speakers_with_a_recording_in_common_stay_together_and_lists_that_part_them_ar
 fn a_recording_planted_on_both_sides_is_found() {
     let corpus = synthetic(4);
     let (train, test): (Vec<usize>, Vec<usize>) =
-        (0..corpus.items.len()).partition(|index| items(&corpus)[*index].speaker != "s/04");
+        (0..corpus.items.len()).partition(|index| items(&corpus)[*index].speaker != "synthetic/04");
     let shared = |corpus: &Corpus| shared_between_sides(corpus, [&train, &[], &test]).unwrap();
     assert!(shared(&corpus).is_empty());
     let planted = |plant: &dyn Fn(&mut Vec<Item>)| {
@@ -175,7 +175,7 @@ fn a_recording_planted_on_both_sides_is_found() {
     assert!(recording[0].what.contains(items(&corpus)[train[3]].key.as_str()));
     assert_eq!(recording[0].sides, [SplitName::Train, SplitName::Test]);
     let speaker = planted(&|items| items[test[0]].speaker = items[train[0]].speaker.clone());
-    assert_eq!(speaker[0].what, "speaker `s/01`");
+    assert_eq!(speaker[0].what, "speaker `synthetic/01`");
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn fixed_lists_take_ids_in_any_writing_and_say_what_is_left() {
     check(
         &split_of(&corpus, fixed(Value::Null)).unwrap_err(),
         ErrorClass::Invalid,
-        &["on no side: `s/05`"],
+        &["on no side: `synthetic/05`"],
     );
     let with = |rest: &str| split_of(&corpus, fixed(rest.into())).unwrap().remove(0);
     assert_eq!(speakers(&corpus, &with("train").train).len(), 3);
@@ -213,7 +213,11 @@ fn fixed_lists_take_ids_in_any_writing_and_say_what_is_left() {
     check(
         &errors,
         ErrorClass::Invalid,
-        &["both train and train", "no speaker `s/33`", "both train and test"],
+        &[
+            "both train and train",
+            "no speaker or dataset `s/33`",
+            "both train and test",
+        ],
     );
     assert_eq!(errors[1].document_path(), ["split", "test", "0"]);
     assert!(errors[1].help().unwrap().contains("`s/03`"), "{:?}", errors[1].help());
@@ -297,7 +301,11 @@ fn the_certificate_counts_what_is_on_each_side() {
     let certificate = &split_of(&corpus, fixed).unwrap()[0].certificate;
     let train = &certificate.splits[&SplitName::Train];
     assert_eq!(
-        (train.items, train.speakers["s/01"], train.classes["emotion"]["sad"]),
+        (
+            train.items,
+            train.speakers["synthetic/01"],
+            train.classes["emotion"]["sad"]
+        ),
         (10, 5, 2)
     );
     assert_eq!(certificate.audio_compared, 20);

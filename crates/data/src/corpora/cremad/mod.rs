@@ -57,6 +57,11 @@ pub struct Cremad {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
+    /// a split keeps all that one person says on one side. By default `cremad`, whatever
+    /// the dataset is called.
+    #[serde(default)]
+    pub people: Option<String>,
 }
 
 /// What decides an utterance's class.
@@ -131,6 +136,10 @@ impl CorpusKind for Cremad {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn people(&self, _dataset: &str) -> String {
+        self.people.clone().unwrap_or_else(|| "cremad".to_owned())
     }
 
     fn vocabulary(&self) -> Vocabulary {
