@@ -3,10 +3,10 @@
 use crate::Corpus;
 use crate::candidate::Candidate;
 use crate::corpora::{DatasetConfig, Facts};
-use icu_normalizer::ComposingNormalizerBorrowed;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Start of the id of a speaker who is not known; the item's own key follows, so that nobody else has it.
 pub(crate) const UNKNOWN: &str = "?";
@@ -41,8 +41,7 @@ const SHOWN: usize = 5;
 /// that are not seen, spaces around it and a number's leading zeros make no other person.
 #[must_use]
 pub fn key_of(id: &str) -> String {
-    let compose = ComposingNormalizerBorrowed::new_nfkc();
-    let key = compose.normalize(&tidy(id).to_lowercase()).into_owned();
+    let key: String = tidy(id).to_lowercase().nfkc().collect();
     let is_number = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
     match key.trim_start_matches('0') {
         "" if is_number => "0".to_owned(),
@@ -54,7 +53,7 @@ pub fn key_of(id: &str) -> String {
 /// An id as it is seen: composed, of usual width, with single spaces inside and none around.
 fn tidy(id: &str) -> String {
     let seen: String = id.chars().filter(|c| !is_unseen(*c)).collect();
-    let composed = ComposingNormalizerBorrowed::new_nfkc().normalize(&seen).into_owned();
+    let composed: String = seen.nfkc().collect();
     let words: Vec<&str> = composed.split_whitespace().collect();
     words.join(" ")
 }
