@@ -64,6 +64,15 @@ impl Version {
     }
 }
 
+/// What an augmentation has drawn for an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    /// Name of its node.
+    pub node: String,
+    /// What was drawn, for people.
+    pub note: String,
+}
+
 /// An augmentation in its place.
 #[derive(Debug)]
 pub struct AugmentationStep {
@@ -92,13 +101,15 @@ pub enum Change {
 }
 
 impl AugmentationStep {
-    /// Changes an item's waveform; `key` is that of the item and its version.
+    /// Changes an item's waveform; `key` is that of the item and its version. What was drawn goes to `drawn`, where the
+    /// waveform takes notes.
     fn apply(
         &self,
         wave: &mut Wave,
         dataset: &str,
         key: &DrawKey,
         strengths: &Strengths,
+        drawn: &mut Vec<Drawn>,
     ) -> Result<(), (String, AugmentError)> {
         if !self.only.is_empty() && !self.only.iter().any(|name| name == dataset) {
             return Ok(());
@@ -112,9 +123,16 @@ impl AugmentationStep {
         }
         let mut rng = own.rng();
         match &self.change {
-            Change::Transform(augment) => augment
-                .apply(wave, &mut rng)
-                .map_err(|error| (self.name.clone(), error)),
+            Change::Transform(augment) => {
+                augment
+                    .apply(wave, &mut rng)
+                    .map_err(|error| (self.name.clone(), error))?;
+                drawn.extend(wave.take_notes().into_iter().map(|note| Drawn {
+                    node: self.name.clone(),
+                    note,
+                }));
+                Ok(())
+            }
             Change::Group { p, count, steps } => {
                 if rng.random::<f64>() >= *p {
                     return Ok(());
@@ -126,7 +144,7 @@ impl AugmentationStep {
                     let left = steps.len() - at;
                     if rng.random_range(0..left) < wanted {
                         wanted -= 1;
-                        step.apply(wave, dataset, key, strengths)?;
+                        step.apply(wave, dataset, key, strengths, drawn)?;
                     }
                 }
                 Ok(())
@@ -171,15 +189,38 @@ impl Augmentations {
         item: &Item,
         version: &Version,
     ) -> Result<Vec<f32>, (String, AugmentError)> {
-        let Version::Augmented { key, strengths, .. } = version else {
-            return Ok(samples);
-        };
-        let key = key.with(&item.key);
-        let mut wave = Wave::new(samples, rate_hz);
-        for step in &self.steps {
-            step.apply(&mut wave, &item.dataset, &key, strengths)?;
+        let (samples, _) = self.change(Wave::new(samples, rate_hz), item, version)?;
+        Ok(samples)
+    }
+
+    /// As [`Self::apply`], with what was drawn.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_noting(
+        &self,
+        samples: Vec<f32>,
+        rate_hz: u32,
+        item: &Item,
+        version: &Version,
+    ) -> Result<(Vec<f32>, Vec<Drawn>), (String, AugmentError)> {
+        self.change(Wave::new(samples, rate_hz).noting(), item, version)
+    }
+
+    fn change(
+        &self,
+        mut wave: Wave,
+        item: &Item,
+        version: &Version,
+    ) -> Result<(Vec<f32>, Vec<Drawn>), (String, AugmentError)> {
+        let mut drawn = Vec::new();
+        if let Version::Augmented { key, strengths, .. } = version {
+            let key = key.with(&item.key);
+            for step in &self.steps {
+                step.apply(&mut wave, &item.dataset, &key, strengths, &mut drawn)?;
+            }
         }
-        Ok(wave.into_samples())
+        Ok((wave.into_samples(), drawn))
     }
 
     /// Adds what a version of an item follows from to a key.

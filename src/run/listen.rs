@@ -10,7 +10,7 @@ use emorun_figures::Spectrogram;
 use super::parent;
 use crate::draw::{DrawKey, permutation};
 use crate::exit::Failure;
-use crate::feed::augment::{Augmentations, Version};
+use crate::feed::augment::{Augmentations, Drawn, Version};
 use crate::prepare::Prepared;
 
 /// Bands of a spectrogram.
@@ -47,6 +47,8 @@ pub struct Heard {
     pub seconds: f64,
     /// Loudest sample; above 1 a player clips it, the model does not.
     pub peak: f32,
+    /// What augmentations have drawn, in their order; those that left the item as it was are not named.
+    pub drawn: Vec<Drawn>,
 }
 
 /// Writes some training items of the first member, drawn by its seed, each as it is and as it is in the
@@ -87,11 +89,11 @@ pub fn listen(prepared: &Prepared, request: &Request<'_>) -> Result<Vec<Heard>, 
         let top_db = writer.loudest_db(&original)?;
         for epoch in 0..request.views {
             if epoch == 0 {
-                heard.push(writer.write(original.clone(), None, top_db)?);
+                heard.push(writer.write(original.clone(), None, top_db, Vec::new())?);
             }
             let version = augmentations.version(member.seed, epoch);
-            let view = writer.augmented(original.clone(), &version)?;
-            heard.push(writer.write(view, Some(epoch + 1), top_db)?);
+            let (view, drawn) = writer.augmented(original.clone(), &version)?;
+            heard.push(writer.write(view, Some(epoch + 1), top_db, drawn)?);
         }
     }
     Ok(heard)
@@ -124,9 +126,9 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn augmented(&self, original: Vec<f32>, version: &Version) -> Result<Vec<f32>, Failure> {
+    fn augmented(&self, original: Vec<f32>, version: &Version) -> Result<(Vec<f32>, Vec<Drawn>), Failure> {
         self.augmentations
-            .apply(original, self.prepared.settings.sample_rate_hz, self.item, version)
+            .apply_noting(original, self.prepared.settings.sample_rate_hz, self.item, version)
             .map_err(|(name, error)| Failure::Input(format!("augmentation `{name}`: {error}")))
     }
 
@@ -155,7 +157,7 @@ impl Writer<'_> {
         Ok(f64::from(levels.into_iter().fold(f32::MIN, f32::max)))
     }
 
-    fn write(&self, samples: Vec<f32>, epoch: Option<u64>, top_db: f64) -> Result<Heard, Failure> {
+    fn write(&self, samples: Vec<f32>, epoch: Option<u64>, top_db: f64, drawn: Vec<Drawn>) -> Result<Heard, Failure> {
         let rate_hz = self.prepared.settings.sample_rate_hz;
         let view = epoch.map_or_else(|| "original".to_owned(), |epoch| format!("epoch-{epoch}"));
         let path = self.out.join(format!("{}.{view}.wav", self.stem));
@@ -182,6 +184,7 @@ impl Writer<'_> {
             path,
             seconds,
             peak,
+            drawn,
         })
     }
 }

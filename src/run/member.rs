@@ -340,35 +340,42 @@ fn best_metric(prepared: &Prepared) -> String {
 fn open_journal(prepared: &Prepared, spec: &MemberSpec, journal: &mut Journal) {
     journal.text("experiment", 0, &format!("```yaml\n{}\n```", prepared.resolved_yaml()));
     match prepared.diagram().to_png() {
-        Ok(png) => journal.image("graph", 0, &png.bytes),
+        Ok(png) => journal.image("figures/graph", 0, &png.bytes),
         Err(error) => tracing::warn!("the graph was not drawn: {error}"),
     }
-    let mut values = vec![("seed".to_owned(), HParam::Number(spec.seed as f64))];
+    let (group, values) = hyperparameters(prepared, spec);
+    journal.hparams(&group, &values);
+}
+
+/// The hyperparameters of a member by dotted path, and the group of runs that repeat it: those of the same experiment
+/// that differ in nothing but seed and fold.
+fn hyperparameters(prepared: &Prepared, spec: &MemberSpec) -> (String, Vec<(String, HParam)>) {
+    let mut values = Vec::new();
     flatten(&prepared.resolved, "", &mut values);
-    let metrics: Vec<String> = prepared
-        .heads()
+    let settings: Vec<u8> = values
         .iter()
-        .flat_map(|head| {
-            prepared
-                .settings
-                .evaluation
-                .metrics
-                .iter()
-                .map(move |metric| format!("final_test/{head}.{}", metric.name()))
-        })
-        .chain(
-            prepared
-                .regressors()
-                .iter()
-                .map(|head| format!("final_test/{head}.ccc")),
-        )
+        .flat_map(|(name, value)| format!("{name}={value:?}\n").into_bytes())
         .collect();
-    let metrics: Vec<&str> = metrics.iter().map(String::as_str).collect();
-    journal.hparams(&prepared.settings.name, &prepared.settings.name, &values, &metrics);
+    let hash = blake3::hash(&settings).to_hex();
+    let group = format!("{} {}", prepared.settings.name, &hash[..8]);
+    values.push(("seed".to_owned(), HParam::Number(spec.seed as f64)));
+    let fold = &prepared.assignments[spec.assignment].label;
+    values.extend(fold.iter().map(|fold| ("fold".to_owned(), HParam::Text(fold.clone()))));
+    (group, values)
 }
 
 /// Numbers, words and switches of the settings and nodes by dotted path.
 fn flatten(value: &Value, path: &str, values: &mut Vec<(String, HParam)>) {
+    // What makes no other experiment: names, seeds, which stand beside, and what is written and how fast.
+    const APART: [&str; 7] = [
+        "name",
+        "description",
+        "seed",
+        "training.seeds",
+        "training.loader",
+        "training.checkpoints",
+        "logging",
+    ];
     let hparam = match value {
         Value::Object(map) => {
             for (key, value) in map {
@@ -377,8 +384,7 @@ fn flatten(value: &Value, path: &str, values: &mut Vec<(String, HParam)>) {
                 } else {
                     format!("{path}.{key}")
                 };
-                // Where data lies and how it is split is no hyperparameter, and `seed` is there.
-                if !["datasets", "split", "name", "description", "seed", "logging"].contains(&path.as_str()) {
+                if !APART.contains(&path.as_str()) {
                     flatten(value, &path, values);
                 }
             }
@@ -410,7 +416,7 @@ fn draw_confusions(
                     figure.to_svg().as_bytes(),
                 )?;
                 match figure.to_png() {
-                    Ok(png) => journal.image(&format!("confusion_final/{head}/{name}"), step, &png.bytes),
+                    Ok(png) => journal.image(&format!("figures/confusion_final/{head}/{name}"), step, &png.bytes),
                     Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
                 }
             }

@@ -158,7 +158,7 @@ impl Journal {
         }
     }
 
-    /// Writes one line of metrics, and each number as a TensorBoard scalar `split/name`.
+    /// Writes one line of metrics, and each number as a TensorBoard scalar below [`tag_of`] its split.
     pub fn line(&mut self, step: u64, epoch: u64, split: &str, line: &Line) {
         let mut object = Map::new();
         object.insert("step".into(), json!(step));
@@ -186,8 +186,9 @@ impl Journal {
             .iter()
             .filter_map(|(name, value)| Some((name.as_str(), (*value)?)));
         let step = self.event_step(step);
+        let tag = tag_of(split);
         for (name, value) in scalars.chain(line.wall.iter().copied()) {
-            self.event(|events, time| events.scalar(&format!("{split}/{name}"), step, value as f32, time));
+            self.event(|events, time| events.scalar(&format!("{tag}/{name}"), step, value as f32, time));
         }
         self.events.next_step = self.events.next_step.max(step.saturating_add(1));
     }
@@ -216,18 +217,8 @@ impl Journal {
     }
 
     /// The run's hyperparameters for TensorBoard's hparams view.
-    pub fn hparams(&mut self, experiment: &str, group: &str, values: &[(String, HParam)], metrics: &[&str]) {
-        self.event(|events, time| {
-            events.hparams(
-                &HParams {
-                    experiment,
-                    group,
-                    values,
-                    metrics,
-                },
-                time,
-            )
-        });
+    pub fn hparams(&mut self, group: &str, values: &[(String, HParam)]) {
+        self.event(|events, time| events.hparams(&HParams { group, values }, time));
     }
 
     /// Marks the run as completed in TensorBoard's hparams view.
@@ -275,6 +266,17 @@ fn whole_lines(path: &Path, bytes: u64) -> Result<u64, Failure> {
         path.display()
     );
     Ok(whole as u64)
+}
+
+/// Where the numbers of a split stand in TensorBoard, which sorts groups of charts by name and opens the first: curves
+/// over epochs come before results, which are single points, and before what is logged every few steps.
+fn tag_of(split: &str) -> String {
+    match (split, split.strip_prefix("final_")) {
+        (_, Some(side)) => format!("final/{side}"),
+        ("train", None) => "step/train".into(),
+        ("train_epoch", None) => "epoch/train".into(),
+        (other, None) => format!("epoch/{other}"),
+    }
 }
 
 fn clamp(step: u64) -> i64 {

@@ -586,7 +586,7 @@ impl Trainer<'_> {
             let title = format!("{head}, epoch {}", state.epoch);
             let figure = emorun_figures::confusion_matrix(&title, result.confusion.labels(), result.confusion.rows());
             match figure.and_then(|figure| figure.to_png()) {
-                Ok(png) => journal.image(&format!("confusion/{head}"), state.step, &png.bytes),
+                Ok(png) => journal.image(&format!("figures/confusion/{head}"), state.step, &png.bytes),
                 Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
             }
         }

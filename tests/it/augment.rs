@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use emorun::feed::augment::Version;
 use emorun::feed::host::HostPipeline;
@@ -106,6 +107,37 @@ fn listening_hears_what_the_model_hears() {
 }
 
 #[test]
+fn what_listening_says_was_drawn_was_done() {
+    let lab = Lab::new();
+    let prepared = prepared(&lab, "drawn.yaml", GROUPS);
+    let out = lab.path("out");
+    let request = Request {
+        sample: 3,
+        views: 4,
+        out: &out,
+    };
+    let power = |path: &Path| -> f64 {
+        let samples = load(path, 16_000, None).unwrap().samples;
+        samples.iter().map(|x| f64::from(x * x)).sum()
+    };
+    let (mut original, mut signs) = (0.0, BTreeSet::new());
+    for Heard { epoch, path, drawn, .. } in listen(&prepared, &request).unwrap() {
+        if epoch.is_none() {
+            original = power(&path);
+            assert!(drawn.is_empty());
+            continue;
+        }
+        let [only] = drawn.as_slice() else { panic!("{drawn:?}") };
+        let said: f64 = only.note.strip_suffix(" dB").unwrap().parse().unwrap();
+        let done = 10.0 * (power(&path) / original).log10();
+        assert!((said - done).abs() < 0.01, "{only:?}, but {done} dB");
+        assert_eq!(only.node, if said > 0.0 { "up" } else { "down" });
+        signs.insert(said > 0.0);
+    }
+    assert_eq!(signs.len(), 2, "both are drawn");
+}
+
+#[test]
 fn the_command_lists_what_it_wrote_and_overwrites_nothing() {
     let lab = Lab::new();
     lab.write("heard.yaml", HEARD);
@@ -123,8 +155,10 @@ fn the_command_lists_what_it_wrote_and_overwrites_nothing() {
     let outcome = lab.emorun(&arguments);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert_eq!(outcome.last_line(), "out");
-    assert_eq!(outcome.stdout.matches(".wav").count(), 6, "{}", outcome.stdout);
-    assert!(outcome.stdout.contains(".epoch-2.wav"), "{}", outcome.stdout);
+    // Two originals and four views in the table, and what was drawn for each view.
+    assert_eq!(outcome.stdout.matches(".wav").count(), 6 + 4, "{}", outcome.stdout);
+    let (_, drawn) = outcome.stdout.split_once("what was drawn:").unwrap();
+    assert_eq!(drawn.matches(".epoch-2.wav: ").count(), 2, "{}", outcome.stdout);
     let outcome = lab.emorun(&arguments);
     assert_eq!(outcome.code, 5, "{}", outcome.stderr);
 }

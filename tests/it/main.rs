@@ -20,6 +20,7 @@ mod data;
 mod early;
 mod errors;
 mod experiments;
+mod explaining;
 mod faults;
 mod features;
 mod frozen;

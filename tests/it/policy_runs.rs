@@ -99,9 +99,9 @@ fn what_a_policy_does_is_in_metrics_and_tensorboard() {
         })
         .collect();
     for tag in [
-        "policy/strength/reward",
-        "policy/strength/entropy",
-        "policy/strength/action.mask",
+        "epoch/policy/strength/reward",
+        "epoch/policy/strength/entropy",
+        "epoch/policy/strength/action.mask",
     ] {
         assert!(tags.iter().any(|found| found == tag), "{tag}");
     }

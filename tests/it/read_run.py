@@ -31,7 +31,7 @@ def value_of(value):
     return getattr(value, value.WhichOneof("kind"))
 
 
-texts, images, hparams = {}, {}, {"values": {}, "metrics": [], "ended": False}
+texts, images, hparams = {}, {}, {"values": {}, "ended": False}
 for tag in tags["tensors"]:
     events = accumulator.Tensors(tag)
     if plugin(tag).plugin_name == "text":
@@ -45,8 +45,6 @@ for tag in tags["tensors"]:
         if data.HasField("session_start_info"):
             hparams["group"] = data.session_start_info.group_name
             hparams["values"] = {k: value_of(v) for k, v in data.session_start_info.hparams.items()}
-        elif data.HasField("experiment"):
-            hparams["metrics"] = [metric.name.tag for metric in data.experiment.metric_infos]
         elif data.HasField("session_end_info"):
             hparams["ended"] = True
 

@@ -40,7 +40,7 @@ pub use json_schema::experiment_schema;
 pub use kind::{Cost, InferError, Inferred, InputSignals, KindInfo, KindSet, NodeSpec, Placement, Section};
 pub use kinded::{KINDED_MARK, Kinded, schema_of};
 pub use load::{ReadError, load};
-pub use nearest::suggestion;
+pub use nearest::{nearest, suggestion};
 pub use plan::{Plan, PlanInput, PlanNode, PlanUse};
 pub use refs::{DATA, DataPath, EDGE_MARK, Inputs, NodeRef, PATH_MARK, PortRef, RUN, Uses};
 pub use schedule::{Role, Roles, Schedule};

@@ -6,7 +6,7 @@ const MAX_WORD: usize = 64;
 const MAX_LISTED: usize = 16;
 
 /// The known name that `word` most likely means.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     if length > MAX_WORD {
         return None;

@@ -147,57 +147,10 @@ pub struct Dim {
 /// `hparams/plugin_data.proto: HParamsPluginData`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct HParamsPlugin {
-    #[prost(message, optional, tag = "2")]
-    pub experiment: Option<Experiment>,
     #[prost(message, optional, tag = "3")]
     pub session_start_info: Option<SessionStart>,
     #[prost(message, optional, tag = "4")]
     pub session_end_info: Option<SessionEnd>,
-}
-
-/// `hparams/api.proto: Experiment`.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Experiment {
-    #[prost(double, tag = "3")]
-    pub time_created_secs: f64,
-    #[prost(message, repeated, tag = "4")]
-    pub hparam_infos: Vec<HParamInfo>,
-    #[prost(message, repeated, tag = "5")]
-    pub metric_infos: Vec<MetricInfo>,
-    #[prost(string, tag = "6")]
-    pub name: String,
-}
-
-/// `hparams/api.proto: DataType`.
-pub const TYPE_STRING: i32 = 1;
-/// `hparams/api.proto: DataType`.
-pub const TYPE_BOOL: i32 = 2;
-/// `hparams/api.proto: DataType`.
-pub const TYPE_FLOAT64: i32 = 3;
-
-/// `hparams/api.proto: HParamInfo`.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct HParamInfo {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(int32, tag = "4")]
-    pub data_type: i32,
-}
-
-/// `hparams/api.proto: MetricInfo`.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct MetricInfo {
-    #[prost(message, optional, tag = "1")]
-    pub name: Option<MetricName>,
-    #[prost(string, tag = "3")]
-    pub display_name: String,
-}
-
-/// `hparams/api.proto: MetricName`.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct MetricName {
-    #[prost(string, tag = "2")]
-    pub tag: String,
 }
 
 /// `hparams/plugin_data.proto: SessionStartInfo`.

@@ -29,18 +29,16 @@ pub enum HParam {
 
 /// What the hyperparameter dashboard shows of a run.
 ///
-/// The dashboard takes its columns from one run of those it opens together, so runs that are to be
-/// compared should give the same names.
+/// No list of columns is written with them: the dashboard would take that of one run, whichever it meets first, for all
+/// that it opens together. Without one it gathers the columns itself from every run, those that differ first, and
+/// offers all scalars as metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct HParams<'a> {
-    /// The experiment's name.
-    pub experiment: &'a str,
-    /// Runs of one group are repetitions of the same setting (seeds, folds).
+    /// Runs of one group are one row of the table, whose metrics are averaged: repetitions of the same setting
+    /// (seeds, folds) and nothing else.
     pub group: &'a str,
     /// Names and values.
     pub values: &'a [(String, HParam)],
-    /// The scalar tags to show as metrics.
-    pub metrics: &'a [&'a str],
 }
 
 /// Writes one event file.
@@ -187,52 +185,20 @@ impl EventWriter {
             HParam::Number(number) if !number.is_finite() => HParam::Text(number.to_string()),
             other => other.clone(),
         };
-        let values: Vec<(&String, HParam)> = hparams
-            .values
-            .iter()
-            .map(|(name, value)| (name, readable(value)))
-            .collect();
-        let experiment = proto::Experiment {
-            time_created_secs: wall_time,
-            name: hparams.experiment.into(),
-            hparam_infos: values
-                .iter()
-                .map(|(name, value)| proto::HParamInfo {
-                    name: (*name).clone(),
-                    data_type: match value {
-                        HParam::Number(_) => proto::TYPE_FLOAT64,
-                        HParam::Text(_) => proto::TYPE_STRING,
-                        HParam::Bool(_) => proto::TYPE_BOOL,
-                    },
-                })
-                .collect(),
-            metric_infos: hparams
-                .metrics
-                .iter()
-                .map(|&tag| proto::MetricInfo {
-                    name: Some(proto::MetricName { tag: tag.into() }),
-                    display_name: tag.into(),
-                })
-                .collect(),
-        };
         let start = proto::SessionStart {
             group_name: hparams.group.into(),
             start_time_secs: wall_time,
-            hparams: values
-                .into_iter()
-                .map(|(name, value)| (name.clone(), json_value(value)))
+            hparams: hparams
+                .values
+                .iter()
+                .map(|(name, value)| (name.clone(), json_value(readable(value))))
                 .collect(),
-        };
-        let experiment = proto::HParamsPlugin {
-            experiment: Some(experiment),
-            ..proto::HParamsPlugin::default()
         };
         let start = proto::HParamsPlugin {
             session_start_info: Some(start),
             ..proto::HParamsPlugin::default()
         };
-        self.hparams_event("_hparams_/experiment", &experiment, wall_time)
-            && self.hparams_event("_hparams_/session_start_info", &start, wall_time)
+        self.hparams_event("_hparams_/session_start_info", &start, wall_time)
     }
 
     /// Logs how the run ended.

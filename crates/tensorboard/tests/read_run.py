@@ -5,6 +5,7 @@ Python loader, so that the native data server is not needed). Exits with 77 if t
 """
 
 import json
+import pathlib
 import sys
 import time
 import urllib.error
@@ -45,11 +46,17 @@ def get_json(path, body=None):
     return json.loads(get(path, body))
 
 
+def runs():
+    with urllib.request.urlopen(f"{url}data/runs", timeout=30) as answer:
+        return json.loads(answer.read())
+
+
 # The server answers before it has read the files.
+directories = {path.name for path in pathlib.Path(logdir).iterdir()}
 for attempt in range(300):
     try:
         experiment = get_json("hparams/experiment", {"includeMetrics": True})
-        if experiment.get("hparamInfos"):
+        if experiment.get("hparamInfos") and set(runs()) == directories:
             break
     except urllib.error.HTTPError:
         pass

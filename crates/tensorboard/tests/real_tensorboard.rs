@@ -22,10 +22,8 @@ fn write_run(dir: &Path) -> Result<(), EventError> {
         ("limit".to_owned(), HParam::Number(f64::INFINITY)),
     ];
     let hparams = HParams {
-        experiment: "demo",
         group: "fold 1",
         values: &values,
-        metrics: &["validation/uar"],
     };
     assert!(first.hparams(&hparams, 1000.0));
     assert!(first.text("config", 0, "```yaml\nname: demo\n```", 1000.0));
@@ -43,10 +41,30 @@ fn write_run(dir: &Path) -> Result<(), EventError> {
     Ok(())
 }
 
+/// A short run with a setting, a seed and a result.
+fn write_short_run(dir: &Path, (group, lr, seed): (&str, f64, f64), uar: f32) -> Result<(), EventError> {
+    let mut writer = EventWriter::create(dir, 0, 1000.0)?;
+    let values = [
+        ("lr".to_owned(), HParam::Number(lr)),
+        ("seed".to_owned(), HParam::Number(seed)),
+        ("frozen".to_owned(), HParam::Bool(true)),
+    ];
+    assert!(writer.hparams(&HParams { group, values: &values }, 1000.0));
+    assert!(writer.scalar("validation/uar", 11, uar, 1001.0));
+    Ok(())
+}
+
 #[test]
 fn the_tensorboard_package_shows_every_kind_of_event() {
     let dir = tempfile::tempdir().unwrap();
     write_run(&dir.path().join("run")).unwrap();
+    for (name, setting, uar) in [
+        ("low-1", ("low", 0.1, 1.0), 0.5),
+        ("low-2", ("low", 0.1, 2.0), 0.7),
+        ("high-1", ("high", 0.2, 1.0), 0.9),
+    ] {
+        write_short_run(&dir.path().join(name), setting, uar).unwrap();
+    }
     let python = std::env::var("EMORUN_PYTHON").unwrap_or_else(|_| "python3".into());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_run.py");
     let output = match Command::new(&python)
@@ -101,22 +119,47 @@ fn the_tensorboard_package_shows_every_kind_of_event() {
         "{histogram}"
     );
 
-    let experiment = &read["experiment"];
-    assert_eq!(experiment["name"], "demo");
-    assert_eq!(experiment["metricInfos"].as_array().unwrap().len(), 1);
-    let types: Vec<_> = experiment["hparamInfos"]
-        .as_array()
-        .unwrap()
+    assert_hparams(&read);
+}
+
+/// Rows of the dashboard are settings, over which repetitions are averaged, and what differs comes first of its columns.
+fn assert_hparams(read: &Value) {
+    let infos = read["experiment"]["hparamInfos"].as_array().unwrap();
+    let columns: Vec<_> = infos
         .iter()
-        .map(|info| (info["name"].as_str().unwrap(), info["type"].as_str().unwrap()))
+        .map(|info| {
+            let differs = info["differs"] == true;
+            (info["name"].as_str().unwrap(), info["type"].as_str().unwrap(), differs)
+        })
         .collect();
-    assert!(types.contains(&("lr", "DATA_TYPE_FLOAT64")), "{types:?}");
-    assert!(types.contains(&("frozen", "DATA_TYPE_BOOL")), "{types:?}");
-    let group = &read["groups"]["sessionGroups"][0];
     assert_eq!(
-        group["hparams"],
+        columns,
+        [
+            ("lr", "DATA_TYPE_FLOAT64", true),
+            ("seed", "DATA_TYPE_FLOAT64", true),
+            ("frozen", "DATA_TYPE_BOOL", false),
+            ("limit", "DATA_TYPE_STRING", false),
+            ("model <a&b>", "DATA_TYPE_STRING", false),
+        ]
+    );
+    let metrics = read["experiment"]["metricInfos"].as_array().unwrap();
+    assert!(metrics.iter().any(|metric| metric["name"]["tag"] == "validation/uar"));
+    let groups = read["groups"]["sessionGroups"].as_array().unwrap();
+    let group = |name: &str| groups.iter().find(|group| group["name"] == name).unwrap();
+    let uar = |group: &Value| {
+        let values = group["metricValues"].as_array().unwrap();
+        let own = values.iter().find(|value| value["name"]["tag"] == "validation/uar");
+        own.unwrap()["value"].as_f64().unwrap()
+    };
+    assert_eq!(groups.len(), 3, "{groups:?}");
+    assert_eq!(group("low")["sessions"].as_array().unwrap().len(), 2);
+    assert!((uar(group("low")) - 0.6).abs() < 1e-6, "the mean over seeds");
+    assert!((uar(group("high")) - 0.9).abs() < 1e-6);
+    let whole = group("fold 1");
+    assert_eq!(
+        whole["hparams"],
         json!({"lr": 1e-4, "model <a&b>": "hubert", "frozen": true, "limit": "inf"})
     );
-    assert_eq!(group["sessions"][0]["status"], "STATUS_SUCCESS");
-    assert_eq!(group["metricValues"][0]["value"], 0.75);
+    assert_eq!(whole["sessions"][0]["status"], "STATUS_SUCCESS");
+    assert_eq!(uar(whole), 0.75);
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::{Common, ExperimentArguments, check, print};
 use crate::exit::Failure;
 use crate::prepare::{Depth, prepare};
-use crate::run::listen::{Request, listen as hear};
+use crate::run::listen::{Heard, Request, listen as hear};
 use crate::run::report::table;
 
 #[derive(Debug, Args)]
@@ -39,9 +39,8 @@ pub(super) fn listen(arguments: &Arguments, common: Common) -> Result<(), Failur
     let rows: Vec<Vec<String>> = heard
         .iter()
         .map(|heard| {
-            let name = heard.path.file_name().unwrap_or_default().to_string_lossy();
             vec![
-                name.into_owned(),
+                name(heard),
                 heard.item.clone(),
                 heard.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
                 format!("{:.2}", heard.seconds),
@@ -50,6 +49,29 @@ pub(super) fn listen(arguments: &Arguments, common: Common) -> Result<(), Failur
         })
         .collect();
     print(&table(&["file", "item", "epoch", "s", "peak"], &rows));
+    print("\nwhat was drawn:\n");
+    for heard in heard.iter().filter(|heard| heard.epoch.is_some()) {
+        print(&format!("{}: {}\n", name(heard), drawn(heard)));
+    }
     print(&format!("{}\n", arguments.out.display()));
     Ok(())
+}
+
+fn name(heard: &Heard) -> String {
+    let name = heard.path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// What augmentations have drawn, on one line.
+fn drawn(heard: &Heard) -> String {
+    let notes: Vec<String> = heard
+        .drawn
+        .iter()
+        .map(|drawn| format!("{}: {}", drawn.node, drawn.note))
+        .collect();
+    if notes.is_empty() {
+        "nothing".into()
+    } else {
+        notes.join("; ")
+    }
 }

@@ -116,10 +116,10 @@ struct Background {
 
 impl Augment for Background {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let wave = wave.samples();
         let snr_db = self.snr_db.draw(rng);
-        let wave_power = power(wave);
+        let wave_power = power(wave.samples());
         if wave_power == 0.0 {
+            wave.note(|| "nothing, as the item is silent".to_owned());
             return Ok(());
         }
         let [fewest, most] = self.num_files;
@@ -129,10 +129,13 @@ impl Augment for Background {
             rng.random_range(fewest..=most)
         };
         let mut sum: Option<Stretch> = None;
+        let length = wave.samples().len();
         for _ in 0..count {
-            let Some(stretch) = self.stretch(wave.len(), rng)? else {
+            let Some((file, stretch)) = self.stretch(length, rng)? else {
+                wave.note(|| "nothing, as silent stretches were drawn".to_owned());
                 continue;
             };
+            wave.note(|| format!("{} at {snr_db:.1} dB SNR", self.noise.name(file)));
             match &mut sum {
                 None => sum = Some(stretch),
                 Some(sum) => sum.add(&stretch),
@@ -140,7 +143,7 @@ impl Augment for Background {
         }
         if let Some(Stretch { samples, power: first }) = sum {
             let noise_power = if count == 1 { first } else { power(&samples) };
-            mix_powers_at_snr(wave, wave_power, &samples, noise_power, snr_db);
+            mix_powers_at_snr(wave.samples(), wave_power, &samples, noise_power, snr_db);
         }
         Ok(())
     }
@@ -151,14 +154,14 @@ impl Augment for Background {
 }
 
 impl Background {
-    /// A stretch that is not silent, if one is drawn.
-    fn stretch(&self, length: usize, rng: &mut dyn Rng) -> Result<Option<Stretch>, AugmentError> {
+    /// A stretch that is not silent, if one is drawn, and the number of its file.
+    fn stretch(&self, length: usize, rng: &mut dyn Rng) -> Result<Option<(usize, Stretch)>, AugmentError> {
         for _ in 0..ATTEMPTS {
             let file = rng.random_range(0..self.noise.len());
             let samples = self.noise.stretch(file, length, rng)?;
             let power = power(&samples);
             if power >= SILENCE {
-                return Ok(Some(Stretch { samples, power }));
+                return Ok(Some((file, Stretch { samples, power })));
             }
         }
         Ok(None)

@@ -116,8 +116,9 @@ struct Filter {
 
 impl Augment for Filter {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let low = self.between.low_hz.draw(rng) / self.rate_hz;
-        let high = self.between.high_hz.draw(rng) / self.rate_hz;
+        let (low_hz, high_hz) = (self.between.low_hz.draw(rng), self.between.high_hz.draw(rng));
+        wave.note(|| format!("{low_hz:.0} to {high_hz:.0} Hz"));
+        let (low, high) = (low_hz / self.rate_hz, high_hz / self.rate_hz);
         let samples = wave.samples();
         Butterworth::new(Pass::High, ORDER, low).apply(samples);
         Butterworth::new(Pass::Low, ORDER, high).apply(samples);

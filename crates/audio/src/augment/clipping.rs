@@ -51,7 +51,9 @@ impl AugmentConfig for Clipping {
 
 impl Augment for Clipping {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let half = self.percentile_threshold.draw(rng) / 2.0;
+        let percent = self.percentile_threshold.draw(rng);
+        wave.note(|| format!("{percent:.1} % of the samples"));
+        let half = percent / 2.0;
         let samples = wave.samples();
         let mut sorted = samples.clone();
         sorted.sort_unstable_by(f32::total_cmp);

@@ -81,6 +81,7 @@ impl Augment for Line {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
         let drawn = self.config.rate_hz.draw(rng);
         let rate_hz = ((drawn / STEP_HZ).round() * STEP_HZ) as u32;
+        wave.note(|| format!("{rate_hz} Hz"));
         let samples = wave.samples();
         let length = samples.len();
         // What has less than a sample there is left at its rate.

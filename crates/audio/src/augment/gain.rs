@@ -52,9 +52,10 @@ impl AugmentConfig for Gain {
 
 impl Augment for Gain {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let wave = wave.samples();
-        let factor = amplitude(self.gain_db.draw(rng)) as f32;
-        for x in wave {
+        let gain_db = self.gain_db.draw(rng);
+        wave.note(|| format!("{gain_db:+.1} dB"));
+        let factor = amplitude(gain_db) as f32;
+        for x in wave.samples() {
             *x *= factor;
         }
         Ok(())

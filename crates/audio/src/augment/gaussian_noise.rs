@@ -63,14 +63,16 @@ impl AugmentConfig for GaussianNoise {
 
 impl Augment for GaussianNoise {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let wave = wave.samples();
         match self.level {
             NoiseLevel::Amplitude(range) => {
                 let deviation = range.draw(rng) as f32;
-                Normal::new(rng).each(wave, |x, normal| *x += deviation * normal);
+                wave.note(|| format!("deviation {deviation:.4}"));
+                Normal::new(rng).each(wave.samples(), |x, normal| *x += deviation * normal);
             }
             NoiseLevel::SnrDb(range) => {
                 let snr_db = range.draw(rng);
+                wave.note(|| format!("{snr_db:.1} dB SNR"));
+                let wave = wave.samples();
                 let mut noise = vec![0.0; wave.len()];
                 Normal::new(rng).each(&mut noise, |x, normal| *x = normal);
                 mix_at_snr(wave, &noise, snr_db);

@@ -73,11 +73,15 @@ struct Crop {
 
 impl Augment for Crop {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let wave = wave.samples();
-        let length = samples(self.seconds.draw(rng), self.rate_hz);
-        if wave.len() > length {
-            let start = rng.random_range(0..=wave.len() - length);
-            keep(wave, start, length);
+        let seconds = self.seconds.draw(rng);
+        let length = samples(seconds, self.rate_hz);
+        let before = wave.samples().len();
+        if before > length {
+            let start = rng.random_range(0..=before - length);
+            keep(wave.samples(), start, length);
+            wave.note(|| format!("{seconds:.2} s from {:.2} s on", start as f64 / f64::from(self.rate_hz)));
+        } else {
+            wave.note(|| format!("whole, as it is shorter than {seconds:.2} s"));
         }
         Ok(())
     }
@@ -166,15 +170,18 @@ struct Fit {
 
 impl Augment for Fit {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let wave = wave.samples();
-        if let Some(excess) = wave.len().checked_sub(self.length).filter(|&excess| excess > 0) {
+        let before = wave.samples().len();
+        if let Some(excess) = before.checked_sub(self.length).filter(|&excess| excess > 0) {
             let start = match self.trim {
                 TrimAt::Start => 0,
                 TrimAt::Centre => excess / 2,
                 TrimAt::Random => rng.random_range(0..=excess),
             };
-            keep(wave, start, self.length);
+            keep(wave.samples(), start, self.length);
+            wave.note(|| format!("cut, from sample {start} on"));
         } else if !wave.is_empty() {
+            wave.note(|| "filled up".to_owned());
+            let wave = wave.samples();
             match self.pad {
                 PadWith::Zeros => wave.resize(self.length, 0.0),
                 PadWith::Repeat => {

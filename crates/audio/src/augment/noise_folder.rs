@@ -67,6 +67,19 @@ impl NoiseFolder {
         self.files.len()
     }
 
+    /// The name of recording `index` for people: its folder and file.
+    pub(super) fn name(&self, index: usize) -> String {
+        let mut parts = self.files[index]
+            .path
+            .components()
+            .rev()
+            .map(|part| part.as_os_str().to_string_lossy());
+        let name = parts.next().unwrap_or_default();
+        parts
+            .next()
+            .map_or_else(|| name.to_string(), |folder| format!("{folder}/{name}"))
+    }
+
     /// Their paths.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())

@@ -52,6 +52,7 @@ impl AugmentConfig for PeakNormalise {
 
 impl Augment for PeakNormalise {
     fn apply(&self, wave: &mut Wave, _rng: &mut dyn Rng) -> Result<(), AugmentError> {
+        wave.note(|| format!("to {:.1} dB below full scale", -self.peak_db));
         let samples = wave.samples();
         let peak = samples.iter().fold(0f32, |peak, x| peak.max(x.abs()));
         if peak > SILENCE {

@@ -51,7 +51,9 @@ impl AugmentConfig for PitchShift {
 
 impl Augment for PitchShift {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        wave.warp(1.0, self.semitones.draw(rng));
+        let semitones = self.semitones.draw(rng);
+        wave.note(|| format!("{semitones:+.2} semitones"));
+        wave.warp(1.0, semitones);
         Ok(())
     }
 }

@@ -39,8 +39,8 @@ impl AugmentConfig for Polarity {
 
 impl Augment for Polarity {
     fn apply(&self, wave: &mut Wave, _rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let wave = wave.samples();
-        for x in wave {
+        wave.note(|| "turned".to_owned());
+        for x in wave.samples() {
             *x = -*x;
         }
         Ok(())

@@ -129,12 +129,17 @@ impl Augment for Reverberation {
         let (response, direct) = match &self.source {
             Source::Folder(folder) => {
                 let index = rng.random_range(0..folder.len());
+                wave.note(|| folder.name(index));
                 let response = folder.beginning(index, (LONGEST_S * f64::from(self.rate_hz)) as usize)?;
                 let direct = loudest(&response);
                 (response, direct)
             }
             Source::Shoebox(ranges) => {
                 let room = draw_room(ranges, rng);
+                wave.note(|| {
+                    let [length, width, height] = room.size_m;
+                    format!("{length:.1} × {width:.1} × {height:.1} m, RT60 {:.2} s", room.rt60_s)
+                });
                 (room.response(self.rate_hz), room.direct(self.rate_hz))
             }
         };

@@ -61,6 +61,7 @@ impl AugmentConfig for SpeedPerturb {
 impl Augment for SpeedPerturb {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
         let percent = self.speeds[rng.random_range(0..self.speeds.len())];
+        wave.note(|| format!("{percent} % of the speed"));
         let samples = wave.samples();
         // Only the ratio counts; these are rates within bounds, whatever the item's own.
         *samples = resample(samples, percent * 100, 10_000)?;

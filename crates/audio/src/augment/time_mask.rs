@@ -72,8 +72,8 @@ struct Mask {
 
 impl Augment for Mask {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        let samples = wave.samples();
         for _ in 0..self.count {
+            let samples = wave.samples();
             let length = (self.fraction.draw(rng) * samples.len() as f64).round() as usize;
             let length = length.min(samples.len());
             let start = rng.random_range(0..=samples.len() - length);
@@ -87,6 +87,7 @@ impl Augment for Mask {
                     0.0
                 };
             }
+            wave.note(|| format!("{length} samples from {start} on"));
         }
         Ok(())
     }

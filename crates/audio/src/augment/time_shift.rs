@@ -54,6 +54,7 @@ impl AugmentConfig for TimeShift {
 impl Augment for TimeShift {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
         let fraction = self.fraction.draw(rng);
+        wave.note(|| format!("by {:+.1} % of the length", 100.0 * fraction));
         let samples = wave.samples();
         let length = samples.len();
         let by = ((fraction.abs() * length as f64).round() as usize).min(length);

@@ -52,7 +52,9 @@ impl AugmentConfig for TimeStretch {
 
 impl Augment for TimeStretch {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
-        wave.warp(self.rate.draw(rng), 0.0);
+        let rate = self.rate.draw(rng);
+        wave.note(|| format!("{rate:.2} times as fast"));
+        wave.warp(rate, 0.0);
         Ok(())
     }
 }

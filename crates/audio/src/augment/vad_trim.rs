@@ -84,8 +84,10 @@ impl Augment for Trim {
             let end = ((last + 1) * self.hop).min(samples.len());
             // The last frame may stand right at the end of the item.
             let start = (first * self.hop).min(end - 1);
+            let cut = [start, samples.len() - end];
             samples.truncate(end);
             samples.drain(..start);
+            wave.note(|| format!("{} samples before and {} behind cut off", cut[0], cut[1]));
         }
         Ok(())
     }

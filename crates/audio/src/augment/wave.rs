@@ -12,6 +12,8 @@ pub struct Wave {
     rate_hz: u32,
     tempo: f64,
     semitones: f64,
+    /// What transforms have drawn, where somebody wants to know.
+    notes: Option<Vec<String>>,
 }
 
 impl Wave {
@@ -22,6 +24,28 @@ impl Wave {
             rate_hz,
             tempo: 1.0,
             semitones: 0.0,
+            notes: None,
+        }
+    }
+
+    /// The same, on which each transform that is applied notes what it has drawn: see [`Self::take_notes`].
+    #[must_use]
+    pub fn noting(self) -> Self {
+        Self {
+            notes: Some(Vec::new()),
+            ..self
+        }
+    }
+
+    /// What transforms have noted since this was called last, for people: an entry for each that was applied.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        self.notes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Notes what a transform has drawn, with units; the text is made only where somebody wants to know.
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(notes) = &mut self.notes {
+            notes.push(what());
         }
     }
 
