@@ -249,15 +249,9 @@ fn plan_text(prepared: &Prepared) -> String {
                 }
             );
         }
-        if let Some(leak) = &assignment.certificate.leak {
-            let _ = writeln!(text, "THIS SPLIT LEAKS: {leak}");
+        for claim in assignment.certificate.claims() {
+            let _ = writeln!(text, "{claim}");
         }
-    }
-    if !prepared.assignments.is_empty() {
-        let _ = writeln!(
-            text,
-            "\nno speaker, group or recording is on two sides, but where a leak is declared"
-        );
     }
     text
 }
@@ -282,7 +276,7 @@ fn plan_json(prepared: &Prepared) -> Value {
         let splits: Vec<Value> = prepared
             .assignments
             .iter()
-            .map(|assignment| json!({ "fold": assignment.label, "certificate": assignment.certificate }))
+            .map(|assignment| json!({ "fold": assignment.label, "certificate": assignment.certificate, "claims": assignment.certificate.claims() }))
             .collect();
         plan.insert("splits".into(), Value::Array(splits));
         plan.insert("remarks".into(), json!(prepared.remarks()));

@@ -84,6 +84,9 @@ pub struct Prepared {
     experiment: Experiment<Settings, NodeConfig>,
 }
 
+/// Copies that a remark names.
+const COPIES_SHOWN: usize = 3;
+
 /// The items of all corpora, shared with the loader's threads.
 #[derive(Debug, Default)]
 pub struct MergedCorpus {
@@ -101,9 +104,17 @@ impl MergedCorpus {
     fn new(corpus: Corpus) -> Self {
         let mut remarks = corpus.warnings;
         if !corpus.duplicates.is_empty() {
+            let shown = corpus.duplicates.iter().take(COPIES_SHOWN);
+            let mut shown: Vec<String> = shown
+                .map(|copy| format!("`{}` of `{}`", copy.dropped, copy.kept))
+                .collect();
+            if corpus.duplicates.len() > COPIES_SHOWN {
+                shown.push(format!("{} more", corpus.duplicates.len() - COPIES_SHOWN));
+            }
             remarks.push(format!(
-                "{} file(s) are copies of others and were counted once",
-                corpus.duplicates.len()
+                "{} file(s) are copies of others and were counted once: {}",
+                corpus.duplicates.len(),
+                shown.join(", ")
             ));
         }
         for skipped in &corpus.skipped {
@@ -667,10 +678,12 @@ fn check_settings<'a>(
 /// Whether the split has a validation side, as far as the file tells.
 fn has_validation(settings: &Settings) -> bool {
     use emorun_data::SplitConfig;
-    use emorun_data::split::FoldValidation;
+    use emorun_data::split::{FoldValidation, Rest};
     match &settings.split {
         SplitConfig::BySpeaker(split) => split.validation > 0.0,
-        SplitConfig::Fixed(split) => split.from.is_some() || !split.validation.is_empty(),
+        SplitConfig::Fixed(split) => {
+            split.from.is_some() || !split.validation.is_empty() || split.rest == Some(Rest::Validation)
+        }
         SplitConfig::Folds(split) => split.validation != FoldValidation::None,
     }
 }

@@ -224,7 +224,8 @@ fn train_and_evaluate(
         let csv = report::estimates_csv(&feed.items, &head, &splits)?;
         dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
     }
-    dir.write("report/report.txt", report::text(&splits).as_bytes())?;
+    let text = report::text(&splits) + &report::claims(&assignment.certificate);
+    dir.write("report/report.txt", text.as_bytes())?;
     journal.completed();
     let unlogged = journal.close();
     if unlogged > 0 {

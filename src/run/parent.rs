@@ -200,7 +200,8 @@ fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) ->
         (summary, text)
     } else {
         let MemberResult { summary, splits, .. } = member::run(prepared, spec, dir, None, device)?;
-        (summary, splits.map(|splits| report::text(&splits)).unwrap_or_default())
+        let text = |splits| report::text(&splits) + &report::claims(&prepared.assignments[spec.assignment].certificate);
+        (summary, splits.map(text).unwrap_or_default())
     };
     let test = summary.splits.get("test").map(metrics).unwrap_or_default();
     Ok(Finished {
@@ -314,7 +315,7 @@ fn finish(
         },
     };
     let metrics_shown: &[Metric] = &prepared.settings.evaluation.metrics;
-    let text = report::parent_text(&summary, metrics_shown);
+    let text = report::parent_text(&summary, metrics_shown) + &report::claims_of_all(&prepared.assignments);
     dir.write_json("summary.json", &summary)?;
     dir.write("report/report.txt", text.as_bytes())?;
     Ok(Finished {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use emorun_data::{Items, SplitName};
+use emorun_data::{Assignment, Certificate, Items, SplitName};
 use emorun_metrics::{Classification, Confusion};
 use indexmap::IndexMap;
 
@@ -82,6 +82,35 @@ pub fn text(splits: &IndexMap<SplitName, SplitResult>) -> String {
     }
     text.push_str(&numbers(splits));
     text
+}
+
+/// What the certificate of the split shows and what it does not.
+pub fn claims(certificate: &Certificate) -> String {
+    let lines = certificate.claims().into_iter();
+    std::iter::once(String::new())
+        .chain(lines)
+        .map(|line| line + "\n")
+        .collect()
+}
+
+/// As [`claims`], of all folds; what is the same in several is told once.
+pub fn claims_of_all(assignments: &[Assignment]) -> String {
+    let mut folds_of: IndexMap<String, Vec<&str>> = IndexMap::new();
+    for assignment in assignments {
+        for claim in assignment.certificate.claims() {
+            folds_of
+                .entry(claim)
+                .or_default()
+                .push(assignment.label.as_deref().unwrap_or_default());
+        }
+    }
+    let line = |(claim, folds): (String, Vec<&str>)| match folds.len() == assignments.len() {
+        true => format!("{claim}\n"),
+        false => format!("{}: {claim}\n", folds.join(", ")),
+    };
+    std::iter::once("\n".to_owned())
+        .chain(folds_of.into_iter().map(line))
+        .collect()
 }
 
 fn number(value: Option<f64>) -> String {

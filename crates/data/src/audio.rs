@@ -1,6 +1,7 @@
 //! Reading the audio of candidates.
 
 use crate::candidate::{Candidate, Origin, number};
+use crate::copies::published_copies;
 use crate::corpora::{DatasetConfig, OnBadAudio};
 use crate::files::{FileFacts, Files, Request};
 use crate::{ContentHash, Corpus, DataError, ScanLevel, SkipReason, Skipped, parallel};
@@ -24,7 +25,11 @@ pub(crate) fn read_audio(
     errors: &mut Vec<DataError>,
 ) -> Vec<Candidate> {
     let copies = match level {
-        ScanLevel::Metadata => possible_copies(&candidates),
+        ScanLevel::Metadata => {
+            let mut copies = possible_copies(&candidates);
+            copies.extend(published_copies(&candidates, datasets));
+            copies
+        }
         ScanLevel::Deep => HashSet::new(),
     };
     let mut files = Files::open(cache);

@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 /// BLAKE3 hash of an audio file's bytes (or of the description that generated audio follows from).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +60,7 @@ impl ContentHash {
     }
 }
 
-/// Size and time of change of a file: a file that has others is another one.
+/// An [`emorun_files::Stamp`] in eight bytes, of which a corpus has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp(NonZeroU64);
 
@@ -69,20 +68,13 @@ impl Stamp {
     /// The stamp of a file; `None` where the system does not tell it.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok()?;
-        let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some(Self::new(metadata.len(), modified.as_nanos()))
-    }
-
-    /// The stamp of a size in bytes and a time in nanoseconds since 1970.
-    #[must_use]
-    pub fn new(bytes: u64, modified_ns: u128) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&bytes.to_le_bytes());
-        hasher.update(&modified_ns.to_le_bytes());
+        let stamp = emorun_files::Stamp::of(path).ok()?;
+        let hash = blake3::hash(stamp.to_string().as_bytes());
         let mut first = [0; 8];
-        first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        Self(NonZeroU64::new(u64::from_le_bytes(first)).unwrap_or(NonZeroU64::MIN))
+        first.copy_from_slice(&hash.as_bytes()[..8]);
+        Some(Self(
+            NonZeroU64::new(u64::from_le_bytes(first)).unwrap_or(NonZeroU64::MIN),
+        ))
     }
 
     pub(crate) const fn number(self) -> u64 {

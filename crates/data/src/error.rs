@@ -457,7 +457,10 @@ impl DataError {
                 "start again, so that it is read anew; a large corpus is read anew when its table changes, such as by `touch`".into(),
             ),
             Self::Index { .. } => Some("remove it: the next start reads the corpus again".into()),
-            Self::Contradiction { .. } => Some("correct one label or remove one of the two".into()),
+            Self::Contradiction { .. } => Some(
+                "correct one label or remove one of the two; or say in the dataset `on_copies: { other_labels: drop }` (neither is used) or `keep` (both are, on one side)"
+                    .into(),
+            ),
             Self::Row { problem, .. } => match &**problem {
                 RowProblem::Label { nearest, remedy, .. } => Some(match meant(nearest) {
                     Some(meant) => format!("{meant} {remedy}"),

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 /// A file and what is asked about it.
 #[derive(Clone, Debug)]
@@ -27,7 +26,7 @@ pub(crate) struct Request {
 pub(crate) struct FileFacts {
     pub duration_s: f64,
     pub content: Option<ContentHash>,
-    /// Its size and time of change.
+    /// Which file it was, before it was read.
     pub stamp: Option<Stamp>,
     /// For each part asked for: its segment, or what is wrong with it.
     pub parts: Vec<Result<Option<Segment>, AudioError>>,
@@ -37,8 +36,7 @@ pub(crate) struct FileFacts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Remembered {
-    bytes: u64,
-    modified_ns: u128,
+    stamp: u64,
     duration_s: f64,
     content: ContentHash,
     parts: Vec<Option<(f64, f64)>>,
@@ -53,7 +51,7 @@ struct Memory {
 }
 
 /// Raised when what a deep scan checks changes, so that older memories do not count.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Reads files, with a memory of those that were decoded.
 pub(crate) struct Files<'a> {
@@ -100,11 +98,9 @@ impl<'a> Files<'a> {
 
 fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts, Option<Remembered>), AudioError> {
     let path = &request.path;
-    let state = state(path);
-    let stamp = state.map(|(bytes, modified_ns)| Stamp::new(bytes, modified_ns));
+    let stamp = Stamp::of(path);
     if request.decode
-        && let (Some(memory), Some((bytes, modified_ns))) = (memory, state)
-        && (memory.bytes, memory.modified_ns) == (bytes, modified_ns)
+        && let Some(memory) = memory.filter(|memory| stamp.map(Stamp::number) == Some(memory.stamp))
         && let Some(facts) = memory.recall(request)
     {
         return Ok((FileFacts { stamp, ..facts }, None));
@@ -132,16 +128,17 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
             Ok(segment)
         })
         .collect();
-    let remember = match (request.decode, state, content) {
-        (true, Some((bytes, modified_ns)), Some(content)) if parts.iter().all(Result::is_ok) => {
+    // A file that changed while it was read is told when it is used.
+    let unchanged = stamp.filter(|_| request.decode && Stamp::of(path) == stamp);
+    let remember = match (unchanged, content) {
+        (Some(stamp), Some(content)) if parts.iter().all(Result::is_ok) => {
             let parts = parts
                 .iter()
                 .flatten()
                 .map(|segment| segment.map(|segment| (segment.start_s, segment.end_s)))
                 .collect();
             Some(Remembered {
-                bytes,
-                modified_ns,
+                stamp: stamp.number(),
                 duration_s: info.duration_s(),
                 content,
                 parts,
@@ -186,13 +183,6 @@ fn check_part(path: &Path, info: &AudioInfo, segment: Option<Segment>) -> Result
         });
     }
     Ok(())
-}
-
-/// Size in bytes and time of the last change, in nanoseconds since 1970.
-fn state(path: &Path) -> Option<(u64, u128)> {
-    let metadata = fs::metadata(path).ok()?;
-    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some((metadata.len(), modified.as_nanos()))
 }
 
 impl Remembered {

@@ -1,11 +1,10 @@
 //! A large corpus as it was read, in one file of which most stays on disk.
 //!
 //! A scan of millions of files takes hours, most of all a deep one. What it found out about corpora that tables describe
-//! is written to a file, which counts as long as the tables have the same size and time of change and the datasets are
-//! configured alike. A file of audio that changes meanwhile is told by its [`Stamp`](crate::Stamp) when it is used.
+//! is written to a file, which counts as long as the tables have the same [`Stamp`] and the datasets are configured alike. A file of audio that changes meanwhile is told by its own when it is used.
 //!
 //! The file begins with [`MAGIC`] and the state of the tables. Then come the items' own records, in blocks of
-//! [`BLOCK`]; a number for each item ([`crate::items::identity`]); what is held in memory: the columns that every pass
+//! [`BLOCK`]; two numbers for each item ([`crate::items::identity`] and [`crate::items::text`]); what is held in memory: the columns that every pass
 //! over a corpus needs, what items share, where each block lies and its checksum. It ends with where the numbers begin, how
 //! many items there are, the file's length and a hash of everything but the blocks. So a start reads two dozen bytes an item, and an item's
 //! record is read, and its block checked, when the item is used.
@@ -15,18 +14,19 @@ mod write;
 
 use crate::candidate::number;
 use crate::corpora::DatasetConfig;
-use crate::{Corpus, DatasetFacts, Duplicate, ScanLevel, Skipped};
+use crate::{Corpus, DatasetFacts, Duplicate, ScanLevel, Skipped, Stamp};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 /// First bytes of an index; the last of them is raised when the format or what a scan finds out changes.
-const MAGIC: [u8; 8] = *b"emorun\x00\x02";
+const MAGIC: [u8; 8] = *b"emorun\x00\x03";
 /// Items of a block, which is read and checked as one.
 const BLOCK: usize = 64;
+/// Bytes of an item's numbers.
+const NUMBERS: usize = 16 + 8;
 /// Bytes of the end: where the numbers begin, how many items there are, the length, the hash.
 const END: usize = 8 + 8 + 8 + 32;
 
@@ -49,6 +49,7 @@ struct Head {
     datasets: IndexMap<String, DatasetFacts>,
     skipped: Vec<Skipped>,
     duplicates: Vec<Duplicate>,
+    alike: Vec<Vec<usize>>,
     warnings: Vec<String>,
     /// Labels and attributes, each set of classes once.
     rows: Vec<IndexMap<String, Option<u32>>>,
@@ -59,10 +60,7 @@ impl Index {
     pub fn of(datasets: &IndexMap<String, DatasetConfig>, level: ScanLevel, folder: &Path) -> Option<Self> {
         let mut state = blake3::Hasher::new();
         for config in datasets.values() {
-            let metadata = fs::metadata(config.table()?).ok()?;
-            let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-            state.update(&metadata.len().to_le_bytes());
-            state.update(&modified.as_nanos().to_le_bytes());
+            state.update(&Stamp::of(config.table()?)?.number().to_le_bytes());
         }
         let name = blake3::hash(&serde_json::to_vec(datasets).ok()?).to_hex();
         let file = |level: &str| folder.join("corpora").join(format!("{}.{level}.index", &name[..32]));

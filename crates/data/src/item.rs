@@ -93,7 +93,7 @@ pub struct Item {
     pub duration_s: f64,
     /// Hash of the audio's bytes; `None` where the scan had no reason to read them.
     pub content: Option<ContentHash>,
-    /// Size and time of change of the file as it was read; `None` where they are not known.
+    /// Which file it was when it was read; `None` where that is not known.
     pub stamp: Option<Stamp>,
 }
 
@@ -128,15 +128,16 @@ impl Item {
         class_of(&self.labels, &self.attributes, column)
     }
 
-    /// Whether the file is still the one that the corpus was read from: of the same size and time of change. A file that
-    /// is gone is for [`Self::load_audio`] to tell.
+    /// Whether the file is still the one that the corpus was read from: by its [`Stamp`], or else, for a stamp changes with
+    /// rights and links too, by its content. A file that is gone or cannot be read is for [`Self::load_audio`] to tell.
     ///
     /// # Errors
     /// Where it is not.
     pub fn check_unchanged(&self) -> Result<(), DataError> {
         if let (AudioSource::File { path, .. }, Some(known)) = (&self.audio, self.stamp) {
             let path = path.to_path();
-            if Stamp::of(&path).is_some_and(|stamp| stamp != known) {
+            let is_another = Stamp::of(&path).is_some_and(|stamp| stamp != known);
+            if is_another && ContentHash::of_file(&path).is_ok_and(|content| Some(content) != self.content) {
                 let dataset = self.dataset.to_string();
                 return Err(DataError::Changed { dataset, path });
             }
@@ -255,6 +256,9 @@ pub struct Corpus {
     pub skipped: Vec<Skipped>,
     /// Copies counted once.
     pub duplicates: Vec<Duplicate>,
+    /// Indices of items that sound like one recording without having its samples, each group in ascending order; a deep
+    /// scan finds them.
+    pub alike: Vec<Vec<usize>>,
     /// Remarks for the person who runs the experiment.
     pub warnings: Vec<String>,
 }

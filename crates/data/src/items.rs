@@ -87,8 +87,8 @@ pub(crate) trait Stored: Send + Sync {
     /// The items of a block.
     fn items(&self, columns: &Columns, block: usize) -> Result<Vec<Item>, DataError>;
 
-    /// Hands out each item's [`identity`].
-    fn each_identity(&self, take: &mut dyn FnMut(usize, u128)) -> Result<(), DataError>;
+    /// Hands out each item's [`identity`] and [`text`].
+    fn each_number(&self, take: &mut dyn FnMut(usize, u128, u64)) -> Result<(), DataError>;
 
     /// As [`overlaps`].
     fn overlaps(&self) -> &[Vec<Part>];
@@ -217,7 +217,32 @@ impl Items {
                 }
                 Ok(())
             }
-            Details::Stored(records) => records.each_identity(&mut take),
+            Details::Stored(records) => records.each_number(&mut |index, identity, _| take(index, identity)),
+        }
+    }
+
+    /// Hands out a number for the words of every item that has some, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) fn each_text(&self, mut take: impl FnMut(usize, u64)) -> Result<(), DataError> {
+        let mut said = |index: usize, text: u64| {
+            if text != 0 {
+                take(index, text);
+            }
+        };
+        match &self.0.details {
+            Details::Memory(items) => {
+                // Most items of a corpus say what another one says.
+                let mut known: HashMap<&str, u64> = HashMap::new();
+                for (index, item) in items.iter().enumerate() {
+                    if let Some(words) = &item.text {
+                        said(index, *known.entry(words).or_insert_with(|| text(item)));
+                    }
+                }
+                Ok(())
+            }
+            Details::Stored(records) => records.each_number(&mut |index, _, text| said(index, text)),
         }
     }
 
@@ -289,6 +314,25 @@ pub(crate) fn identity(item: &Item) -> u128 {
     })
 }
 
+/// A number for an item's words, whatever their case and signs; 0 without any.
+pub(crate) fn text(item: &Item) -> u64 {
+    let Some(text) = item.text.as_deref() else { return 0 };
+    let key = crate::person::key_of(text);
+    let words: Vec<&str> = key
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    match words.is_empty() {
+        true => 0,
+        false => {
+            number(|hasher| {
+                hasher.update(words.join(" ").as_bytes());
+            }) as u64
+                | 1
+        }
+    }
+}
+
 /// Recordings of which items have parts in common.
 pub(crate) fn overlaps(items: &[Item]) -> Vec<Vec<Part>> {
     let mut recordings: Vec<(u128, usize)> = items
@@ -342,6 +386,10 @@ fn recording(item: &Item) -> u128 {
     number(|hasher| {
         match (item.content, &item.audio) {
             (Some(content), _) => hasher.update(b"content").update(content.as_bytes()),
+            (None, AudioSource::File { .. }) if cfg!(unix) && item.stamp.is_some() => {
+                let stamp = item.stamp.map_or(0, crate::Stamp::number);
+                hasher.update(b"file").update(&stamp.to_le_bytes())
+            }
             (None, AudioSource::File { path, .. }) => {
                 let folder = path.folder.as_os_str().as_encoded_bytes();
                 hasher

@@ -10,6 +10,7 @@
 mod audio;
 mod candidate;
 mod content;
+mod copies;
 pub mod corpora;
 mod declare;
 mod emotion;
@@ -35,7 +36,7 @@ mod verify;
 mod walk;
 
 pub use content::{ContentHash, Stamp};
-pub use corpora::{DatasetConfig, KINDS, OnBadAudio};
+pub use corpora::{DatasetConfig, KINDS, OnBadAudio, OnCopies, OtherLabels, SameLabels};
 pub use declare::{ALL_DIMENSIONS, DIMENSIONS, SOFT_EMOTION, declare};
 pub use emotion::{EMOTIONS, GENDERS, canonical, in_canonical_order};
 pub use error::{DataError, ErrorClass, RowProblem};

@@ -1,18 +1,18 @@
 //! From datasets to one corpus.
 
-use crate::audio::{read_audio, voice_hash};
-use crate::candidate::{Candidate, Interner, Origin, number};
-use crate::corpora::{DatasetConfig, Facts, Gathered, manifest};
+use crate::audio::read_audio;
+use crate::candidate::{Candidate, Interner};
+use crate::copies::{count_once, warn_of_namesakes};
+use crate::corpora::{DatasetConfig, Gathered, manifest};
 use crate::emotion::in_canonical_order;
 use crate::index::Index;
 use crate::labelling::{Labelling, merge_classes};
 use crate::order::by_key;
 use crate::told::Told;
-use crate::{ContentHash, Corpus, DataError, DatasetFacts, Duplicate, GENDERS, Item, person};
-use emorun_audio::Segment;
+use crate::{ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, person};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// How much of the audio a scan reads.
@@ -122,7 +122,7 @@ fn read(
     person::unite(&mut candidates, datasets, &mut corpus);
     let names: Vec<&String> = datasets.keys().collect();
     let candidates = read_audio(candidates, datasets, level, cache, &mut corpus, &mut errors);
-    let candidates = count_once(candidates, &names, &mut corpus, &mut errors);
+    let candidates = count_once(candidates, datasets, &mut corpus, &mut errors);
     warn_of_namesakes(&candidates, &names, &mut corpus);
     let mut left = vec![0_usize; names.len()];
     candidates.iter().for_each(|candidate| left[candidate.dataset] += 1);
@@ -283,144 +283,6 @@ fn warn_of_names(corpus: &mut Corpus, datasets: &IndexMap<String, DatasetConfig>
             ));
         }
     }
-}
-
-/// Which audio a candidate is: two with the same number are the same recording.
-fn identity(candidate: &Candidate) -> u128 {
-    number(|hasher| {
-        match (candidate.content, &candidate.origin) {
-            (Some(content), _) => hasher.update(b"content").update(content.as_bytes()),
-            (None, Origin::File { path, .. }) => {
-                let path = path.to_path();
-                hasher.update(b"path").update(path.as_os_str().as_encoded_bytes())
-            }
-            (None, Origin::Voice(spec)) => hasher.update(b"content").update(voice_hash(spec).as_bytes()),
-        };
-        if let Some(Segment { start_s, end_s }) = candidate.segment {
-            hasher.update(b" part");
-            hasher.update(&start_s.to_bits().to_le_bytes());
-            hasher.update(&end_s.to_bits().to_le_bytes());
-        }
-    })
-}
-
-/// Drops what a dataset holds twice, and refuses what has two different labels.
-fn count_once(
-    mut candidates: Vec<Candidate>,
-    names: &[&String],
-    corpus: &mut Corpus,
-    errors: &mut Vec<DataError>,
-) -> Vec<Candidate> {
-    let mut identities: Vec<(u128, usize)> = candidates
-        .iter()
-        .enumerate()
-        .map(|(place, candidate)| (identity(candidate), place))
-        .collect();
-    identities.sort_unstable();
-    // What is found of each copy, to be told in the order of the candidates.
-    let mut contradictions: BTreeMap<usize, Vec<DataError>> = BTreeMap::new();
-    let mut duplicates: BTreeMap<usize, Vec<Duplicate>> = BTreeMap::new();
-    let mut shared = 0_usize;
-    for same in identities.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
-        let mut kept: Vec<usize> = Vec::new();
-        for &(_, place) in same {
-            let candidate = &candidates[place];
-            let mut drop = false;
-            for earlier in kept.iter().map(|&place| &candidates[place]) {
-                let within = earlier.dataset == candidate.dataset;
-                if let Some((column, first_value, second_value)) = disagreement(earlier, candidate, within) {
-                    contradictions.entry(place).or_default().push(DataError::Contradiction {
-                        dataset: names[candidate.dataset].clone(),
-                        first: earlier.own_key().to_owned(),
-                        second: candidate.own_key().to_owned(),
-                        column,
-                        values: Box::new([first_value, second_value]),
-                    });
-                }
-                if within {
-                    duplicates.entry(place).or_default().push(Duplicate {
-                        dataset: names[candidate.dataset].clone(),
-                        kept: earlier.key.to_string(),
-                        dropped: candidate.key.to_string(),
-                    });
-                    drop = true;
-                } else {
-                    shared += 1;
-                }
-            }
-            if !drop {
-                kept.push(place);
-            }
-        }
-    }
-    drop(identities);
-    if !duplicates.is_empty() {
-        let mut place = 0..;
-        candidates.retain(|_| place.next().is_some_and(|place| !duplicates.contains_key(&place)));
-    }
-    errors.extend(contradictions.into_values().flatten());
-    corpus.duplicates.extend(duplicates.into_values().flatten());
-    if shared > 0 {
-        corpus.warnings.push(format!(
-            "{shared} recordings are in more than one dataset; splits keep them on one side"
-        ));
-    }
-    candidates
-}
-
-/// A remark where a corpus whose file names are its facts has two files of one name that are not
-/// copies.
-fn warn_of_namesakes(candidates: &[Candidate], names: &[&String], corpus: &mut Corpus) {
-    for (dataset, name) in names.iter().enumerate() {
-        let mut seen: HashMap<String, &str> = HashMap::new();
-        let mut count = 0_usize;
-        let mut example = None;
-        for candidate in candidates.iter().filter(|candidate| candidate.dataset == dataset) {
-            // A manifest's facts are in its lines, and folders of one may well repeat names.
-            if let (Origin::File { path, .. }, None) = (&candidate.origin, candidate.row)
-                && let Some(first) = seen.insert(path.name().to_lowercase(), candidate.own_key())
-            {
-                count += 1;
-                example.get_or_insert((first, candidate.own_key()));
-            }
-        }
-        if let Some((first, second)) = example {
-            corpus.warnings.push(format!(
-                "dataset `{name}`: {count} files have the name of another one but not its content, such as {first:?} and {second:?}; all are kept, so check whether the corpus is there twice"
-            ));
-        }
-    }
-}
-
-/// What two descriptions of one recording disagree on: the column and both values. Within a dataset
-/// speakers and sides count too; between datasets only what both tell.
-fn disagreement(first: &Candidate, second: &Candidate, within: bool) -> Option<(String, String, String)> {
-    let (a, b) = (&first.facts, &second.facts);
-    let side = |facts: &Facts| facts.split.map(|side| side.to_string());
-    let mut columns = vec![
-        ("emotion", a.emotion.clone(), b.emotion.clone()),
-        ("gender", a.gender.clone(), b.gender.clone()),
-    ];
-    if within {
-        // Each item of an unknown speaker has one of its own.
-        let speaker = |facts: &Facts| match facts.speaker.starts_with(person::UNKNOWN) {
-            true => person::UNKNOWN.to_owned(),
-            false => facts.speaker.clone(),
-        };
-        columns.push(("speaker", Some(speaker(a)), Some(speaker(b))));
-        columns.push(("split", side(a), side(b)));
-    }
-    columns.extend(
-        a.labels
-            .iter()
-            .map(|(column, value)| (column.as_str(), Some(value.clone()), b.labels.get(column).cloned())),
-    );
-    columns.into_iter().find_map(|(column, a, b)| match (a, b) {
-        (Some(a), Some(b)) if a != b => Some((column.to_owned(), a, b)),
-        (Some(a), None) if within => Some((column.to_owned(), a, "absent".to_owned())),
-        (None, Some(b)) if within => Some((column.to_owned(), "absent".to_owned(), b)),
-        _ => None,
-    })
 }
 
 fn facts(name: &str, config: &DatasetConfig, filtered: usize, all: &[Item], corpus: &Corpus) -> DatasetFacts {

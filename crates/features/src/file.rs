@@ -3,11 +3,11 @@
 use crate::array::product;
 use crate::convert::{Dtype, append_values};
 use crate::{Array, FeatureError, npy, safetensors};
+use emorun_files::Stamp;
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// Most values of one item that are read: 1 GiB in memory, 87 minutes of frames of width 1024 at 50 Hz.
 pub(crate) const MAX_VALUES: usize = 1 << 28;
@@ -31,8 +31,7 @@ pub(crate) struct Tensor {
 #[derive(Debug)]
 pub struct FeatureFile {
     path: PathBuf,
-    length: u64,
-    modified: Option<SystemTime>,
+    stamp: Stamp,
     npy: bool,
     tensors: BTreeMap<String, Tensor>,
 }
@@ -62,8 +61,7 @@ impl FeatureFile {
         match tensors {
             Ok(tensors) => Ok(Self {
                 path,
-                length,
-                modified: metadata.modified().ok(),
+                stamp: Stamp::from(&metadata),
                 npy,
                 tensors,
             }),
@@ -144,7 +142,7 @@ impl FeatureFile {
     }
 
     fn is_still(&self, now: &Metadata) -> bool {
-        now.len() == self.length && now.modified().ok() == self.modified
+        Stamp::from(now) == self.stamp
     }
 
     fn checked(&self, name: &str) -> Result<(&Tensor, Dtype), FeatureError> {

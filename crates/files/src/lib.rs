@@ -4,6 +4,10 @@
 //! watches is asked before every change and can let it fail, or break it off in its middle, as a
 //! full disk, a broken one or a kill would. Nobody watches outside tests. Reading is not watched.
 
+mod stamp;
+
+pub use stamp::Stamp;
+
 use std::fmt;
 use std::fs;
 use std::io::{self, Seek, SeekFrom, Write};

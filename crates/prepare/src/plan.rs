@@ -40,6 +40,9 @@ pub struct Stamp {
     pub bytes: u64,
     /// When it was changed, in nanoseconds since 1970.
     pub modified_ns: u64,
+    /// What else tells it from another file, see [`emorun_files::Stamp`].
+    #[serde(default)]
+    pub file: String,
     /// The part of it, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_s: Option<[f64; 2]>,
@@ -129,8 +132,11 @@ fn stamp(audio: &AudioSource) -> Stamp {
             let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
             let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             Stamp {
-                bytes: metadata.map_or(0, |metadata| metadata.len()),
+                bytes: metadata.as_ref().map_or(0, std::fs::Metadata::len),
                 modified_ns: since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+                file: metadata
+                    .as_ref()
+                    .map_or_else(String::new, |metadata| emorun_files::Stamp::from(metadata).to_string()),
                 part_s: segment.map(|Segment { start_s, end_s }| [start_s, end_s]),
             }
         }
@@ -138,6 +144,7 @@ fn stamp(audio: &AudioSource) -> Stamp {
             bytes: 0,
             // The description is all there is to change.
             modified_ns: described(spec),
+            file: String::new(),
             part_s: None,
         },
     }

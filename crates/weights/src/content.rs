@@ -3,12 +3,13 @@
 use crate::WeightsError;
 use crate::aside::aside;
 use emorun_fetch::{Hash, read_checked};
+use emorun_files::Stamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A file changed more recently could change again without its time changing.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -16,8 +17,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// What a file looked like when it was hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Remembered {
-    size: u64,
-    modified_ns: u64,
+    stamp: String,
     blake3: String,
 }
 
@@ -47,14 +47,9 @@ impl<'a> Memory<'a> {
         let path = path.canonicalize().map_err(WeightsError::io("find", path))?;
         let key = path.to_string_lossy().into_owned();
         let before = fs::metadata(&path).map_err(WeightsError::io("read", &path))?;
-        let known = self
-            .files
-            .get(&key)
-            .filter(|known| Some(known.modified_ns) == modified_ns(&before));
-        if let Some(hash) = known
-            .filter(|known| known.size == before.len())
-            .and_then(|known| blake3::Hash::from_hex(&known.blake3).ok())
-        {
+        let stamp = Stamp::from(&before);
+        let known = self.files.get(&key).filter(|known| known.stamp == stamp.to_string());
+        if let Some(hash) = known.and_then(|known| blake3::Hash::from_hex(&known.blake3).ok()) {
             return Ok(hash.into());
         }
         let hash = hash_file(&path)?;
@@ -62,17 +57,9 @@ impl<'a> Memory<'a> {
         let settled = before
             .modified()
             .is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= SETTLED));
-        let unchanged = before.len() == after.len() && before.modified().ok() == after.modified().ok();
-        if let Some(modified_ns) = modified_ns(&before).filter(|_| settled && unchanged) {
-            let blake3 = hash.to_hex().to_string();
-            self.files.insert(
-                key,
-                Remembered {
-                    size: before.len(),
-                    modified_ns,
-                    blake3,
-                },
-            );
+        if settled && Stamp::from(&after) == stamp {
+            let (stamp, blake3) = (stamp.to_string(), hash.to_hex().to_string());
+            self.files.insert(key, Remembered { stamp, blake3 });
             self.changed = true;
         }
         Ok(hash.into())
@@ -96,15 +83,6 @@ impl<'a> Memory<'a> {
             fs::remove_file(&temporary).ok();
         }
     }
-}
-
-fn modified_ns(metadata: &Metadata) -> Option<u64> {
-    let since: Duration = metadata
-        .modified()
-        .unwrap_or(SystemTime::UNIX_EPOCH)
-        .duration_since(UNIX_EPOCH)
-        .ok()?;
-    u64::try_from(since.as_nanos()).ok()
 }
 
 fn hash_file(path: &Path) -> Result<blake3::Hash, WeightsError> {

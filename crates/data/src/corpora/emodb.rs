@@ -1,6 +1,6 @@
 //! EmoDB: ten speakers, ten German sentences, seven emotions.
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_files};
+use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_files};
 use crate::emotion::GENDERS;
 use crate::labelling::{Labelling, Mapping};
 use emorun_lang::DataPath;
@@ -29,6 +29,9 @@ pub struct Emodb {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// What to do with one recording under several names.
+    #[serde(default)]
+    pub on_copies: OnCopies,
     /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
     /// a split keeps all that one person says on one side. By default `emodb`, whatever
     /// the dataset is called.
@@ -100,6 +103,10 @@ impl CorpusKind for Emodb {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn on_copies(&self) -> OnCopies {
+        self.on_copies
     }
 
     fn people(&self, _dataset: &str) -> String {

@@ -1,6 +1,6 @@
 //! ESD: twenty speakers, ten of English and ten of Mandarin, five emotions.
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_found};
+use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_found};
 use crate::emotion::{GENDERS, canonical};
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::{Found, find_files, is_audio};
@@ -38,6 +38,9 @@ pub struct Esd {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// What to do with one recording under several names.
+    #[serde(default)]
+    pub on_copies: OnCopies,
     /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
     /// a split keeps all that one person says on one side. By default `esd`, whatever
     /// the dataset is called.
@@ -88,6 +91,10 @@ impl CorpusKind for Esd {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn on_copies(&self) -> OnCopies {
+        self.on_copies
     }
 
     fn people(&self, _dataset: &str) -> String {

@@ -1,6 +1,6 @@
 //! LibriSpeech: a thousand hours of English read aloud, with texts and speakers.
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_found};
+use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_found};
 use crate::emotion::gender;
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::{Found, find_files, is_audio};
@@ -32,6 +32,9 @@ pub struct Librispeech {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// What to do with one recording under several names.
+    #[serde(default)]
+    pub on_copies: OnCopies,
     /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
     /// a split keeps all that one person says on one side. By default `librispeech`, whatever
     /// the dataset is called.
@@ -107,6 +110,10 @@ impl CorpusKind for Librispeech {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn on_copies(&self) -> OnCopies {
+        self.on_copies
     }
 
     fn people(&self, _dataset: &str) -> String {

@@ -1,6 +1,6 @@
 //! Any other corpus, described by a table with one line a recording.
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, Part, Source, Utterance, Vocabulary};
+use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Part, Source, Utterance, Vocabulary};
 use crate::labelling::{Labelling, Mapping};
 use crate::table::{Row, Table};
 use crate::walk::{Found, check_root};
@@ -45,6 +45,9 @@ pub struct Manifest {
     /// What to do with a file that is missing, cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// What to do with one recording under several names.
+    #[serde(default)]
+    pub on_copies: OnCopies,
     /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
     /// a split keeps all that one person says on one side. By default those of this dataset
     /// alone; two tables of one corpus need the same name here.
@@ -118,6 +121,10 @@ impl CorpusKind for Manifest {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn on_copies(&self) -> OnCopies {
+        self.on_copies
     }
 
     fn people(&self, dataset: &str) -> String {

@@ -172,6 +172,41 @@ pub enum OnBadAudio {
     Skip,
 }
 
+/// What to do with one recording under several names. A few corpora were published with such; see each one's remarks in
+/// `check`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnCopies {
+    /// Where speaker and labels are the same. By default `once`, but `keep` for those that the corpus was published with.
+    #[serde(default)]
+    pub same_labels: Option<SameLabels>,
+    /// Where they are not. By default `error`, but `drop` for those that the corpus was published with.
+    #[serde(default)]
+    pub other_labels: Option<OtherLabels>,
+}
+
+/// What to do with copies that agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SameLabels {
+    /// The first is used.
+    Once,
+    /// Each is used; a split keeps them on one side.
+    Keep,
+}
+
+/// What to do with copies that contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OtherLabels {
+    /// Stop and name them.
+    Error,
+    /// None of them is used: nobody knows which label is right.
+    Drop,
+    /// Each is used with its own label; a split keeps them on one side.
+    Keep,
+}
+
 /// What a corpus tells of one recording, in its own terms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Facts {
@@ -301,6 +336,14 @@ pub(crate) trait CorpusKind {
     fn emotions(&self) -> Option<&[String]>;
     fn mapping(&self) -> Option<&Mapping>;
     fn on_bad_audio(&self) -> OnBadAudio;
+    /// What to do with one recording under several names.
+    fn on_copies(&self) -> OnCopies {
+        OnCopies::default()
+    }
+    /// Names, without extension, of files that were published with the same sound as one another.
+    fn published_twice(&self) -> &'static [[&'static str; 2]] {
+        &[]
+    }
     /// Name of the people whom its speakers' ids tell apart: a speaker is `people/id`, a group `people/column/id`. What the
     /// dataset says, or else the corpus' name, so that a corpus that is listed twice is of one set of people.
     fn people(&self, dataset: &str) -> String;

@@ -1,6 +1,6 @@
 //! RAVDESS: 24 actors, two sentences, eight emotions, speech and song.
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_files};
+use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_files};
 use crate::emotion::GENDERS;
 use crate::labelling::{Labelling, Mapping};
 use emorun_lang::DataPath;
@@ -36,6 +36,9 @@ pub struct Ravdess {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// What to do with one recording under several names.
+    #[serde(default)]
+    pub on_copies: OnCopies,
     /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
     /// a split keeps all that one person says on one side. By default `ravdess`, whatever
     /// the dataset is called.
@@ -81,6 +84,8 @@ const EMOTIONS: [&str; 8] = [
 ];
 const INTENSITIES: [&str; 2] = ["normal", "strong"];
 const STATEMENTS: [&str; 2] = ["Kids are talking by the door", "Dogs are sitting by the door"];
+/// One recording under two names: both repetitions of a statement by actor 7. EmoBox uses both.
+const TWICE: [[&str; 2]; 1] = [["03-01-03-01-02-01-07", "03-01-03-01-02-02-07"]];
 pub(crate) const PATTERN: &str = "MM-VC-EM-IN-ST-RE-AC.wav (seven two-digit numbers), such as 03-01-06-01-02-01-12.wav";
 
 impl CorpusKind for Ravdess {
@@ -94,6 +99,14 @@ impl CorpusKind for Ravdess {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn on_copies(&self) -> OnCopies {
+        self.on_copies
+    }
+
+    fn published_twice(&self) -> &'static [[&'static str; 2]] {
+        &TWICE
     }
 
     fn people(&self, _dataset: &str) -> String {

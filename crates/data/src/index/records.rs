@@ -1,6 +1,6 @@
 //! An index as it is used: its columns in memory, its records read when they are asked for.
 
-use super::{BLOCK, END, Head, MAGIC, checksum};
+use super::{BLOCK, END, Head, MAGIC, NUMBERS, checksum};
 use crate::items::{Columns, Part, Profile, Stored};
 use crate::{AudioSource, ContentHash, Corpus, DataError, FilePath, Item, Items, Name, SplitName, Stamp};
 use emorun_audio::Segment;
@@ -55,15 +55,18 @@ impl Stored for Records {
             .map_err(|error| self.unreadable(&error))
     }
 
-    fn each_identity(&self, take: &mut dyn FnMut(usize, u128)) -> Result<(), DataError> {
-        let mut numbers = vec![0; PIECE];
+    fn each_number(&self, take: &mut dyn FnMut(usize, u128, u64)) -> Result<(), DataError> {
+        let mut numbers = vec![0; PIECE / NUMBERS * NUMBERS];
         let mut index = 0;
         while index < self.items {
-            let piece = &mut numbers[..16 * (self.items - index).min(PIECE / 16)];
-            self.read_at(self.numbers_from + 16 * index as u64, piece)
+            let piece = &mut numbers[..NUMBERS * (self.items - index).min(PIECE / NUMBERS)];
+            self.read_at(self.numbers_from + (NUMBERS * index) as u64, piece)
                 .map_err(|error| self.unreadable(&error))?;
-            for number in piece.as_chunks().0 {
-                take(index, u128::from_le_bytes(*number));
+            for own in piece.as_chunks::<NUMBERS>().0 {
+                let mut own = Slice(own);
+                let numbers = own.array().and_then(|identity| Ok((identity, own.array()?)));
+                let (identity, text) = numbers.map_err(|error| self.unreadable(&error))?;
+                take(index, u128::from_le_bytes(identity), u64::from_le_bytes(text));
                 index += 1;
             }
         }
@@ -283,7 +286,7 @@ pub(super) fn read(path: &Path, state: &[u8; 32]) -> io::Result<Corpus> {
     file.read_exact(&mut last)?;
     let mut last = Slice(&last);
     let [numbers_from, items, told] = [last.array()?, last.array()?, last.array()?].map(u64::from_le_bytes);
-    let fits = items.checked_mul(16).is_some_and(|bytes| {
+    let fits = items.checked_mul(NUMBERS as u64).is_some_and(|bytes| {
         numbers_from >= start.len() as u64 && numbers_from.checked_add(bytes).is_some_and(|to| to <= end)
     });
     if told != length || !fits {
@@ -295,8 +298,8 @@ pub(super) fn read(path: &Path, state: &[u8; 32]) -> io::Result<Corpus> {
     from.hasher.update(&start);
     let mut left = items;
     while left > 0 {
-        let numbers = left.min(PIECE / 16);
-        from.bytes(16 * numbers)?;
+        let numbers = left.min(PIECE / NUMBERS);
+        from.bytes(NUMBERS * numbers)?;
         left -= numbers;
     }
     let length = from.number()?;
@@ -347,6 +350,7 @@ pub(super) fn read(path: &Path, state: &[u8; 32]) -> io::Result<Corpus> {
         datasets: head.datasets,
         skipped: head.skipped,
         duplicates: head.duplicates,
+        alike: head.alike,
         warnings: head.warnings,
     })
 }

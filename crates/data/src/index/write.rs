@@ -35,6 +35,7 @@ pub(super) fn write(path: &Path, state: &[u8; 32], corpus: &Corpus) -> io::Resul
     out.hasher.update(&MAGIC).update(state);
     for item in items {
         out.bytes(&identity(item).to_le_bytes())?;
+        out.bytes(&crate::items::text(item).to_le_bytes())?;
     }
     write_columns(&mut out, corpus)?;
     out.number(folders.len())?;
@@ -156,6 +157,7 @@ fn write_columns(out: &mut Hashing, corpus: &Corpus) -> io::Result<()> {
         datasets: corpus.datasets.clone(),
         skipped: corpus.skipped.clone(),
         duplicates: corpus.duplicates.clone(),
+        alike: corpus.alike.clone(),
         warnings: corpus.warnings.clone(),
         rows,
     };

@@ -38,6 +38,16 @@ pub(crate) fn assemble(
             });
         }
     }
+    for column in learned.iter().filter(|_| !train.is_empty()) {
+        let counts = corpus.class_counts(column, &train);
+        let mut classes = counts.iter().filter(|(_, count)| **count > 0);
+        if let (Some((class, _)), None) = (classes.next(), classes.next()) {
+            warnings.push(format!(
+                "{}all of training is of one class of {column}, `{class}`: there is nothing to tell apart, and every score is that of a constant answer",
+                label.as_ref().map_or_else(String::new, |label| format!("in {label}, "))
+            ));
+        }
+    }
     // Without training items every class would be reported as well.
     let checked = if errors.is_empty() { learned } else { &[] };
     for column in corpus
@@ -92,6 +102,18 @@ pub(crate) fn assemble(
     }
     let leak = leak.filter(|_| !shared.is_empty()).map(str::to_owned);
     let certificate = Certificate::new(corpus, all, shared, leak).map_err(|error| vec![error])?;
+    for alike in certificate.alike.iter().take(LEAKS_SHOWN) {
+        let sides: Vec<&str> = alike.sides.iter().map(|side| side.as_str()).collect();
+        warnings.push(format!(
+            "{} sound like one recording and are on more than one side ({})",
+            alike.what,
+            sides.join(", ")
+        ));
+    }
+    let more = certificate.alike.len().saturating_sub(LEAKS_SHOWN);
+    if more > 0 {
+        warnings.push(format!("{more} more recordings sound like one on another side"));
+    }
     Ok(Assignment {
         label,
         train,

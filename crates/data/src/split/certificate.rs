@@ -5,7 +5,7 @@ use crate::person::{apart_as, is_unknown};
 use crate::{ContentHash, Corpus, DataError, SplitName};
 use indexmap::IndexMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a split put where, and that nothing is on two sides.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -15,9 +15,14 @@ pub struct Certificate {
     /// Speakers, groups and recordings on more than one side: none, unless the split says that it
     /// leaks.
     pub shared: Vec<Shared>,
-    /// Items whose audio was compared by its bytes; the others only by their paths. All of them
+    /// Items whose audio was compared by its samples; the others only by their paths. All of them
     /// after a deep scan.
     pub audio_compared: usize,
+    /// Recordings on more than one side that sound like one, shifted, resampled or coded otherwise. Only a deep scan
+    /// hears them; it is no proof, and no leak.
+    pub alike: Vec<Shared>,
+    /// How much of what is said in validation and test is said in training too; without those where no text is known.
+    pub texts: IndexMap<SplitName, TextFacts>,
     /// Why the split leaks, as the experiment file says; every report repeats it.
     pub leak: Option<String>,
     /// Hash over which item (key, speaker, audio) is on which side, in whichever order the corpus lists them.
@@ -39,6 +44,19 @@ pub struct SideFacts {
     pub datasets: IndexMap<String, usize>,
     /// Items of each class of each label column.
     pub classes: IndexMap<String, IndexMap<String, usize>>,
+}
+
+/// What is said on one side, beside training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TextFacts {
+    /// Items whose words are known.
+    pub items: usize,
+    /// Those among them whose words are also said in training.
+    pub heard: usize,
+    /// Different texts.
+    pub texts: usize,
+    /// Those among them that are also said in training.
+    pub heard_texts: usize,
 }
 
 /// Something that is on more than one side.
@@ -79,13 +97,6 @@ pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<Vec
         }
     }
     let shared = |bits: u8| bits.count_ones() > 1;
-    let names = |bits: u8| -> Vec<SplitName> {
-        let sides = SplitName::ALL.into_iter().enumerate();
-        sides
-            .filter(|(side, _)| bits & (1 << side) != 0)
-            .map(|(_, name)| name)
-            .collect()
-    };
     let mut found: Vec<Shared> = named
         .into_iter()
         .filter(|(_, bits)| shared(*bits))
@@ -107,17 +118,76 @@ pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<Vec
     for items in chains.into_values() {
         let bits = items.iter().fold(0, |bits, &index| bits | side_of[index]);
         if shared(bits) {
-            let keys = items
-                .iter()
-                .map(|&index| Ok(format!("`{}`", corpus.items.get(index)?.key)))
-                .collect::<Result<Vec<String>, DataError>>()?;
             found.push(Shared {
-                what: format!("the recording in {}", keys.join(" and ")),
+                what: format!("the recording in {}", keys(corpus, &items)?),
                 sides: names(bits),
             });
         }
     }
     Ok(found)
+}
+
+/// The sides of some bits.
+fn names(bits: u8) -> Vec<SplitName> {
+    let sides = SplitName::ALL.into_iter().enumerate();
+    sides
+        .filter(|(side, _)| bits & (1 << side) != 0)
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// Keys of items.
+fn keys(corpus: &Corpus, items: &[usize]) -> Result<String, DataError> {
+    let key = |&index: &usize| Ok(format!("`{}`", corpus.items.get(index)?.key));
+    let keys = items.iter().map(key).collect::<Result<Vec<String>, DataError>>()?;
+    Ok(keys.join(" and "))
+}
+
+/// Items that sound alike and are on more than one side; those that hold the same samples are for
+/// [`shared_between_sides`].
+fn alike_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<Vec<Shared>, DataError> {
+    let bits = side_bits(corpus, sides);
+    let mut found = Vec::new();
+    for items in &corpus.alike {
+        let items: Vec<usize> = items.iter().copied().filter(|item| bits[*item] != 0).collect();
+        let of_all = items.iter().fold(0, |all, item| all | bits[*item]);
+        if of_all.count_ones() > 1 {
+            found.push(Shared {
+                what: keys(corpus, &items)?,
+                sides: names(of_all),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// What validation and test say that training says too.
+fn texts(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<IndexMap<SplitName, TextFacts>, DataError> {
+    let bits = side_bits(corpus, sides);
+    let mut said: [HashMap<u64, usize>; 3] = Default::default();
+    corpus.items.each_text(|item, text| {
+        for (side, said) in said.iter_mut().enumerate() {
+            if bits[item] & (1 << side) != 0 {
+                *said.entry(text).or_default() += 1;
+            }
+        }
+    })?;
+    let [train, others @ ..] = &said;
+    let facts = |said: &HashMap<u64, usize>| {
+        let heard = || said.iter().filter(|(text, _)| train.contains_key(text));
+        TextFacts {
+            items: said.values().sum(),
+            heard: heard().map(|(_, count)| count).sum(),
+            texts: said.len(),
+            heard_texts: heard().count(),
+        }
+    };
+    let names = SplitName::ALL.into_iter().skip(1);
+    Ok(names
+        .zip(others)
+        .map(|(name, said)| (name, facts(said)))
+        .filter(|(_, facts)| facts.items > 0)
+        .collect())
 }
 
 /// A bit of each item for every side that it is on.
@@ -172,6 +242,8 @@ impl Certificate {
             splits,
             shared,
             audio_compared,
+            alike: alike_between_sides(corpus, sides)?,
+            texts: texts(corpus, sides)?,
             leak,
             hash: hash(corpus, sides)?.to_string(),
         })

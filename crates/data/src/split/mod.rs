@@ -3,13 +3,14 @@
 mod assign;
 mod by_speaker;
 mod certificate;
+mod claims;
 mod fixed;
 mod folds;
 mod speakers;
 mod units;
 
 pub use by_speaker::BySpeaker;
-pub use certificate::{Certificate, Shared, SideFacts, shared_between_sides};
+pub use certificate::{Certificate, Shared, SideFacts, TextFacts, shared_between_sides};
 pub use fixed::{Fixed, SplitSource};
 pub use folds::{FoldScheme, FoldValidation, Folds, NamedFolds};
 pub(crate) use speakers::glob;

@@ -3,6 +3,7 @@
 mod html;
 mod text;
 
+use crate::person::{apart_as, is_unknown};
 use crate::{AudioSource, Corpus, DataError, Item, parallel};
 use emorun_audio::{AudioError, integrated_loudness, load, probe};
 use indexmap::IndexMap;
@@ -186,12 +187,10 @@ fn dataset(corpus: &Corpus, name: &str, kind: &str, own: &[(&Item, Option<f64>)]
         .collect();
     let mut table: IndexMap<&str, SpeakerRow> = IndexMap::new();
     for item in items() {
-        let row = table.entry(&item.speaker).or_insert_with(|| SpeakerRow {
-            speaker: item
-                .speaker
-                .split_once('/')
-                .map_or(item.speaker.as_str(), |(_, id)| id)
-                .to_owned(),
+        // Those whom nobody knows share a line.
+        let speaker = apart_as(&item.speaker);
+        let row = table.entry(speaker).or_insert_with(|| SpeakerRow {
+            speaker: speaker.split_once('/').map_or(speaker, |(_, id)| id).to_owned(),
             gender: class_of(item, "gender").unwrap_or(ABSENT).to_owned(),
             classes: emotions.iter().map(|class| (class.clone(), 0)).collect(),
             items: 0,
@@ -214,7 +213,7 @@ fn dataset(corpus: &Corpus, name: &str, kind: &str, own: &[(&Item, Option<f64>)]
         dataset: name.to_owned(),
         kind: kind.to_owned(),
         items: own.len(),
-        speakers: table.len(),
+        speakers: table.keys().filter(|speaker| !is_unknown(speaker)).count(),
         hours: items().map(|item| item.duration_s).sum::<f64>() / 3600.0,
         texts: items().filter(|item| item.text.is_some()).count(),
         soft_labels: items().filter(|item| !item.soft_labels.is_empty()).count(),

@@ -3,6 +3,7 @@
 mod published;
 mod text;
 
+use crate::copies::is_published_twice;
 use crate::corpora::{DatasetConfig, OnBadAudio, Source, Utterance, cremad, iemocap, ravdess};
 use crate::corpora::{esd, librispeech, manifest, musan};
 use crate::files::{Files, Request};
@@ -36,6 +37,8 @@ pub struct Verification {
     pub copies: Vec<Copies>,
     /// Files with the same bytes but other labels.
     pub contradictions: Vec<Copies>,
+    /// Files with the same bytes under two names, as the corpus was published.
+    pub published: Vec<Copies>,
     /// Files whose names are none of the corpus', and why.
     pub unknown: Vec<Unusable>,
     /// Files that cannot be used, and why.
@@ -209,6 +212,7 @@ pub fn verify(dataset: &str, config: &DatasetConfig, deep: bool) -> Result<Verif
         found,
         (gathered.skipped, gathered.warnings),
         deep,
+        &|first, second| is_published_twice(&config, first, second),
     ))
 }
 
@@ -248,7 +252,7 @@ pub fn verify_musan(root: &Path, deep: bool) -> Result<Verification, Vec<DataErr
         ));
     }
     let start = Verification::new(NAME, NAME, &root.display().to_string());
-    Ok(compare(start, parts, found, (skipped, Vec::new()), deep))
+    Ok(compare(start, parts, found, (skipped, Vec::new()), deep, &|_, _| false))
 }
 
 fn root_of(config: &DatasetConfig) -> String {
@@ -276,6 +280,7 @@ impl Verification {
             found: 0,
             copies: Vec::new(),
             contradictions: Vec::new(),
+            published: Vec::new(),
             unknown: Vec::new(),
             unusable: Vec::new(),
             remarks: Vec::new(),
@@ -289,6 +294,7 @@ fn compare(
     found: Vec<(Recording, Source)>,
     (skipped, remarks): (Vec<Skipped>, Vec<String>),
     deep: bool,
+    twice: &dyn Fn(&str, &str) -> bool,
 ) -> Verification {
     report.remarks = remarks;
     report.unknown = skipped
@@ -299,7 +305,7 @@ fn compare(
         })
         .collect();
     let found = read(found, deep, &mut report);
-    let recordings = count_once(found, &mut report);
+    let recordings = count_once(found, twice, &mut report);
     report.found = recordings.len();
     let mut by_part: Vec<Vec<&Recording>> = vec![Vec::new(); parts.len()];
     for recording in &recordings {
@@ -500,7 +506,7 @@ fn alike<'a>(sizes: &IndexMap<&'a Path, u64>) -> HashSet<&'a Path> {
 }
 
 /// Leaves out copies of what was found before.
-fn count_once(found: Vec<Usable>, report: &mut Verification) -> Vec<Recording> {
+fn count_once(found: Vec<Usable>, twice: &dyn Fn(&str, &str) -> bool, report: &mut Verification) -> Vec<Recording> {
     let mut first: HashMap<(ContentHash, Option<(u64, u64)>), usize> = HashMap::new();
     let mut kept: Vec<Recording> = Vec::with_capacity(found.len());
     for (recording, content, segment) in found {
@@ -518,7 +524,10 @@ fn count_once(found: Vec<Usable>, report: &mut Verification) -> Vec<Recording> {
                 continue;
             }
             // Two names for one recording: both are in the list, so both count.
-            report.contradictions.push(pair);
+            match twice(&earlier.stem, &recording.stem) {
+                true => report.published.push(pair),
+                false => report.contradictions.push(pair),
+            }
         } else if let Some(content) = content {
             first.insert((content, segment), kept.len());
         }

@@ -76,6 +76,16 @@ impl Verification {
         );
         write_list(
             &mut text,
+            "the bytes of another file under another name, as the corpus was published",
+            self.published.len(),
+            || {
+                self.published
+                    .iter()
+                    .map(|pair| format!("{:?} and {:?}", pair.copy, pair.kept))
+            },
+        );
+        write_list(
+            &mut text,
             "files that are none of the corpus",
             self.unknown.len(),
             || {

@@ -1,7 +1,7 @@
 use super::{check, datasets, items, refused, scanned};
-use emorun_data::fixtures::{FIXTURE_S, write_manifest, write_ravdess};
-use emorun_data::{ErrorClass, ScanLevel, scan};
-use serde_json::json;
+use emorun_data::fixtures::{FIXTURE_S, write_cremad, write_manifest, write_ravdess};
+use emorun_data::{ErrorClass, ScanLevel, scan, verify, whole};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
@@ -113,4 +113,151 @@ fn two_datasets_may_share_a_recording_but_not_disagree_on_it() {
         ErrorClass::Data,
         &["emotion is `angry` and not `happy`"],
     );
+}
+
+/// Makes one file the copy of another.
+fn duplicate(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+}
+
+#[test]
+fn cremad_as_published_is_read_without_its_recordings_of_two_emotions_unless_the_file_says_otherwise() {
+    let root = tempfile::tempdir().unwrap();
+    write_cremad(root.path(), &[1006, 1013], FIXTURE_S).unwrap();
+    let file = |stem: &str| root.path().join(format!("AudioWAV/{stem}.wav"));
+    duplicate(&file("1006_TIE_HAP_XX"), &file("1006_TIE_NEU_XX"));
+    duplicate(&file("1013_WSI_DIS_XX"), &file("1013_WSI_SAD_XX"));
+    let config = |on_copies: Value| json!({ "c": { "kind": "cremad", "root": root.path(), "on_copies": on_copies } });
+    let stems =
+        |corpus: &emorun_data::Corpus, part: &str| items(corpus).iter().filter(|item| item.key.contains(part)).count();
+    for level in [ScanLevel::Metadata, ScanLevel::Deep] {
+        let corpus = scan(&datasets(config(json!({}))), level, None).unwrap();
+        assert_eq!((corpus.items.len(), corpus.duplicates.len()), (160, 0));
+        assert_eq!((stems(&corpus, "1006_TIE_"), stems(&corpus, "1013_WSI_")), (4, 4));
+        let remark = &corpus.warnings[0];
+        assert!(
+            remark
+                .starts_with("dataset `c`: 2 pairs of files are one recording with different labels; neither is used")
+                && remark.contains("\"AudioWAV/1006_TIE_HAP_XX.wav\" and \"AudioWAV/1006_TIE_NEU_XX.wav\""),
+            "{remark}"
+        );
+        let kept = scan(&datasets(config(json!({ "other_labels": "keep" }))), level, None).unwrap();
+        assert_eq!(kept.items.len(), 164);
+        assert!(
+            kept.warnings[0].contains("both are used, on one side"),
+            "{:?}",
+            kept.warnings
+        );
+        refused(
+            config(json!({ "other_labels": "error" })),
+            level,
+            ErrorClass::Data,
+            &[
+                "its emotion is `neutral` and not `happy`",
+                "its emotion is `sad` and not `disgust`",
+            ],
+        );
+    }
+    let report = verify("cremad", &whole("cremad", root.path()).unwrap(), false).unwrap();
+    assert_eq!(
+        (report.contradictions.len(), report.published.len(), report.found),
+        (0, 2, 164)
+    );
+    // A copy under another pair of names is none of these.
+    duplicate(&file("1006_DFA_HAP_XX"), &file("1006_DFA_NEU_XX"));
+    refused(
+        config(json!({})),
+        ScanLevel::Deep,
+        ErrorClass::Data,
+        &["\"AudioWAV/1006_DFA_NEU_XX.wav\" is the same audio as \"AudioWAV/1006_DFA_HAP_XX.wav\""],
+    );
+}
+
+#[test]
+fn the_recording_that_ravdess_holds_twice_counts_twice_on_one_side_and_is_complete() {
+    let root = tempfile::tempdir().unwrap();
+    let actors: Vec<u32> = (1..=24).collect();
+    write_ravdess(root.path(), &actors, 0.06).unwrap();
+    let file = |repetition: u32| {
+        root.path()
+            .join(format!("Actor_07/03-01-03-01-02-{repetition:02}-07.wav"))
+    };
+    duplicate(&file(1), &file(2));
+    let report = verify("ravdess", &whole("ravdess", root.path()).unwrap(), true).unwrap();
+    assert!(report.complete, "{}", report.to_text());
+    assert_eq!(
+        (report.found, report.published.len(), report.contradictions.len()),
+        (1440, 1, 0)
+    );
+    let config = |on_copies: Value| json!({ "r": { "kind": "ravdess", "root": root.path(), "on_copies": on_copies } });
+    let corpus = scanned(config(json!({})));
+    assert_eq!((corpus.items.len(), corpus.duplicates.len()), (1440, 0));
+    assert!(
+        corpus.warnings[0]
+            .starts_with("dataset `r`: 1 pairs of files are one recording under two names; both are used"),
+        "{:?}",
+        corpus.warnings
+    );
+    let once = scanned(config(json!({ "same_labels": "once" })));
+    assert_eq!((once.items.len(), once.duplicates.len()), (1439, 1));
+}
+
+#[test]
+fn a_table_can_say_what_becomes_of_its_own_copies() {
+    let root = tempfile::tempdir().unwrap();
+    let lines = [
+        "path,speaker,emotion",
+        "a.wav,1,happy",
+        "b.wav,1,sad",
+        "c.wav,2,sad",
+        "d.wav,2,happy",
+    ];
+    write_manifest(root.path(), &lines, FIXTURE_S).unwrap();
+    duplicate(&root.path().join("a.wav"), &root.path().join("b.wav"));
+    duplicate(&root.path().join("c.wav"), &root.path().join("e.wav"));
+    fs::write(root.path().join("manifest.csv"), lines.join("\n") + "\ne.wav,2,sad\n").unwrap();
+    let deep = |on_copies: Value| {
+        let config =
+            json!({ "m": { "kind": "manifest", "path": root.path().join("manifest.csv"), "on_copies": on_copies } });
+        scan(&datasets(config), ScanLevel::Deep, None)
+    };
+    let keys = |on_copies: Value| -> Vec<String> {
+        items(&deep(on_copies).unwrap())
+            .iter()
+            .map(|item| item.key.to_string())
+            .collect()
+    };
+    let error = &deep(json!({})).unwrap_err()[0];
+    assert!(
+        error.help().unwrap().contains("on_copies: { other_labels: drop }"),
+        "{:?}",
+        error.help()
+    );
+    assert_eq!(keys(json!({ "other_labels": "drop" })), ["m/c.wav", "m/d.wav"]);
+    assert_eq!(
+        keys(json!({ "other_labels": "keep", "same_labels": "keep" })),
+        ["m/a.wav", "m/b.wav", "m/c.wav", "m/d.wav", "m/e.wav"]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn one_file_by_several_paths_is_one_recording_without_being_decoded() {
+    let root = tempfile::tempdir().unwrap();
+    let lines = ["path,speaker,emotion", "a.wav,1,happy", "b.wav,2,sad"];
+    write_manifest(&root.path().join("m"), &lines, FIXTURE_S).unwrap();
+    let at = |name: &str| root.path().join("m").join(name);
+    std::os::unix::fs::symlink(at("a.wav"), at("link.wav")).unwrap();
+    fs::hard_link(at("a.wav"), at("hard.wav")).unwrap();
+    let config = json!({ "m": { "kind": "manifest", "path": at("manifest.csv") } });
+    for path in ["link.wav", "hard.wav", "./../m/a.wav"] {
+        let text = lines.join("\n") + &format!("\n{path},3,happy\n");
+        fs::write(at("manifest.csv"), text).unwrap();
+        refused(
+            config.clone(),
+            ScanLevel::Metadata,
+            ErrorClass::Data,
+            &["is the same audio as \"a.wav\", but its speaker is `3` and not `1`"],
+        );
+    }
 }

@@ -382,6 +382,48 @@ fn audio_file(corpus: &emorun_data::Corpus, index: usize) -> AudioFile {
 }
 
 #[test]
+fn a_file_that_changes_but_for_its_size_and_time_is_read_again_and_refused_by_a_corpus_read_before() {
+    let root = tempfile::tempdir().unwrap();
+    write_emodb(root.path(), &["03"], FIXTURE_S).unwrap();
+    let config = json!({ "e": { "kind": "emodb", "root": root.path() } });
+    let cache = root.path().join("cache/checked.json");
+    let deep = || scan(&datasets(config.clone()), ScanLevel::Deep, Some(&cache)).unwrap();
+    let first = deep();
+    let [path, other] = [0, 1].map(|index| {
+        let AudioFile(path) = audio_file(&first, index);
+        path
+    });
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    // What `rsync -t` leaves: another file in its place, as long and with its time.
+    let beside = root.path().join("beside");
+    fs::copy(&other, &beside).unwrap();
+    assert_eq!(fs::metadata(&beside).unwrap().len(), fs::metadata(&path).unwrap().len());
+    fs::File::options()
+        .write(true)
+        .open(&beside)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
+    fs::remove_file(&other).unwrap();
+    fs::rename(&beside, &path).unwrap();
+    let second = deep();
+    assert_ne!(first.datasets["e"].fingerprint, second.datasets["e"].fingerprint);
+    assert_eq!(items(&second)[0].content, items(&first)[1].content);
+    let error = items(&first)[0].load_audio(16_000).unwrap_err();
+    assert!(error.to_string().contains("has changed since"), "{error}");
+    // A change of rights alone is no change of what is heard.
+    let rights = fs::metadata(&path).unwrap().permissions();
+    fs::set_permissions(&path, {
+        let mut rights = rights.clone();
+        rights.set_readonly(true);
+        rights
+    })
+    .unwrap();
+    assert!(items(&second)[0].load_audio(16_000).is_ok());
+    fs::set_permissions(&path, rights).unwrap();
+}
+
+#[test]
 fn an_unwritable_cache_is_a_remark_and_no_error() {
     let root = tempfile::tempdir().unwrap();
     write_emodb(root.path(), &["03"], FIXTURE_S).unwrap();

@@ -197,7 +197,7 @@ fn the_hash_depends_on_every_file_and_not_on_the_place() {
 }
 
 #[test]
-fn a_remembered_hash_is_used_until_size_or_time_change() {
+fn a_remembered_hash_is_used_until_the_file_is_another_one() {
     let folder = tempfile::tempdir().unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let memory = elsewhere.path().join("below/hashes.json");
@@ -232,6 +232,18 @@ fn a_remembered_hash_is_used_until_size_or_time_change() {
     assert_eq!(hash(), first);
     fs::write(&memory, "{").unwrap();
     assert_eq!(hash(), first);
+
+    // Other bytes of the same size with the time of the old ones, as `rsync -t` leaves them, are other weights.
+    let path = folder.path().join("config.json");
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, "[]").unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
+    assert_ne!(hash(), first);
 }
 
 #[test]

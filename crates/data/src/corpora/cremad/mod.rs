@@ -2,7 +2,7 @@
 
 mod tables;
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_files};
+use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_files};
 use crate::DataError;
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::check_root;
@@ -57,6 +57,9 @@ pub struct Cremad {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// What to do with one recording under several names.
+    #[serde(default)]
+    pub on_copies: OnCopies,
     /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
     /// a split keeps all that one person says on one side. By default `cremad`, whatever
     /// the dataset is called.
@@ -121,6 +124,12 @@ pub(crate) const LEVELS: [(&str, Option<&str>); 4] = [
     ("HI", Some("high")),
     ("XX", None),
 ];
+/// Recordings that were published under two names, with two emotions.
+const TWICE: [[&str; 2]; 3] = [
+    ["1006_TIE_HAP_XX", "1006_TIE_NEU_XX"],
+    ["1013_WSI_DIS_XX", "1013_WSI_SAD_XX"],
+    ["1017_IWW_ANG_XX", "1017_IWW_FEA_XX"],
+];
 const RACES: [&str; 3] = ["african_american", "asian", "caucasian"];
 const ETHNICITIES: [&str; 2] = ["hispanic", "not_hispanic"];
 const PATTERN: &str = "actor_sentence_emotion_level.wav, such as 1001_DFA_ANG_XX.wav";
@@ -136,6 +145,14 @@ impl CorpusKind for Cremad {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn on_copies(&self) -> OnCopies {
+        self.on_copies
+    }
+
+    fn published_twice(&self) -> &'static [[&'static str; 2]] {
+        &TWICE
     }
 
     fn people(&self, _dataset: &str) -> String {

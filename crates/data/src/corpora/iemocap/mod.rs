@@ -2,7 +2,7 @@
 
 mod labels;
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_found};
+use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_found};
 use crate::DataError;
 use crate::emotion::GENDERS;
 use crate::labelling::{Labelling, Mapping};
@@ -43,6 +43,9 @@ pub struct Iemocap {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// What to do with one recording under several names.
+    #[serde(default)]
+    pub on_copies: OnCopies,
     /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
     /// a split keeps all that one person says on one side. By default `iemocap`, whatever
     /// the dataset is called.
@@ -105,6 +108,10 @@ impl CorpusKind for Iemocap {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn on_copies(&self) -> OnCopies {
+        self.on_copies
     }
 
     fn people(&self, _dataset: &str) -> String {
