@@ -93,7 +93,7 @@ const MODULES: [(&str, &[&str]); 31] = [
             "value",
         ],
     ),
-    ("feed", &["draw", "host", "network", "node", "value"]),
+    ("feed", &["draw", "host", "memory", "network", "node", "value"]),
     ("checkpoints", &["facts", "memory"]),
     (
         "prepare",
@@ -135,7 +135,8 @@ const MODULES: [(&str, &[&str]); 31] = [
     (
         "run",
         &[
-            "device", "draw", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train", "value",
+            "device", "draw", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "terminal",
+            "train", "value",
         ],
     ),
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
@@ -163,7 +164,7 @@ const MODULES: [(&str, &[&str]); 31] = [
         ],
     ),
     ("lib", &[]),
-    ("main", &["cli"]),
+    ("main", &["cli", "memory"]),
 ];
 
 /// Files that may write to stdout and stderr by themselves: all else goes through the first, which no broken terminal
