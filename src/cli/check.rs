@@ -1,13 +1,13 @@
 //! `emorun check`: everything that can be known before training.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 
 use clap::Args;
 use emorun_lang::{Report, Schedule, Sources};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+use super::file_kind::FileKind;
 use super::{Common, ExperimentArguments, Format, print};
 use crate::exit::Failure;
 use crate::memory::mib;
@@ -15,6 +15,7 @@ use crate::prepare::{Caching, Depth, Prepared, prepare};
 use crate::run::parent;
 use crate::run::report::table;
 use crate::settings::{Batching, ByLength, Training};
+use crate::terminal::{is_terminal, tell, write_stderr};
 use crate::train::batches::{epoch_batches, padding_share};
 
 #[derive(Debug, Args)]
@@ -33,6 +34,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn check(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    FileKind::Experiment.expect(&arguments.experiment.experiment)?;
     let source = arguments.experiment.source(common);
     let depth = match (arguments.structure, arguments.deep) {
         (true, _) => Depth::Structure,
@@ -77,10 +79,10 @@ pub(super) fn write(report: &Report, sources: &Sources, format: Format) {
         return;
     }
     match format {
-        Format::Human => eprint!("{}", report.render(sources, std::io::stderr().is_terminal())),
+        Format::Human => write_stderr(&report.render(sources, is_terminal())),
         Format::Json => {
             for diagnostic in report.to_json(sources).as_array().into_iter().flatten() {
-                eprintln!("{diagnostic}");
+                tell(&diagnostic.to_string());
             }
         }
     }
@@ -146,8 +148,14 @@ fn plan_text(prepared: &Prepared) -> String {
         total.trainable,
         total.parameters - total.trainable
     );
-    if let Some(load) = prepared.load() {
-        let _ = writeln!(text, "peak memory: about {}", mib(load.peak_bytes()));
+    if let Some(need) = prepared.need() {
+        let free = need
+            .free
+            .map_or_else(String::new, |free| format!(" of {} that are free", mib(free)));
+        let longest = prepared.longest_item().map_or_else(String::new, |longest| {
+            format!("; the longest training item is {longest}")
+        });
+        let _ = writeln!(text, "peak memory: about {}{free}{longest}", mib(need.peak));
     }
     for (node, caching) in prepared.caching() {
         let _ = match caching {
@@ -176,7 +184,7 @@ fn plan_text(prepared: &Prepared) -> String {
             writeln!(text)
         };
     }
-    for remark in prepared.remarks() {
+    for remark in prepared.remarks().into_iter().chain(prepared.memory_remark()) {
         let _ = writeln!(text, "remark: {remark}");
     }
     let members = parent::members(prepared);
@@ -259,9 +267,11 @@ fn plan_text(prepared: &Prepared) -> String {
 fn plan_json(prepared: &Prepared) -> Value {
     let mut plan = serde_json::to_value(prepared.plan()).unwrap_or_default();
     if let Value::Object(plan) = &mut plan {
-        if let Some(load) = prepared.load() {
-            plan.insert("peak_memory_bytes".into(), json!(load.peak_bytes()));
+        if let Some(need) = prepared.need() {
+            plan.insert("peak_memory_bytes".into(), json!(need.peak));
+            plan.insert("free_memory_bytes".into(), json!(need.free));
         }
+        plan.insert("longest_training_item".into(), json!(prepared.longest_item()));
         if let Some(epoch) = epoch(prepared) {
             plan.insert(
                 "epoch".into(),
@@ -279,7 +289,8 @@ fn plan_json(prepared: &Prepared) -> Value {
             .map(|assignment| json!({ "fold": assignment.label, "certificate": assignment.certificate, "claims": assignment.certificate.claims() }))
             .collect();
         plan.insert("splits".into(), Value::Array(splits));
-        plan.insert("remarks".into(), json!(prepared.remarks()));
+        let remarks: Vec<String> = prepared.remarks().into_iter().chain(prepared.memory_remark()).collect();
+        plan.insert("remarks".into(), json!(remarks));
     }
     plan
 }

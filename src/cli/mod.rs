@@ -5,6 +5,7 @@ mod cache;
 mod check;
 mod data;
 mod embed;
+mod file_kind;
 mod graph;
 mod lr_find;
 mod nodes;
@@ -15,14 +16,16 @@ mod sweep;
 mod verify_resume;
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use file_kind::FileKind;
+
 use crate::device::DeviceRequest;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Failure, guarded};
 use crate::prepare::Source;
+use crate::terminal::{lost, print, tell};
 
 /// Declarative experiments on emotion in speech: `emorun EXPERIMENT.yaml` checks, trains,
 /// evaluates and reports.
@@ -160,6 +163,9 @@ struct ResumeArguments {
     /// datasets.NAME.root=FOLDER; may be given several times.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+    /// Also tries again the members of a run, and the runs of a sweep, that have diverged or failed.
+    #[arg(long)]
+    retry_failed: bool,
     /// auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceRequest,
@@ -167,7 +173,7 @@ struct ResumeArguments {
 
 /// Runs the program with the given arguments, the first of which is its name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(with_run(arguments)) {
+    let cli = match Cli::try_parse_from(with_command(arguments)) {
         Ok(cli) => cli,
         Err(error) => {
             // Asking for help or the version is no mistake; clap's own code for one is 2.
@@ -181,11 +187,37 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     crate::logging::init(cli.verbose);
+    crate::train::interrupt::outlive_file_limits();
+    crate::run::last_words::install();
     let common = Common {
         format: cli.message_format,
         offline: cli.offline,
     };
-    let outcome = match cli.command {
+    // Of these, stdout shows what is on the disk.
+    let is_kept = matches!(
+        cli.command,
+        Command::Run(_) | Command::Resume(_) | Command::Sweep(_) | Command::Embed(_) | Command::LrFind(_)
+    );
+    let outcome = guarded(|| execute(cli.command, common));
+    let outcome = match (outcome, lost()) {
+        (Ok(()), Some(error)) if is_kept => {
+            tracing::warn!("the result is on the disk, but could not be written to stdout: {error}");
+            Ok(())
+        }
+        (Ok(()), Some(error)) => Err(Failure::io("write to", Path::new("stdout"))(error)),
+        (outcome, _) => outcome,
+    };
+    match outcome {
+        Ok(()) => ExitCode::Ok,
+        Err(failure) => {
+            report(&failure, common.format);
+            failure.code()
+        }
+    }
+}
+
+fn execute(command: Command, common: Common) -> Result<(), Failure> {
+    match command {
         Command::Run(arguments) => run::run(&arguments.experiment, &arguments.place, common),
         Command::Check(arguments) => check::check(&arguments, common),
         Command::Graph(arguments) => graph::graph(&arguments, common),
@@ -200,30 +232,37 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
-    };
-    match outcome {
-        Ok(()) => ExitCode::Ok,
-        Err(failure) => {
-            report(&failure, common.format);
-            failure.code()
-        }
     }
 }
 
-/// Puts `run` in front when an experiment file stands where a command would.
-fn with_run(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+/// Puts the command in front that takes a file, when one stands where a command would.
+fn with_command(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.collect();
     let program = Cli::command();
-    for word in arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()) {
+    let mut may_be_value = false;
+    for at in 1..arguments.len() {
+        let word = arguments[at].to_string_lossy().into_owned();
+        if word.starts_with('-') {
+            // Options before the file may carry values, all but these.
+            let is_flag = ["--offline", "--verbose", "--help", "--version"].contains(&&*word)
+                || word.trim_start_matches('-').chars().all(|letter| letter == 'v');
+            may_be_value = !is_flag && !word.contains('=');
+            continue;
+        }
         if word == "help" || program.find_subcommand(&word).is_some() {
             break;
         }
-        // Options before the experiment may carry values: only what looks like a file is taken for one.
         let is_file = word.ends_with(".yaml") || word.ends_with(".yml") || word.contains(['/', '\\']);
-        if is_file && !word.starts_with('-') && !word.contains('=') {
-            arguments.insert(1, "run".into());
+        if is_file && !word.contains('=') {
+            let kind = FileKind::of(Path::new(&word)).unwrap_or(FileKind::Experiment);
+            arguments.splice(1..1, kind.command().iter().map(OsString::from));
             break;
         }
+        if !may_be_value {
+            // Neither a command nor a file: it is said so.
+            break;
+        }
+        may_be_value = false;
     }
     arguments
 }
@@ -232,17 +271,11 @@ fn report(failure: &Failure, format: Format) {
     match format {
         Format::Human => {
             // Diagnostics of an invalid experiment were written where they were found.
-            eprintln!("error: {failure}");
+            tell(&format!("error: {failure}"));
         }
         Format::Json => {
             let object = serde_json::json!({ "code": failure.code() as u8, "message": failure.to_string() });
-            eprintln!("{object}");
+            tell(&object.to_string());
         }
     }
-}
-
-/// Writes a result to stdout; a reader that has gone away is no error.
-fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

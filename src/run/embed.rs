@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use emorun_audio::{AudioError, MIN_DURATION_S, probe};
-use emorun_data::{Assignment, AudioSource, ContentHash, DataError, Item};
+use emorun_data::{AUDIO_EXTENSIONS, Assignment, AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
 
@@ -19,7 +19,7 @@ use crate::feed::host::{HostParts, HostPipeline};
 use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
 use crate::network::{Needed, Network, Schedule, Wired};
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, Trial};
 use crate::settings::FinalWeights;
 use crate::train::checkpoint::Store;
 use crate::train::parameters::{self, NamedTensors};
@@ -34,7 +34,7 @@ pub struct Request<'a> {
     pub node: &'a str,
     /// Recordings; all items of the experiment's corpora where there are none.
     pub files: &'a [PathBuf],
-    /// The file to write, which must not exist.
+    /// The file to write; one that is there is replaced.
     pub out: &'a Path,
     /// How values are stored.
     pub precision: Precision,
@@ -110,12 +110,56 @@ impl TrainedRun {
     }
 }
 
+/// Recordings as they are given, those in a folder in the order of their names.
+///
+/// # Errors
+/// A folder cannot be read, or holds none.
+pub fn recordings(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in given {
+        if !path.is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        let before = found.len();
+        add_recordings(path, &mut found)?;
+        if found.len() == before {
+            return Err(Failure::Input(format!(
+                "{} holds no recording: no file in it ends in .{}",
+                path.display(),
+                AUDIO_EXTENSIONS.join(", .")
+            )));
+        }
+    }
+    Ok(found)
+}
+
+fn add_recordings(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = || Failure::io("read", folder);
+    let entries = std::fs::read_dir(folder).map_err(unreadable())?;
+    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(unreadable())?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_string_lossy().to_lowercase());
+        // A link to a folder could lead back here.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            add_recordings(&path, found)?;
+        } else if extension.is_some_and(|extension| AUDIO_EXTENSIONS.contains(&&*extension)) && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
 /// Writes what a node gives for each recording, in evaluation mode, each computed alone; gives the
 /// number of recordings.
 ///
 /// # Errors
 /// The node is unknown or gives nothing that can be stored; something upstream of it trains and no
-/// run is given; a recording or weights cannot be read; the file exists or cannot be written.
+/// run is given; a recording or weights cannot be read; the file cannot be written.
 pub fn embed(
     prepared: &Prepared,
     run: Option<&TrainedRun>,
@@ -133,7 +177,7 @@ pub fn embed(
                 .map_or(prepared.settings.seed, |member| member.seed)
         }
     };
-    let items = match request.files {
+    let items: Items = match request.files {
         [] => prepared.corpus.items.clone(),
         files => files.iter().map(|file| item(file)).collect::<Result<_, _>>()?,
     };
@@ -144,6 +188,10 @@ pub fn embed(
         }
     }
     let network = network(prepared, run, &upstream, seed, device)?;
+    if !request.files.is_empty() {
+        let parts = host_parts(prepared, &network, &upstream, &port, seed)?;
+        refuse_too_short(prepared, (&network, &device.device), parts, &items)?;
+    }
     let feed = Feed {
         pipeline: Arc::new(HostPipeline::new(
             prepared.settings.sample_rate_hz,
@@ -307,6 +355,29 @@ fn network(
     Ok(network.without_autodiff())
 }
 
+/// Refuses recordings of which nothing would be left; those of the experiment's corpora were tried before.
+fn refuse_too_short(
+    prepared: &Prepared,
+    network: (&Network, &burn::tensor::Device),
+    parts: HostParts,
+    items: &Items,
+) -> Result<(), Failure> {
+    let durations_s = items.durations_s();
+    let shortest = (0..durations_s.len()).min_by(|&a, &b| durations_s[a].total_cmp(&durations_s[b]));
+    let Some(shortest) = shortest else { return Ok(()) };
+    let item = items.get(shortest)?;
+    let samples = (item.duration_s * f64::from(prepared.settings.sample_rate_hz)).round() as usize;
+    let name = item.display_path();
+    let Some((least, node)) = Trial::new(prepared, network, parts, item).least(samples) else {
+        return Ok(());
+    };
+    Err(Failure::Input(format!(
+        "{name} is too short ({:.4} s): {}",
+        durations_s[shortest],
+        prepared.needs(least, node.as_deref())
+    )))
+}
+
 /// What is computed on the host for the port, and nothing else.
 fn host_parts(
     prepared: &Prepared,
@@ -354,9 +425,9 @@ fn write(
             .and_then(array_of)
             .ok_or_else(|| Failure::Bug(format!("`{}` gave nothing", port.node)))?;
         if array.values().iter().any(|value| !value.is_finite()) {
-            return Err(Failure::Input(format!(
-                "`{}` gives numbers that are not finite for {}; its weights cannot be used",
-                port.node, key
+            return Err(Failure::Diverged(format!(
+                "`{}` gives numbers that are not finite for {key}: its weights, or this recording, cannot be used",
+                port.node
             )));
         }
         writer.add(&key, &array).map_err(unwritten)?;

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use emorun_data::{Assignment, SplitName};
-use emorun_figures::{LineChart, Series};
 use emorun_files::Files;
 use emorun_tensorboard::HParam;
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::curves;
 use super::dir::{RunDir, read_json};
+use super::last_words::LastWords;
 use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
 use super::report;
 use super::summary::{Seconds, SplitSummary, Summary};
 use crate::device::Chosen;
-use crate::exit::Failure;
+use crate::exit::{Failure, guarded};
 use crate::feed::Feed;
 use crate::feed::host::HostPipeline;
-use crate::memory::peak_rss;
 use crate::network::Network;
 use crate::prepare::Prepared;
 use crate::settings::Metric;
@@ -85,6 +85,7 @@ pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
         peak_memory_bytes: None,
         unlogged: 0,
         error: None,
+        exit_code: None,
     }
 }
 
@@ -104,15 +105,13 @@ pub fn run(
     let certificate = serde_json::to_value(&assignment.certificate).map_err(|error| Failure::Bug(error.to_string()))?;
     let known = dir.path().join("run.json");
     let mut record = if known.is_file() {
-        let record: RunRecord = read_json(&known)?;
+        let mut record: RunRecord = read_json(&known)?;
         record.check_data(&prepared.data_facts(), &certificate, dir.path())?;
         record.check_files(&prepared.file_hashes(), dir.path())?;
-        RunRecord {
-            status: Status::Running,
-            error: None,
-            device: Some(device.name.to_string()),
-            ..record
-        }
+        record.say_if_cut_short(dir.path());
+        record.go_on();
+        record.device = Some(device.name.to_string());
+        record
     } else {
         write_experiment(dir, prepared)?;
         RunRecord {
@@ -125,23 +124,11 @@ pub fn run(
         }
     };
     dir.write_json("run.json", &record)?;
-    let outcome = train_and_evaluate(prepared, spec, dir, device, &record.id, started);
-    record.ended = Some(timestamp());
-    record.peak_memory_bytes = peak_rss();
-    match &outcome {
-        Ok(result) => {
-            record.status = Status::Completed;
-            record.unlogged += result.unlogged;
-        }
-        Err(failure) => {
-            record.status = if matches!(failure, Failure::Interrupted(_)) {
-                Status::Interrupted
-            } else {
-                Status::Failed
-            };
-            record.error = Some(failure.to_string());
-        }
-    }
+    let last_words = LastWords::of(dir.path(), &record);
+    let outcome = guarded(|| train_and_evaluate(prepared, spec, dir, device, &record.id, started));
+    drop(last_words);
+    record.end(&outcome);
+    record.unlogged += outcome.as_ref().map_or(0, |result| result.unlogged);
     match (dir.write_json("run.json", &record), outcome) {
         (Ok(()), outcome) => outcome,
         // The first failure is what the user must hear of.
@@ -194,7 +181,7 @@ fn train_and_evaluate(
             &names,
             &device.device,
         )
-        .map_err(abort)?;
+        .map_err(|found| abort(found.within(&format!("final evaluation on {name}"))))?;
         journal.line(
             state.step,
             state.epoch,
@@ -231,7 +218,7 @@ fn train_and_evaluate(
     if unlogged > 0 {
         tracing::warn!("{unlogged} lines of metrics or TensorBoard events could not be written");
     }
-    draw_losses(dir)?;
+    curves::draw(dir, &[dir.path().to_owned()], &shown_metrics(prepared))?;
     let summary = Summary {
         status: "completed".into(),
         splits: splits
@@ -337,6 +324,19 @@ fn best_metric(prepared: &Prepared) -> String {
     })
 }
 
+/// The metrics of an experiment's heads that are shown, `<head>.<metric>`.
+pub fn shown_metrics(prepared: &Prepared) -> Vec<String> {
+    let shown = &prepared.settings.evaluation.metrics;
+    let heads = prepared.heads();
+    let of_heads = heads.iter().flat_map(|head| {
+        let metrics = shown.iter();
+        metrics.map(move |metric| format!("{head}.{}", metric.name()))
+    });
+    let regressors = prepared.regressors();
+    let of_regressors = regressors.iter().map(|head| format!("{head}.ccc"));
+    of_heads.chain(of_regressors).collect()
+}
+
 /// What stands at the start of a run's events: configuration, graph, hyperparameters.
 fn open_journal(prepared: &Prepared, spec: &MemberSpec, journal: &mut Journal) {
     journal.text("experiment", 0, &format!("```yaml\n{}\n```", prepared.resolved_yaml()));
@@ -425,33 +425,4 @@ fn draw_confusions(
         }
     }
     Ok(())
-}
-
-/// Loss over epochs as a picture, from what the journal holds.
-fn draw_losses(dir: &RunDir) -> Result<(), Failure> {
-    let path = dir.path().join("metrics.jsonl");
-    let text = std::fs::read_to_string(&path).map_err(Failure::io("read", &path))?;
-    let lines: Vec<Value> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    let series = [("training", "train_epoch"), ("validation", "validation")]
-        .into_iter()
-        .map(|(name, split)| Series {
-            name: name.to_owned(),
-            points: lines
-                .iter()
-                .filter(|line| line["split"] == split)
-                .filter_map(|line| Some((line["epoch"].as_f64()?, line["loss"].as_f64()?)))
-                .collect(),
-        })
-        .filter(|series| !series.points.is_empty())
-        .collect();
-    let chart = LineChart {
-        title: "loss".to_owned(),
-        x_label: "epoch".to_owned(),
-        y_label: "loss".to_owned(),
-        series,
-    };
-    dir.write("report/loss.svg", chart.draw().to_svg().as_bytes())
 }

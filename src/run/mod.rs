@@ -2,13 +2,17 @@
 
 pub mod batch_size;
 pub mod comparison;
+pub mod curves;
 pub mod dir;
 pub mod embed;
+pub mod fallen;
 pub mod init;
+pub mod last_words;
 pub mod listen;
 pub mod lr_find;
 pub mod member;
 pub mod parent;
+pub mod pooled;
 pub mod record;
 pub mod report;
 pub mod resume;

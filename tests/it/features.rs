@@ -17,7 +17,7 @@ fn read(path: &Path) -> BTreeMap<String, Array> {
         .collect()
 }
 
-fn write(path: &Path, features: &BTreeMap<String, Array>) {
+pub fn write(path: &Path, features: &BTreeMap<String, Array>) {
     let mut writer = FeatureWriter::create(path, Precision::F32).unwrap();
     for (key, value) in features {
         writer.add(key, value).unwrap();
@@ -33,7 +33,7 @@ pub fn embed(lab: &Lab, from: &str, node: &str, out: &str, more: &[&str]) -> BTr
 }
 
 /// The small experiment with `mel` read from a file.
-fn given_frames(lab: &Lab, fields: &str) {
+pub fn given_frames(lab: &Lab, fields: &str) {
     lab.write(
         "given.yaml",
         format!(
@@ -42,7 +42,7 @@ fn given_frames(lab: &Lab, fields: &str) {
     );
 }
 
-const FRAMES: &str = "path: mel.safetensors, width: 16, rate_hz: 50";
+pub const FRAMES: &str = "path: mel.safetensors, width: 16, rate_hz: 50";
 
 /// A head on vectors from a file.
 const VECTORS: &str = "\
@@ -453,4 +453,35 @@ fn features_that_do_not_fit_are_found_before_training() {
     given_frames(&lab, "path: mel.safetensors, width: 16, rate_hz: 100");
     let outcome = lab.emorun(&["check", "given.yaml"]);
     assert_refused("another rate", &outcome, 0, &["warning", "not the 100 declared"]);
+}
+
+#[test]
+fn folders_are_embedded_whole_and_a_file_is_replaced_when_asked() {
+    let lab = Lab::new();
+    for name in ["b/two.wav", "b/one.WAV", "b/deeper/three.wav", "b/notes.txt"] {
+        lab.write(name, tone(8000, 440.0));
+    }
+    let found = embed(&lab, "crnn.yaml", "mel", "x.safetensors", &["b"]);
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        ["b/deeper/three.wav", "b/one.WAV", "b/two.wav"]
+    );
+    let again = [
+        "embed",
+        "crnn.yaml",
+        "b/two.wav",
+        "--node",
+        "mel",
+        "--out",
+        "x.safetensors",
+    ];
+    let refused = lab.emorun(&again);
+    assert_eq!(refused.code, 5, "{}", refused.stderr);
+    assert!(refused.stderr.contains("replace it with --force"), "{}", refused.stderr);
+    assert_eq!(lab.emorun(&[&again[..], &["--force"]].concat()).code, 0);
+    assert_eq!(read(&lab.path("x.safetensors")).len(), 1);
+    lab.write("empty/notes.txt", "");
+    let empty = lab.emorun(&["embed", "crnn.yaml", "empty", "--node", "mel", "--out", "y.safetensors"]);
+    assert_eq!(empty.code, 4, "{}", empty.stderr);
+    assert!(empty.stderr.contains("empty holds no recording"), "{}", empty.stderr);
 }

@@ -40,6 +40,7 @@ fn a_run_directory_is_complete_by_itself() {
             "confusion.emotion.validation.svg",
             "graph.svg",
             "loss.svg",
+            "metrics.svg",
             "predictions.emotion.csv",
             "report.txt"
         ]
@@ -82,7 +83,8 @@ fn a_run_directory_is_complete_by_itself() {
             "certificate",
             "peak_memory_bytes",
             "unlogged",
-            "error"
+            "error",
+            "exit_code"
         ]
     );
     assert_eq!(
