@@ -200,7 +200,9 @@ fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) ->
         (summary, text)
     } else {
         let MemberResult { summary, splits, .. } = member::run(prepared, spec, dir, None, device)?;
-        (summary, splits.map(|splits| report::text(&splits)).unwrap_or_default())
+        let text = splits.map(|splits| report::text(&splits)).unwrap_or_default();
+        let heard = report::heard_text(&summary.heard_before, &prepared.ancestry);
+        (summary, text + &heard)
     };
     let test = summary.splits.get("test").map(metrics).unwrap_or_default();
     Ok(Finished {
@@ -215,9 +217,7 @@ fn several(prepared: &Prepared, members: &[MemberSpec], dir: &RunDir, device: &C
     let started = Instant::now();
     let path = dir.path().join("run.json");
     let mut record: RunRecord = if path.is_file() {
-        let record: RunRecord = read_json(&path)?;
-        record.check_files(&prepared.file_hashes(), dir.path())?;
-        record
+        read_json(&path)?
     } else {
         member::write_experiment(dir, prepared)?;
         RunRecord {
@@ -307,6 +307,11 @@ fn finish(
             .iter()
             .map(|(spec, test)| (spec.path.clone(), (*test).clone()))
             .collect(),
+        heard_before: results
+            .iter()
+            .filter(|(_, summary)| !summary.heard_before.is_empty())
+            .map(|(spec, summary)| (spec.path.clone(), summary.heard_before.clone()))
+            .collect(),
         seconds: Seconds {
             train: results.iter().map(|(_, summary)| summary.seconds.train).sum(),
             checkpoints: results.iter().map(|(_, summary)| summary.seconds.checkpoints).sum(),
@@ -314,7 +319,7 @@ fn finish(
         },
     };
     let metrics_shown: &[Metric] = &prepared.settings.evaluation.metrics;
-    let text = report::parent_text(&summary, metrics_shown);
+    let text = report::parent_text(&summary, metrics_shown) + &report::heard_text(&[], &prepared.ancestry);
     dir.write_json("summary.json", &summary)?;
     dir.write("report/report.txt", text.as_bytes())?;
     Ok(Finished {
