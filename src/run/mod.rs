@@ -8,6 +8,7 @@ pub mod embed;
 pub mod fallen;
 pub mod init;
 pub mod last_words;
+mod init_file;
 pub mod listen;
 pub mod lr_find;
 pub mod member;

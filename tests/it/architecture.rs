@@ -58,7 +58,7 @@ const CRATES: [(&str, &[&str]); 14] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 31] = [
+const MODULES: [(&str, &[&str]); 32] = [
     ("terminal", &[]),
     ("exit", &[]),
     ("draw", &[]),
@@ -70,6 +70,7 @@ const MODULES: [(&str, &[&str]); 31] = [
     ("folders", &[]),
     ("host", &[]),
     ("facts", &["host"]),
+    ("ancestry", &["exit"]),
     ("device", &["exit"]),
     ("logging", &["exit", "terminal"]),
     ("node", &["draw", "facts", "precision", "recompute", "value"]),
@@ -102,6 +103,7 @@ const MODULES: [(&str, &[&str]); 31] = [
     (
         "prepare",
         &[
+            "ancestry",
             "checkpoints",
             "draw",
             "exit",
@@ -139,8 +141,8 @@ const MODULES: [(&str, &[&str]); 31] = [
     (
         "run",
         &[
-            "device", "draw", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "terminal",
-            "train", "value",
+            "ancestry", "device", "draw", "exit", "feed", "kinds", "logging", "memory", "network", "node", "prepare",
+            "settings", "terminal", "train", "value",
         ],
     ),
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),

@@ -33,6 +33,7 @@ mod networks;
 mod objectives;
 mod onnx;
 mod optimisation;
+mod origin;
 mod padding;
 mod policies;
 mod policy_runs;
