@@ -272,6 +272,7 @@ impl<'s> Track<'s> {
                         None => Err(self.malformed(MalformedFile::Ends)),
                     };
                 }
+                Err(Error::ResetRequired) => return Err(self.malformed(MalformedFile::Chained)),
                 Err(error) => return Err(failed(self.path, self.container, error)),
             };
             if packet.track_id != self.id {

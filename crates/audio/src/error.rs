@@ -277,6 +277,9 @@ pub enum MalformedFile {
     /// Rate or channels that change within the file.
     #[error("its rate or its number of channels changes within it")]
     Changes,
+    /// Several streams in one file.
+    #[error("it holds several recordings one after another")]
+    Chained,
     /// An end before the one that its structure tells.
     #[error("it ends too early")]
     Ends,
