@@ -9,9 +9,9 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::Prepared;
+use super::recordings::transforms;
 use crate::draw::DrawKey;
 use crate::exit::Failure;
-use crate::feed::augment::{AugmentationStep, Change};
 use crate::kinds::NodeConfig;
 use crate::nodes::pretrained::Preparation;
 use crate::pretrained::load::RANDOM;
@@ -168,19 +168,14 @@ impl Prepared {
     ///
     /// # Errors
     /// One of them cannot be read.
-    pub(super) fn note_drawn(&mut self, steps: &[AugmentationStep]) -> Result<(), Failure> {
+    pub(super) fn note_drawn(&mut self) -> Result<(), Failure> {
         let memory = self.cache.as_ref().map(|folder| folder.join("hashed.json"));
-        for step in steps {
-            match &step.change {
-                Change::Group { steps, .. } => self.note_drawn(steps)?,
-                Change::Transform(augment) => {
-                    let files = augment.files();
-                    if !files.is_empty() {
-                        let content = content_of(&files, memory.as_deref())
-                            .map_err(|error| Failure::Input(format!("augmentation `{}`: {error}", step.name)))?;
-                        self.facts.insert_drawn(&step.name, content);
-                    }
-                }
+        for (name, augment) in transforms(&self.augmentations.steps) {
+            let files = augment.files();
+            if !files.is_empty() {
+                let content = content_of(&files, memory.as_deref())
+                    .map_err(|error| Failure::Input(format!("augmentation `{name}`: {error}")))?;
+                self.facts.insert_drawn(name, content);
             }
         }
         Ok(())

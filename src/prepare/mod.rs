@@ -11,6 +11,7 @@ mod only;
 mod origin;
 mod policies;
 mod prepared;
+mod recordings;
 mod shortest;
 
 pub use host::Caching;
@@ -37,7 +38,6 @@ use crate::feed::augment::Augmentations;
 use crate::folders;
 use crate::kinds::{Kinds, NodeConfig};
 use crate::node::BuildError;
-use crate::nodes::augmentation::{field_of, is_about_files};
 use crate::settings::{AverageConfig, FinalWeights, SchedulerConfig, Settings};
 
 /// The language of emorun's experiment files.
@@ -360,33 +360,18 @@ pub fn prepare_with(
     add_assumptions(&draft, &facts, &tree, &mut report);
     let finished = draft.finish(&ports, &run_ports, &facts, report);
     match finished {
-        Ok((experiment, report)) => {
-            on_report(&report, &sources);
+        Ok((experiment, mut report)) => {
             prepared.experiment = experiment;
             prepared.corpus = corpus;
             prepared.assignments = assignments;
             prepared.facts = facts;
-            match prepared.build_augmentations() {
-                Ok(augmentations) => {
-                    if depth == Depth::Deep {
-                        prepared.note_drawn(&augmentations.steps)?;
-                    }
-                    prepared.augmentations = augmentations;
-                }
-                Err((name, error)) => {
-                    let mut report = Report::new();
-                    let (fields, data) = (field_of(&error), is_about_files(&error));
-                    let place = [Section::Augmentations.name(), &name]
-                        .into_iter()
-                        .chain(fields.split('.'));
-                    let place: Vec<String> = place.map(str::to_owned).collect();
-                    let code = if data { Code::MissingData } else { Code::InvalidValue };
-                    report.push(at(Diagnostic::error(code, error.to_string()), &place, &tree));
-                    on_report(&report, &sources);
-                    return Err(Failure::Rejected { mistakes: 1, data });
-                }
+            let (mistakes, data) = recordings::check(&mut prepared, depth, &tree, &mut report);
+            on_report(&report, &sources);
+            if mistakes > 0 {
+                return Err(Failure::Rejected { mistakes, data });
             }
             if depth == Depth::Deep {
+                prepared.note_drawn()?;
                 let mut report = Report::new();
                 let mistakes = prepared.check_network(&tree, &mut report)?;
                 if mistakes > 0 {
@@ -518,6 +503,11 @@ fn rejected(report: &Report) -> Failure {
     }
 }
 
+/// Where decoded files are remembered from run to run.
+fn remembered(prepared: &Prepared) -> Option<PathBuf> {
+    Some(prepared.cache.as_ref()?.join("scanned.json"))
+}
+
 /// Reads the corpora and splits them.
 fn probe(
     prepared: &Prepared,
@@ -525,9 +515,7 @@ fn probe(
     ports: &[(String, Signal)],
     level: ScanLevel,
 ) -> Result<(MergedCorpus, Vec<Assignment>), Vec<DataError>> {
-    // Where decoded files are remembered from run to run.
-    let remembered = prepared.cache.as_ref().map(|folder| folder.join("scanned.json"));
-    let corpus = emorun_data::scan(datasets, level, remembered.as_deref())?;
+    let corpus = emorun_data::scan(datasets, level, remembered(prepared).as_deref())?;
     let settings = &prepared.settings;
     let assignments = emorun_data::split(
         &corpus,

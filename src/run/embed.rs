@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use emorun_audio::{AudioError, MIN_DURATION_S, probe};
+use emorun_audio::{AudioError, Channel, MIN_DURATION_S, probe};
 use emorun_data::{AUDIO_EXTENSIONS, Assignment, AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
@@ -273,7 +273,11 @@ fn without_run(node: &str, what: &str) -> Failure {
 /// A recording as an item.
 fn item(path: &Path) -> Result<Item, Failure> {
     let unusable = |error: AudioError| Failure::Input(error.to_string());
-    let seconds = probe(path).map_err(unusable)?.duration_s();
+    let info = probe(path).map_err(unusable)?;
+    if let Some(remark) = info.remark {
+        tracing::warn!("{} is one of the files that {remark}", path.display());
+    }
+    let seconds = info.duration_s();
     if seconds < MIN_DURATION_S {
         return Err(unusable(AudioError::TooShort {
             path: path.to_owned(),
@@ -287,6 +291,7 @@ fn item(path: &Path) -> Result<Item, Failure> {
         audio: AudioSource::File {
             path: path.into(),
             segment: None,
+            channel: Channel::Mix,
         },
         speaker: Default::default(),
         groups: Default::default(),

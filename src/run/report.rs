@@ -245,6 +245,7 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
     if !summary.failed.is_empty() {
         let names: Vec<&str> = summary.failed.keys().map(String::as_str).collect();
         let _ = writeln!(text, "\nnot counted, because they failed: {}", names.join(", "));
+    }
     for (member, heard) in &summary.heard_before {
         for heard in heard {
             let _ = writeln!(text, "\nHEARD BEFORE by {member}: {heard}");

@@ -4,7 +4,7 @@ use crate::audio::voice_hash;
 use crate::candidate::{Candidate, Origin, number};
 use crate::corpora::{DatasetConfig, Facts, OtherLabels, SameLabels};
 use crate::{Corpus, DataError, Duplicate, person};
-use emorun_audio::Segment;
+use emorun_audio::{Channel, Segment};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -30,6 +30,11 @@ fn identity(candidate: &Candidate) -> u128 {
             hasher.update(b" part");
             hasher.update(&start_s.to_bits().to_le_bytes());
             hasher.update(&end_s.to_bits().to_le_bytes());
+        }
+        if let Origin::File { channel, .. } = &candidate.origin
+            && *channel != Channel::Mix
+        {
+            hasher.update(b" channel").update(&channel.code().to_le_bytes());
         }
     })
 }
