@@ -23,9 +23,11 @@ mod pickle;
 mod pytorch;
 mod safetensors;
 mod source;
+mod stand_in;
 
 pub use checkpoint::Checkpoint;
 pub use convert::Dtype;
+pub use emorun_fetch::Clock;
 pub use error::WeightsError;
 pub use hub::{HubSettings, Progress};
 pub use locate::{Located, locate};
