@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use emorun_data::{Assignment, SplitName};
 use emorun_figures::{LineChart, Series};
-use emorun_files::Files;
+use emorun_files::{Files, read_regular};
 use emorun_tensorboard::HParam;
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -429,7 +429,8 @@ fn draw_confusions(
 /// Loss over epochs as a picture, from what the journal holds.
 fn draw_losses(dir: &RunDir) -> Result<(), Failure> {
     let path = dir.path().join("metrics.jsonl");
-    let text = std::fs::read_to_string(&path).map_err(Failure::io("read", &path))?;
+    let text = read_regular(&path, u64::MAX).map_err(Failure::io("read", &path))?;
+    let text = String::from_utf8_lossy(&text);
     let lines: Vec<Value> = text
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())

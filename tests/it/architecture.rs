@@ -29,6 +29,7 @@ const CRATES: [(&str, &[&str]); 14] = [
             "emorun-audio",
             "emorun-data",
             "emorun-fetch",
+            "emorun-files",
             "emorun-lang",
             "emorun-metrics",
         ],

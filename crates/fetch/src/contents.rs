@@ -13,7 +13,7 @@ use std::path::Path;
 pub(crate) fn verify(contents: &Contents, folder: &Path) -> Result<(), String> {
     let within = folder.join(contents.folder);
     let entries = fs::read_dir(&within).map_err(|_| format!("it has no folder {}", contents.folder))?;
-    let mut lines = Vec::new();
+    let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| error.to_string())?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -22,20 +22,23 @@ pub(crate) fn verify(contents: &Contents, folder: &Path) -> Result<(), String> {
         }
         let frames = frames_of(&entry.path())
             .map_err(|error| format!("its file {}{name} is no recording: {error}", contents.folder))?;
-        lines.push(format!("{name} {frames}\n"));
+        if frames == 0 {
+            return Err(format!("its file {}{name} has no sound", contents.folder));
+        }
+        names.push(format!("{name}\n"));
     }
-    lines.sort_unstable();
-    if lines.len() != contents.files {
+    names.sort_unstable();
+    if names.len() != contents.files {
         return Err(format!(
             "it holds {} recordings, and the corpus has {}",
-            lines.len(),
+            names.len(),
             contents.files
         ));
     }
-    if sha256_of(lines.concat().as_bytes()) == contents.lengths_sha256 {
+    if sha256_of(names.concat().as_bytes()) == contents.names_sha256 {
         Ok(())
     } else {
-        Err("the names or lengths of its recordings are not those of the corpus".to_owned())
+        Err("the names of its recordings are not those of the corpus".to_owned())
     }
 }
 

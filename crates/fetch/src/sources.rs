@@ -76,8 +76,8 @@ pub struct Contents {
     pub folder: &'static str,
     /// Number of WAV files.
     pub files: usize,
-    /// SHA-256 of the lines `name frames`, ordered by name.
-    pub lengths_sha256: &'static str,
+    /// SHA-256 of their names in order, one a line.
+    pub names_sha256: &'static str,
 }
 
 /// A folder of a Git repository whose files are in large-file storage: the repository's own archive holds, in place of
@@ -115,11 +115,11 @@ const CC_BY: Licence = Licence {
     note: "any use, with attribution",
 };
 
-/// Names and lengths of EmoDB's recordings, after the metadata that EmoBox publishes of them.
+/// EmoDB's recordings, after the metadata that EmoBox publishes of them.
 const EMODB: Contents = Contents {
     folder: "wav/",
     files: 535,
-    lengths_sha256: "44fe59115f85ca07741699d3635bda7bfed000ff40489605abd58f44caad877a",
+    names_sha256: "abdf612080e27e54a6de7ac5c076a7a3d80860d4b09410829dcc4dd8066234ef",
 };
 
 macro_rules! librispeech {

@@ -1,6 +1,6 @@
 //! The filtered utterances as one table.
 
-use crate::annotate::{Labelled, labels_of_all};
+use crate::annotate::{Answer, Labelled, labels_of_all};
 use crate::plan::Wanted;
 use crate::preprocess::{Outcome, is_current, settings_hash};
 use crate::{Disagreement, Duplicates, Plan, Preparation, PrepareError, Report, Written, read_journal};
@@ -204,12 +204,12 @@ pub fn integrate(preparation: &Preparation, plan: &Plan) -> Result<Integrated, P
     let output = preparation.output.as_path();
     let (selected, mut rejected) = select(preparation, plan)?;
     let annotations = labels_of_all(output)?;
-    let targets: Vec<&str> = preparation.targets().collect();
+    let targets: Vec<&str> = plan.targets.iter().map(String::as_str).collect();
     let mut kept: Vec<(Selected<'_>, usize, &str)> = Vec::new();
     for one in selected {
         let labels: Vec<&Labelled> = annotations
             .values()
-            .filter_map(|labels| labels.get(&one.wanted.key))
+            .filter_map(|answers| Some(&answers.get(&one.wanted.key)?.label))
             .collect();
         match verdict(&labels, &targets, preparation.disagreement) {
             Verdict::Corpus => {
@@ -357,5 +357,5 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PrepareError>
         .map_err(PrepareError::io("write", path))
 }
 
-/// Annotators' labels by annotator and utterance.
-pub(crate) type Annotations = IndexMap<String, HashMap<String, Labelled>>;
+/// Annotators' answers by annotator and utterance.
+pub(crate) type Annotations = IndexMap<String, HashMap<String, Answer>>;

@@ -48,6 +48,8 @@ pub struct Stamp {
 /// The utterances to prepare, and what was left out of the corpora.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
+    /// Target emotions in the order of their ids.
+    pub targets: Vec<String>,
     /// The utterances, in the order of the corpora and of the files within each.
     pub wanted: Vec<Wanted>,
     /// Utterances without a target emotion, by dataset and emotion.
@@ -76,11 +78,16 @@ pub fn plan(preparation: &Preparation) -> Result<Plan, PrepareError> {
         };
         return Err(PrepareError::Invalid(unknown.iter().map(message).collect()));
     }
+    let names = preparation.targets(classes);
     let targets: Vec<Option<usize>> = classes
         .iter()
-        .map(|class| preparation.emotions.get_index_of(preparation.target(class)?))
+        .map(|class| {
+            let target = preparation.target(class)?;
+            names.iter().position(|name| name == target)
+        })
         .collect();
     let mut plan = Plan {
+        targets: names,
         warnings: corpus.warnings.clone(),
         ..Plan::default()
     };

@@ -100,8 +100,8 @@ pub(super) fn bring(source: &Source, to: &Path, job: &Job<'_>, common: Common) -
     let fetched = fetch_corpus(&client, source, &options, &|event| show(&bars, event)).map_err(failed)?;
     for name in &fetched.recorded {
         eprintln!(
-            "nobody publishes a hash of {name}: the recordings in it have the corpus' names and lengths, its hash is \
-             recorded and checked from now on"
+            "nobody publishes a hash of {name}: the recordings in it have the corpus' names; its hash is recorded, and \
+             checked from now on"
         );
     }
     eprintln!(

@@ -316,7 +316,7 @@ fn unhashed(url: &str) -> Source {
         contents: Some(Contents {
             folder: "wav/",
             files: 2,
-            lengths_sha256: leak(sha256(b"a.wav 30\nb.wav 40\n")),
+            names_sha256: leak(sha256(b"a.wav\nb.wav\n")),
         }),
     };
     source(How::Archives(Box::leak(Box::new([file]))))
@@ -338,7 +338,11 @@ fn what_a_log_in_page_gives_is_not_remembered_as_the_corpus() {
             zipped(&[Entry::File("wav/a.wav", &a)]),
             "1 recordings, and the corpus has 2",
         ),
-        (recordings([30, 41]), "names or lengths"),
+        (recordings([30, 0]), "wav/b.wav has no sound"),
+        (
+            zipped(&[Entry::File("wav/a.wav", &a), Entry::File("wav/c.wav", &a)]),
+            "names of its recordings",
+        ),
         (
             zipped(&[Entry::File("wav/a.wav", &a), Entry::File("wav/b.wav", b"<html>")]),
             "wav/b.wav is no recording",

@@ -279,10 +279,10 @@ fn generated_speech_is_prepared_as_well() {
                 quality: { min_snr_db: null }\n";
     let preparation = place.read(text).unwrap();
     let (plan, new) = place.preprocess(&preparation);
-    // Neutral has no target.
-    assert_eq!(new, 16);
+    // Two speakers, five emotions, two utterances of each.
+    assert_eq!(new, 20);
     assert_eq!(place.preprocess(&preparation).1, 0);
-    assert_eq!(integrate(&preparation, &plan).unwrap().kept, 16);
+    assert_eq!(integrate(&preparation, &plan).unwrap().kept, 20);
 }
 
 #[test]
@@ -299,4 +299,46 @@ fn files_that_cannot_be_read_are_noted_and_do_not_end_the_run() {
     let integrated = integrate(&preparation, &plan).unwrap();
     assert_eq!(integrated.kept, 2);
     assert!(text(&place.path("out/rejected.csv")).contains("cannot be read"));
+}
+
+#[test]
+fn by_default_every_emotion_is_kept_and_every_level_too() {
+    let place = Place::new();
+    place.table(&[
+        ("a.wav", "happy"),
+        ("b.wav", "sad"),
+        ("c.wav", "fear"),
+        ("d.wav", "neutral"),
+    ]);
+    let levels = [0.5, 0.02, 0.2, 0.999];
+    for (name, level) in ["a.wav", "b.wav", "c.wav", "d.wav"].iter().zip(levels) {
+        place.write(name, speech(1.0, 200.0, level), 16_000);
+    }
+    let text = "name: test\noutput: out\ndatasets:\n  d: { kind: manifest, path: corpus/table.csv }\n\
+                quality: { min_snr_db: null }\n";
+    let preparation = place.read(text).unwrap();
+    let (plan, _) = place.preprocess(&preparation);
+    assert_eq!(plan.targets, ["neutral", "happy", "sad", "fearful"]);
+    let report = integrate(&preparation, &plan).unwrap().report;
+    assert_eq!((report.kept, report.without_target.len()), (4, 0));
+    for name in ["a.wav", "b.wav", "c.wav", "d.wav"] {
+        let before = emorun_audio::load(&place.path("corpus").join(name), 16_000, None)
+            .unwrap()
+            .samples;
+        let after = emorun_audio::load(&place.path("out/audio/d").join(name), 16_000, None)
+            .unwrap()
+            .samples;
+        let apart = before
+            .iter()
+            .zip(&after)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            before.len() == after.len() && apart <= 1.0 / 32_768.0,
+            "{name}: {apart}"
+        );
+    }
+    let rows = rows(&place);
+    let emotions: Vec<&str> = rows.iter().map(|row| row.split(',').nth(3).unwrap()).collect();
+    assert_eq!(emotions, ["happy", "sad", "fearful", "neutral"]);
 }
