@@ -144,7 +144,7 @@ fn clips_are_confirmed_corrected_and_undone_and_every_decision_is_on_disk_before
     let report = integrate(&preparation, &plan).unwrap().report;
     assert_eq!((report.kept, report.relabelled), (2, 1));
     let manifest = text(&place.path("out/manifest.csv"));
-    assert!(manifest.contains("d/c.wav,audio/d/c.wav,d/s0,sad,1,"), "{manifest}");
+    assert!(manifest.contains("d/c.wav,audio/d/c.wav,s0,sad,1,"), "{manifest}");
     assert!(text(&place.path("out/rejected.csv")).contains("unusable"));
 }
 
