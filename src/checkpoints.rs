@@ -99,6 +99,15 @@ impl Shown {
                 let of = total.map_or_else(String::new, |total| format!(" of {}", mib(total)));
                 (file, format!("downloading {file}: {}{of}", mib(bytes)))
             }
+            Progress::Busy { file, status, wait } => {
+                // Each is said: it may be minutes to the next.
+                self.at = None;
+                let wait = wait.as_secs();
+                (
+                    file,
+                    format!("{file}: the server is busy ({status}); asking again in {wait} s"),
+                )
+            }
         };
         if file != self.file || self.at.is_none_or(|at| at.elapsed() >= EVERY) {
             tracing::warn!("{line}");

@@ -17,6 +17,7 @@ use crate::precision::Precision;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Name of the experiment; its runs lie under `runs/<name>/`.
+    #[schemars(schema_with = "emorun_lang::folder_name_schema")]
     pub name: String,
     /// What the experiment is for, in the researcher's words.
     #[serde(default)]

@@ -140,10 +140,9 @@ fn parse_device(text: &str) -> Result<DeviceRequest, String> {
 }
 
 fn parse_label(text: &str) -> Result<String, String> {
-    if crate::run::dir::can_be_label(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("it becomes the name of a folder".into())
+    match emorun_lang::folder_name_problem(text) {
+        None => Ok(text.to_owned()),
+        Some(problem) => Err(format!("it becomes the name of a folder, and {problem}")),
     }
 }
 
@@ -173,8 +172,16 @@ struct ResumeArguments {
 
 /// Runs the program with the given arguments, the first of which is its name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(with_command(arguments)) {
+    let arguments = with_command(arguments);
+    let format = asked_format(&arguments);
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && format == Format::Json => {
+            let message = error.render().to_string();
+            let failure = Failure::Usage(message.trim().trim_start_matches("error: ").to_owned());
+            report(&failure, format);
+            return failure.code();
+        }
         Err(error) => {
             // Asking for help or the version is no mistake; clap's own code for one is 2.
             let code = if error.use_stderr() {
@@ -265,6 +272,19 @@ fn with_command(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
         may_be_value = false;
     }
     arguments
+}
+
+/// How errors are to be written, where the command line is too wrong to be read as a whole.
+fn asked_format(arguments: &[OsString]) -> Format {
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    let apart = words
+        .windows(2)
+        .any(|pair| pair[0] == "--message-format" && pair[1] == "json");
+    if apart || words.iter().any(|word| word == "--message-format=json") {
+        Format::Json
+    } else {
+        Format::Human
+    }
 }
 
 fn report(failure: &Failure, format: Format) {

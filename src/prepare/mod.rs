@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Items, ScanLevel};
+use emorun_files::read_regular;
 use emorun_lang::{
     Code, Diagnostic, Draft, Experiment, LabelSet, Language, Producer, ReadError, Report, Section, Signal, Sources,
     Span, Tree, load, suggestion,
@@ -166,13 +167,13 @@ pub fn language() -> Result<ExperimentLanguage, Failure> {
 /// # Errors
 /// It does not exist, is too large or is no text.
 pub fn read_text(path: &str) -> Result<String, ReadError> {
-    let length = std::fs::metadata(path).map(|metadata| metadata.len());
-    match length {
-        Ok(length) if length > emorun_lang::MAX_TEXT_BYTES as u64 => return Err(ReadError::TooLarge),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ReadError::NotFound),
-        _ => {}
-    }
-    String::from_utf8(std::fs::read(path)?).map_err(|_| ReadError::NotUtf8)
+    let bytes =
+        read_regular(Path::new(path), emorun_lang::MAX_TEXT_BYTES as u64).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => ReadError::NotFound,
+            std::io::ErrorKind::FileTooLarge => ReadError::TooLarge,
+            _ => ReadError::Io(error),
+        })?;
+    String::from_utf8(bytes).map_err(|_| ReadError::NotUtf8)
 }
 
 /// Checks an experiment and prepares what running it needs.
@@ -202,7 +203,7 @@ pub fn prepare_with(
         on_report(&report, &sources);
         return Err(rejected(&report));
     };
-    let given = std::fs::read_to_string(&source.path).map_err(Failure::io("read", &source.path))?;
+    let given = read_text(&path).map_err(|error| Failure::Input(format!("{path}: {error}")))?;
     let language = language()?;
     make_weights_absolute(&mut tree);
     let draft = language.read(tree.clone(), &mut report);

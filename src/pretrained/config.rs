@@ -80,6 +80,8 @@ pub struct SpeechConfig {
     pub position_kernel: usize,
     /// Its groups.
     pub position_groups: usize,
+    /// Batch norm in front of the positional convolution, which then has no weight norm (HuBERT only).
+    pub position_batch_norm: bool,
     /// Layer norm before the sublayers instead of after them.
     pub stable: bool,
     /// ε of every normalisation.
@@ -135,6 +137,12 @@ pub enum ConfigError {
         wanted: String,
         /// What the file says.
         found: String,
+    },
+    /// It does not say which architecture it describes.
+    #[error("it has no `model_type`; write `\"model_type\": \"{wanted}\"` into it if it is of that architecture")]
+    NoModelType {
+        /// What the node's kind is for.
+        wanted: String,
     },
     /// A key is missing or has another type.
     #[error("{0}")]
@@ -253,16 +261,35 @@ fn conv_kernel() -> Vec<usize> {
 /// become an allocation.
 const MOST: usize = 1 << 20;
 
+/// Reads the keys of a configuration; one that is `null` counts as absent.
 fn parse<T: for<'de> Deserialize<'de>>(config: &Value) -> Result<T, ConfigError> {
-    T::deserialize(config).map_err(|error| ConfigError::Field(error.to_string()))
+    let mut keys = config.as_object().cloned().unwrap_or_default();
+    keys.retain(|_, value| !value.is_null());
+    let read = |keys: &serde_json::Map<String, Value>| T::deserialize(keys.clone());
+    read(&keys).map_err(|error| {
+        let error = error.to_string();
+        // Which key it is does not stand in the error: it is the one without which the error is another, or none.
+        let named = keys.iter().find(|(key, _)| {
+            let mut others = keys.clone();
+            others.remove(*key);
+            read(&others).err().is_none_or(|other| other.to_string() != error)
+        });
+        ConfigError::Field(match named {
+            Some((key, value)) => format!("`{key}: {value}` cannot be read: {error}"),
+            None => error,
+        })
+    })
 }
 
 fn check_model_type(config: &Value, wanted: &str) -> Result<(), ConfigError> {
     match config.get("model_type").and_then(Value::as_str) {
         Some(found) if found == wanted => Ok(()),
-        found => Err(ConfigError::OtherModel {
+        Some(found) => Err(ConfigError::OtherModel {
             wanted: wanted.to_owned(),
-            found: found.unwrap_or("missing").to_owned(),
+            found: found.to_owned(),
+        }),
+        None => Err(ConfigError::NoModelType {
+            wanted: wanted.to_owned(),
         }),
     }
 }
@@ -304,16 +331,11 @@ impl SpeechConfig {
                 });
             }
         }
-        for (key, value) in [
-            ("conv_pos_batch_norm", raw.conv_pos_batch_norm),
-            ("add_adapter", raw.add_adapter),
-        ] {
-            if value {
-                return Err(ConfigError::Unsupported {
-                    key,
-                    value: "true".into(),
-                });
-            }
+        if raw.add_adapter {
+            return Err(ConfigError::Unsupported {
+                key: "add_adapter",
+                value: "true".into(),
+            });
         }
         if raw.conv_dim.len() != raw.conv_kernel.len() || raw.conv_dim.len() != raw.conv_stride.len() {
             return Err(ConfigError::Contradiction(format!(
@@ -352,6 +374,8 @@ impl SpeechConfig {
             position_layers: if data2vec { positions } else { 1 },
             position_kernel: if data2vec { raw.conv_pos_kernel_size } else { positions },
             position_groups: raw.num_conv_pos_embedding_groups,
+            // The other architectures' classes do not know the key.
+            position_batch_norm: family == Family::Hubert && raw.conv_pos_batch_norm,
             stable: raw.do_stable_layer_norm && !data2vec,
             eps: raw.layer_norm_eps,
             relative: (family == Family::WavLm).then_some(Relative {

@@ -60,10 +60,10 @@ impl Sizes {
         }
         let positional = width * (width / config.position_groups) * config.position_kernel * config.position_layers
             + width * config.position_layers
-            + if config.position_layers == 1 {
-                config.position_kernel
-            } else {
-                0
+            + match (config.position_batch_norm, config.position_layers) {
+                (true, _) => 2 * width,
+                (false, 1) => config.position_kernel,
+                (false, _) => 0,
             };
         let projection_norm = if config.projection_norm { 2 * input } else { 0 };
         let norm = 2 * width;

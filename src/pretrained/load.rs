@@ -3,6 +3,7 @@
 
 use emorun_weights::Checkpoint;
 
+use super::naming::Naming;
 use super::reader::{Adaptation, Mistake, Origin, WeightReader};
 use crate::node::{BuildContext, BuildError};
 
@@ -13,7 +14,7 @@ pub const RANDOM: &str = "random";
 pub struct Request<'a> {
     /// The text of `weights:`.
     pub weights: &'a str,
-    /// What names begin with in a checkpoint that carries other parts too; the first that fits.
+    /// What names begin with in a checkpoint of several models; the first that fits.
     pub prefixes: &'a [&'a str],
     /// A tensor that every checkpoint of the architecture has, to tell the prefix by.
     pub probe: &'a str,
@@ -39,18 +40,21 @@ pub fn model<M>(
         .facts
         .checkpoint(request.weights)
         .and_then(|facts| facts.files.as_deref());
-    let (origin, prefix) = match files {
-        Some(checkpoint) => {
-            let prefix = prefix_of(checkpoint, request);
-            (Origin::Checkpoint { checkpoint, prefix }, prefix)
-        }
-        None if request.weights == RANDOM => (Origin::Random(context.key.with("weights")), ""),
-        None => {
-            return Err(BuildError::Weights {
-                weights: request.weights.to_owned(),
-                message: "its files were not looked for".into(),
-            });
-        }
+    let refuse = |message| BuildError::Weights {
+        weights: request.weights.to_owned(),
+        message,
+    };
+    let naming = match files {
+        Some(checkpoint) => Naming::find(checkpoint.names(), request.probe, request.prefixes).map_err(refuse)?,
+        None => Naming::default(),
+    };
+    let origin = match files {
+        Some(checkpoint) => Origin::Checkpoint {
+            checkpoint,
+            naming: &naming,
+        },
+        None if request.weights == RANDOM => Origin::Random(context.key.with("weights")),
+        None => return Err(refuse("its files were not looked for".into())),
     };
     let mut reader = WeightReader::new(
         origin,
@@ -60,50 +64,54 @@ pub fn model<M>(
         context.key,
     );
     let model = make(&mut reader);
-    let unused = reader.unused();
     if let Some(message) = complaint(&reader.mistakes) {
-        return Err(BuildError::Weights {
-            weights: request.weights.to_owned(),
-            message,
-        });
+        return Err(refuse(message));
     }
-    let (heads, unexpected): (Vec<&String>, Vec<&String>) = unused
-        .iter()
-        .filter(|name| !name.strip_prefix(prefix).is_some_and(request.skips))
-        .partition(|name| is_head(name, prefix));
+    if let Some(checkpoint) = files {
+        account(request, checkpoint, &naming, |stored| reader.was_used(stored)).map_err(refuse)?;
+    }
+    Ok(model)
+}
+
+/// Makes sure that nothing of a checkpoint is left over unnoticed.
+fn account(
+    request: &Request<'_>,
+    checkpoint: &Checkpoint,
+    naming: &Naming,
+    was_used: impl Fn(&str) -> bool,
+) -> Result<(), String> {
+    let mut heads = Vec::new();
+    let mut unexpected = Vec::new();
+    for (own, stored) in naming.all().filter(|(_, stored)| !was_used(stored)) {
+        // Positions and counters; no weights are whole numbers.
+        let is_count = checkpoint.dtype(stored).is_some_and(|dtype| !dtype.is_float());
+        match own {
+            Some(own) if (request.skips)(own) || is_count => {}
+            Some(own) if !naming.is_bare() || !is_head(own) => unexpected.push(stored),
+            _ => heads.push(stored),
+        }
+    }
     if !unexpected.is_empty() {
-        return Err(BuildError::Weights {
-            weights: request.weights.to_owned(),
-            message: format!(
-                "it has {} tensors that the architecture does not know: {}",
-                unexpected.len(),
-                listed(unexpected.iter().map(|name| name.as_str()))
-            ),
-        });
+        return Err(format!(
+            "it has {} tensors that the architecture does not know, so that without them it would be another model: {}; \
+             save it without them if they are not needed",
+            unexpected.len(),
+            listed(unexpected.iter().copied())
+        ));
     }
     if !heads.is_empty() {
         tracing::info!(
             "{}: {} tensors of a head or decoder are not used: {}",
             request.weights,
             heads.len(),
-            listed(heads.iter().map(|name| name.as_str()))
+            listed(heads.iter().copied())
         );
     }
-    Ok(model)
+    Ok(())
 }
 
-fn prefix_of<'a>(checkpoint: &Checkpoint, request: &Request<'a>) -> &'a str {
-    request
-        .prefixes
-        .iter()
-        .find(|prefix| checkpoint.shape(&format!("{prefix}{}", request.probe)).is_some())
-        .copied()
-        .unwrap_or("")
-}
-
-/// What stands in a checkpoint beside the model: everything outside its prefix, or the heads of
-/// transformers' classes that store the model without one.
-fn is_head(name: &str, prefix: &str) -> bool {
+/// Whether a tensor stands beside the model: the heads of transformers' classes that store the model without a prefix.
+fn is_head(name: &str) -> bool {
     const HEADS: [&str; 8] = [
         "lm_head.",
         "classifier.",
@@ -114,11 +122,7 @@ fn is_head(name: &str, prefix: &str) -> bool {
         "decoder.",
         "proj_out.",
     ];
-    if prefix.is_empty() {
-        HEADS.iter().any(|head| name.starts_with(head))
-    } else {
-        !name.starts_with(prefix)
-    }
+    HEADS.iter().any(|head| name.starts_with(head))
 }
 
 /// The mistakes in one message, or nothing.

@@ -1,7 +1,7 @@
 //! Pretrained encoders: configuration and tensors as their checkpoints have them.
 //!
 //! `config` reads what a checkpoint says of itself, `known` holds sizes of published ones, `reader`
-//! and `load` hand out tensors, `wav2vec2` and `whisper` compute, `train` says what of it trains,
+//! and `load` hand out tensors, `naming` finds what they are called, `wav2vec2` and `whisper` compute, `train` says what of it trains,
 //! `encoder` makes a node of a model, `miniature` makes tiny checkpoints to try an experiment on.
 
 mod attend;
@@ -12,6 +12,8 @@ pub mod encoder;
 pub mod known;
 pub mod load;
 pub mod miniature;
+pub mod naming;
+mod positional;
 pub mod reader;
 pub mod train;
 pub mod wav2vec2;

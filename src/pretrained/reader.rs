@@ -7,18 +7,19 @@ use burn::tensor::{Device, Tensor, TensorData};
 use emorun_weights::{Checkpoint, WeightsError};
 use rand::RngExt;
 
+use super::naming::Naming;
 use super::weight::{LayerNorm, Linear, LowRank, Weight};
 use crate::draw::DrawKey;
 
 /// Where tensors come from.
 #[derive(Clone, Copy, Debug)]
 pub enum Origin<'a> {
-    /// A checkpoint, whose names begin with a prefix where it carries a head beside the model.
+    /// A checkpoint.
     Checkpoint {
         /// The files.
         checkpoint: &'a Checkpoint,
-        /// What every name of the model begins with, often nothing.
-        prefix: &'a str,
+        /// What it calls the model's tensors.
+        naming: &'a Naming,
     },
     /// Drawn for a key and each tensor's name.
     Random(DrawKey),
@@ -116,24 +117,23 @@ impl<'a> WeightReader<'a> {
         }
     }
 
-    /// The checkpoint's names that nothing asked for.
-    pub fn unused(&self) -> Vec<String> {
-        match self.origin {
-            Origin::Checkpoint { checkpoint, .. } => checkpoint
-                .names()
-                .filter(|name| !self.used.contains(*name))
-                .map(str::to_owned)
-                .collect(),
-            _ => Vec::new(),
-        }
+    /// Whether a tensor of the checkpoint was asked for, by the checkpoint's name.
+    pub fn was_used(&self, stored: &str) -> bool {
+        self.used.contains(stored)
     }
 
     /// True if the checkpoint has a tensor of that name.
     pub fn has(&self, name: &str) -> bool {
         match self.origin {
-            Origin::Checkpoint { checkpoint, prefix } => checkpoint.shape(&format!("{prefix}{name}")).is_some(),
-            _ => false,
+            Origin::Checkpoint { naming, .. } => naming.stored(name).is_some(),
+            Origin::Random(_) => false,
         }
+    }
+
+    /// A tensor that is never trained.
+    pub fn constant<const D: usize>(&mut self, name: &str, shape: [usize; D], init: Init) -> Weight<D> {
+        let data = TensorData::new(self.values(name, &shape, init), shape);
+        Weight::frozen(Tensor::from_data(data, &self.device.clone().inner()))
     }
 
     /// A tensor.
@@ -174,18 +174,18 @@ impl<'a> WeightReader<'a> {
         let count = shape.iter().product();
         match self.origin {
             Origin::Random(key) => draw(&key.with(name), count, init),
-            Origin::Checkpoint { checkpoint, prefix } => {
-                let full = format!("{prefix}{name}");
-                let read = match checkpoint.shape(&full) {
-                    None => Err(Mistake::Missing(full.clone())),
-                    Some(found) if found != shape => Err(Mistake::Shape {
-                        name: full.clone(),
+            Origin::Checkpoint { checkpoint, naming } => {
+                let stored = naming.stored(name);
+                let read = match stored.and_then(|stored| Some((stored, checkpoint.shape(stored)?))) {
+                    None => Err(Mistake::Missing(naming.full(name))),
+                    Some((stored, found)) if found != shape => Err(Mistake::Shape {
+                        name: stored.to_owned(),
                         found: found.to_vec(),
                         wanted: shape.to_vec(),
                     }),
-                    Some(_) => checkpoint.read_f32(&full).map_err(Mistake::Unreadable),
+                    Some((stored, _)) => checkpoint.read_f32(stored).map_err(Mistake::Unreadable),
                 };
-                self.used.insert(full);
+                self.used.extend(stored.map(str::to_owned));
                 read.unwrap_or_else(|mistake| {
                     self.mistakes.push(mistake);
                     vec![0.0; count]

@@ -6,13 +6,14 @@
 //! Activations lie as `[batch, time, channels]` throughout, so that convolutions are products of
 //! matrices and every normalisation but the first is over the last axis.
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 use emorun_kernels as kernels;
 
 use super::attend::{Extras, attend};
-use super::config::{Dropouts, Family, FeatureNorm, Relative, SpeechConfig};
+use super::config::{Dropouts, FeatureNorm, Relative, SpeechConfig};
 use super::encoder::{Layered, masked};
+use super::positional::PositionalConvolutions;
 use super::reader::{Init, LINEAR, WeightReader};
 use super::train::Part;
 use super::weight::{LayerNorm, Linear, Weight, together};
@@ -254,7 +255,7 @@ impl FeatureExtractor {
 }
 
 /// ε of the front end's normalisations: PyTorch's default, which no configuration changes.
-const CONV_EPS: f64 = 1e-5;
+pub(super) const CONV_EPS: f64 = 1e-5;
 
 impl Conv {
     fn forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
@@ -333,132 +334,6 @@ impl Encoder {
         let (x, positions) = together(x, positions);
         let x = x + positions;
         if self.stable { x } else { self.layer_norm.forward(x) }
-    }
-}
-
-/// Grouped convolutions over frames that tell positions.
-///
-/// # Source
-/// Baevski et al. 2020, §2 (one, with weight norm over the kernel axis); data2vec has several, each
-/// with a layer norm that has no parameters.
-#[derive(Module, Debug)]
-struct PositionalConvolutions {
-    layers: Vec<PositionalConvolution>,
-    #[module(skip)]
-    normalised: bool,
-    #[module(skip)]
-    groups: usize,
-}
-
-#[derive(Module, Debug)]
-struct PositionalConvolution {
-    kernel: PositionalKernel,
-    bias: Weight<1>,
-}
-
-/// `[channels, channels / groups, kernel]`, or its magnitude and direction where they train.
-#[derive(Module, Debug)]
-enum PositionalKernel {
-    Plain(PlainKernel),
-    WeightNorm(WeightNorm),
-}
-
-#[derive(Module, Debug)]
-struct PlainKernel {
-    weight: Weight<3>,
-}
-
-/// # Source
-/// Salimans & Kingma 2016, with one magnitude for each place of the kernel (`dim=2`).
-#[derive(Module, Debug)]
-struct WeightNorm {
-    /// `[1, 1, kernel]`
-    weight_g: Param<Tensor<3>>,
-    /// `[channels, channels / groups, kernel]`
-    weight_v: Param<Tensor<3>>,
-}
-
-fn weight_norm(g: Tensor<3>, v: Tensor<3>) -> Tensor<3> {
-    let norm = v.clone().square().sum_dim(0).sum_dim(1).sqrt();
-    v * (g / norm)
-}
-
-impl PositionalConvolutions {
-    fn read(config: &SpeechConfig, reader: &mut WeightReader<'_>) -> Self {
-        let shape = [
-            config.hidden,
-            config.hidden / config.position_groups,
-            config.position_kernel,
-        ];
-        let deviation = 2.0 * (1.0 / (config.position_kernel * config.hidden) as f64).sqrt();
-        let init = Init::Normal(deviation);
-        let data2vec = config.family == Family::Data2VecAudio;
-        let layers = (0..config.position_layers)
-            .map(|index| {
-                if data2vec {
-                    let name = format!("encoder.pos_conv_embed.layers.{index}.conv");
-                    return PositionalConvolution {
-                        kernel: PositionalKernel::Plain(PlainKernel {
-                            weight: reader.tensor(&format!("{name}.weight"), shape, init),
-                        }),
-                        bias: reader.tensor(&format!("{name}.bias"), [config.hidden], Init::Zeros),
-                    };
-                }
-                let name = "encoder.pos_conv_embed.conv";
-                // Two spellings: of torch.nn.utils.weight_norm, and of its parametrization.
-                let new = format!("{name}.parametrizations.weight.original");
-                let (g, v) = if reader.has(&format!("{new}0")) {
-                    (format!("{new}0"), format!("{new}1"))
-                } else {
-                    (format!("{name}.weight_g"), format!("{name}.weight_v"))
-                };
-                let g = reader.tensor(&g, [1, 1, config.position_kernel], Init::Ones);
-                let v = reader.tensor(&v, shape, init);
-                let kernel = match (g, v) {
-                    (Weight::Trained(weight_g), Weight::Trained(weight_v)) => {
-                        PositionalKernel::WeightNorm(WeightNorm { weight_g, weight_v })
-                    }
-                    (g, v) => PositionalKernel::Plain(PlainKernel {
-                        weight: Weight::frozen(weight_norm(g.value(), v.value())),
-                    }),
-                };
-                PositionalConvolution {
-                    kernel,
-                    bias: reader.tensor(&format!("{name}.bias"), [config.hidden], Init::Zeros),
-                }
-            })
-            .collect();
-        Self {
-            layers,
-            normalised: data2vec,
-            groups: config.position_groups,
-        }
-    }
-
-    fn forward(&self, x: Tensor<3>, lengths: &Lengths, precision: Precision) -> Tensor<3> {
-        self.layers.iter().fold(x, |x, layer| {
-            let weight = match &layer.kernel {
-                PositionalKernel::Plain(kernel) => kernel.weight.value(),
-                PositionalKernel::WeightNorm(kernel) => weight_norm(kernel.weight_g.val(), kernel.weight_v.val()),
-            };
-            let (weight, x) = together(weight, x);
-            let (bias, x) = layer.bias.beside(x);
-            let (weight, x) = together(weight, x);
-            let (x, weight, bias) = (precision.factor(x), precision.factor(weight), precision.factor(bias));
-            let mut x = precision.product(kernels::grouped_same_conv(x, weight, bias, self.groups));
-            if self.normalised {
-                let [_, _, width] = x.dims();
-                let device = x.device();
-                x = kernels::layer_norm(
-                    x,
-                    Tensor::ones([width], &device),
-                    Tensor::zeros([width], &device),
-                    CONV_EPS,
-                );
-            }
-            // The next convolution would mix what padding has become into valid frames.
-            masked(kernels::gelu(x), lengths)
-        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use emorun_files::{File, Files};
+use emorun_files::{File, Files, read_regular};
 
 use crate::exit::Failure;
 
@@ -222,15 +222,18 @@ pub fn write_json(files: &Files, path: &Path, value: &impl serde::Serialize) -> 
 
 /// Whether a run can be called so: its label becomes the name of a folder.
 pub fn can_be_label(label: &str) -> bool {
-    !label.is_empty() && !label.contains(['/', '\\']) && !label.starts_with('.')
+    emorun_lang::folder_name_problem(label).is_none()
 }
+
+/// Largest JSON file of a run that is read. A certificate names every speaker, a summary every class.
+const MOST_JSON: u64 = 1 << 30;
 
 /// Reads a JSON file of a run.
 ///
 /// # Errors
 /// It cannot be read, or holds something else.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let bytes = fs::read(path).map_err(Failure::io("read", path))?;
+    let bytes = read_regular(path, MOST_JSON).map_err(Failure::io("read", path))?;
     serde_json::from_slice(&bytes).map_err(|error| Failure::Corrupt {
         path: path.to_owned(),
         message: error.to_string(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use emorun_files::Files;
+use emorun_files::{Files, read_regular};
 use indexmap::IndexMap;
 
 use super::dir::{RunDir, read_json, write_json};
@@ -21,6 +21,9 @@ use crate::exit::Failure;
 use crate::prepare::Prepared;
 use crate::settings::{Metric, Settings};
 use crate::train::progress::say;
+
+/// Largest report that is shown again.
+const MOST_REPORT: u64 = 16 << 20;
 
 /// A run that is done.
 #[derive(Debug, Default)]
@@ -235,7 +238,8 @@ fn finished_before(place: &Path, files: &Files) -> Result<Option<Summary>, Failu
 
 fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
     let (summary, text) = if let Some(summary) = finished_before(dir.path(), dir.files())? {
-        let text = std::fs::read_to_string(dir.path().join("report/report.txt")).unwrap_or_default();
+        let text = read_regular(&dir.path().join("report/report.txt"), MOST_REPORT).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
         (summary, text)
     } else {
         let MemberResult { summary, splits, .. } = member::run(prepared, spec, dir, None, device)?;

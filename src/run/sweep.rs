@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emorun_lang::{Report, Sources, load, read_record, to_yaml};
+use emorun_lang::{Report, Sources, folder_name_schema, load, read_record, to_yaml};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::dir::{RunDir, can_be_label, read_json};
 use super::fallen::{self, Fallen, Retry};
 use super::parent::{self, Finished};
 use super::record::RunRecord;
-use super::tracker::{TrackedRun, track};
+use super::tracker::{TrackedRun, track_all};
 use crate::device::Chosen;
 use crate::exit::Failure;
 use crate::prepare::{Depth, OnReport, Prepared, Source, prepare, read_text};
@@ -25,6 +25,7 @@ use crate::train::progress::say;
 #[serde(deny_unknown_fields)]
 pub struct SweepFile {
     /// Name of the sweep; its runs lie under `runs/<name>/`.
+    #[schemars(schema_with = "folder_name_schema")]
     pub name: String,
     /// The runs, in the order in which they are run.
     #[schemars(length(min = 1))]
@@ -39,6 +40,7 @@ pub struct SweepFile {
 #[serde(deny_unknown_fields)]
 pub struct SweepRun {
     /// Name of the run within the sweep.
+    #[schemars(schema_with = "folder_name_schema")]
     pub label: String,
     /// The experiment file, relative to the working directory.
     pub experiment: String,
@@ -76,7 +78,8 @@ pub fn read(path: &Path, on_report: OnReport<'_>) -> Result<(SweepFile, String),
     on_report(&report, &sources);
     match file {
         Some(file) if !report.has_errors() => {
-            let text = std::fs::read_to_string(path).map_err(Failure::io("read", path))?;
+            let text = read_text(&path.to_string_lossy())
+                .map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
             Ok((file, text))
         }
         _ => Err(Failure::Rejected {
@@ -232,6 +235,12 @@ pub fn stored(dir: &Path, offline: bool, on_report: OnReport<'_>) -> Result<Vec<
             message: "the order of the sweep's runs cannot be read".into(),
         });
     };
+    if let Some(label) = order.labels.iter().find(|label| !can_be_label(label)) {
+        return Err(Failure::Corrupt {
+            path,
+            message: format!("`{label}` is no name of a run"),
+        });
+    }
     let entries: Vec<Entry> = order
         .labels
         .into_iter()
@@ -351,16 +360,14 @@ fn run_entry(
 /// # Errors
 /// The tracker cannot be written.
 pub fn plan_in_tracker(dir: &RunDir, entries: &[Checked], runs: &Path) -> Result<(), Failure> {
-    for (entry, prepared) in entries {
-        let Ok(prepared) = prepared else { continue };
-        let run = TrackedRun {
+    let planned = entries.iter().filter_map(|(entry, prepared)| {
+        Some(TrackedRun {
             label: entry.label.clone(),
             log_dir: dir.path().join(&entry.label).display().to_string(),
-            experiment: prepared.settings.name.clone(),
+            experiment: prepared.as_ref().ok()?.settings.name.clone(),
             status: "planned".into(),
             test: IndexMap::new(),
-        };
-        track(dir.files(), runs, run)?;
-    }
-    Ok(())
+        })
+    });
+    track_all(dir.files(), runs, planned.collect())
 }

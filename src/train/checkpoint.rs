@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, TensorData};
-use emorun_files::Files;
+use emorun_files::{Files, read_regular};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -346,7 +346,7 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(Failure::io("read", path))
+    read_regular(path, u64::MAX).map_err(Failure::io("read", path))
 }
 
 fn write_synced(files: &Files, path: &Path, bytes: &[u8]) -> Result<(), Failure> {

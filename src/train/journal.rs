@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use emorun_files::{File, Files};
+use emorun_files::{File, Files, read_regular};
 use emorun_tensorboard::{EventError, EventWriter, HParam, HParams};
 use serde_json::{Map, Value, json};
 
@@ -259,7 +259,7 @@ fn whole_lines(path: &Path, bytes: u64) -> Result<u64, Failure> {
     if length >= bytes {
         return Ok(bytes);
     }
-    let text = std::fs::read(path).map_err(Failure::io("read", path))?;
+    let text = read_regular(path, u64::MAX).map_err(Failure::io("read", path))?;
     let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     tracing::warn!(
         "{} has {length} of the {bytes} bytes that were there at the checkpoint: the last lines are missing",

@@ -18,7 +18,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("emorun-tensorboard", &["emorun-files"]),
     ("emorun-figures", &[]),
     ("emorun-features", &["emorun-files"]),
-    ("emorun-fetch", &[]),
+    ("emorun-fetch", &["emorun-files"]),
     ("emorun-weights", &["emorun-fetch", "emorun-files"]),
     ("emorun-onnx", &[]),
     ("emorun-kernels", &[]),

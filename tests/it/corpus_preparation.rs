@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::support::{Lab, finished, json, kill};
 
-/// Two files in EmoDB's layout, written by Python's zipfile.
-const EMODB: &[u8] = include_bytes!("../golden/emodb.zip");
+/// An archive with EmoDB's names, written by `make_emodb.py`.
+const EMODB: &[u8] = include_bytes!("../golden/emodb.tar.gz");
 
 const PREPARATION: &str = "\
 name: tiny
 output: prepared
 datasets:
-  s: { kind: synthetic, speakers: 4, utterances: 4 }
+  s: { kind: synthetic, speakers: 4, utterances: 4, emotions: [happy, sad, angry, fearful] }
 audio: { sample_rate_hz: 16000 }
 quality: { min_snr_db: null }
 ";
@@ -118,23 +118,39 @@ fn a_corpus_is_fetched_over_a_bad_line_and_its_hash_recorded() {
     let lab = Lab::new();
     let mirror = serve(EMODB, 100);
     let fetch = |mirror: &str| {
-        let mut command = lab.command(&["data", "fetch", "emodb", "--accept-licence", "--mirror", mirror]);
+        let mut command = lab.command(&[
+            "data",
+            "fetch",
+            "emodb",
+            "--part",
+            "original",
+            "--accept-licence",
+            "--mirror",
+            mirror,
+        ]);
         for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
             command.env_remove(name).env_remove(name.to_lowercase());
         }
         finished(&command.output().unwrap())
     };
+    // What a network's log-in page gives is not the corpus, and is not remembered as if it were.
+    let page = serve(b"<!DOCTYPE html><html>Welcome to the hotel</html>", 20);
+    let outcome = fetch(&page);
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+    assert!(!lab.path("data/emodb/fetched.json").exists(), "{}", outcome.stderr);
     let outcome = fetch(&mirror);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     assert_eq!(outcome.last_line(), "data/emodb");
     assert!(outcome.stderr.contains("is recorded"), "{}", outcome.stderr);
-    assert_eq!(
-        fs::read_to_string(lab.path("data/emodb/wav/03a01Fa.wav")).unwrap(),
-        "a happy sentence"
+    assert!(
+        fs::read(lab.path("data/emodb/wav/03a01Fa.wav"))
+            .unwrap()
+            .starts_with(b"RIFF")
     );
+    assert_eq!(fs::read_dir(lab.path("data/emodb/wav")).unwrap().count(), 535);
     let record = json(lab.path("data/emodb/fetched.json"));
     let expected = emorun_fetch::sha256_of(EMODB);
-    assert_eq!(record["files"]["emodb.zip"]["sha256"], Value::from(expected));
+    assert_eq!(record["files"]["download.zip"]["sha256"], Value::from(expected));
     assert_eq!(fetch(&mirror).code, 0);
     // The publisher's file is another one now.
     fs::remove_dir_all(lab.path("data/emodb/wav")).unwrap();

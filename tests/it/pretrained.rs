@@ -35,12 +35,12 @@ const SPEECH: [(&str, &str); 7] = [
 ];
 
 /// Largest error of a hidden state, in its standard deviations.
-const HIDDEN: f64 = 1e-4;
+pub const HIDDEN: f64 = 1e-4;
 /// Largest error of a gradient, relative to its largest element.
 const GRADIENT: f64 = 1e-3;
 
 /// Files of a layout; those of larger models where `EMORUN_ENCODERS` names their folder.
-fn folder(layout: &str) -> PathBuf {
+pub fn folder(layout: &str) -> PathBuf {
     let small = || Path::new(REPOSITORY).join("tests/golden/encoders");
     std::env::var_os("EMORUN_ENCODERS")
         .map_or_else(small, PathBuf::from)
@@ -58,9 +58,9 @@ fn speech() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Tensors of a file by name: shape and values.
-type Golden = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+pub type Golden = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-fn read(path: &Path) -> Golden {
+pub fn read(path: &Path) -> Golden {
     let bytes = fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     file.iter()
@@ -81,13 +81,18 @@ fn read(path: &Path) -> Golden {
         .collect()
 }
 
-fn sizes(golden: &Golden, name: &str) -> Vec<usize> {
+pub fn sizes(golden: &Golden, name: &str) -> Vec<usize> {
     golden[name].1.iter().map(|&size| size as usize).collect()
 }
 
 /// An encoder with the weights of a layout's checkpoint.
 fn encoder(layout: &str, kind: &str, fields: &Json) -> Network {
-    let weights = folder(layout).to_string_lossy().into_owned();
+    encoder_of(&folder(layout), kind, fields)
+}
+
+/// An encoder with the weights in a folder.
+pub fn encoder_of(folder: &Path, kind: &str, fields: &Json) -> Network {
+    let weights = folder.to_string_lossy().into_owned();
     let (facts, mistakes) = gather([weights.as_str()].into_iter(), Search::Local, true, None);
     assert!(mistakes.is_empty(), "{mistakes:?}");
     let mut all = json!({ "weights": weights });
@@ -104,7 +109,7 @@ fn one(kind: &str, fields: &Json, facts: &Facts) -> Network {
 }
 
 /// The waveforms of a layout, padded with numbers that must not matter.
-fn waves(golden: &Golden, padding: f32) -> (Tensor<2>, Lengths) {
+pub fn waves(golden: &Golden, padding: f32) -> (Tensor<2>, Lengths) {
     let inputs = read(&folder("input.safetensors"));
     let lengths = sizes(golden, "lengths");
     let longest = lengths.iter().copied().max().unwrap();
@@ -119,7 +124,7 @@ fn waves(golden: &Golden, padding: f32) -> (Tensor<2>, Lengths) {
 }
 
 /// The largest error of valid frames, in standard deviations of what is expected there.
-fn hidden_error(found: &[f32], expected: &[f32], shape: &[usize], lengths: &[usize]) -> f64 {
+pub fn hidden_error(found: &[f32], expected: &[f32], shape: &[usize], lengths: &[usize]) -> f64 {
     let (time, width) = (shape[1], shape[2]);
     assert_eq!(found.len(), expected.len());
     let mut pairs = Vec::new();
@@ -145,7 +150,7 @@ fn hidden_error(found: &[f32], expected: &[f32], shape: &[usize], lengths: &[usi
     worst / variance.sqrt()
 }
 
-fn last_hidden(golden: &Golden) -> (&Vec<usize>, &Vec<f32>) {
+pub fn last_hidden(golden: &Golden) -> (&Vec<usize>, &Vec<f32>) {
     let states = golden.keys().filter(|name| {
         name.strip_prefix("hidden.")
             .is_some_and(|number| number.parse::<usize>().is_ok())
@@ -156,7 +161,7 @@ fn last_hidden(golden: &Golden) -> (&Vec<usize>, &Vec<f32>) {
 }
 
 /// Hidden states that a network gives, one after another.
-fn states(network: &Network, wave: (Tensor<2>, Lengths), training: bool) -> (Vec<Vec<f32>>, Lengths) {
+pub fn states(network: &Network, wave: (Tensor<2>, Lengths), training: bool) -> (Vec<Vec<f32>>, Lengths) {
     let items = wave.1.as_slice().len();
     let values = run(
         network,

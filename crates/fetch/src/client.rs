@@ -1,9 +1,11 @@
 //! Requests over HTTP.
 
 use crate::FetchError;
+use crate::patience::{Clock, Patience, is_busy};
+use emorun_files::read_regular;
 use std::path::PathBuf;
 use std::time::Duration;
-use ureq::http::{HeaderMap, Response, header};
+use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
@@ -13,6 +15,8 @@ const TO_CONNECT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Most redirects in a row.
 const REDIRECTS: usize = 8;
+/// Largest file of certificates; all that browsers trust have a quarter of a mebibyte.
+const MOST_PEM: u64 = 16 << 20;
 
 /// How the network is reached.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,8 @@ pub struct Network {
     pub proxy_from_env: bool,
     /// PEM file of certificates to trust instead of the built-in ones, for networks that open TLS.
     pub certificates: Option<PathBuf>,
+    /// By what busy servers are waited for.
+    pub clock: Clock,
 }
 
 impl Network {
@@ -35,6 +41,7 @@ impl Network {
         Self {
             proxy_from_env: true,
             certificates: path("REQUESTS_CA_BUNDLE").or_else(|| path("SSL_CERT_FILE")),
+            clock: Clock::default(),
         }
     }
 }
@@ -44,6 +51,16 @@ pub struct Client {
     agent: Agent,
     /// Who may see the token, and the token.
     credential: Option<(String, String)>,
+    pub(crate) clock: Clock,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The connection failed; another one may not.
+    Broke(String),
+    /// The way to the file is not gone, and would not be the next time.
+    Refused(String),
 }
 
 impl Client {
@@ -55,7 +72,7 @@ impl Client {
         let roots = match &network.certificates {
             None => RootCerts::WebPki,
             Some(path) => {
-                let pem = std::fs::read(path).map_err(FetchError::io("read the certificates in", path))?;
+                let pem = read_regular(path, MOST_PEM).map_err(FetchError::io("read the certificates in", path))?;
                 let certificates: Vec<_> = parse_pem(&pem)
                     .filter_map(|item| match item {
                         Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -87,27 +104,39 @@ impl Client {
         Ok(Self {
             agent: Agent::new_with_config(config),
             credential: token.map(|token| (origin(endpoint).to_owned(), token.to_owned())),
+            clock: network.clock.clone(),
         })
     }
 
-    /// The headers of an answer; redirects are not followed.
+    /// The headers of an answer; redirects are not followed. A busy server is asked again, as late as it asks for, else
+    /// after longer and longer times; `on_wait` hears of each.
     ///
     /// # Errors
-    /// The server cannot be reached or does not speak HTTP.
-    pub fn head(&self, url: &str) -> Result<Response<Body>, ureq::Error> {
-        let mut request = self.agent.head(url).header(header::ACCEPT_ENCODING, "identity");
-        if let Some(token) = self.token_for(url) {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    /// The server cannot be reached, does not speak HTTP or stays busy; why, in words.
+    pub fn head(&self, url: &str, on_wait: &mut dyn FnMut(StatusCode, Duration)) -> Result<Response<Body>, String> {
+        let mut patience = Patience::default();
+        loop {
+            let mut request = self.agent.head(url).header(header::ACCEPT_ENCODING, "identity");
+            if let Some(token) = self.token_for(url) {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            let response = request.call().map_err(|error| error.to_string())?;
+            let status = response.status();
+            if !is_busy(status) {
+                return Ok(response);
+            }
+            let wait = patience.next(status, response.headers(), self.clock.now())?;
+            on_wait(status, wait);
+            self.clock.sleep(wait);
         }
-        request.call()
     }
 
     /// The bytes of a file from `from` on; the answer may as well begin at 0, and does so where the file no longer has
     /// the tag or time `unchanged`. Redirects are followed.
     ///
     /// # Errors
-    /// Why there is no answer, in words.
-    pub fn get(&self, url: &str, from: u64, unchanged: Option<&str>) -> Result<Response<Body>, String> {
+    /// Why there is no answer.
+    pub fn get(&self, url: &str, from: u64, unchanged: Option<&str>) -> Result<Response<Body>, NoAnswer> {
         let mut url = url.to_owned();
         for _ in 0..REDIRECTS {
             let mut request = self.agent.get(&url).header(header::ACCEPT_ENCODING, "identity");
@@ -120,13 +149,13 @@ impl Client {
                     request = request.header(header::IF_RANGE, unchanged);
                 }
             }
-            let response = request.call().map_err(|error| error.to_string())?;
-            match redirect(&url, &response) {
+            let response = request.call().map_err(|error| NoAnswer::Broke(error.to_string()))?;
+            match redirect(&url, &response).map_err(NoAnswer::Refused)? {
                 Some(next) => url = next,
                 None => return Ok(response),
             }
         }
-        Err(format!("more than {REDIRECTS} redirects in a row"))
+        Err(NoAnswer::Refused(format!("more than {REDIRECTS} redirects in a row")))
     }
 
     fn token_for(&self, url: &str) -> Option<&str> {
@@ -148,11 +177,41 @@ pub fn origin(url: &str) -> &str {
     &url[..end]
 }
 
-/// Where a redirect leads.
-#[must_use]
-pub fn redirect(url: &str, response: &Response<Body>) -> Option<String> {
-    let to = text(response.headers(), "location").filter(|_| response.status().is_redirection())?;
-    Some(if to.contains("://") {
+/// Where a redirect leads; none where the answer is no redirect.
+///
+/// # Errors
+/// It leads from HTTPS to HTTP, where anybody in between could change what comes, or to what is no web address.
+pub fn redirect(url: &str, response: &Response<Body>) -> Result<Option<String>, String> {
+    let location = text(response.headers(), "location").filter(|_| response.status().is_redirection());
+    let Some(to) = location.map(|to| target(url, to)) else {
+        return Ok(None);
+    };
+    let shown = || to.chars().take(200).collect::<String>();
+    let host = origin(&to).split("://").nth(1).unwrap_or_default();
+    match (scheme(url).as_deref(), scheme(&to).as_deref()) {
+        (Some("https"), Some("http")) => Err(format!(
+            "it redirects from HTTPS to HTTP (`{}`), where anybody on the way could change what comes",
+            shown()
+        )),
+        // What stands before an `@` looks like the host to whoever reads it.
+        (_, Some("http" | "https")) if !host.is_empty() && !host.contains('@') => Ok(Some(to)),
+        _ => Err(format!("it redirects to `{}`, which is no web address", shown())),
+    }
+}
+
+/// The scheme of an absolute address, in lower case.
+fn scheme(url: &str) -> Option<String> {
+    let (scheme, _) = url.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_scheme.then(|| scheme.to_ascii_lowercase())
+}
+
+/// An address as seen from another.
+fn target(url: &str, to: &str) -> String {
+    if scheme(to).is_some() {
         to.to_owned()
     } else if to.starts_with("//") {
         format!("{}{to}", url.split("//").next().unwrap_or_default())
@@ -163,7 +222,8 @@ pub fn redirect(url: &str, response: &Response<Body>) -> Option<String> {
         let path = url[start.len()..].split(['?', '#']).next().unwrap_or_default();
         let mut folders: Vec<&str> = path.split('/').collect();
         folders.pop();
-        for part in to.split('/') {
+        let (path, rest) = to.split_at(to.find(['?', '#']).unwrap_or(to.len()));
+        for part in path.split('/') {
             match part {
                 "." => {}
                 ".." if folders.len() > 1 => drop(folders.pop()),
@@ -171,6 +231,53 @@ pub fn redirect(url: &str, response: &Response<Body>) -> Option<String> {
                 part => folders.push(part),
             }
         }
-        format!("{start}{}", folders.join("/"))
-    })
+        format!("{start}{}{rest}", folders.join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(location: &str) -> Response<Body> {
+        Response::builder()
+            .status(302)
+            .header("location", location)
+            .body(Body::builder().data(Vec::new()))
+            .unwrap()
+    }
+
+    #[test]
+    fn redirects_lead_to_web_addresses_as_rfc_3986_resolves_them() {
+        for (url, location, expected) in [
+            ("http://a/b/c", "https://d/e", "https://d/e"),
+            ("https://a/b/c", "HTTPS://d/e", "HTTPS://d/e"),
+            ("https://a/b/c", "//d/e", "https://d/e"),
+            ("https://a/b/c?x=1", "/e", "https://a/e"),
+            ("https://a/b/c/d", "../e", "https://a/b/e"),
+            ("https://a/b", "e?to=../x", "https://a/e?to=../x"),
+            (
+                "https://a/b",
+                "/login?next=http://a/b",
+                "https://a/login?next=http://a/b",
+            ),
+        ] {
+            assert_eq!(redirect(url, &answer(location)).unwrap().unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn redirects_that_lose_encryption_or_leave_the_web_are_refused() {
+        for (url, location, part) in [
+            ("https://a/b", "http://a/b", "from HTTPS to HTTP"),
+            ("HTTPS://a/b", "HTTP://a/b", "from HTTPS to HTTP"),
+            ("https://a/b", "file:///etc/passwd", "no web address"),
+            ("http://a/b", "ftp://a/b", "no web address"),
+            ("https://a/b", "https://a@evil/b", "no web address"),
+            ("https://a/b", "https:///b", "no web address"),
+        ] {
+            let error = redirect(url, &answer(location)).unwrap_err();
+            assert!(error.contains(part), "{location}: {error}");
+        }
+    }
 }

@@ -1,17 +1,19 @@
 //! A whole corpus, into a folder.
 
+use crate::contents;
 use crate::download::Received;
 use crate::lfs::{self, Pointer};
 use crate::record::{RECORD, Record, RecordedFile};
 use crate::sources::{How, Lfs, RemoteFile, SOURCES, Source};
 use crate::{Client, Download, FetchError, Hash, Limits, Progress, Unpacked, download, unpack};
+use emorun_files::read_regular;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Name of the file by which one process at a time fetches into a folder.
 const LOCK: &str = ".fetch.lock";
@@ -49,6 +51,15 @@ pub enum Event<'a> {
         bytes: u64,
         /// Bytes of the whole file, where that is known.
         total: Option<u64>,
+    },
+    /// The server of a file is busy and is asked again later.
+    Busy {
+        /// The file.
+        file: &'a str,
+        /// What it answered, such as 429 or 503.
+        status: u16,
+        /// How long it is waited for.
+        wait: Duration,
     },
     /// An archive is being unpacked.
     Unpacking {
@@ -285,7 +296,12 @@ impl Work<'_> {
     }
 
     fn archive(&self, file: &RemoteFile) -> Result<(), FetchError> {
-        let known = lock_of(&self.record).files.get(file.name).cloned();
+        // An archive that was never unpacked may have been anything, such as a network's log-in page.
+        let known = lock_of(&self.record)
+            .files
+            .get(file.name)
+            .filter(|known| !known.unpacked.is_empty())
+            .cloned();
         if known.as_ref().is_some_and(|known| is_unpacked(known, self.options.to)) {
             (self.on_event)(Event::Present { file: file.name });
             lock_of(&self.fetched).present += 1;
@@ -318,11 +334,6 @@ impl Work<'_> {
             },
             &mut |progress| self.pass(progress),
         )?;
-        // Before anything is made of it: what is recorded has been seen, whatever comes after.
-        self.note(file.name, &url, &received, Vec::new())?;
-        if !published && known.is_none() {
-            lock_of(&self.fetched).recorded.push(file.name.to_owned());
-        }
         let scratch = self.hidden(file.name, "unpacked");
         remove_folder(&scratch)?;
         fs::create_dir_all(&scratch).map_err(FetchError::io("create", &scratch))?;
@@ -335,12 +346,24 @@ impl Work<'_> {
         let unpacked = unpack(&archive, &scratch, file.strip, Limits::default(), &mut on_file);
         let merged = unpacked.and_then(|_| {
             let tops = names(&scratch)?;
+            expected(file, &scratch, &tops).map_err(|reason| FetchError::Archive {
+                path: archive.clone(),
+                reason,
+            })?;
             merge(&scratch, self.options.to, file.name)?;
             Ok(tops)
         });
         remove_folder(&scratch)?;
+        if let Err(FetchError::Archive { .. }) = &merged {
+            // What is not the corpus is not kept, so that the next download starts anew.
+            fs::remove_file(&archive).map_err(FetchError::io("remove", &archive))?;
+        }
         let tops = merged?;
+        // Only now: what is recorded is the corpus, and what comes later is held against it.
         self.note(file.name, &url, &received, tops)?;
+        if !published && known.is_none() {
+            lock_of(&self.fetched).recorded.push(file.name.to_owned());
+        }
         if !self.options.keep_archives {
             fs::remove_file(&archive).map_err(FetchError::io("remove", &archive))?;
         }
@@ -374,7 +397,7 @@ impl Work<'_> {
         let listing = listing?;
         for (path, bytes) in &listing.plain {
             let to = self.options.to.join(path);
-            if fs::read(&to).is_ok_and(|there| there == *bytes) {
+            if read_regular(&to, bytes.len() as u64).is_ok_and(|there| there == *bytes) {
                 continue;
             }
             if to.exists() {
@@ -453,7 +476,12 @@ impl Work<'_> {
                 promised: &promised,
                 validate: false,
             },
-            &mut |_| (),
+            &mut |progress| {
+                // Of thousands of small files only the waits are told one by one.
+                if matches!(progress, Progress::Busy { .. }) {
+                    self.pass(progress);
+                }
+            },
         )?;
         Ok(true)
     }
@@ -462,6 +490,7 @@ impl Work<'_> {
         (self.on_event)(match progress {
             Progress::Waiting { .. } => Event::Waiting,
             Progress::Received { file, bytes, total } => Event::Received { file, bytes, total },
+            Progress::Busy { file, status, wait } => Event::Busy { file, status, wait },
         });
     }
 
@@ -501,6 +530,22 @@ impl Source {
             }
         })
     }
+}
+
+/// Whether what was unpacked is what should be in an archive.
+fn expected(file: &RemoteFile, scratch: &Path, tops: &[String]) -> Result<(), String> {
+    // The record and the lock would be replaced by it.
+    if let Some(own) = tops.iter().find(|top| [RECORD, LOCK].contains(&top.as_str())) {
+        return Err(format!("it holds {own}, which is emorun's own file"));
+    }
+    file.contents.map_or(Ok(()), |contents| {
+        contents::verify(&contents, scratch).map_err(|reason| {
+            format!(
+                "{reason}; what came is not {} (a log-in page? an archive that was replaced?)",
+                file.name
+            )
+        })
+    })
 }
 
 fn lock_of<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,8 +1,10 @@
 //! One file, from an address to its place.
 
-use crate::client::{Client, text};
+use crate::client::{Client, NoAnswer, text};
 use crate::hash::{Hash, hex, read_checked};
+use crate::patience::{Patience, is_busy};
 use crate::{Body, FetchError};
+use emorun_files::read_regular;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -18,6 +20,9 @@ const PIECE: usize = 256 << 10;
 
 /// Most bytes of a file of which nobody says the length.
 const MOST_UNKNOWN: u64 = 16 << 30;
+
+/// Largest note of a server's version.
+const MOST_VERSION: u64 = 1 << 20;
 
 /// What a download is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +40,15 @@ pub enum Progress<'a> {
         bytes: u64,
         /// Bytes of the whole file, where that is known.
         total: Option<u64>,
+    },
+    /// The server is busy and is asked again later.
+    Busy {
+        /// The file.
+        file: &'a str,
+        /// What it answered, such as 429 or 503.
+        status: u16,
+        /// How long it is waited for.
+        wait: Duration,
     },
 }
 
@@ -108,6 +122,10 @@ impl Version {
 enum Broke {
     /// Reading failed or stopped; another connection may bring more.
     Off(String),
+    /// The server is busy.
+    Busy(StatusCode, HeaderMap),
+    /// The file cannot be had from there at all.
+    Refused(String),
     /// The file is longer than it may be.
     TooLong,
     /// Writing failed.
@@ -202,7 +220,9 @@ struct Receiver<'a> {
 
 impl<'a> Receiver<'a> {
     fn new(client: &'a Client, file: &'a Download<'a>) -> Self {
-        let known = fs::read(beside(file.aside)).ok().filter(|_| file.validate);
+        let known = read_regular(&beside(file.aside), MOST_VERSION)
+            .ok()
+            .filter(|_| file.validate);
         let version = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Self {
             client,
@@ -219,6 +239,7 @@ impl<'a> Receiver<'a> {
     fn receive(&mut self, out: &mut File, progress: &mut dyn FnMut(Progress<'_>)) -> Result<bool, FetchError> {
         let path = self.file.aside;
         let mut fruitless = 0;
+        let mut patience = Patience::default();
         let mut most = 0;
         // Bytes of which nothing is known but that they are there cannot be added to.
         if self.file.validate && self.version == Version::default() {
@@ -241,8 +262,12 @@ impl<'a> Receiver<'a> {
             let ended = self
                 .client
                 .get(self.file.url, have, unchanged)
-                .map_err(Broke::Off)
+                .map_err(|error| match error {
+                    NoAnswer::Broke(reason) => Broke::Off(reason),
+                    NoAnswer::Refused(reason) => Broke::Refused(reason),
+                })
                 .and_then(|response| self.append(response, have, out, progress));
+            let mut gave_up = false;
             let reason = match ended {
                 // Without a promised size, the end of the answer is the end of the file.
                 Ok(()) if self.size().is_none() => return Ok(true),
@@ -250,16 +275,38 @@ impl<'a> Receiver<'a> {
                 Err(Broke::TooLong) => return Ok(false),
                 Err(Broke::Off(reason)) => reason,
                 Err(Broke::Here(error)) => return Err(error),
+                Err(Broke::Refused(reason)) => {
+                    return Err(FetchError::Refused {
+                        url: self.file.url.to_owned(),
+                        reason,
+                    });
+                }
+                Err(Broke::Busy(status, headers)) => match patience.next(status, &headers, self.client.clock.now()) {
+                    Ok(wait) => {
+                        progress(Progress::Busy {
+                            file: self.file.name,
+                            status: status.as_u16(),
+                            wait,
+                        });
+                        self.client.clock.sleep(wait);
+                        continue;
+                    }
+                    Err(reason) => {
+                        gave_up = true;
+                        reason
+                    }
+                },
             };
             let received = out.seek(SeekFrom::End(0)).map_err(FetchError::io("read", path))?;
             // More than ever before, not than just before: a server may make the download start anew each time.
             if received > most.max(have) {
                 most = received;
                 fruitless = 0;
+                patience = Patience::default();
                 continue;
             }
             fruitless += 1;
-            if fruitless == FRUITLESS {
+            if fruitless == FRUITLESS || gave_up {
                 return Err(FetchError::Interrupted {
                     url: self.file.url.to_owned(),
                     received,
@@ -267,7 +314,7 @@ impl<'a> Receiver<'a> {
                     reason,
                 });
             }
-            std::thread::sleep(Duration::from_millis(200) * fruitless);
+            self.client.clock.sleep(Duration::from_millis(200) * fruitless);
         }
     }
 
@@ -305,6 +352,7 @@ impl<'a> Receiver<'a> {
                 self.version = Version::default();
                 return Err(Broke::Off("the server does not send the rest of the file".to_owned()));
             }
+            status if is_busy(status) => return Err(Broke::Busy(status, response.headers().clone())),
             status => return Err(Broke::Off(format!("the server answers {status}"))),
         };
         let size = self.size();

@@ -27,6 +27,14 @@ pub enum FetchError {
         /// Why.
         reason: String,
     },
+    /// A download that leads somewhere that is not gone to.
+    #[error("{url} is not downloaded: {reason}; try again later, or without a proxy or mirror in between")]
+    Refused {
+        /// The address.
+        url: String,
+        /// Why.
+        reason: String,
+    },
     /// A download whose bytes are wrong, twice.
     #[error(
         "{url} was downloaded twice and does not have the {what} {expected} that {source_of_it} says; try again later, \

@@ -1,9 +1,9 @@
 //! Hashes that someone promised of a file.
 
+use emorun_files::open_regular;
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -104,7 +104,7 @@ pub fn read_checked<'a>(
     promised: &[&'a Hash],
     mut piece_read: impl FnMut(&[u8]),
 ) -> io::Result<Option<&'a Hash>> {
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?;
     let length = file.metadata()?.len();
     let mut running: Vec<Running> = promised.iter().map(|hash| hash.start(length)).collect();
     let mut piece = vec![0; 1 << 20];

@@ -1,6 +1,7 @@
 //! What was fetched, kept beside the data.
 
 use crate::FetchError;
+use emorun_files::read_regular;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,6 +10,9 @@ use std::path::Path;
 
 /// Name of the record in the corpus' folder.
 pub const RECORD: &str = "fetched.json";
+
+/// Largest record. That of a corpus of ten thousand files has a hundredth of it.
+const MOST_RECORD: u64 = 256 << 20;
 
 /// What was fetched into a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +53,7 @@ impl Record {
     /// It cannot be read, or is not one.
     pub fn read(folder: &Path) -> Result<Self, FetchError> {
         let path = folder.join(RECORD);
-        match fs::read(&path) {
+        match read_regular(&path, MOST_RECORD) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| FetchError::Record {
                 path,
                 reason: error.to_string(),

@@ -1,8 +1,9 @@
 //! The reviewed table of corpora: where they are, how large, with which hash and under which licence.
 //!
 //! Hashes and sizes are the publishers' own where they publish any (Zenodo, OpenSLR's `md5sum.txt`, Git LFS), and were
-//! compared with independent records. What could not be confirmed is left empty: it is recorded at the first download
-//! ([`crate::Record`]) and checked from then on.
+//! compared with independent records. What could not be confirmed is left empty: of such an archive the recordings are
+//! known ([`Contents`]), and its hash is recorded once it was unpacked and they are in it ([`crate::Record`]), and checked
+//! from then on.
 
 /// A corpus and how to get it.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,19 @@ pub struct RemoteFile {
     pub sha256: Option<&'static str>,
     /// Leading folders in the archive that are left out.
     pub strip: usize,
+    /// What has to be in it, where nobody publishes a hash or it does not come over HTTPS.
+    pub contents: Option<Contents>,
+}
+
+/// The recordings of an archive.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents {
+    /// The folder that holds them, with a slash at its end.
+    pub folder: &'static str,
+    /// Number of WAV files.
+    pub files: usize,
+    /// SHA-256 of their names in order, one a line.
+    pub names_sha256: &'static str,
 }
 
 /// A folder of a Git repository whose files are in large-file storage: the repository's own archive holds, in place of
@@ -101,6 +115,13 @@ const CC_BY: Licence = Licence {
     note: "any use, with attribution",
 };
 
+/// EmoDB's recordings, after the metadata that EmoBox publishes of them.
+const EMODB: Contents = Contents {
+    folder: "wav/",
+    files: 535,
+    names_sha256: "abdf612080e27e54a6de7ac5c076a7a3d80860d4b09410829dcc4dd8066234ef",
+};
+
 macro_rules! librispeech {
     ($($part:literal, $size:literal, $md5:literal, $sha256:literal;)*) => {
         &[$(RemoteFile {
@@ -112,6 +133,7 @@ macro_rules! librispeech {
             md5: Some($md5),
             sha256: Some($sha256),
             strip: 1,
+            contents: None,
         }),*]
     };
 }
@@ -139,6 +161,7 @@ pub const SOURCES: [Source; 7] = [
                 md5: Some("bc696df654c87fed845eb13823edef8a"),
                 sha256: None,
                 strip: 0,
+                contents: None,
             },
             RemoteFile {
                 part: "song",
@@ -149,6 +172,7 @@ pub const SOURCES: [Source; 7] = [
                 md5: Some("5411230427d67a21e18aa4d466e6d1b9"),
                 sha256: None,
                 strip: 0,
+                contents: None,
             },
         ]),
     },
@@ -156,23 +180,40 @@ pub const SOURCES: [Source; 7] = [
         name: "emodb",
         title: "EmoDB: ten speakers, seven emotions, German speech",
         folder: "emodb",
-        page: "http://emodb.bilderbar.info/",
+        page: "https://zenodo.org/records/7447302",
         licence: Licence {
-            name: "CC0 1.0 (as its authors' audformat edition states)",
-            url: "https://creativecommons.org/publicdomain/zero/1.0/",
-            note: "the download itself carries no licence text; cite the authors",
+            name: "CC BY 4.0 (the record), CC0 1.0 (the tables in it)",
+            url: "https://creativecommons.org/licenses/by/4.0/",
+            note: "any use, with attribution; the original download carries no licence text",
         },
         cite: "Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss, Interspeech 2005",
-        how: How::Archives(&[RemoteFile {
-            part: "all",
-            default: true,
-            url: "http://emodb.bilderbar.info/download/download.zip",
-            name: "emodb.zip",
-            size: None,
-            md5: None,
-            sha256: None,
-            strip: 0,
-        }]),
+        how: How::Archives(&[
+            // Its authors' own edition 1.3.0: the same recordings, and tables in audformat beside them. Length and MD5
+            // are what Zenodo's record says, as others who read it have written down.
+            RemoteFile {
+                part: "all",
+                default: true,
+                url: "https://zenodo.org/records/7447302/files/emodb.zip",
+                name: "emodb.zip",
+                size: Some(39_981_818),
+                md5: Some("9d21362dbc5676ef3ab4745d83ced0db"),
+                sha256: None,
+                strip: 1,
+                contents: None,
+            },
+            // The page of 2005, which has no HTTPS.
+            RemoteFile {
+                part: "original",
+                default: false,
+                url: "http://emodb.bilderbar.info/download/download.zip",
+                name: "download.zip",
+                size: None,
+                md5: None,
+                sha256: None,
+                strip: 0,
+                contents: Some(EMODB),
+            },
+        ]),
     },
     Source {
         name: "cremad",
@@ -235,6 +276,7 @@ pub const SOURCES: [Source; 7] = [
             md5: Some("0c472d4fc0c5141eca47ad1ffeb2a7df"),
             sha256: None,
             strip: 1,
+            contents: None,
         }]),
     },
     Source {
@@ -332,7 +374,10 @@ mod tests {
             match source.how {
                 How::Archives(files) => {
                     for file in files {
-                        assert!(file.url.starts_with("http"), "{}", file.url);
+                        // What comes unencrypted or without a hash is known by what is in it.
+                        let hashed = file.md5.is_some() || file.sha256.is_some();
+                        let safe = hashed && file.url.starts_with("https://");
+                        assert!(safe || file.contents.is_some(), "{}", file.url);
                         assert!(file.md5.is_none_or(|md5| digits(md5, 32)), "{}", file.name);
                         assert!(file.sha256.is_none_or(|sha256| digits(sha256, 64)), "{}", file.name);
                         assert_eq!(files.iter().filter(|other| other.part == file.part).count(), 1);
@@ -353,7 +398,8 @@ mod tests {
         let of = |name: &str, part| find(name).unwrap().bytes(part);
         assert_eq!(of("ravdess", None), Some(208_468_073));
         assert_eq!(of("RAVDESS", Some("song")), Some(225_505_317));
-        assert_eq!(of("emodb", None), None);
+        assert_eq!(of("emodb", None), Some(39_981_818));
+        assert_eq!(of("emodb", Some("original")), None);
         assert_eq!(of("cremad", None), Some(605_899_936));
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! It is as thin as can be: one call of the system a method. What it is there for is [`Watch`]: who
 //! watches is asked before every change and can let it fail, or break it off in its middle, as a
-//! full disk, a broken one or a kill would. Nobody watches outside tests. Reading is not watched.
+//! full disk, a broken one or a kill would. Nobody watches outside tests. Reading is not watched; what may be read is
+//! said by [`open_regular`] and [`read_regular`].
+
+mod regular;
+
+pub use regular::{open_regular, read_regular};
 
 mod stamp;
 

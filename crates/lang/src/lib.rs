@@ -42,7 +42,10 @@ pub use kinded::{KINDED_MARK, Kinded, schema_of};
 pub use load::{ReadError, load};
 pub use nearest::{nearest, suggestion};
 pub use plan::{Plan, PlanInput, PlanNode, PlanUse};
-pub use refs::{DATA, DataPath, EDGE_MARK, Inputs, NodeRef, PATH_MARK, PortRef, RUN, Uses};
+pub use refs::{
+    DATA, DataPath, EDGE_MARK, FOLDER_MARK, Inputs, MAX_FOLDER_NAME, NodeRef, PATH_MARK, PortRef, RUN, Uses,
+    folder_name_problem, folder_name_schema,
+};
 pub use schedule::{Role, Roles, Schedule};
 pub use ser::to_value;
 pub use signal::{FrameRate, LabelSet, Signal};

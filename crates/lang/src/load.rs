@@ -158,6 +158,18 @@ impl Loader<'_> {
             );
             return;
         };
+        if path == "extends" || path.starts_with("extends.") {
+            let span = Span {
+                end: path.len(),
+                ..whole
+            };
+            self.report.push(
+                Diagnostic::error(Code::InvalidSet, "`extends` cannot be set")
+                    .label(span, "files are read before values are set")
+                    .help("write a file with `extends: …` and what it changes, and run that"),
+            );
+            return;
+        }
         let value_range = path.len() + 1..argument.len();
         let Some(parts) = self.path(path, source) else {
             return;

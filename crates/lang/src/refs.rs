@@ -12,6 +12,40 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub const EDGE_MARK: &str = "x-edge";
 /// The key that marks a path in a kind's schema; its value is `true`.
 pub const PATH_MARK: &str = "x-path";
+/// Mark in a schema: the text becomes the name of a folder.
+pub const FOLDER_MARK: &str = "x-folder-name";
+/// Longest name of a folder in bytes. File systems take 255, and files beside it have it with an ending.
+pub const MAX_FOLDER_NAME: usize = 200;
+
+/// Why a text cannot be the name of a folder that is made for it; nothing where it can.
+pub fn folder_name_problem(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("it is empty")
+    } else if name.contains(['/', '\\']) {
+        Some("it has a slash, which would make it a path")
+    } else if name.starts_with('.') {
+        Some("it begins with a dot, as hidden folders and `..` do")
+    } else if name.chars().any(char::is_control) {
+        Some("it has a control character")
+    } else if name.trim() != name {
+        Some("it begins or ends with a space")
+    } else if name.len() > MAX_FOLDER_NAME {
+        Some("it is longer than 200 bytes")
+    } else {
+        None
+    }
+}
+
+/// Schema of a text that becomes the name of a folder, for `schema_with`.
+pub fn folder_name_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_FOLDER_NAME,
+        "pattern": "^[^./\\\\][^/\\\\]*$",
+        "x-folder-name": true
+    })
+}
 
 /// The pseudo-node that stands for what the datasets give.
 pub const DATA: &str = "data";

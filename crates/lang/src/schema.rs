@@ -12,7 +12,7 @@ use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::document::{Entry, Tree, Value};
 use crate::kinded::KINDED_MARK;
 use crate::nearest::{listed, suggestion};
-use crate::refs::{EDGE_MARK, PATH_MARK};
+use crate::refs::{EDGE_MARK, FOLDER_MARK, PATH_MARK, folder_name_problem};
 use crate::shape::{accepts, alternatives, equals, is_marked, leaf_words, summary, tag, wanted};
 use crate::source::Span;
 
@@ -487,6 +487,16 @@ impl<'a> Walk<'a> {
         if schema.contains_key(PATH_MARK) && !text.is_empty() {
             let path = self.check.working_directory.join(&*text);
             *text = path.to_string_lossy().into_owned();
+        }
+        if schema.contains_key(FOLDER_MARK) {
+            if let Some(problem) = folder_name_problem(text) {
+                let message = format!(
+                    "{} cannot be the name of a folder, which is made of it",
+                    self.full_path()
+                );
+                self.push(Code::InvalidValue, message, span, problem.into(), None);
+            }
+            return;
         }
         let count = text.chars().count();
         self.length(count, least, most, "characters", span);

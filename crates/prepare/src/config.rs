@@ -11,15 +11,16 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Preparation {
     /// Name of the prepared corpus.
+    #[schemars(schema_with = "emorun_lang::folder_name_schema")]
     pub name: String,
     /// Folder of everything that is written, relative to the working directory; the table is `manifest.csv` in it.
     pub output: DataPath,
     /// The corpora, as in an experiment.
     pub datasets: IndexMap<String, DatasetConfig>,
     /// Target emotions in the order of their ids, each with the corpora's emotions that become it; utterances of other
-    /// emotions are left out. By default happy (and excited), sad, angry, anxious (from fearful).
-    #[serde(default = "default_emotions")]
-    pub emotions: IndexMap<String, Vec<String>>,
+    /// emotions are left out. By default every emotion that the corpora have is kept as it is.
+    #[serde(default)]
+    pub emotions: Option<IndexMap<String, Vec<String>>>,
     /// What the audio is made into.
     #[serde(default)]
     pub audio: Audio,
@@ -35,26 +36,37 @@ pub struct Preparation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audio {
-    /// Sampling rate in Hz.
+    /// Sampling rate in Hz; 16000 by default, as speech encoders take it.
     #[serde(default = "default_rate")]
     #[schemars(range(min = 1000, max = 192_000))]
     pub sample_rate_hz: u32,
-    /// Integrated loudness in LUFS after EBU R 128; `null` leaves the level as it is.
-    #[serde(default = "default_loudness")]
+    /// Integrated loudness in LUFS after EBU R 128 to which each utterance is brought, as speech synthesis needs it. By
+    /// default, and with `null`, levels stay as they are: how loud somebody speaks tells how aroused they are.
+    #[serde(default)]
     #[schemars(range(min = -60.0, max = 0.0))]
     pub loudness_lufs: Option<f64>,
-    /// Highest sample peak in dB of full scale: an utterance that would go beyond stays quieter instead.
-    #[serde(default = "default_peak")]
+    /// Highest sample peak in dB of full scale: an utterance that would go beyond is made quieter. By default -1 where the
+    /// loudness is set, else 0, so that only what would clip is changed.
+    #[serde(default)]
     #[schemars(range(min = -60.0, max = 0.0))]
-    pub peak_dbfs: f64,
+    pub peak_dbfs: Option<f64>,
+}
+
+impl Audio {
+    /// Highest sample peak in dB of full scale.
+    #[must_use]
+    pub fn peak(&self) -> f64 {
+        self.peak_dbfs
+            .unwrap_or(if self.loudness_lufs.is_some() { -1.0 } else { 0.0 })
+    }
 }
 
 impl Default for Audio {
     fn default() -> Self {
         Self {
             sample_rate_hz: default_rate(),
-            loudness_lufs: default_loudness(),
-            peak_dbfs: default_peak(),
+            loudness_lufs: None,
+            peak_dbfs: None,
         }
     }
 }
@@ -124,16 +136,23 @@ pub enum Disagreement {
 }
 
 impl Preparation {
-    /// The targets as they are numbered.
-    pub fn targets(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.emotions.keys().map(String::as_str)
+    /// The targets as they are numbered, for corpora with these emotions.
+    #[must_use]
+    pub fn targets(&self, of_corpora: &[String]) -> Vec<String> {
+        match &self.emotions {
+            Some(emotions) => emotions.keys().cloned().collect(),
+            None => of_corpora.to_vec(),
+        }
     }
 
     /// The target that an emotion of a corpus becomes.
     #[must_use]
-    pub fn target(&self, emotion: &str) -> Option<&str> {
+    pub fn target<'a>(&'a self, emotion: &'a str) -> Option<&'a str> {
+        let Some(emotions) = &self.emotions else {
+            return Some(emotion);
+        };
         let known = canonical(emotion).unwrap_or(emotion);
-        self.emotions
+        emotions
             .iter()
             .find(|(_, from)| from.iter().any(|name| canonical(name).unwrap_or(name) == known))
             .map(|(target, _)| target.as_str())
@@ -148,8 +167,8 @@ impl Preparation {
         if self.datasets.is_empty() {
             wrong.push("`datasets` is empty: name at least one corpus".to_owned());
         }
-        if self.emotions.is_empty() {
-            wrong.push("`emotions` is empty: name at least one target".to_owned());
+        if self.emotions.as_ref().is_some_and(IndexMap::is_empty) {
+            wrong.push("`emotions` is empty: name at least one target, or leave it out to keep all".to_owned());
         }
         let plain = |name: &str| {
             !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) && !name.starts_with('.')
@@ -160,7 +179,7 @@ impl Preparation {
             ));
         }
         let mut seen: Vec<(&str, &str)> = Vec::new();
-        for (target, from) in &self.emotions {
+        for (target, from) in self.emotions.iter().flatten() {
             if target.is_empty() || target.len() > 64 || target.chars().any(char::is_control) {
                 wrong.push(format!(
                     "`emotions` has the target {target:?}, which is no name of an emotion"
@@ -199,7 +218,8 @@ impl Preparation {
             EMOTIONS.contains(&canonical) || of_corpora.iter().any(|class| class == canonical)
         };
         self.emotions
-            .values()
+            .iter()
+            .flat_map(IndexMap::values)
             .flatten()
             .map(String::as_str)
             .filter(|name| !known(name))
@@ -207,26 +227,8 @@ impl Preparation {
     }
 }
 
-fn default_emotions() -> IndexMap<String, Vec<String>> {
-    [
-        ("happy", &["happy", "excited"][..]),
-        ("sad", &["sad"]),
-        ("angry", &["angry"]),
-        ("anxious", &["fearful", "anxious"]),
-    ]
-    .into_iter()
-    .map(|(target, from)| (target.to_owned(), from.iter().map(|&name| name.to_owned()).collect()))
-    .collect()
-}
 fn default_rate() -> u32 {
-    22_050
-}
-
-fn default_loudness() -> Option<f64> {
-    Some(-23.0)
-}
-fn default_peak() -> f64 {
-    -1.0
+    16_000
 }
 fn default_clipping() -> Option<f64> {
     Some(0.01)

@@ -1,6 +1,7 @@
 //! The filtered utterances as one table.
 
-use crate::annotate::{Labelled, labels_of_all};
+use crate::annotate::{Answer, Labelled, labels_of_all};
+use crate::manifest;
 use crate::plan::Wanted;
 use crate::preprocess::{Outcome, is_current, settings_hash};
 use crate::{Disagreement, Duplicates, Plan, Preparation, PrepareError, Report, Written, read_journal};
@@ -12,9 +13,6 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-
-/// Name of the table in the output folder.
-pub(crate) const MANIFEST: &str = "manifest.csv";
 
 /// Why an utterance was left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -196,7 +194,7 @@ fn once<'a>(selected: Vec<Selected<'a>>, rejected: &mut Vec<Rejected<'a>>) -> Ve
     kept
 }
 
-/// Writes `manifest.csv`, `rejected.csv` and the report into the output folder, each as a whole or not at all.
+/// Writes `manifest.csv` with the `dataset.yaml` that reads all of it, `rejected.csv` and the report into the output folder, each as a whole or not at all.
 ///
 /// # Errors
 /// Utterances have not been preprocessed, nothing is left, or a file cannot be read or written.
@@ -204,12 +202,12 @@ pub fn integrate(preparation: &Preparation, plan: &Plan) -> Result<Integrated, P
     let output = preparation.output.as_path();
     let (selected, mut rejected) = select(preparation, plan)?;
     let annotations = labels_of_all(output)?;
-    let targets: Vec<&str> = preparation.targets().collect();
+    let targets: Vec<&str> = plan.targets.iter().map(String::as_str).collect();
     let mut kept: Vec<(Selected<'_>, usize, &str)> = Vec::new();
     for one in selected {
         let labels: Vec<&Labelled> = annotations
             .values()
-            .filter_map(|labels| labels.get(&one.wanted.key))
+            .filter_map(|answers| Some(&answers.get(&one.wanted.key)?.label))
             .collect();
         match verdict(&labels, &targets, preparation.disagreement) {
             Verdict::Corpus => {
@@ -225,7 +223,7 @@ pub fn integrate(preparation: &Preparation, plan: &Plan) -> Result<Integrated, P
         }
     }
     let report = Report::new(preparation, plan, &kept, &rejected, &annotations);
-    write_manifest(preparation, output, &targets, &kept)?;
+    manifest::write(preparation, plan, &targets, &kept)?;
     write_rejected(output, &targets, &rejected)?;
     report.write(output)?;
     if kept.is_empty() {
@@ -269,54 +267,6 @@ fn verdict(labels: &[&Labelled], targets: &[&str], disagreement: Disagreement) -
     }
 }
 
-fn write_manifest(
-    preparation: &Preparation,
-    output: &Path,
-    targets: &[&str],
-    kept: &[(Selected<'_>, usize, &str)],
-) -> Result<(), PrepareError> {
-    let rows = kept.iter().map(|(one, emotion, by)| {
-        let Selected { wanted, written } = one;
-        vec![
-            wanted.key.clone(),
-            written.file.clone(),
-            wanted.speaker.clone(),
-            targets.get(*emotion).copied().unwrap_or_default().to_owned(),
-            emotion.to_string(),
-            wanted.gender.clone().unwrap_or_default(),
-            wanted.text.clone().unwrap_or_default(),
-            wanted.dataset.clone(),
-            wanted.corpus_emotion.clone(),
-            (*by).to_owned(),
-            format!("{:.6}", written.measures.duration_s),
-            preparation.audio.sample_rate_hz.to_string(),
-            format!("{:.6}", written.measures.clipping_ratio),
-            format!("{:.4}", written.measures.silence_ratio),
-            format!("{:.2}", written.measures.snr_db),
-            written.lufs.map(|lufs| format!("{lufs:.2}")).unwrap_or_default(),
-        ]
-    });
-    let header = [
-        "id",
-        "path",
-        "speaker",
-        "emotion",
-        "emotion_id",
-        "gender",
-        "text",
-        "dataset",
-        "corpus_emotion",
-        "labelled_by",
-        "duration_s",
-        "sample_rate_hz",
-        "clipping_ratio",
-        "silence_ratio",
-        "snr_db",
-        "loudness_lufs",
-    ];
-    write_table(&output.join(MANIFEST), &header, rows)
-}
-
 fn write_rejected(output: &Path, targets: &[&str], rejected: &[Rejected<'_>]) -> Result<(), PrepareError> {
     let rows = rejected.iter().map(|one| {
         vec![
@@ -333,7 +283,11 @@ fn write_rejected(output: &Path, targets: &[&str], rejected: &[Rejected<'_>]) ->
     )
 }
 
-fn write_table(path: &Path, header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<(), PrepareError> {
+pub(crate) fn write_table(
+    path: &Path,
+    header: &[impl AsRef<[u8]>],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<(), PrepareError> {
     let failed = |error: csv::Error| PrepareError::io("write", path)(std::io::Error::other(error.to_string()));
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header).map_err(failed)?;
@@ -357,5 +311,5 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), PrepareError>
         .map_err(PrepareError::io("write", path))
 }
 
-/// Annotators' labels by annotator and utterance.
-pub(crate) type Annotations = IndexMap<String, HashMap<String, Labelled>>;
+/// Annotators' answers by annotator and utterance.
+pub(crate) type Annotations = IndexMap<String, HashMap<String, Answer>>;

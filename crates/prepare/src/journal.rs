@@ -1,6 +1,7 @@
 //! Files of one JSON object a line that are only ever added to.
 
 use crate::PrepareError;
+use emorun_files::read_regular;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, TryLockError};
@@ -89,7 +90,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
 
 /// The entries of a journal and the bytes of its whole lines.
 fn parse<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, u64), PrepareError> {
-    let bytes = fs::read(path).map_err(PrepareError::io("read", path))?;
+    let bytes = read_regular(path, u64::MAX).map_err(PrepareError::io("read", path))?;
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     let mut entries = Vec::new();
     for (number, line) in bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {

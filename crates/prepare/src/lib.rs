@@ -16,6 +16,7 @@ mod html;
 mod integrate;
 mod journal;
 mod loudness;
+mod manifest;
 mod plan;
 mod preprocess;
 mod quality;

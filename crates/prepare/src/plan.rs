@@ -3,7 +3,7 @@
 use crate::{Preparation, PrepareError};
 use emorun_audio::synthetic::VoiceSpec;
 use emorun_audio::{Channel, Segment, probe};
-use emorun_data::{AudioSource, Item, ScanLevel, scan};
+use emorun_data::{AudioSource, Item, ScanLevel, SplitName, scan};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub struct Wanted {
     pub key: String,
     /// Name of its corpus.
     pub dataset: String,
-    /// Its speaker, `dataset/id`.
+    /// Its speaker, `people/id`.
     pub speaker: String,
     /// The emotion that its corpus gives it.
     pub corpus_emotion: String,
@@ -26,6 +26,18 @@ pub struct Wanted {
     pub gender: Option<String>,
     /// What is said, where that is known.
     pub text: Option<String>,
+    /// Groups that a split may not cut, such as a dialogue, each `name/id` among its people.
+    pub groups: Vec<String>,
+    /// The side that its corpus assigns.
+    pub split: Option<SplitName>,
+    /// Its further labels, as words.
+    pub labels: IndexMap<String, String>,
+    /// What else describes it, as words.
+    pub attributes: IndexMap<String, String>,
+    /// Its continuous labels.
+    pub values: IndexMap<String, f32>,
+    /// Share of the raters' votes for each target, where they are known; they add up to 1.
+    pub votes: Vec<f32>,
     /// Where its sound is.
     pub audio: AudioSource,
     /// What its sound looked like on the disk.
@@ -58,6 +70,14 @@ fn is_mix(channel: &Channel) -> bool {
 /// The utterances to prepare, and what was left out of the corpora.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
+    /// Target emotions in the order of their ids.
+    pub targets: Vec<String>,
+    /// Names of further labels, of what else describes utterances, and of continuous labels.
+    pub labels: Vec<String>,
+    /// See `labels`.
+    pub attributes: Vec<String>,
+    /// See `labels`.
+    pub values: Vec<String>,
     /// The utterances, in the order of the corpora and of the files within each.
     pub wanted: Vec<Wanted>,
     /// Utterances without a target emotion, by dataset and emotion.
@@ -86,11 +106,24 @@ pub fn plan(preparation: &Preparation) -> Result<Plan, PrepareError> {
         };
         return Err(PrepareError::Invalid(unknown.iter().map(message).collect()));
     }
+    let names = preparation.targets(classes);
     let targets: Vec<Option<usize>> = classes
         .iter()
-        .map(|class| preparation.emotions.get_index_of(preparation.target(class)?))
+        .map(|class| {
+            let target = preparation.target(class)?;
+            names.iter().position(|name| name == target)
+        })
         .collect();
     let mut plan = Plan {
+        targets: names,
+        labels: corpus
+            .label_sets
+            .keys()
+            .filter(|name| !["emotion", "gender"].contains(&name.as_str()))
+            .cloned()
+            .collect(),
+        attributes: corpus.attribute_sets.keys().cloned().collect(),
+        values: corpus.values.clone(),
         warnings: corpus.warnings.clone(),
         ..Plan::default()
     };
@@ -105,7 +138,14 @@ pub fn plan(preparation: &Preparation) -> Result<Plan, PrepareError> {
         match class.and_then(|class| *targets.get(class)?) {
             Some(emotion) => {
                 let gender = item.label("gender").and_then(|gender| genders.get(gender as usize));
-                plan.wanted.push(wanted(&item, emotion, name, gender.cloned()));
+                let votes = votes(&item, &targets, plan.targets.len());
+                plan.wanted.push(Wanted {
+                    gender: gender.cloned(),
+                    labels: words(&item, &plan.labels, &corpus.label_sets),
+                    attributes: words(&item, &plan.attributes, &corpus.attribute_sets),
+                    votes,
+                    ..wanted(&item, emotion, name)
+                });
             }
             None => {
                 *plan
@@ -118,14 +158,53 @@ pub fn plan(preparation: &Preparation) -> Result<Plan, PrepareError> {
     Ok(plan)
 }
 
-fn wanted(item: &Item, emotion: usize, corpus_emotion: &str, gender: Option<String>) -> Wanted {
+/// The classes of an item, as words.
+fn words(item: &Item, names: &[String], sets: &IndexMap<String, Vec<String>>) -> IndexMap<String, String> {
+    let word = |name: &String| sets.get(name)?.get(item.label(name)? as usize).cloned();
+    names
+        .iter()
+        .filter_map(|name| Some((name.clone(), word(name)?)))
+        .collect()
+}
+
+/// The shares of the raters' votes that the targets have, among those for any target.
+fn votes(item: &Item, target_of: &[Option<usize>], targets: usize) -> Vec<f32> {
+    let Some(shares) = item.soft_labels.get("emotion") else {
+        return Vec::new();
+    };
+    let mut votes = vec![0.0; targets];
+    for (share, target) in shares.iter().zip(target_of) {
+        if let Some(vote) = target.and_then(|target| votes.get_mut(target)) {
+            *vote += share;
+        }
+    }
+    let all: f32 = votes.iter().sum();
+    if all > 0.0 {
+        votes.iter_mut().for_each(|vote| *vote /= all);
+        votes
+    } else {
+        Vec::new()
+    }
+}
+
+fn wanted(item: &Item, emotion: usize, corpus_emotion: &str) -> Wanted {
     Wanted {
         key: item.key.to_string(),
         dataset: item.dataset.to_string(),
         speaker: item.speaker.to_string(),
         corpus_emotion: corpus_emotion.to_owned(),
         emotion,
-        gender,
+        gender: None,
+        groups: item
+            .groups
+            .iter()
+            .map(|group| group.split_once('/').map_or(group.as_str(), |(_, own)| own).to_owned())
+            .collect(),
+        split: item.split,
+        labels: IndexMap::new(),
+        attributes: IndexMap::new(),
+        values: (*item.values).clone(),
+        votes: Vec::new(),
         text: item.text.as_deref().map(str::to_owned),
         stamp: stamp(&item.audio),
         audio: item.audio.clone(),

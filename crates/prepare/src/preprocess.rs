@@ -175,7 +175,9 @@ pub(crate) fn is_current(done: &Done, wanted: &Wanted, settings: &str, output: &
 pub(crate) fn settings_hash(audio: &Audio) -> String {
     let text = format!(
         "{VERSION} {} {:?} {:?}",
-        audio.sample_rate_hz, audio.loudness_lufs, audio.peak_dbfs
+        audio.sample_rate_hz,
+        audio.loudness_lufs,
+        audio.peak()
     );
     blake3::hash(text.as_bytes()).to_hex().as_str()[..16].to_owned()
 }
@@ -199,7 +201,7 @@ fn one(wanted: &Wanted, audio: &Audio, output: &Path, aside: &Path) -> Result<Ou
             Err(error) => return Ok(Outcome::Unreadable(error.to_string())),
         }
     };
-    let loudness = normalise(&mut samples, audio.sample_rate_hz, audio.loudness_lufs, audio.peak_dbfs);
+    let loudness = normalise(&mut samples, audio.sample_rate_hz, audio.loudness_lufs, audio.peak());
     let file = file_of(&wanted.key);
     let path = output.join(&file);
     if let Some(folder) = path.parent() {

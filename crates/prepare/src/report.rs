@@ -33,7 +33,7 @@ pub struct Report {
     pub without_target: IndexMap<String, usize>,
     /// What was measured of the utterances in the table.
     pub measured: Vec<Summary>,
-    /// How far annotators agree, by pair.
+    /// How far annotators agree, by pair, from blind answers.
     pub agreement: Vec<Agreement>,
     /// Labels that annotators changed.
     pub relabelled: usize,
@@ -90,7 +90,7 @@ impl Report {
         rejected: &[Rejected<'_>],
         annotations: &Annotations,
     ) -> Self {
-        let targets: Vec<&str> = preparation.targets().collect();
+        let targets: Vec<&str> = plan.targets.iter().map(String::as_str).collect();
         let empty = || -> IndexMap<String, usize> { targets.iter().map(|target| ((*target).to_owned(), 0)).collect() };
         let mut by_dataset: IndexMap<String, IndexMap<String, usize>> = preparation
             .datasets
@@ -200,7 +200,10 @@ impl Report {
         let header = ["", "least", "median", "greatest"].map(str::to_owned).to_vec();
         block("measured", std::iter::once(header).chain(measured).collect());
         let agreement = self.agreement.iter().map(Agreement::row);
-        block("agreement of annotators (Cohen's kappa)", agreement.collect());
+        block(
+            "agreement of annotators, from blind answers (Cohen's kappa)",
+            agreement.collect(),
+        );
         if self.relabelled > 0 {
             let _ = writeln!(text, "\n{} labels were corrected by annotators", self.relabelled);
         }
@@ -245,7 +248,7 @@ impl Report {
         block("Left out", counted(&self.rejected), false);
         block("Without a target emotion", counted(&self.without_target), false);
         block(
-            "Agreement of annotators (Cohen's κ)",
+            "Agreement of annotators, from answers without the corpus' label in view (Cohen's κ)",
             self.agreement.iter().map(Agreement::row).collect(),
             false,
         );

@@ -3,7 +3,7 @@
 use crate::WeightsError;
 use crate::aside::aside;
 use emorun_fetch::{Hash, read_checked};
-use emorun_files::Stamp;
+use emorun_files::{Stamp, read_regular};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,6 +13,9 @@ use std::time::Duration;
 
 /// A file changed more recently could change again without its time changing.
 const SETTLED: Duration = Duration::from_secs(2);
+
+/// Largest memory that is read.
+const MOST_MEMORY: u64 = 64 << 20;
 
 /// What a file looked like when it was hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,7 @@ impl<'a> Memory<'a> {
     /// Reads the memory; one that is missing or damaged is empty.
     pub(crate) fn open(path: Option<&'a Path>) -> Self {
         let files = path
-            .and_then(|path| fs::read(path).ok())
+            .and_then(|path| read_regular(path, MOST_MEMORY).ok())
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
         Self {

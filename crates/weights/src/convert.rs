@@ -19,6 +19,12 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    /// Whether it holds floating-point numbers that are read.
+    #[must_use]
+    pub const fn is_float(self) -> bool {
+        self.size().is_some()
+    }
+
     /// Bytes of one element of the types that are read.
     pub(crate) const fn size(self) -> Option<usize> {
         match self {

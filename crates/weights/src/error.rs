@@ -10,7 +10,7 @@ pub enum WeightsError {
     /// The text of `weights:` has no known form.
     #[error(
         "`weights: {text}` is none of: a Hub id (owner/name or owner/name@revision), a folder, a .safetensors, .bin, \
-         .pt or .pth file (write ./ before a relative path that does not exist yet), `random`"
+         .pt, .pth or .ckpt file (write ./ before a relative path that does not exist yet), `random`"
     )]
     Form {
         /// The text.
@@ -40,6 +40,25 @@ pub enum WeightsError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A folder with adapters and no model.
+    #[error(
+        "{folder:?} holds adapters (adapter_config.json) and no model: give the model that they were trained on as \
+         `weights:`, or join the two with PEFT's merge_and_unload() and save_pretrained()"
+    )]
+    AdaptersOnly {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Something else lies in the place of a file.
+    #[error("{path:?} is {what}; {remedy}")]
+    StandIn {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// What helps.
+        remedy: &'static str,
+    },
     /// A configuration that is no JSON object.
     #[error("{path:?} is no configuration: {reason}; copy it anew from where the weights came from")]
     Config {
@@ -66,8 +85,8 @@ pub enum WeightsError {
     },
     /// A pickle that names something that no plain checkpoint needs.
     #[error(
-        "{path:?} names `{global}`, which no plain checkpoint needs: the file is refused and nothing in it was run; \
-         use a .safetensors file, or save the weights alone with torch.save(model.state_dict(), …)"
+        "{path:?} names `{global}`, which no plain checkpoint needs: the file is refused and nothing in it was run; {}",
+        instead_of(global)
     )]
     PickleRefused {
         /// The file.
@@ -243,6 +262,17 @@ pub enum WeightsError {
         /// Its value.
         expected: String,
     },
+}
+
+/// What to use instead of a file that names a global.
+fn instead_of(global: &str) -> &'static str {
+    let fairseq = ["argparse.", "omegaconf.", "fairseq."];
+    if fairseq.iter().any(|package| global.starts_with(package)) {
+        "it is a checkpoint as fairseq writes it: use the model's repository at the Hub in the layout of transformers, \
+         or convert it with transformers' script convert_…_original_pytorch_checkpoint_to_pytorch.py"
+    } else {
+        "use a .safetensors file, or save the weights alone with torch.save(model.state_dict(), …)"
+    }
 }
 
 impl WeightsError {

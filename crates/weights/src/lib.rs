@@ -23,11 +23,13 @@ mod pickle;
 mod pytorch;
 mod safetensors;
 mod source;
+mod stand_in;
 mod tensor_file;
 
 pub use checkpoint::{Checkpoint, Content};
 pub use content::hash_files;
 pub use convert::Dtype;
+pub use emorun_fetch::Clock;
 pub use error::WeightsError;
 pub use hub::{HubSettings, Progress};
 pub use locate::{Located, locate};

@@ -1,11 +1,12 @@
 //! The files that belong to a checkpoint.
 
 use crate::hub::{self, HubSettings, Progress};
-use crate::{WeightsError, WeightsSource};
+use crate::source::EXTENSIONS;
+use crate::{WeightsError, WeightsSource, stand_in};
+use emorun_files::{open_regular, read_regular};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Configuration of the network.
@@ -61,19 +62,33 @@ pub fn locate(
 
 fn in_folder(folder: &Path) -> Result<Located, WeightsError> {
     if !folder.is_dir() {
-        return Err(WeightsError::Missing {
-            path: folder.to_owned(),
-        });
+        return Err(unusable(folder));
     }
-    let found = CANDIDATES
+    let mut there = CANDIDATES
         .iter()
         .map(|name| folder.join(name))
-        .find(|path| path.is_file())
-        .ok_or_else(|| WeightsError::NoTensors {
-            folder: folder.to_owned(),
-        });
+        .filter(|path| path.is_file());
+    let found = there.next().ok_or_else(|| {
+        let folder = folder.to_owned();
+        if folder.join("adapter_config.json").is_file() {
+            WeightsError::AdaptersOnly { folder }
+        } else {
+            WeightsError::NoTensors { folder }
+        }
+    });
+    let others: Vec<String> = there
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .collect();
     let (config, preprocessor) = configurations(folder)?;
     let found = found?;
+    let notes = match others.as_slice() {
+        [] => Vec::new(),
+        others => vec![format!(
+            "{} is read, as transformers does, and not {} beside it; if they differ, remove those that are out of date",
+            found.display(),
+            others.join(", ")
+        )],
+    };
     let (index, tensors) = if is_index(&found) {
         let mut parts = Vec::new();
         for part in parts_of(&found)? {
@@ -94,13 +109,22 @@ fn in_folder(folder: &Path) -> Result<Located, WeightsError> {
         index,
         tensors,
         revision: None,
-        notes: Vec::new(),
+        notes,
     })
+}
+
+/// Why a path that should be there cannot be used.
+fn unusable(path: &Path) -> WeightsError {
+    let path = path.to_owned();
+    match open_regular(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => WeightsError::io("read", path)(error),
+        _ => WeightsError::Missing { path },
+    }
 }
 
 fn beside(file: &Path) -> Result<Located, WeightsError> {
     if !file.is_file() {
-        return Err(WeightsError::Missing { path: file.to_owned() });
+        return Err(unusable(file));
     }
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -157,16 +181,27 @@ pub(crate) fn read_index(path: &Path) -> Result<BTreeMap<String, String>, Weight
     map.iter()
         .map(|(name, part)| {
             let part = part.as_str().unwrap_or_default();
-            // A name that leaves the folder would let a downloaded index read or write elsewhere.
-            let plain = Path::new(part).file_name().is_some_and(|file| file == part) && !part.contains('\\');
-            if !plain {
+            if !can_be_part(part) {
+                let shown: String = part.chars().take(100).flat_map(char::escape_debug).collect();
                 return Err(wrong(format!(
-                    "its tensor `{name}` is said to be in `{part}`, which is no file name"
+                    "its tensor `{name}` is said to be in `{shown}`, which is no name of a file of tensors"
                 )));
             }
             Ok((name.clone(), part.to_owned()))
         })
         .collect()
+}
+
+/// Whether a text is the plain name of a file of tensors. One that leaves the folder would let a downloaded index read or
+/// write elsewhere, and one with signs of its own in an address would be another file at the Hub.
+fn can_be_part(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    name.len() <= 255
+        && !name.starts_with(['.', '-'])
+        && EXTENSIONS.contains(&extension)
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.+= ".contains(&byte))
 }
 
 /// A JSON object in a file.
@@ -175,13 +210,11 @@ pub(crate) fn read_json(path: &Path) -> Result<Value, WeightsError> {
         path: path.to_owned(),
         reason,
     };
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_JSON + 1).read_to_end(&mut bytes))
-        .map_err(WeightsError::io("read", path))?;
-    if bytes.len() as u64 > MAX_JSON {
-        return Err(wrong(format!("it has more than {MAX_JSON} bytes")));
-    }
+    let bytes = match read_regular(path, MAX_JSON) {
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => return Err(wrong(error.to_string())),
+        read => read.map_err(WeightsError::io("read", path))?,
+    };
+    stand_in::refuse(path, &bytes[..bytes.len().min(stand_in::START)])?;
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     if value.is_object() {
         Ok(value)

@@ -5,7 +5,8 @@
 //! weights, from a plain one, also where the reader would drop the evidence: malware is mostly put in front of an
 //! intact checkpoint and popped from the stack.
 
-use crate::WeightsError;
+use crate::{WeightsError, stand_in};
+use emorun_files::open_regular;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -29,6 +30,8 @@ enum Fault {
     Refused(String),
     Damaged(String),
     Io(io::Error),
+    /// It is something else altogether.
+    Other(WeightsError),
 }
 
 impl From<io::Error> for Fault {
@@ -47,14 +50,16 @@ pub(crate) fn check(path: &Path) -> Result<(), WeightsError> {
         Fault::Refused(global) => WeightsError::PickleRefused { path, global },
         Fault::Damaged(reason) => WeightsError::Damaged { path, reason },
         Fault::Io(error) => WeightsError::io("read", path)(error),
+        Fault::Other(error) => error,
     })
 }
 
 fn check_file(path: &Path) -> Result<(), Fault> {
-    let mut file = BufReader::new(File::open(path)?);
+    let mut file = BufReader::new(open_regular(path)?);
     let mut start = Vec::new();
-    file.by_ref().take(512).read_to_end(&mut start)?;
+    file.by_ref().take(stand_in::START as u64).read_to_end(&mut start)?;
     file.rewind()?;
+    stand_in::refuse(path, &start).map_err(Fault::Other)?;
     if start.starts_with(b"PK\x03\x04") {
         return check_archive(file);
     }

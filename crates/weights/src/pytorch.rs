@@ -6,8 +6,10 @@ use pytorch_reader::{DType as Stored, PickleValue, PytorchReader, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Keys under which training scripts put the weights beside other things.
-const WRAPPERS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
+/// Keys under which training scripts put the weights beside other things, the surer first.
+const WRAPPERS: [&str; 5] = ["state_dict", "model_state_dict", "model", "module", "net"];
+/// Keys shown where none holds weights.
+const MOST_SHOWN: usize = 10;
 
 /// An open file; values are read when asked for.
 #[derive(Debug)]
@@ -29,16 +31,25 @@ impl PytorchFile {
         let PickleValue::Dict(root) = root else {
             return Err(wrong("it does not hold tensors by name".to_owned()));
         };
-        let wrapper = WRAPPERS
-            .into_iter()
-            .find(|key| root.get(*key).is_some_and(holds_tensors));
-        let reader = match wrapper {
-            Some(key) => PytorchReader::with_top_level_key(path, key),
-            None => PytorchReader::new(path),
+        let keys = || {
+            let mut keys: Vec<String> = root.keys().take(MOST_SHOWN).map(|key| format!("`{key}`")).collect();
+            keys.sort_unstable();
+            keys.join(", ")
+        };
+        let reader = match wrapper(&root) {
+            Wrapper::Key(key) => PytorchReader::with_top_level_key(path, key),
+            Wrapper::None => PytorchReader::new(path),
+            Wrapper::Several => {
+                return Err(wrong(format!(
+                    "it holds tensors under several keys ({}) and says of none that it is the model's; save one of them \
+                     alone",
+                    keys()
+                )));
+            }
         };
         let tensors = reader.map_err(|error| wrong(error.to_string()))?.into_tensors();
         if tensors.is_empty() {
-            return Err(wrong("it holds no tensor".to_owned()));
+            return Err(wrong(format!("it holds no tensor; its keys are {}", keys())));
         }
         // Only a view that repeats elements (stride 0) is larger than its file. No weight is one, and a file of a few
         // bytes could claim one of any size.
@@ -77,8 +88,42 @@ impl PytorchFile {
     }
 }
 
+/// Where the weights are in a file.
+enum Wrapper<'a> {
+    /// At its top.
+    None,
+    /// Under a key.
+    Key(&'a str),
+    /// Under several.
+    Several,
+}
+
+fn wrapper(root: &HashMap<String, PickleValue>) -> Wrapper<'_> {
+    if let Some(key) = WRAPPERS
+        .into_iter()
+        .find(|key| root.get(*key).is_some_and(holds_tensors))
+    {
+        return Wrapper::Key(key);
+    }
+    if root.values().any(is_tensor) {
+        return Wrapper::None;
+    }
+    let mut keys = root
+        .iter()
+        .filter(|(_, value)| holds_tensors(value))
+        .map(|(key, _)| key.as_str());
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => Wrapper::Key(key),
+        (Some(_), Some(_)) => Wrapper::Several,
+        (None, _) => Wrapper::None,
+    }
+}
+
+fn is_tensor(value: &PickleValue) -> bool {
+    matches!(value, PickleValue::Unsupported(kind) if kind == "torch.Tensor")
+}
+
 fn holds_tensors(value: &PickleValue) -> bool {
-    let is_tensor = |value: &PickleValue| matches!(value, PickleValue::Unsupported(kind) if kind == "torch.Tensor");
     matches!(value, PickleValue::Dict(values) if values.values().any(is_tensor))
 }
 

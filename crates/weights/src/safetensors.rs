@@ -1,15 +1,19 @@
 //! Files in the safetensors format.
 
 use crate::convert::append_f32;
-use crate::{Dtype, WeightsError};
+use crate::{Dtype, WeightsError, stand_in};
+use emorun_files::open_regular;
 use safetensors::tensor::{Dtype as Stored, Metadata};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Largest header that the format allows.
-const MAX_HEADER: u64 = 100_000_000;
+/// Largest header that is read; the format allows 100 MB. Those of the largest models have a few megabytes.
+const MAX_HEADER: u64 = 32 << 20;
+/// Most tensors of a file. A speech model has at most some thousands, and an empty tensor costs a file forty bytes and
+/// its reader a kilobyte.
+const MAX_TENSORS: usize = 50_000;
 /// Bytes read at once; a multiple of every element's size.
 const PIECE: usize = 1 << 20;
 
@@ -30,8 +34,15 @@ impl SafetensorsFile {
             path: path.to_owned(),
             reason,
         };
-        let mut file = File::open(path).map_err(WeightsError::io("open", path))?;
+        let mut file = open_regular(path).map_err(WeightsError::io("open", path))?;
         let length = file.metadata().map_err(WeightsError::io("read", path))?.len();
+        let mut start = Vec::new();
+        file.by_ref()
+            .take(stand_in::START as u64)
+            .read_to_end(&mut start)
+            .and_then(|_| file.rewind())
+            .map_err(WeightsError::io("read", path))?;
+        stand_in::refuse(path, &start)?;
         let mut size = [0; 8];
         file.read_exact(&mut size).map_err(|_| {
             wrong(format!(
@@ -46,6 +57,13 @@ impl SafetensorsFile {
         }
         let mut header = vec![0; usize::try_from(size).map_err(|error| wrong(error.to_string()))?];
         file.read_exact(&mut header).map_err(WeightsError::io("read", path))?;
+        // Each tensor opens a brace of its own; counted before anything is made of them.
+        let braces = header.iter().filter(|byte| **byte == b'{').count();
+        if braces > MAX_TENSORS + 2 {
+            return Err(wrong(format!(
+                "its header lists more than the {MAX_TENSORS} tensors that a file may have"
+            )));
+        }
         let metadata: Metadata =
             serde_json::from_slice(&header).map_err(|error| wrong(format!("its header does not hold: {error}")))?;
         let start = 8 + size;

@@ -23,7 +23,7 @@ pub enum WeightsSource {
 }
 
 /// Extensions of tensor files.
-pub(crate) const EXTENSIONS: [&str; 4] = ["safetensors", "bin", "pt", "pth"];
+pub(crate) const EXTENSIONS: [&str; 5] = ["safetensors", "bin", "pt", "pth", "ckpt"];
 
 impl WeightsSource {
     /// Reads the text of `weights:`. What exists as a path is that path; text that starts with `.`, `/` or `~` or ends
@@ -158,6 +158,7 @@ mod tests {
             ("model.bin", WeightsSource::File("model.bin".into())),
             ("~/model.pt", WeightsSource::File("/home/ada/model.pt".into())),
             ("x/y/z.pth", WeightsSource::File("x/y/z.pth".into())),
+            ("last.ckpt", WeightsSource::File("last.ckpt".into())),
         ];
         for (text, expected) in cases {
             assert_eq!(WeightsSource::parse_with(text, Some(home)).unwrap(), expected, "{text}");

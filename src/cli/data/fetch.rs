@@ -101,7 +101,8 @@ pub(super) fn bring(source: &Source, to: &Path, job: &Job<'_>, common: Common) -
     let fetched = fetch_corpus(&client, source, &options, &|event| show(&bars, event)).map_err(failed)?;
     for name in &fetched.recorded {
         tell(&format!(
-            "nobody publishes a hash of {name}: what came now is recorded, and checked from now on"
+            "nobody publishes a hash of {name}: the recordings in it have the corpus' names; its hash is recorded, and \
+             checked from now on"
         ));
     }
     tell(&format!(
@@ -118,6 +119,10 @@ fn show(bars: &Bars, event: Event<'_>) {
         Event::Waiting => bars.line("another process fetches into the same folder; waiting for it"),
         Event::Present { file } => bars.line(&format!("{file} is there")),
         Event::Received { file, bytes, total } => bars.at(file, bytes, total, true),
+        Event::Busy { file, status, wait } => bars.line(&format!(
+            "{file}: the server is busy ({status}); asking again in {} s",
+            wait.as_secs()
+        )),
         Event::Unpacking { file, files } => bars.at(&unpacking(file), files, None, false),
         Event::Done { file } => {
             bars.clear(&unpacking(file));

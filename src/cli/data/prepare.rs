@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// Who labels, in the step annotate.
     #[arg(long, value_name = "NAME", default_value = "annotator")]
     annotator: String,
+    /// Keep the corpus' labels from the annotator, in the step annotate: agreement is computed from such answers alone.
+    #[arg(long)]
+    blind: bool,
     /// Port of the page in the step annotate; any free one when left out.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
@@ -172,13 +175,20 @@ fn download(preparation: &Preparation, arguments: &Arguments, common: Common) ->
 }
 
 fn serve(preparation: &Preparation, plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
-    let server = annotate::open(preparation, plan, &arguments.annotator, arguments.port).map_err(failed)?;
+    let server =
+        annotate::open(preparation, plan, &arguments.annotator, arguments.port, arguments.blind).map_err(failed)?;
     let (decided, clips) = server.progress();
     tell(&format!(
         "{decided} of {clips} clips are decided by {}; open the page below, end with Ctrl-C, then bring the labels into \
          the table with --step integrate",
         arguments.annotator
     ));
+    if !arguments.blind {
+        tell(
+            "the corpus' label is shown and marked, so that these answers say nothing of how far annotators agree; for \
+             that, label with --blind",
+        );
+    }
     print(&format!("{}\n", server.url()));
     // Nothing is lost when the process ends: every decision is on the disk before the next clip is shown.
     server.serve(&AtomicBool::new(false)).map_err(failed)

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// A corpus described by a CSV, TSV or JSONL file with one line a recording (or a part of one).
 ///
-/// The columns `path` and `speaker` are needed; `emotion`, `gender`, `text`, `start`, `end` and
-/// `split` are read where they are there. An empty cell is an absent label.
+/// The columns `path` and `speaker` are needed; `emotion`, `gender`, `text`, `start`, `end`,
+/// `split`, `people` and `keep_together` are read where they are there. An empty cell is an absent label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -88,11 +88,12 @@ pub struct Columns {
     /// default.
     #[serde(default)]
     pub split: Option<String>,
-    /// Column of the name of the people whom a line's speaker is one of, for tables that list several corpora; by default
-    /// all are of the dataset's `people`.
+    /// Column of the name of the people whom a line's speaker is one of, for tables that list several corpora; `people` by
+    /// default. Where it is not there or empty, all are of the dataset's `people`.
     #[serde(default)]
     pub people: Option<String>,
-    /// Columns of further groups that a split may not cut, such as a dialogue or a session.
+    /// Columns of further groups that a split may not cut, such as a dialogue or a session. The column `keep_together`, where
+    /// it is there, lists such groups as `name/id; name/id`: prepared tables have it.
     #[serde(default)]
     pub groups: Vec<String>,
 }
@@ -106,6 +107,9 @@ const RESERVED: [&str; 6] = [
     crate::SOFT_EMOTION,
     crate::ALL_DIMENSIONS,
 ];
+/// Columns that tables of several corpora have, such as prepared ones.
+const PEOPLE: &str = "people";
+const KEEP_TOGETHER: &str = "keep_together";
 /// Name of the kind.
 pub(crate) const KIND: &str = "manifest";
 /// Wrong lines after which reading stops.
@@ -392,8 +396,8 @@ impl Manifest {
         let facts = Facts {
             speaker: needed(&columns.speaker, "speaker")?,
             people: match &columns.people {
-                Some(_) => Some(needed(&columns.people, "people")?),
-                None => None,
+                Some(_) => Some(needed(&columns.people, PEOPLE)?),
+                None => row.cell(PEOPLE).map(str::to_owned),
             },
             emotion: cell(&columns.emotion, "emotion").0.map(str::to_owned),
             gender: gender.map(str::to_owned),
@@ -411,6 +415,7 @@ impl Manifest {
                 .groups
                 .iter()
                 .filter_map(|column| Some(format!("{column}/{}", row.cell(column)?)))
+                .chain(row.cell(KEEP_TOGETHER).into_iter().flat_map(listed_groups))
                 .collect(),
         };
         // `join` leaves an absolute path as it is.
@@ -439,6 +444,12 @@ impl Manifest {
             row: Some(row.number),
         })
     }
+}
+
+/// The groups in a cell: `name/id; name/id`, in which `%3B` is a semicolon of a name and `%25` a percent sign.
+fn listed_groups(cell: &str) -> impl Iterator<Item = String> + '_ {
+    let groups = cell.split(';').map(str::trim).filter(|group| !group.is_empty());
+    groups.map(|group| group.replace("%3B", ";").replace("%25", "%"))
 }
 
 fn time(column: &str, value: &str) -> Result<f64, RowProblem> {

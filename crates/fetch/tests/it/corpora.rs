@@ -4,8 +4,8 @@ use crate::archives::{Entry, tarred, zipped};
 use crate::client;
 use crate::server::{Reply, Request, Server, part, sha256};
 use emorun_fetch::{
-    Event, FetchError, Fetched, How, Lfs, Licence, Options, PlainFile, Presence, RECORD, Record, RemoteFile, Source,
-    fetch_corpus, presence,
+    Contents, Event, FetchError, Fetched, How, Lfs, Licence, Options, PlainFile, Presence, RECORD, Record, RemoteFile,
+    Source, fetch_corpus, presence,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,7 @@ fn archives(url: &str, known: bool) -> Source {
         md5: None,
         sha256: known.then(|| leak(sha256(content))),
         strip: 1,
+        contents: None,
     };
     let files = [
         file("speech", true, "speech.zip", &speech()),
@@ -288,6 +289,120 @@ fn two_that_fetch_at_once_download_once() {
     });
     assert_eq!(place.server.gets("/speech.zip").len(), 1);
     assert_eq!(*waited.lock().unwrap(), 2);
+}
+
+/// A WAV file of 16-bit mono with so many frames, as the format's description has it.
+fn wav(frames: u32) -> Vec<u8> {
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + 8 + 2 * frames).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0");
+    bytes.extend(b"note\0\0\0\0data");
+    bytes.extend((2 * frames).to_le_bytes());
+    bytes.resize(bytes.len() + 2 * frames as usize, 0);
+    bytes
+}
+
+/// A corpus of two recordings in `wav/`, of whose archive nobody publishes a hash.
+fn unhashed(url: &str) -> Source {
+    let file = RemoteFile {
+        part: "all",
+        default: true,
+        url: leak(format!("{url}/speech.zip")),
+        name: "speech.zip",
+        size: None,
+        md5: None,
+        sha256: None,
+        strip: 0,
+        contents: Some(Contents {
+            folder: "wav/",
+            files: 2,
+            names_sha256: leak(sha256(b"a.wav\nb.wav\n")),
+        }),
+    };
+    source(How::Archives(Box::leak(Box::new([file]))))
+}
+
+fn recordings(frames: [u32; 2]) -> Vec<u8> {
+    let [a, b] = frames.map(wav);
+    zipped(&[Entry::File("wav/a.wav", &a), Entry::File("wav/b.wav", &b)])
+}
+
+#[test]
+fn what_a_log_in_page_gives_is_not_remembered_as_the_corpus() {
+    let page = b"<!DOCTYPE html><title>Welcome to the hotel</title>".to_vec();
+    let a = wav(30);
+    let wrong = [
+        (page, "neither a zip nor a gzipped tar"),
+        (zipped(&[Entry::File("index.html", b"log in")]), "no folder wav/"),
+        (
+            zipped(&[Entry::File("wav/a.wav", &a)]),
+            "1 recordings, and the corpus has 2",
+        ),
+        (recordings([30, 0]), "wav/b.wav has no sound"),
+        (
+            zipped(&[Entry::File("wav/a.wav", &a), Entry::File("wav/c.wav", &a)]),
+            "names of its recordings",
+        ),
+        (
+            zipped(&[Entry::File("wav/a.wav", &a), Entry::File("wav/b.wav", b"<html>")]),
+            "wav/b.wav is no recording",
+        ),
+        (
+            zipped(&[Entry::File("wav/a.wav", &a), Entry::File("wav/b.wav", &a[..60])]),
+            "cut short",
+        ),
+    ];
+    for (content, reason) in wrong {
+        let right = std::sync::Arc::new(AtomicUsize::new(0));
+        let state = right.clone();
+        let place = Place::new(move |request| match state.load(Ordering::SeqCst) {
+            0 => part(&content, request.from()),
+            1 => part(&recordings([30, 40]), request.from()),
+            _ => part(&recordings([30, 40])[1..], request.from()),
+        });
+        let source = unhashed(&place.server.url());
+        let error = place.fetch(&source, &[]).unwrap_err().to_string();
+        assert!(error.contains(reason), "{reason}: {error}");
+        assert!(place.names().is_empty(), "{:?}", place.names());
+        right.store(1, Ordering::SeqCst);
+        assert_eq!(place.fetch(&source, &[]).unwrap().recorded, ["speech.zip"]);
+        assert_eq!(place.names(), [RECORD, "wav"]);
+        // From now on the hash counts.
+        right.store(2, Ordering::SeqCst);
+        fs::remove_dir_all(place.to().join("wav")).unwrap();
+        let error = place.fetch(&source, &[]).unwrap_err();
+        assert!(matches!(error, FetchError::WrongBytes { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_hash_that_was_recorded_before_anything_was_unpacked_does_not_count() {
+    let place = Place::new(|request| part(&recordings([30, 40]), request.from()));
+    fs::create_dir_all(place.to()).unwrap();
+    let pinned = r#"{"corpus": "test", "licence": "test licence", "files": {"speech.zip": {"url": "x", "size": 50,
+        "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "fetched_unix_s": 1}}}"#;
+    fs::write(place.to().join(RECORD), pinned).unwrap();
+    place.fetch(&unhashed(&place.server.url()), &[]).unwrap();
+    assert_eq!(place.names(), [RECORD, "wav"]);
+}
+
+#[test]
+fn an_archive_that_would_replace_what_is_emoruns_own_is_refused() {
+    for own in [RECORD, ".fetch.lock"] {
+        let content = zipped(&[
+            Entry::File(&format!("top/{own}"), b"{}"),
+            Entry::File("top/README", b"x"),
+        ]);
+        let served = content.clone();
+        let place = Place::new(move |request| part(&served, request.from()));
+        let mut source = archives(&place.server.url(), false);
+        let How::Archives(files) = &mut source.how else {
+            panic!()
+        };
+        *files = &files[..1];
+        let error = place.fetch(&source, &[]).unwrap_err().to_string();
+        assert!(error.contains("emorun's own file"), "{error}");
+    }
 }
 
 const NAMES: [&str; 3] = ["AudioWAV/a.wav", "AudioWAV/b.wav", "AudioWAV/c.wav"];

@@ -1,8 +1,8 @@
 //! One file, over connections that break off, lie and change their mind.
 
 use crate::server::{Reply, Request, Server, part, sha256};
-use crate::{client, noise};
-use emorun_fetch::{Download, FetchError, Hash, Progress, Received, download};
+use crate::{client, noise, waiting_client};
+use emorun_fetch::{Client, Download, FetchError, Hash, Progress, Received, download};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +47,10 @@ impl Place {
     }
 
     fn get(&self, size: Option<u64>, promised: &[(Hash, String)]) -> Result<Received, FetchError> {
+        self.get_by(&client(), size, promised)
+    }
+
+    fn get_by(&self, client: &Client, size: Option<u64>, promised: &[(Hash, String)]) -> Result<Received, FetchError> {
         let url = format!("{}/file", self.server.url());
         let wanted = Download {
             url: &url,
@@ -57,7 +61,7 @@ impl Place {
             promised,
             validate: true,
         };
-        download(&client(), &wanted, &mut |_| ())
+        download(client, &wanted, &mut |_| ())
     }
 
     fn starts(&self) -> Vec<usize> {
@@ -306,4 +310,49 @@ fn progress_ends_at_the_whole_file() {
     })
     .unwrap();
     assert_eq!(last, Some((1000, Some(1000))));
+}
+
+#[test]
+fn a_busy_server_is_waited_for_as_long_as_it_asks() {
+    // 1970-01-01 00:00:20, so that the date below is 100 s later.
+    let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(20);
+    let (client, waits) = waiting_client(now);
+    let place = Place::new(|number, request| match number {
+        0 => Reply::new(429, &[("retry-after", "120")]),
+        1 => cut(good(request, &bytes(), "one"), 300),
+        2 => Reply::new(503, &[("retry-after", "Thu, 01 Jan 1970 00:02:00 GMT")]),
+        3 => Reply::new(503, &[]),
+        _ => good(request, &bytes(), "one"),
+    });
+    place.assert_whole(place.get_by(&client, Some(LENGTH as u64), &sha()));
+    let seconds: Vec<u64> = waits.lock().unwrap().iter().map(std::time::Duration::as_secs).collect();
+    // Bytes that came in between make the waits begin anew.
+    assert_eq!(seconds, [120, 100, 2]);
+    assert_eq!(place.starts(), [0, 0, 300, 300, 300]);
+}
+
+#[test]
+fn a_server_that_stays_busy_is_given_up_after_minutes_and_one_that_asks_for_an_hour_at_once() {
+    let (client, waits) = waiting_client(std::time::UNIX_EPOCH);
+    let place = Place::new(|_, _| Reply::new(503, &[]));
+    let error = place.get_by(&client, None, &[]).unwrap_err().to_string();
+    assert!(
+        error.contains("503") && error.contains("run the same command again"),
+        "{error}"
+    );
+    let waited: std::time::Duration = waits.lock().unwrap().iter().sum();
+    assert!((180..=600).contains(&waited.as_secs()), "{waited:?}");
+    let (client, waits) = waiting_client(std::time::UNIX_EPOCH);
+    let place = Place::new(|_, _| Reply::new(429, &[("retry-after", "3600")]));
+    let error = place.get_by(&client, None, &[]).unwrap_err().to_string();
+    assert!(error.contains("left alone for 3600 s"), "{error}");
+    assert!(waits.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_redirect_to_what_is_no_web_address_is_refused_at_once() {
+    let place = Place::new(|_, _| Reply::new(302, &[("location", "file:///etc/passwd")]));
+    let error = place.get(None, &[]).unwrap_err();
+    assert!(matches!(error, FetchError::Refused { .. }), "{error}");
+    assert_eq!(place.server.requests().len(), 1);
 }

@@ -7,11 +7,24 @@ mod corpora;
 mod downloads;
 mod server;
 
-use emorun_fetch::{Client, Network};
+use emorun_fetch::{Client, Clock, Network};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
-/// A client that leaves the machine for nothing.
+/// A client that leaves the machine for nothing and waits for nobody.
 fn client() -> Client {
-    Client::new(&Network::default(), "", None).unwrap()
+    waiting_client(SystemTime::UNIX_EPOCH).0
+}
+
+/// The same at a time of day, and what it would have waited.
+fn waiting_client(now: SystemTime) -> (Client, Arc<Mutex<Vec<Duration>>>) {
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let waited = waits.clone();
+    let network = Network {
+        clock: Clock::new(move || now, move |time| waited.lock().unwrap().push(time)),
+        ..Network::default()
+    };
+    (Client::new(&network, "", None).unwrap(), waits)
 }
 
 /// Bytes that do not repeat.

@@ -22,12 +22,29 @@ pub enum Labelled {
     Unusable,
 }
 
+/// What stands of an annotator's decisions on a clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What was said.
+    pub label: Labelled,
+    /// Whether it was said without seeing the corpus' label. Only such answers tell how far people agree: who confirms what
+    /// is proposed agrees with it.
+    pub blind: bool,
+}
+
 /// A line of an annotator's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Line {
     /// A decision on a clip.
-    Decided { key: String, label: Labelled, unix_s: u64 },
+    Decided {
+        key: String,
+        label: Labelled,
+        /// Absent in files of before there were blind answers.
+        #[serde(default)]
+        blind: bool,
+        unix_s: u64,
+    },
     /// The last decision that stands is taken back.
     Undone { key: String, unix_s: u64 },
 }
@@ -39,14 +56,15 @@ pub struct Session {
     output: PathBuf,
     targets: Vec<String>,
     keys: Vec<String>,
-    decided: HashMap<String, Labelled>,
+    blind: bool,
+    decided: HashMap<String, Answer>,
     /// Keys in the order of the decisions that stand.
     order: Vec<String>,
     journal: Journal<Line>,
 }
 
 impl Session {
-    /// Opens an annotator's file and goes on where it ends.
+    /// Opens an annotator's file and goes on where it ends; `blind` says that labels are not shown.
     ///
     /// # Errors
     /// Another process has it open, or it cannot be read or written.
@@ -55,6 +73,7 @@ impl Session {
         annotator: &str,
         keys: Vec<String>,
         targets: Vec<String>,
+        blind: bool,
     ) -> Result<Self, PrepareError> {
         let (journal, lines) = Journal::open(&file(output, annotator))?;
         let (decided, order) = replay(lines);
@@ -63,6 +82,7 @@ impl Session {
             output: output.to_owned(),
             targets,
             keys,
+            blind,
             decided,
             order,
             journal,
@@ -73,6 +93,12 @@ impl Session {
     #[must_use]
     pub fn annotator(&self) -> &str {
         &self.annotator
+    }
+
+    /// Whether the corpus' labels are kept from the annotator.
+    #[must_use]
+    pub const fn is_blind(&self) -> bool {
+        self.blind
     }
 
     /// The labels to choose from.
@@ -104,20 +130,26 @@ impl Session {
         self.journal.add(&Line::Decided {
             key: key.clone(),
             label: label.clone(),
+            blind: self.blind,
             unix_s: unix_s(),
         })?;
         self.order.retain(|known| *known != key);
         self.order.push(key.clone());
-        self.decided.insert(key, label);
+        let blind = self.blind;
+        self.decided.insert(key, Answer { label, blind });
         Ok(())
     }
 
-    /// Takes the last decision back, if there is one on the clips at hand.
+    /// Takes the last decision back, if there is one on the clips at hand that was made in the same way: what was once
+    /// decided in view of the label is never asked blindly again.
     ///
     /// # Errors
     /// It cannot be written; the decision stands then.
     pub(crate) fn undo(&mut self) -> Result<bool, PrepareError> {
-        let Some(key) = self.order.iter().rev().find(|key| self.keys.contains(key)).cloned() else {
+        let own = |key: &&String| {
+            self.keys.contains(*key) && self.decided.get(*key).is_some_and(|answer| answer.blind == self.blind)
+        };
+        let Some(key) = self.order.iter().rev().find(own).cloned() else {
             return Ok(false);
         };
         self.journal.add(&Line::Undone {
@@ -154,15 +186,15 @@ fn file(output: &Path, annotator: &str) -> PathBuf {
 }
 
 /// The decisions that stand, and their keys in order.
-fn replay(lines: Vec<Line>) -> (HashMap<String, Labelled>, Vec<String>) {
+fn replay(lines: Vec<Line>) -> (HashMap<String, Answer>, Vec<String>) {
     let mut decided = HashMap::new();
     // When each key was decided last: a list would be searched for every line.
     let mut last: HashMap<String, usize> = HashMap::new();
     for (number, line) in lines.into_iter().enumerate() {
         match line {
-            Line::Decided { key, label, .. } => {
+            Line::Decided { key, label, blind, .. } => {
                 last.insert(key.clone(), number);
-                decided.insert(key, label);
+                decided.insert(key, Answer { label, blind });
             }
             Line::Undone { key, .. } => {
                 last.remove(&key);
@@ -194,19 +226,21 @@ pub(crate) fn labels_of_all(output: &Path) -> Result<Annotations, PrepareError> 
     Ok(annotations)
 }
 
-/// How far two annotators agree on the clips that both decided.
+/// How far two annotators agree on the clips that both decided without seeing the corpus' label.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// The one annotator.
     pub first: String,
     /// The other one.
     pub second: String,
-    /// Clips that both decided.
+    /// Clips that both decided so.
     pub clips: u64,
     /// Clips to which they gave the same label.
     pub same: u64,
-    /// Cohen's κ, "unusable" being a label too; none where chance alone would agree always.
+    /// Cohen's κ, "unusable" being a label too; none where chance alone would agree always, or nothing was decided so.
     pub kappa: Option<f64>,
+    /// Clips that both decided, one of them at least in view of the corpus' label: they do not count.
+    pub in_view: u64,
 }
 
 impl Agreement {
@@ -215,13 +249,20 @@ impl Agreement {
         vec![
             format!("{} and {}", self.first, self.second),
             format!("{} of {} the same", self.same, self.clips),
-            self.kappa
-                .map_or_else(|| "undefined".to_owned(), |kappa| format!("κ = {kappa:.4}")),
+            match self.kappa {
+                Some(kappa) => format!("κ = {kappa:.4}"),
+                None if self.clips == 0 => "no κ: nothing was labelled blind by both".to_owned(),
+                None => "κ undefined".to_owned(),
+            },
+            match self.in_view {
+                0 => String::new(),
+                count => format!("{count} more in view of the corpus' label, which do not count"),
+            },
         ]
     }
 }
 
-/// The agreement of each pair of annotators that share a clip.
+/// The agreement of each pair of annotators that share a clip, from blind answers alone.
 pub(crate) fn agreements(annotations: &Annotations, targets: &[&str]) -> Vec<Agreement> {
     let mut labels = targets.to_vec();
     labels.push("unusable");
@@ -233,20 +274,24 @@ pub(crate) fn agreements(annotations: &Annotations, targets: &[&str]) -> Vec<Agr
     for (number, (first, of_first)) in annotations.iter().enumerate() {
         for (second, of_second) in annotations.iter().skip(number + 1) {
             let mut counts = Confusion::new(&labels);
-            for (key, label) in of_first {
-                let other = of_second.get(key).and_then(class);
-                if let (Some(one), Some(other)) = (class(label), other) {
+            let mut in_view = 0;
+            for (key, answer) in of_first {
+                let Some(other) = of_second.get(key) else { continue };
+                match (class(&answer.label), class(&other.label)) {
                     // Both are places in the label set.
-                    let _ = counts.add(one, other);
+                    (Some(one), Some(two)) if answer.blind && other.blind => drop(counts.add(one, two)),
+                    (Some(_), Some(_)) => in_view += 1,
+                    _ => {}
                 }
             }
-            if counts.total() > 0 {
+            if counts.total() + in_view > 0 {
                 pairs.push(Agreement {
                     first: first.clone(),
                     second: second.clone(),
                     clips: counts.total(),
                     same: counts.rows().enumerate().map(|(label, row)| row[label]).sum(),
-                    kappa: cohen_kappa(&counts),
+                    kappa: cohen_kappa(&counts).filter(|_| counts.total() > 0),
+                    in_view,
                 });
             }
         }
@@ -259,8 +304,13 @@ mod tests {
     use super::*;
 
     fn open(folder: &Path, annotator: &str) -> Session {
+        open_as(folder, annotator, true)
+    }
+
+    fn open_as(folder: &Path, annotator: &str, blind: bool) -> Session {
         let keys = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
-        Session::open(folder, annotator, keys, ["happy", "sad"].map(str::to_owned).to_vec()).unwrap()
+        let targets = ["happy", "sad"].map(str::to_owned).to_vec();
+        Session::open(folder, annotator, keys, targets, blind).unwrap()
     }
 
     fn label(name: &str) -> Labelled {
@@ -305,5 +355,36 @@ mod tests {
         assert_eq!((pair.clips, pair.same), (3, 2));
         // scikit-learn: cohen_kappa_score([0, 0, 1], [0, 1, 1]) = 0.4
         assert!((pair.kappa.unwrap() - 0.4).abs() < 1e-12);
+        assert_eq!(pair.in_view, 0);
+    }
+
+    #[test]
+    fn answers_in_view_of_the_corpus_label_are_no_agreement() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ada = open(folder.path(), "ada");
+        for (clip, name) in [(0, "happy"), (1, "happy"), (2, "sad")] {
+            ada.decide(clip, label(name)).unwrap();
+        }
+        let mut bob = open_as(folder.path(), "bob", false);
+        for clip in 0..4 {
+            bob.decide(clip, label("happy")).unwrap();
+        }
+        let [pair] = bob.agreement().unwrap().try_into().unwrap();
+        assert_eq!((pair.clips, pair.same, pair.kappa, pair.in_view), (0, 0, None, 3));
+        assert!(pair.row().concat().contains("nothing was labelled blind"));
+        // What was decided in view stays so: it is not asked blindly later.
+        drop(bob);
+        let mut bob = open(folder.path(), "bob");
+        assert_eq!((bob.current(), bob.undo().unwrap()), (None, false));
+        // Files of before have no word on it, and labels were in view then.
+        let old = r#"{"decided":{"key":"a","label":{"as":"happy"},"unix_s":1}}"#;
+        fs::write(folder.path().join(FOLDER).join("eve.jsonl"), format!("{old}\n")).unwrap();
+        let eve = ada
+            .agreement()
+            .unwrap()
+            .into_iter()
+            .find(|pair| pair.second == "eve")
+            .unwrap();
+        assert_eq!((eve.clips, eve.in_view), (0, 1));
     }
 }

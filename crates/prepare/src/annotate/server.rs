@@ -4,10 +4,11 @@ use super::decisions::{Labelled, Session};
 use super::http::{self, Reply, Request};
 use super::picture;
 use crate::PrepareError;
-use serde::Deserialize;
+use emorun_files::read_regular;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,8 +16,13 @@ use std::time::Duration;
 
 /// Most connections at the same time.
 const CONNECTIONS: usize = 32;
+/// Most that is read of a clip's file: a quarter of an hour at 192 kHz in 32 bits.
+const MOST_AUDIO: u64 = 1 << 30;
 /// How often an idle server looks whether it shall end.
 const IDLE: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether a place has become free.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The page; `NONCE` in it is replaced by what lets its own script and style in and no others.
 const PAGE: &str = include_str!("page.html");
@@ -65,8 +71,14 @@ struct State {
 struct Decision {
     /// Place of the clip.
     clip: usize,
-    /// Place of the label among the targets; none for an unusable clip.
+    /// Place of the label among the targets; `null`, which has to be written, for an unusable clip.
+    #[serde(deserialize_with = "written")]
     label: Option<usize>,
+}
+
+/// A value that may be `null` but not be left out.
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 impl Server {
@@ -111,6 +123,7 @@ impl Server {
         let failed = |error| PrepareError::io("listen at", self.address.to_string())(error);
         self.listener.set_nonblocking(true).map_err(failed)?;
         let open = Arc::new(AtomicUsize::new(0));
+        let silent = Arc::new(Silent::default());
         while !stop.load(Ordering::Relaxed) {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
@@ -120,18 +133,70 @@ impl Server {
                     continue;
                 }
             };
-            // Whoever comes beyond that waits in the system's queue.
+            // Whoever comes beyond that takes the place of the one who has been silent for longest; where nobody is, they
+            // wait.
             while open.load(Ordering::Relaxed) >= CONNECTIONS && !stop.load(Ordering::Relaxed) {
-                std::thread::sleep(IDLE);
+                silent.hang_up_on_oldest();
+                std::thread::sleep(PAUSE);
             }
-            open.fetch_add(1, Ordering::Relaxed);
-            let (state, leaving) = (self.state.clone(), open.clone());
+            let slot = Slot::take(&open);
+            let waiting = silent.enter(&stream);
+            let (state, silent) = (self.state.clone(), silent.clone());
             std::thread::spawn(move || {
-                let _ = state.serve_one(stream);
-                leaving.fetch_sub(1, Ordering::Relaxed);
+                let _slot = slot;
+                let _ = state.serve_one(stream, || silent.leave(waiting));
+                silent.leave(waiting);
             });
         }
         Ok(())
+    }
+}
+
+/// A connection's place among those that may be open. It is given back however its thread ends.
+struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Connections whose request has not come, the oldest first.
+#[derive(Default)]
+struct Silent(Mutex<(u64, VecDeque<(u64, TcpStream)>)>);
+
+impl Silent {
+    fn lock(&self) -> MutexGuard<'_, (u64, VecDeque<(u64, TcpStream)>)> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Notes a connection; its number.
+    fn enter(&self, stream: &TcpStream) -> u64 {
+        let mut silent = self.lock();
+        silent.0 += 1;
+        let number = silent.0;
+        // One that cannot be noted cannot be hung up on, and ends by its own patience.
+        if let Ok(other) = stream.try_clone() {
+            silent.1.push_back((number, other));
+        }
+        number
+    }
+
+    fn leave(&self, number: u64) {
+        self.lock().1.retain(|(known, _)| *known != number);
+    }
+
+    fn hang_up_on_oldest(&self) {
+        if let Some((_, stream)) = self.lock().1.pop_front() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -140,9 +205,12 @@ impl State {
         self.session.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn serve_one(&self, mut stream: TcpStream) -> std::io::Result<()> {
+    /// Answers a connection's request; `on_request` hears of its having come.
+    fn serve_one(&self, mut stream: TcpStream, on_request: impl FnOnce()) -> std::io::Result<()> {
         stream.set_nonblocking(false)?;
-        let (reply, with_body) = match http::read(&mut stream) {
+        let read = http::read(&mut stream);
+        on_request();
+        let (reply, with_body) = match read {
             Ok(request) => (self.answer(&request), request.method != "HEAD"),
             Err(Some(reply)) => (reply, true),
             Err(None) => return Ok(()),
@@ -219,18 +287,23 @@ impl State {
         };
         let current = session.current().map(|place| {
             let clip = &self.clips[place];
-            json!({
+            let mut shown = json!({
                 "clip": place,
-                "key": clip.key,
-                "proposed": clip.emotion,
-                "corpus_emotion": clip.corpus_emotion,
                 "speaker": clip.speaker,
                 "text": clip.text,
                 "duration_s": clip.duration_s,
-            })
+            });
+            // Names of files tell emotions in many corpora.
+            if !session.is_blind() {
+                shown["key"] = json!(clip.key);
+                shown["proposed"] = json!(clip.emotion);
+                shown["corpus_emotion"] = json!(clip.corpus_emotion);
+            }
+            shown
         });
         Reply::json(&json!({
             "annotator": session.annotator(),
+            "blind": session.is_blind(),
             "labels": session.targets(),
             "clips": self.clips.len(),
             "decided": session.decided(),
@@ -297,7 +370,7 @@ fn clip_part(clip: &Clip, what: &str, range: Option<&str>) -> Reply {
 }
 
 fn audio(path: &Path, range: Option<&str>) -> Reply {
-    let bytes = match fs::read(path) {
+    let bytes = match read_regular(path, MOST_AUDIO) {
         Ok(bytes) => bytes,
         Err(error) => return Reply::text(500, &format!("{}: {error}", path.display())),
     };
@@ -318,4 +391,22 @@ fn audio(path: &Path, range: Option<&str>) -> Reply {
     };
     reply.headers.push(("accept-ranges", "bytes".to_owned()));
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_given_back_by_a_thread_that_panics() {
+        let open = Arc::new(AtomicUsize::new(0));
+        let slot = Slot::take(&open);
+        assert_eq!(open.load(Ordering::Relaxed), 1);
+        let thread = std::thread::spawn(move || {
+            let _slot = slot;
+            std::panic::resume_unwind(Box::new("a picture that cannot be drawn"));
+        });
+        assert!(thread.join().is_err());
+        assert_eq!(open.load(Ordering::Relaxed), 0);
+    }
 }

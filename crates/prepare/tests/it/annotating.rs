@@ -106,9 +106,13 @@ pub fn prepared() -> Place {
 }
 
 pub fn serve(place: &Place, annotator: &str) -> Running {
+    serve_as(place, annotator, false)
+}
+
+fn serve_as(place: &Place, annotator: &str, blind: bool) -> Running {
     let preparation = place.preparation("");
     let plan = emorun_prepare::plan(&preparation).unwrap();
-    Running::new(open(&preparation, &plan, annotator, 0).unwrap())
+    Running::new(open(&preparation, &plan, annotator, 0, blind).unwrap())
 }
 
 #[test]
@@ -140,19 +144,19 @@ fn clips_are_confirmed_corrected_and_undone_and_every_decision_is_on_disk_before
     let report = integrate(&preparation, &plan).unwrap().report;
     assert_eq!((report.kept, report.relabelled), (2, 1));
     let manifest = text(&place.path("out/manifest.csv"));
-    assert!(manifest.contains("d/c.wav,audio/d/c.wav,d/s0,sad,1,"), "{manifest}");
+    assert!(manifest.contains("d/c.wav,audio/d/c.wav,s0,sad,1,"), "{manifest}");
     assert!(text(&place.path("out/rejected.csv")).contains("unusable"));
 }
 
 #[test]
 fn two_annotators_give_their_agreement_and_what_they_dispute_is_left_out() {
     let place = prepared();
-    let page = serve(&place, "ada");
+    let page = serve_as(&place, "ada", true);
     for (clip, label) in [(0, 0), (1, 1), (2, 1)] {
         page.decide(clip, Some(label));
     }
     page.end();
-    let page = serve(&place, "bob");
+    let page = serve_as(&place, "bob", true);
     for (clip, label) in [(0, 0), (1, 1)] {
         page.decide(clip, Some(label));
     }
@@ -168,6 +172,51 @@ fn two_annotators_give_their_agreement_and_what_they_dispute_is_left_out() {
         assert_eq!((report.kept, report.agreement.len()), (kept, 1));
         assert!(report.to_text().contains("ada and bob"));
     }
+}
+
+#[test]
+fn a_blind_page_tells_nothing_of_the_corpus_label() {
+    let place = prepared();
+    let page = serve_as(&place, "ada", true);
+    for clip in 0..3 {
+        let state = page.get("state", "");
+        let text = String::from_utf8(state.body.clone()).unwrap();
+        for telling in ["proposed", "corpus_emotion", "key", "d/a", "d/b", "d/c"] {
+            assert!(!text.contains(telling), "{telling}: {text}");
+        }
+        assert_eq!(state.json()["blind"], true);
+        page.decide(clip, Some(0));
+    }
+    page.end();
+    let lines = text(&place.path("out/annotations/ada.jsonl"));
+    assert_eq!(lines.matches("\"blind\":true").count(), 3, "{lines}");
+    // In the order of their hashes, not of the table.
+    let mut keys = ["d/a.wav", "d/b.wav", "d/c.wav"];
+    keys.sort_by_key(|key| *blake3::hash(key.as_bytes()).as_bytes());
+    let places: Vec<usize> = keys.iter().map(|key| lines.find(key).unwrap()).collect();
+    assert!(places.is_sorted(), "{lines}");
+    // Whoever saw the labels agrees with nobody.
+    let page = serve(&place, "bob");
+    assert_eq!(page.get("state", "").json()["current"]["corpus_emotion"], "happy");
+    let pair = page.decide(0, Some(0))["agreement"][0].clone();
+    assert_eq!(
+        (&pair["clips"], &pair["in_view"], &pair["kappa"]),
+        (&json!(0), &json!(1), &Value::Null)
+    );
+    page.end();
+}
+
+#[test]
+fn connections_that_say_nothing_keep_nobody_waiting() {
+    let place = prepared();
+    let page = serve(&place, "ada");
+    let silent: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(&page.host).unwrap()).collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(page.get("state", "").json()["clips"], 3);
+    // Each may be silent for ten seconds.
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    drop(silent);
+    page.end();
 }
 
 #[test]
@@ -213,6 +262,8 @@ fn decisions_on_another_clip_or_label_are_refused_and_not_written() {
         (json!({ "clip": 0, "label": 4 }), 400),
         (json!({ "clip": 0 , "label": "happy" }), 400),
         (json!({ "clip": 0, "label": 0, "more": 1 }), 400),
+        (json!({ "clip": 0 }), 400),
+        (json!({ "label": null }), 400),
         (json!([]), 400),
     ] {
         assert_eq!(page.post("decide", &body).status, status, "{body}");
@@ -310,12 +361,12 @@ fn an_annotators_name_is_plain_and_used_once_at_a_time() {
     let preparation = place.preparation("");
     let plan = emorun_prepare::plan(&preparation).unwrap();
     for name in ["", "../x", "a b", "ä", &"x".repeat(41)] {
-        let error = open(&preparation, &plan, name, 0).unwrap_err();
+        let error = open(&preparation, &plan, name, 0, false).unwrap_err();
         assert!(matches!(error, PrepareError::Annotator { .. }), "{error}");
     }
-    let first = open(&preparation, &plan, "ada", 0).unwrap();
-    let error = open(&preparation, &plan, "ada", 0).unwrap_err();
+    let first = open(&preparation, &plan, "ada", 0, false).unwrap();
+    let error = open(&preparation, &plan, "ada", 0, false).unwrap_err();
     assert!(matches!(error, PrepareError::Busy { .. }), "{error}");
-    open(&preparation, &plan, "bob", 0).unwrap();
+    open(&preparation, &plan, "bob", 0, true).unwrap();
     assert_eq!(first.progress(), (0, 3));
 }

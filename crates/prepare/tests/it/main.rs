@@ -55,8 +55,18 @@ impl Place {
     }
 
     fn preparation(&self, more: &str) -> Preparation {
+        // As for speech synthesis, where a test does not say otherwise.
+        let emotions = match more.contains("emotions:") {
+            true => "",
+            false => "emotions: { happy: [happy, excited], sad: [sad], angry: [angry], anxious: [fearful] }\n",
+        };
+        let audio = match more.contains("audio:") {
+            true => "",
+            false => "audio: { sample_rate_hz: 22050, loudness_lufs: -23 }\n",
+        };
         let text = format!(
-            "name: test\noutput: out\ndatasets:\n  d: {{ kind: manifest, path: corpus/table.csv, on_bad_audio: skip }}\n{more}"
+            "name: test\noutput: out\ndatasets:\n  d: {{ kind: manifest, path: corpus/table.csv, on_bad_audio: skip }}\n\
+             {emotions}{audio}{more}"
         );
         self.read(&text).unwrap()
     }

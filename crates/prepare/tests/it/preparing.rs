@@ -26,9 +26,9 @@ fn corpora_become_one_table_with_target_emotions_and_even_audio() {
     let integrated = integrate(&preparation, &plan).unwrap();
     assert_eq!(integrated.kept, 3);
     let rows = rows(&place);
-    assert!(rows[0].starts_with("d/a.wav,audio/d/a.wav,d/s0,happy,0,female,say a.wav,d,happy,corpus,1.000000,22050,"));
+    assert!(rows[0].starts_with("d/a.wav,audio/d/a.wav,s0,happy,0,female,say a.wav,d,happy,corpus,1.000000,22050,"));
     assert!(
-        rows[2].starts_with("d/c.wav,audio/d/c.wav,d/s0,anxious,3,"),
+        rows[2].starts_with("d/c.wav,audio/d/c.wav,s0,anxious,3,"),
         "{}",
         rows[2]
     );
@@ -279,10 +279,10 @@ fn generated_speech_is_prepared_as_well() {
                 quality: { min_snr_db: null }\n";
     let preparation = place.read(text).unwrap();
     let (plan, new) = place.preprocess(&preparation);
-    // Neutral has no target.
-    assert_eq!(new, 16);
+    // Two speakers, five emotions, two utterances of each.
+    assert_eq!(new, 20);
     assert_eq!(place.preprocess(&preparation).1, 0);
-    assert_eq!(integrate(&preparation, &plan).unwrap().kept, 16);
+    assert_eq!(integrate(&preparation, &plan).unwrap().kept, 20);
 }
 
 #[test]
@@ -299,4 +299,162 @@ fn files_that_cannot_be_read_are_noted_and_do_not_end_the_run() {
     let integrated = integrate(&preparation, &plan).unwrap();
     assert_eq!(integrated.kept, 2);
     assert!(text(&place.path("out/rejected.csv")).contains("cannot be read"));
+}
+
+#[test]
+fn by_default_every_emotion_is_kept_and_every_level_too() {
+    let place = Place::new();
+    place.table(&[
+        ("a.wav", "happy"),
+        ("b.wav", "sad"),
+        ("c.wav", "fear"),
+        ("d.wav", "neutral"),
+    ]);
+    let levels = [0.5, 0.02, 0.2, 0.999];
+    for (name, level) in ["a.wav", "b.wav", "c.wav", "d.wav"].iter().zip(levels) {
+        place.write(name, speech(1.0, 200.0, level), 16_000);
+    }
+    let text = "name: test\noutput: out\ndatasets:\n  d: { kind: manifest, path: corpus/table.csv }\n\
+                quality: { min_snr_db: null }\n";
+    let preparation = place.read(text).unwrap();
+    let (plan, _) = place.preprocess(&preparation);
+    assert_eq!(plan.targets, ["neutral", "happy", "sad", "fearful"]);
+    let report = integrate(&preparation, &plan).unwrap().report;
+    assert_eq!((report.kept, report.without_target.len()), (4, 0));
+    for name in ["a.wav", "b.wav", "c.wav", "d.wav"] {
+        let before = emorun_audio::load(&place.path("corpus").join(name), 16_000, None)
+            .unwrap()
+            .samples;
+        let after = emorun_audio::load(&place.path("out/audio/d").join(name), 16_000, None)
+            .unwrap()
+            .samples;
+        let apart = before
+            .iter()
+            .zip(&after)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            before.len() == after.len() && apart <= 1.0 / 32_768.0,
+            "{name}: {apart}"
+        );
+    }
+    let rows = rows(&place);
+    let emotions: Vec<&str> = rows.iter().map(|row| row.split(',').nth(3).unwrap()).collect();
+    assert_eq!(emotions, ["happy", "sad", "fearful", "neutral"]);
+}
+
+/// An item by its file name, with all that a table has to keep of it.
+fn told(corpus: &emorun_data::Corpus, prefix: &str) -> std::collections::BTreeMap<String, Vec<String>> {
+    let class = |sets: &IndexMap<String, Vec<String>>, name: &str, class: Option<u32>| {
+        class.map(|class| format!("{name}={}", sets[name][class as usize]))
+    };
+    corpus
+        .items
+        .iter()
+        .map(Result::unwrap)
+        .filter(|item| item.label("emotion").is_some())
+        .map(|item| {
+            let key = item
+                .key
+                .split_once('/')
+                .unwrap()
+                .1
+                .trim_start_matches(prefix)
+                .to_owned();
+            let mut told = vec![
+                item.speaker.to_string(),
+                format!("{:?}", item.split),
+                format!("{:?}", item.text),
+            ];
+            told.extend(item.groups.iter().map(ToString::to_string));
+            let labels = item.labels.iter();
+            told.extend(labels.filter_map(|(name, own)| class(&corpus.label_sets, name, *own)));
+            let attributes = item.attributes.iter();
+            told.extend(attributes.filter_map(|(name, own)| class(&corpus.attribute_sets, name, *own)));
+            told.extend(item.values.iter().map(|(name, value)| format!("{name}={value}")));
+            let classes = &corpus.label_sets["emotion"];
+            let shares = item.soft_labels.get("emotion").into_iter().flatten().zip(classes);
+            told.extend(
+                shares
+                    .filter(|(share, _)| **share > 0.0)
+                    .map(|(share, class)| format!("{class}:{share:.3}")),
+            );
+            told[3..].sort();
+            (key, told)
+        })
+        .collect()
+}
+
+#[test]
+fn a_prepared_corpus_keeps_people_dialogues_sides_dimensions_votes_and_attributes() {
+    let place = Place::new();
+    let labels = emorun_data::fixtures::IemocapLabels::Dialogue;
+    emorun_data::fixtures::write_iemocap(&place.path("corpus/iemocap"), &[1, 2], labels, 0.6).unwrap();
+    fs::write(
+        place.path("corpus/table.csv"),
+        "path,speaker,emotion,split,session,microphone\n\
+         a.wav,s0,happy,train,x;1,near\nb.wav,s1,sad,test,x;1,far\nc.wav,,sad,dev,y,far\n",
+    )
+    .unwrap();
+    for (number, name) in ["a.wav", "b.wav", "c.wav"].iter().enumerate() {
+        place.write(name, speech(1.0, 200.0 + 50.0 * number as f32, 0.2), 16_000);
+    }
+    let text = "name: both\noutput: out\ndatasets:\n\
+                \x20 iemocap: { kind: iemocap, root: corpus/iemocap }\n\
+                \x20 own: { kind: manifest, path: corpus/table.csv, columns: { groups: [session] }, attributes: [microphone] }\n\
+                quality: { min_snr_db: null, max_silence_ratio: null, duplicates: keep }\n";
+    let preparation = place.read(text).unwrap();
+    let (plan, _) = place.preprocess(&preparation);
+    let report = integrate(&preparation, &plan).unwrap().report;
+    let before = scan(&preparation.datasets, ScanLevel::Metadata, None).unwrap();
+    assert_eq!(report.kept, told(&before, "").len());
+
+    // As an experiment extends it.
+    let written = text_of(&place, "out/dataset.yaml");
+    let after = scan(&datasets(&place, &written), ScanLevel::Metadata, None).unwrap();
+    let expected = told(&before, "");
+    let found = told(&after, "audio/iemocap/");
+    assert_eq!(expected.len(), found.len());
+    for (key, told) in &expected {
+        let found = found.get(key).or_else(|| found.get(&format!("audio/own/{key}")));
+        // The item of the unknown speaker is alone with a name of its own.
+        let (own, found) = (told[1..].to_vec(), found.unwrap()[1..].to_vec());
+        assert_eq!(own, found, "{key}");
+    }
+    // Speakers are the same people as those of the corpus itself.
+    let speakers = |corpus: &emorun_data::Corpus| {
+        let mut speakers: Vec<String> = corpus.speakers().into_iter().map(str::to_owned).collect();
+        speakers.sort();
+        speakers
+    };
+    assert_eq!(speakers(&after), speakers(&before));
+
+    // As somebody writes it who names the table alone: nothing that splits must respect is lost.
+    let plain = datasets(&place, "datasets: { p: { kind: manifest, path: out/manifest.csv } }\n");
+    let plain = scan(&plain, ScanLevel::Metadata, None).unwrap();
+    let respected = |corpus: &emorun_data::Corpus| -> Vec<(String, Vec<String>, Option<emorun_data::SplitName>)> {
+        let mut all: Vec<_> = corpus
+            .items
+            .iter()
+            .map(Result::unwrap)
+            .filter(|item| item.label("emotion").is_some())
+            .map(|item| {
+                let mut groups: Vec<String> = item.groups.iter().map(ToString::to_string).collect();
+                groups.sort();
+                let speaker = item.speaker.split('?').next().unwrap().to_owned();
+                (speaker, groups, item.split)
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    assert_eq!(respected(&plain), respected(&before));
+}
+
+fn text_of(place: &Place, name: &str) -> String {
+    text(&place.path(name))
+}
+
+fn datasets(place: &Place, written: &str) -> IndexMap<String, DatasetConfig> {
+    place.read(&format!("name: x\noutput: x\n{written}")).unwrap().datasets
 }

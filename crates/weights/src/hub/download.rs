@@ -34,7 +34,7 @@ pub(super) fn fetch(
     if fs::metadata(&blob).is_ok_and(|found| found.is_file() && remote.size.is_none_or(|size| found.len() == size)) {
         return Ok(());
     }
-    let promised: Vec<(Hash, String)> = Hash::of_blob(&remote.etag)
+    let promised: Vec<(Hash, String)> = Hash::of_blob(remote.etag.as_str())
         .map(|hash| (hash, "the Hub".to_owned()))
         .into_iter()
         .collect();
@@ -42,7 +42,7 @@ pub(super) fn fetch(
         url: &remote.url,
         name: file,
         to: &blob,
-        aside: &blob.with_file_name(format!("{}.incomplete", remote.etag)),
+        aside: &blob.with_file_name(format!("{}.incomplete", remote.etag.as_str())),
         size: remote.size,
         promised: &promised,
         validate: false,

@@ -10,7 +10,7 @@ pub use settings::HubSettings;
 
 use crate::WeightsError;
 use crate::locate::{CANDIDATES, CONFIG, Located, PREPROCESSOR, is_index, parts_of};
-use cache::RepoCache;
+use cache::{Commit, RepoCache};
 use client::{Answer, Client};
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ pub(crate) fn locate(
         preprocessor,
         index,
         tensors,
-        revision: commit,
+        revision: commit.map(|commit| commit.to_string()),
         notes,
     })
 }
@@ -54,7 +54,7 @@ struct Repository<'a> {
     settings: &'a HubSettings,
     cache: RepoCache,
     /// What `revision` means, as soon as the cache or the Hub has said it: all files come from one commit.
-    commit: Option<String>,
+    commit: Option<Commit>,
     client: Option<Client>,
     progress: &'a mut dyn FnMut(Progress<'_>),
     notes: Vec<String>,
@@ -113,7 +113,7 @@ impl Repository<'_> {
     }
 
     fn cached(&self, file: &str) -> Option<PathBuf> {
-        self.cache.file(self.commit.as_deref()?, file)
+        self.cache.file(self.commit.as_ref()?, file)
     }
 
     /// A file of the repository, from the cache or the Hub; none when the repository does not have it.
@@ -134,8 +134,8 @@ impl Repository<'_> {
             Some(client) => client,
             none => none.insert(Client::new(self.settings)?),
         };
-        let revision = self.commit.as_deref().unwrap_or(self.revision);
-        let answer = client.ask(self.id, revision, file, self.commit.is_some());
+        let revision = self.commit.as_ref().map_or(self.revision, Commit::as_str);
+        let answer = client.ask(self.id, revision, file, self.commit.as_ref(), self.progress);
         let remote = match answer {
             Ok(Answer::Found(remote)) => remote,
             Ok(Answer::Absent(commit)) => {

@@ -1,9 +1,13 @@
 //! How the Hub is reached, read from the variables that `huggingface_hub` reads.
 
+use emorun_fetch::Clock;
+use emorun_files::read_regular;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 const ENDPOINT: &str = "https://huggingface.co";
+/// Largest file of a token.
+const MOST_TOKEN: u64 = 1 << 16;
 
 /// How the Hub is reached and where its cache is.
 #[derive(Clone)]
@@ -20,6 +24,8 @@ pub struct HubSettings {
     pub proxy_from_env: bool,
     /// PEM file of certificates to trust instead of the built-in ones, for networks that open TLS.
     pub certificates: Option<PathBuf>,
+    /// By what a busy Hub is waited for.
+    pub clock: Clock,
 }
 
 impl HubSettings {
@@ -56,12 +62,13 @@ impl HubSettings {
                 .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
                 .unwrap_or_else(|| base.join("hub")),
             token: text("HF_TOKEN")
-                .or_else(|| std::fs::read_to_string(token_file).ok())
+                .or_else(|| String::from_utf8(read_regular(&token_file, MOST_TOKEN).ok()?).ok())
                 .map(|token| token.trim().to_owned())
                 .filter(|token| !token.is_empty()),
             offline: offline || yes("HF_HUB_OFFLINE") || yes("TRANSFORMERS_OFFLINE"),
             proxy_from_env: true,
             certificates: path("REQUESTS_CA_BUNDLE").or_else(|| path("SSL_CERT_FILE")),
+            clock: Clock::default(),
         }
     }
 }

@@ -229,3 +229,89 @@ fn a_global_is_refused_however_it_is_named() {
         "{message}"
     );
 }
+
+#[test]
+fn a_header_of_a_million_tensors_is_refused_before_they_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let entries: Vec<String> = (0..1_000_000)
+        .map(|number| format!(r#""{number}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#))
+        .collect();
+    let header = format!("{{{}}}", entries.join(","));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    let begun = std::time::Instant::now();
+    let error = open_bytes(&path, &bytes).unwrap_err().to_string();
+    assert!(error.contains("header"), "{error}");
+    // The rest of the bound: fewer bytes than the longest header, more tensors than a file may have.
+    let header = format!("{{{}}}", entries[..300_000].join(","));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    let error = open_bytes(&path, &bytes).unwrap_err().to_string();
+    assert!(error.contains("more than the 50000 tensors"), "{error}");
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_stands_in_for_a_file_that_was_not_downloaded_is_told_from_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    for (content, part) in [
+        (pointer, "git lfs pull"),
+        ("<!DOCTYPE html><html></html>", "web page"),
+        ("\n<HTML><body>log in", "web page"),
+        ("<?xml version=\"1.0\"?><Error/>", "web page"),
+    ] {
+        for name in ["model.safetensors", "model.bin", "model.pt"] {
+            let error = open_bytes(&folder.path().join(name), content.as_bytes()).unwrap_err();
+            assert!(matches!(error, WeightsError::StandIn { .. }), "{name}: {error}");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        let own = tempfile::tempdir().unwrap();
+        std::fs::write(own.path().join("config.json"), content).unwrap();
+        let bytes = std::fs::read(golden("mixed.safetensors")).unwrap();
+        let error = open_bytes(&own.path().join("model.safetensors"), &bytes)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("config.json") && error.contains(part), "{error}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn pipes_and_devices_in_the_place_of_files_are_refused_at_once() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let fill = |link: &str, target: &Path| {
+        for name in ["config.json", "preprocessor_config.json", "model.safetensors"] {
+            let _ = std::fs::remove_file(at(name));
+        }
+        std::fs::write(at("config.json"), "{}").unwrap();
+        std::fs::copy(golden("mixed.safetensors"), at("model.safetensors")).unwrap();
+        let _ = std::fs::remove_file(at(link));
+        symlink(target, at(link)).unwrap();
+    };
+    let pipe = at("pipe");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for target in [Path::new("/dev/zero"), &pipe] {
+        for link in ["config.json", "model.safetensors"] {
+            fill(link, target);
+            assert!(
+                crate::find(folder.path())
+                    .and_then(|located| emorun_weights::Checkpoint::open(&located))
+                    .is_err()
+            );
+            let error = crate::find(&at("model.safetensors"));
+            assert!(error.is_err(), "{link}");
+        }
+        let error = crate::find(target).unwrap_err().to_string();
+        assert!(error.contains("not a file"), "{error}");
+    }
+}

@@ -114,11 +114,11 @@ fn an_index_that_contradicts_its_parts_is_refused() {
         ),
         (
             index.replace("\"model-00002-of-00002.safetensors\"", "\"../model.safetensors\""),
-            "which is no file name",
+            "which is no name of a file of tensors",
         ),
         (
             index.replace("\"model-00002-of-00002.safetensors\"", "7"),
-            "which is no file name",
+            "which is no name of a file of tensors",
         ),
         (
             index.replace("\"scale\": \"model-00001-of-00002.safetensors\",", ""),

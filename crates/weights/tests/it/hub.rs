@@ -3,11 +3,12 @@
 use crate::repository::{COMMIT, Repository, git};
 use crate::server::{Reply, Request, Server, part, sha256};
 use crate::{golden, settings};
-use emorun_weights::{Checkpoint, HubSettings, Located, Progress, WeightsError, WeightsSource, locate};
+use emorun_weights::{Checkpoint, Clock, HubSettings, Located, Progress, WeightsError, WeightsSource, locate};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const ID: &str = "facebook/hubert-tiny";
@@ -467,7 +468,7 @@ fn what_the_hub_refuses_is_said_with_the_id() {
     let headers = [("x-repo-commit", COMMIT), ("etag", "\"../../evil\"")];
     assert!(message(&always(Reply::new(200, &headers)), ID).contains("does not give the file's hash"));
     let headers = [("x-repo-commit", "../../evil"), ("etag", "\"abc\"")];
-    assert!(message(&always(Reply::new(200, &headers)), ID).contains("which commit"));
+    assert!(message(&always(Reply::new(200, &headers)), ID).contains("x-repo-commit"));
     let mut empty = repository();
     empty.small.remove("config.json");
     assert!(message(&Place::of(empty, |_, _| None), ID).contains("has no config.json"));
@@ -508,7 +509,7 @@ fn a_hub_that_cannot_be_reached_gives_one_message_with_three_ways_out() {
         }
         assert_eq!(text.lines().count(), 4);
     }
-    assert_eq!(busy.server.requests().len(), 3);
+    assert_eq!(busy.server.requests().len(), 10);
 }
 
 #[test]
@@ -532,9 +533,154 @@ fn an_encrypted_connection_that_fails_is_said_as_well() {
 }
 
 #[test]
-fn a_busy_hub_is_asked_again() {
-    let place = Place::with(|number, _| (number == 0).then(|| Reply::new(429, &[])));
-    assert_complete(&place.locate(ID).unwrap());
+fn a_busy_hub_is_asked_again_as_late_as_it_asks_for() {
+    let place = Place::with(|number, request| match number {
+        0 => Some(Reply::new(429, &[("retry-after", "37")])),
+        1 => Some(Reply::new(503, &[("retry-after", "Thu, 01 Jan 1970 00:02:00 GMT")])),
+        _ => (request.path.starts_with("/store/") && number < 8).then(|| Reply::new(503, &[("retry-after", "5")])),
+    });
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let waited = waits.clone();
+    let patient = HubSettings {
+        clock: Clock::new(
+            || std::time::UNIX_EPOCH + Duration::from_secs(20),
+            move |time| waited.lock().unwrap().push(time.as_secs()),
+        ),
+        ..place.settings()
+    };
+    let source = WeightsSource::parse(ID).unwrap();
+    let mut told = Vec::new();
+    let located = locate(&source, &patient, &mut |progress| {
+        if let Progress::Busy { file, status, wait } = progress {
+            told.push((file.to_owned(), status, wait.as_secs()));
+        }
+    });
+    assert_complete(&located.unwrap().unwrap());
+    let waits = waits.lock().unwrap();
+    assert_eq!(waits[..2], [37, 100]);
+    assert!(waits.len() > 2 && waits[2..].iter().all(|wait| *wait == 5), "{waits:?}");
+    assert_eq!(told.len(), waits.len());
+    assert_eq!(told[0], ("config.json".to_owned(), 429, 37));
+}
+
+#[test]
+fn a_lying_hub_changes_no_file_outside_its_folder() {
+    let commits = |at: &Path| {
+        [
+            "../../victim".to_owned(),
+            "../../victim/".to_owned(),
+            "./../../victim".to_owned(),
+            at.join("victim").to_str().unwrap().to_owned(),
+            format!("{COMMIT}/../../../victim"),
+            COMMIT.to_uppercase(),
+            String::new(),
+        ]
+    };
+    for number in 0..7 {
+        for (status, code) in [(404, Some("EntryNotFound")), (404, None), (200, None), (302, None)] {
+            let folder = tempfile::tempdir().unwrap();
+            let commit = commits(folder.path())[number].clone();
+            let lie = commit.clone();
+            let place = Place::with(move |_, _| {
+                let mut reply = Reply::new(status, &[("x-repo-commit", &lie), ("etag", "\"abc\"")]);
+                reply.headers.extend(code.map(|code| ("x-error-code", code.to_owned())));
+                Some(reply)
+            });
+            fs::create_dir_all(folder.path().join("victim")).unwrap();
+            for name in ["config.json", "preprocessor_config.json"] {
+                fs::write(folder.path().join("victim").join(name), "precious").unwrap();
+            }
+            let lied_to = settings(folder.path(), &place.server.url());
+            let error = find(ID, &lied_to).unwrap_err().to_string();
+            assert!(error.contains("x-repo-commit"), "{status} {commit}: {error}");
+            for name in ["config.json", "preprocessor_config.json"] {
+                let kept = fs::read_to_string(folder.path().join("victim").join(name)).unwrap();
+                assert_eq!(kept, "precious", "{status} {commit}");
+            }
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{status} {commit}");
+        }
+    }
+}
+
+#[test]
+fn names_of_blobs_that_leave_their_folder_are_refused() {
+    for tag in [
+        "\"../../victim\"",
+        "\"/etc/victim\"",
+        "\"a/b\"",
+        "\"\"",
+        "\"..\"",
+        "\"a\\\\b\"",
+    ] {
+        for header in ["x-linked-etag", "etag"] {
+            let place = Place::with(move |_, _| Some(Reply::new(200, &[("x-repo-commit", COMMIT), (header, tag)])));
+            let error = place.locate(ID).unwrap_err().to_string();
+            assert!(error.contains("the file's hash"), "{header} {tag}: {error}");
+            assert_eq!(fs::read_dir(place.cache.path()).unwrap().count(), 0, "{header} {tag}");
+        }
+    }
+}
+
+#[test]
+fn a_commit_other_than_the_one_that_was_asked_for_is_refused() {
+    let other = "89abcdef0123456789abcdef0123456789abcdef";
+    let place = Place::with(move |_, request| {
+        let mut reply = repository().answer(request);
+        let later = request.path.contains(COMMIT);
+        reply
+            .headers
+            .iter_mut()
+            .filter(|(name, _)| later && *name == "x-repo-commit")
+            .for_each(|(_, value)| {
+                other.clone_into(value);
+            });
+        Some(reply)
+    });
+    let error = place.locate(ID).unwrap_err().to_string();
+    assert!(error.contains(COMMIT) && error.contains(other), "{error}");
+}
+
+#[test]
+fn parts_that_an_index_of_the_hub_names_elsewhere_are_not_fetched() {
+    for part in [
+        "../model.safetensors",
+        "/etc/model.safetensors",
+        "a/model.safetensors",
+        "..",
+        "",
+        "config.json",
+        "model.safetensors?x=1",
+        "model#.safetensors",
+        "mo\ndel.safetensors",
+        "C:model.safetensors",
+        "..\\model.safetensors",
+        ".model.safetensors",
+    ] {
+        let mut repository = repository();
+        repository.large.clear();
+        let index = serde_json::json!({ "weight_map": { "a": part } });
+        repository
+            .small
+            .insert("model.safetensors.index.json", serde_json::to_vec(&index).unwrap());
+        let place = Place::of(repository, |_, _| None);
+        let error = place.locate(ID).unwrap_err();
+        assert!(matches!(error, WeightsError::Index { .. }), "{part}: {error}");
+        let asked = place.server.requests();
+        assert!(
+            asked
+                .iter()
+                .all(|request| !request.path.ends_with(part) || part.is_empty() || part == "config.json")
+        );
+    }
+}
+
+#[test]
+fn a_redirect_of_the_hub_that_is_no_web_address_is_refused() {
+    for to in ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://a@127.0.0.1/x"] {
+        let place = Place::with(move |_, _| Some(Reply::new(302, &[("location", to)])));
+        let error = place.locate(ID).unwrap_err().to_string();
+        assert!(error.contains("no web address"), "{to}: {error}");
+    }
 }
 
 #[test]

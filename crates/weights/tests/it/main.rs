@@ -10,7 +10,7 @@ mod repository;
 #[path = "../../../fetch/tests/it/server.rs"]
 mod server;
 
-use emorun_weights::{Checkpoint, HubSettings, Located, WeightsError, WeightsSource, locate};
+use emorun_weights::{Checkpoint, Clock, HubSettings, Located, WeightsError, WeightsSource, locate};
 use std::path::{Path, PathBuf};
 
 /// A file that `make_golden.py` wrote.
@@ -27,6 +27,8 @@ fn settings(cache: &Path, endpoint: &str) -> HubSettings {
         offline: false,
         proxy_from_env: false,
         certificates: None,
+        // Nobody waits in tests.
+        clock: Clock::new(std::time::SystemTime::now, |_| ()),
     }
 }
 
