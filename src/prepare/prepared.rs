@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::Prepared;
 use crate::ancestry::{self, HeardBefore};
-use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::kinds::NodeConfig;
 use crate::memory::Load;

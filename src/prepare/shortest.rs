@@ -233,7 +233,7 @@ impl Prepared {
         let Some(first) = items().min_by_key(|&item| shortest(item)) else {
             return Ok(0);
         };
-        let parts = self.host_parts(self.settings.seed)?;
+        let parts = self.host_parts(self.settings.seed, "cpu")?;
         let trial = Trial::new(self, (&network, &device), parts, self.corpus.items.get(first)?);
         let Some((least, node)) = trial.least(shortest(first)) else {
             return Ok(0);

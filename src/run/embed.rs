@@ -193,7 +193,7 @@ pub fn embed(
     }
     let network = network(prepared, run, &upstream, seed, device)?;
     if !request.files.is_empty() {
-        let parts = host_parts(prepared, &network, &upstream, &port, seed)?;
+        let parts = host_parts(prepared, &network, &upstream, &port, (seed, device.kind()))?;
         refuse_too_short(prepared, (&network, &device.device), parts, &items)?;
     }
     let feed = Feed {
