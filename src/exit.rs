@@ -20,12 +20,37 @@ pub enum ExitCode {
     Data = 4,
     /// The run directory conflicts with an existing run.
     Conflict = 5,
-    /// Training diverged: the loss is not finite.
+    /// Training diverged: a weight, loss or prediction is not finite.
     Diverged = 6,
     /// Reading or writing a file failed.
     Io = 7,
     /// Interrupted, with the checkpoint written.
     Interrupted = 130,
+}
+
+impl ExitCode {
+    const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::Bug,
+        Self::Usage,
+        Self::Invalid,
+        Self::Data,
+        Self::Conflict,
+        Self::Diverged,
+        Self::Io,
+        Self::Interrupted,
+    ];
+
+    /// The one with a number.
+    pub fn of(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| *code as u8 == number)
+    }
+}
+
+impl serde::Serialize for ExitCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
+    }
 }
 
 /// Why a command ended without doing what it was asked.
@@ -51,7 +76,7 @@ pub enum Failure {
     /// A run of this label exists, or another process is running it.
     #[error("{0}")]
     Conflict(String),
-    /// The loss is not finite.
+    /// A weight, loss or prediction is not finite.
     #[error("{0}")]
     Diverged(String),
     /// A file could not be read or written.
@@ -83,6 +108,14 @@ pub enum Failure {
     /// Interrupted; the run can be resumed.
     #[error("interrupted; continue with: emorun resume {}", .0.display())]
     Interrupted(PathBuf),
+    /// Some members of a run, or runs of a sweep, failed; the others are done.
+    #[error("{message}")]
+    Partly {
+        /// That of the first of them.
+        code: ExitCode,
+        /// Which, why and what helps.
+        message: String,
+    },
     /// Something that should not happen.
     #[error("internal error: {0}; please report it with the experiment file")]
     Bug(String),
@@ -123,7 +156,20 @@ impl Failure {
             Self::Corrupt { .. } => ExitCode::Data,
             Self::Smoke { failure, .. } => failure.code(),
             Self::Interrupted(_) => ExitCode::Interrupted,
+            Self::Partly { code, .. } => *code,
             Self::Bug(_) => ExitCode::Bug,
+        }
+    }
+
+    /// Whether what is still to be done would meet the same: an interruption, or a disk that is full.
+    pub fn stops_all(&self) -> bool {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match self {
+            Self::Interrupted(_) => true,
+            Self::Io { source, .. } => {
+                [FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull].contains(&source.kind())
+            }
+            _ => false,
         }
     }
 
@@ -131,5 +177,36 @@ impl Failure {
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+/// Does some work; a panic in it, which is a bug, becomes a failure like any other, so that what the work leaves behind
+/// says how it ended.
+///
+/// # Errors
+/// The work failed.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    // What the work holds is dropped with it, and what it has written is read as after a kill.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Failure::Bug(
+            text.unwrap_or("a part of the program ended without a word").to_owned(),
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_failure_with_its_text() {
+        let failed = |work: fn() -> Result<(), Failure>| guarded(work).unwrap_err();
+        let found = failed(|| panic!("at {}", 3));
+        assert_eq!(found.code(), ExitCode::Bug);
+        assert!(found.to_string().contains("at 3"), "{found}");
+        assert_eq!(failed(|| Err(Failure::Usage("no".into()))).code(), ExitCode::Usage);
+        assert!(guarded(|| Ok(())).is_ok());
     }
 }

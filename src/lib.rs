@@ -27,6 +27,7 @@ pub mod recompute;
 pub mod run;
 pub mod settings;
 pub mod smoke;
+pub mod terminal;
 pub mod train;
 pub mod value;
 pub mod verify;

@@ -9,6 +9,7 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::exit::Failure;
+use crate::terminal::write_stderr;
 
 static LOG: Mutex<Option<File>> = Mutex::new(None);
 
@@ -53,7 +54,7 @@ struct Targets {
 impl Write for Targets {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.stderr {
-            io::stderr().write_all(bytes)?;
+            write_stderr(&String::from_utf8_lossy(bytes));
         }
         if self.file
             && let Some(file) = LOG.lock().unwrap_or_else(PoisonError::into_inner).as_mut()

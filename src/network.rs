@@ -396,25 +396,36 @@ impl Network {
             .collect()
     }
 
-    /// The first node in topological order whose output holds a number that is not finite.
-    pub fn first_not_finite(&self, values: &Values) -> Option<String> {
-        self.wired
-            .iter()
-            .map(|node| &node.name)
-            .find(|name| {
-                values
-                    .iter()
-                    .filter(|(port, _)| port.node == **name)
-                    .any(|(_, value)| match value {
-                        Value::Wave(x, _) | Value::Vector(x) | Value::Logits(x) => not_finite(x.clone()),
-                        Value::Frames(x, _) => not_finite(x.clone()),
-                        Value::Stack(x, _) => not_finite(x.clone()),
-                        Value::Scalar(x, _) => not_finite(x.clone()),
-                        Value::Labels(_) | Value::Targets(_) | Value::Text(_) => false,
-                    })
-            })
-            .cloned()
+    /// The first node whose output holds a number that is not finite, and of which items of the batch: what comes
+    /// from the host first, then the network's nodes in topological order.
+    pub fn first_not_finite(&self, values: &Values) -> Option<NotFinite> {
+        let mut from_host: Vec<&PortId> = values.keys().filter(|port| !self.gives(port)).collect();
+        from_host.sort();
+        let own = self.wired.iter().flat_map(|node| {
+            let outputs = node.outputs.iter();
+            outputs.map(|(port, _)| PortId::new(&node.name, port))
+        });
+        let ports = from_host.into_iter().cloned().chain(own);
+        ports.into_iter().find_map(|port| {
+            let items = values.get(&port)?.items_not_finite()?;
+            Some(NotFinite { node: port.node, items })
+        })
     }
+
+    /// Whether a port is one of the network's own, whatever the host gives of it.
+    fn gives(&self, port: &PortId) -> bool {
+        let mut own = self.wired.iter();
+        own.any(|node| node.name == port.node && node.outputs.iter().any(|(name, _)| *name == port.port))
+    }
+}
+
+/// Where the first number of a batch is that is not finite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFinite {
+    /// The node that gave it.
+    pub node: String,
+    /// Places of the items in the batch; empty where it is one number for all of them.
+    pub items: Vec<usize>,
 }
 
 /// A module whose weights are there: Burn draws them at first use, which would be under the seed of
@@ -428,8 +439,4 @@ fn drawn(layer: NodeLayer) -> NodeLayer {
     }
     layer.visit(&mut Draw);
     layer
-}
-
-fn not_finite<const D: usize>(tensor: Tensor<D>) -> bool {
-    tensor.into_data().iter::<f32>().any(|x| !x.is_finite())
 }

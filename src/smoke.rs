@@ -92,7 +92,7 @@ pub fn smoke(source: &Source, folder: &Path, device: &Chosen, on_report: OnRepor
     };
     let finished = timed("training, evaluating and reporting", &mut seconds, || {
         settle(&mut prepared, None, device)?;
-        parent::start(&prepared, &place, device)
+        parent::start(&prepared, &place, device)?.whole()
     })?;
     if let (Some((_, whole)), Some(training)) = (seconds.pop(), training_seconds(&finished)) {
         seconds.push(("training", training));

@@ -223,6 +223,29 @@ impl Value {
         }
     }
 
+    /// Places in the batch of the items with a number that is not finite, none of them where it is one number for
+    /// the whole batch; `None` if all numbers are finite.
+    pub fn items_not_finite(&self) -> Option<Vec<usize>> {
+        let (numbers, outer, batch) = match self {
+            Self::Wave(x, _) | Self::Vector(x) | Self::Logits(x) => (x.clone().into_data(), 1, x.dims()[0]),
+            Self::Frames(x, _) => (x.clone().into_data(), 1, x.dims()[0]),
+            Self::Stack(x, _) => (x.clone().into_data(), x.dims()[0], x.dims()[1]),
+            Self::Scalar(x, _) => (x.clone().into_data(), 1, 0),
+            Self::Labels(_) | Self::Targets(_) | Self::Text(_) => return None,
+        };
+        let numbers: Vec<f32> = numbers.iter::<f32>().collect();
+        let bad = numbers.iter().enumerate().filter(|(_, number)| !number.is_finite());
+        if batch == 0 {
+            return (bad.count() > 0).then(Vec::new);
+        }
+        // Numbers of an item within a layer.
+        let own = (numbers.len() / (outer * batch).max(1)).max(1);
+        let mut items: Vec<usize> = bad.map(|(at, _)| at / own % batch).collect();
+        items.sort_unstable();
+        items.dedup();
+        (!items.is_empty()).then_some(items)
+    }
+
     /// The kind of content, for messages about wiring.
     pub fn name(&self) -> &'static str {
         match self {

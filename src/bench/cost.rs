@@ -231,7 +231,7 @@ fn run(prepared: &Prepared, folder: &Path) -> Result<f64, Failure> {
         label: Some("loop".into()),
         files: emorun_files::Files::default(),
     };
-    let finished = start(prepared, &place, &choose(DeviceRequest::Cpu)?)?;
+    let finished = start(prepared, &place, &choose(DeviceRequest::Cpu)?)?.whole()?;
     let summary: Json = read_json(&finished.dir.join("summary.json"))?;
     let seconds = summary["seconds"]["train"].as_f64();
     seconds.ok_or_else(|| Failure::Bug("a summary without its seconds".into()))

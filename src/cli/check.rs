@@ -1,7 +1,6 @@
 //! `emorun check`: everything that can be known before training.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 
 use clap::Args;
 use emorun_lang::{Report, Schedule, Sources};
@@ -15,6 +14,7 @@ use crate::prepare::{Caching, Depth, Prepared, prepare};
 use crate::run::parent;
 use crate::run::report::table;
 use crate::settings::{Batching, ByLength, Training};
+use crate::terminal::{is_terminal, tell, write_stderr};
 use crate::train::batches::{epoch_batches, padding_share};
 
 #[derive(Debug, Args)]
@@ -77,10 +77,10 @@ pub(super) fn write(report: &Report, sources: &Sources, format: Format) {
         return;
     }
     match format {
-        Format::Human => eprint!("{}", report.render(sources, std::io::stderr().is_terminal())),
+        Format::Human => write_stderr(&report.render(sources, is_terminal())),
         Format::Json => {
             for diagnostic in report.to_json(sources).as_array().into_iter().flatten() {
-                eprintln!("{diagnostic}");
+                tell(&diagnostic.to_string());
             }
         }
     }

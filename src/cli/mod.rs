@@ -15,14 +15,14 @@ mod sweep;
 mod verify_resume;
 
 use std::ffi::OsString;
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::device::DeviceRequest;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Failure, guarded};
 use crate::prepare::Source;
+use crate::terminal::{lost, print, tell};
 
 /// Declarative experiments on emotion in speech: `emorun EXPERIMENT.yaml` checks, trains,
 /// evaluates and reports.
@@ -160,6 +160,9 @@ struct ResumeArguments {
     /// datasets.NAME.root=FOLDER; may be given several times.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+    /// Also tries again the members of a run, and the runs of a sweep, that have diverged or failed.
+    #[arg(long)]
+    retry_failed: bool,
     /// auto, cpu, cuda or cuda:N.
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceRequest,
@@ -185,7 +188,31 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         format: cli.message_format,
         offline: cli.offline,
     };
-    let outcome = match cli.command {
+    // Of these, stdout shows what is on the disk.
+    let is_kept = matches!(
+        cli.command,
+        Command::Run(_) | Command::Resume(_) | Command::Sweep(_) | Command::Embed(_) | Command::LrFind(_)
+    );
+    let outcome = guarded(|| execute(cli.command, common));
+    let outcome = match (outcome, lost()) {
+        (Ok(()), Some(error)) if is_kept => {
+            tracing::warn!("the result is on the disk, but could not be written to stdout: {error}");
+            Ok(())
+        }
+        (Ok(()), Some(error)) => Err(Failure::io("write to", Path::new("stdout"))(error)),
+        (outcome, _) => outcome,
+    };
+    match outcome {
+        Ok(()) => ExitCode::Ok,
+        Err(failure) => {
+            report(&failure, common.format);
+            failure.code()
+        }
+    }
+}
+
+fn execute(command: Command, common: Common) -> Result<(), Failure> {
+    match command {
         Command::Run(arguments) => run::run(&arguments.experiment, &arguments.place, common),
         Command::Check(arguments) => check::check(&arguments, common),
         Command::Graph(arguments) => graph::graph(&arguments, common),
@@ -200,13 +227,6 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
-    };
-    match outcome {
-        Ok(()) => ExitCode::Ok,
-        Err(failure) => {
-            report(&failure, common.format);
-            failure.code()
-        }
     }
 }
 
@@ -232,17 +252,11 @@ fn report(failure: &Failure, format: Format) {
     match format {
         Format::Human => {
             // Diagnostics of an invalid experiment were written where they were found.
-            eprintln!("error: {failure}");
+            tell(&format!("error: {failure}"));
         }
         Format::Json => {
             let object = serde_json::json!({ "code": failure.code() as u8, "message": failure.to_string() });
-            eprintln!("{object}");
+            tell(&object.to_string());
         }
     }
-}
-
-/// Writes a result to stdout; a reader that has gone away is no error.
-fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }

@@ -10,7 +10,9 @@ use crate::exit::Failure;
 use crate::prepare::{Depth, Prepared, Source, prepare};
 use crate::run::batch_size::settle;
 use crate::run::dir::RunDir;
+use crate::run::fallen::Retry;
 use crate::run::parent::{self, Finished, Place};
+use crate::terminal::tell;
 use crate::train::interrupt;
 
 pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, common: Common) -> Result<(), Failure> {
@@ -30,11 +32,16 @@ pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, comm
     settle(&mut prepared, None, &device)?;
     let finished = parent::start(&prepared, &place, &device)?;
     show(&finished);
-    Ok(())
+    finished.failure().map_or(Ok(()), Err)
 }
 
 pub(super) fn resume(arguments: &ResumeArguments, common: Common) -> Result<(), Failure> {
     let path = arguments.run.as_path();
+    let retry = if arguments.retry_failed {
+        Retry::Failed
+    } else {
+        Retry::Unfinished
+    };
     let device = choose(arguments.device)?;
     interrupt::install();
     // `runs/<name>/<label>` is read off the path, which may be as short as `.` within the run.
@@ -49,7 +56,7 @@ pub(super) fn resume(arguments: &ResumeArguments, common: Common) -> Result<(), 
                 "--set changes one run; a sweep is resumed as it was started".into(),
             ));
         }
-        return super::sweep::resume(path, &device, common);
+        return super::sweep::resume(path, &device, retry, common);
     }
     let dir = RunDir::open(path, &Files::default())?;
     let record: crate::run::record::RunRecord = crate::run::dir::read_json(&path.join("run.json"))?;
@@ -66,18 +73,18 @@ pub(super) fn resume(arguments: &ResumeArguments, common: Common) -> Result<(), 
     };
     let prepared = prepared(&source, common.format).inspect_err(|failure| {
         if matches!(failure, Failure::Rejected { data: true, .. }) && common.format == Format::Human {
-            eprintln!("a corpus that has moved is found with: --set datasets.NAME.root=FOLDER (or .path, of a table)");
+            tell("a corpus that has moved is found with: --set datasets.NAME.root=FOLDER (or .path, of a table)");
         }
     })?;
-    let finished = parent::resume(&prepared, &dir, &device)?;
+    let finished = parent::resume(&prepared, &dir, &device, retry)?;
     show(&finished);
-    Ok(())
+    finished.failure().map_or(Ok(()), Err)
 }
 
 /// Chooses the device and says which and why.
 pub(super) fn choose(request: DeviceRequest) -> Result<Chosen, Failure> {
     let chosen = device::choose(request)?;
-    eprintln!("device: {}", chosen.name);
+    tell(&format!("device: {}", chosen.name));
     Ok(chosen)
 }
 

@@ -6,6 +6,7 @@ use super::{Common, ExperimentArguments, print};
 use crate::device::DeviceRequest;
 use crate::exit::Failure;
 use crate::smoke;
+use crate::terminal::tell;
 use crate::train::interrupt;
 
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub(super) fn smoke(arguments: &Arguments, common: Common) -> Result<(), Failure
     let keep =
         arguments.keep || matches!(&outcome, Err(failure) if failure.code() == crate::exit::ExitCode::Interrupted);
     if keep {
-        eprintln!("kept: {}", folder.display());
+        tell(&format!("kept: {}", folder.display()));
     } else if let Err(error) = std::fs::remove_dir_all(&folder) {
         tracing::warn!("cannot remove {}: {error}", folder.display());
     }

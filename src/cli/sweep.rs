@@ -7,9 +7,9 @@ use clap::Args;
 use super::{Common, PlaceArguments, print};
 use crate::device::Chosen;
 use crate::exit::Failure;
-use crate::prepare::Prepared;
 use crate::run::dir::RunDir;
-use crate::run::sweep::{self, Entry};
+use crate::run::fallen::Retry;
+use crate::run::sweep::{self, Checked, Compared};
 use crate::train::interrupt;
 
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ pub(super) struct Arguments {
     /// Check every run of the file and start none.
     #[arg(long)]
     check: bool,
+    /// Sets a value in every run of the file, such as training.epochs=3; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
     #[command(flatten)]
     place: PlaceArguments,
 }
@@ -30,7 +33,7 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
         super::check::write(report, sources, common.format)
     };
     let (file, text) = sweep::read(&arguments.model_runs, &mut on_report)?;
-    let entries = sweep::entries(&file, common.offline)?;
+    let entries = sweep::entries(&file, &arguments.sets, common.offline)?;
     let label = place
         .run_label
         .clone()
@@ -39,7 +42,7 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
     if !arguments.check {
         RunDir::check_free(&path)?;
     }
-    let mut prepared = sweep::check(&entries, &mut on_report)?;
+    let prepared = sweep::check(&entries, &mut on_report)?;
     if arguments.check {
         print(&format!("{} runs, all valid\n", entries.len()));
         return Ok(());
@@ -47,38 +50,34 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
     interrupt::install();
     let dir = RunDir::create(&path, &emorun_files::Files::default())?;
     sweep::write(&dir, &text, &entries, &prepared)?;
-    finish(&dir, &entries, &mut prepared, &place.runs, &device)
+    let checked = entries.into_iter().zip(prepared.into_iter().map(Ok)).collect();
+    finish(&dir, checked, &place.runs, &device, Retry::Failed)
 }
 
 /// Continues a sweep in its directory.
-pub(super) fn resume(path: &Path, device: &Chosen, common: Common) -> Result<(), Failure> {
+pub(super) fn resume(path: &Path, device: &Chosen, retry: Retry, common: Common) -> Result<(), Failure> {
     let dir = RunDir::open_sweep(path)?;
     let mut on_report = |report: &emorun_lang::Report, sources: &emorun_lang::Sources| {
         super::check::write(report, sources, common.format)
     };
-    let (entries, mut prepared) = sweep::stored(path, common.offline, &mut on_report)?;
+    let entries = sweep::stored(path, common.offline, &mut on_report)?;
     let runs = path
         .parent()
         .and_then(Path::parent)
         .unwrap_or(Path::new("."))
         .to_owned();
-    finish(&dir, &entries, &mut prepared, &runs, device)
+    finish(&dir, entries, &runs, device, retry)
 }
 
-fn finish(
-    dir: &RunDir,
-    entries: &[Entry],
-    prepared: &mut [Prepared],
-    runs: &Path,
-    device: &Chosen,
-) -> Result<(), Failure> {
-    if !dir.path().join(&entries[0].label).exists() {
-        sweep::plan_in_tracker(dir, entries, prepared, runs)?;
+fn finish(dir: &RunDir, entries: Vec<Checked>, runs: &Path, device: &Chosen, retry: Retry) -> Result<(), Failure> {
+    let has_begun = |(entry, _): &Checked| dir.path().join(&entry.label).exists();
+    if !entries.iter().any(has_begun) {
+        sweep::plan_in_tracker(dir, &entries, runs)?;
     }
-    let text = sweep::work(dir, entries, prepared, runs, device)?;
+    let Compared { text, failure } = sweep::work(dir, entries, runs, device, retry)?;
     let path = dir.path().display();
     print(&format!(
         "{text}\nopen them with: tensorboard --logdir {path}\n{path}\n"
     ));
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }

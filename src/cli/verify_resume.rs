@@ -5,6 +5,7 @@ use clap::Args;
 use super::{Common, ExperimentArguments, print};
 use crate::exit::Failure;
 use crate::smoke::temporary_folder;
+use crate::terminal::tell;
 use crate::train::interrupt;
 use crate::verify::{Request, verify_resume as verify};
 
@@ -39,7 +40,7 @@ pub(super) fn verify_resume(arguments: &Arguments, common: Common) -> Result<(),
     });
     let keep = arguments.keep || !outcome.as_ref().is_ok_and(|verified| verified.differences.is_empty());
     if keep {
-        eprintln!("kept: {}", folder.display());
+        tell(&format!("kept: {}", folder.display()));
     } else if let Err(error) = std::fs::remove_dir_all(&folder) {
         tracing::warn!("cannot remove {}: {error}", folder.display());
     }
@@ -52,7 +53,7 @@ pub(super) fn verify_resume(arguments: &Arguments, common: Common) -> Result<(),
         )));
     }
     if verified.kills.len() < arguments.kills as usize {
-        eprintln!("the run was over before it could be killed more often");
+        tell("the run was over before it could be killed more often");
     }
     let mut text = format!(
         "killed {} time(s) and resumed, each time with another number of workers; the same in both runs:\n",

@@ -97,11 +97,23 @@ pub(super) fn scored_classes(
                 .classes
                 .map(|classes| format!("give one weight each for {}", classes.join(", "))),
         }),
-        ClassWeights::Values(weights) if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) => {
+        // As the loss computes with them, in single precision.
+        ClassWeights::Values(weights)
+            if weights
+                .iter()
+                .any(|&weight| !(weight as f32).is_finite() || weight < 0.0) =>
+        {
             Err(InferError::Invalid {
                 field: "class_weights".into(),
                 message: "weights must be finite and not negative".into(),
                 help: None,
+            })
+        }
+        ClassWeights::Values(weights) if classes > 0 && weights.iter().all(|&weight| weight as f32 == 0.0) => {
+            Err(InferError::Invalid {
+                field: "class_weights".into(),
+                message: "all weights are 0, so that nothing is learned".into(),
+                help: Some("give a class that counts a weight above 0".into()),
             })
         }
         _ => Ok(classes),
@@ -203,6 +215,10 @@ impl Layer for CrossEntropyLayer {
                     }
                 }
             }
+        }
+        if total == 0.0 {
+            // Where no item counts, neither does what is smoothed off their labels: the sum would be divided by nothing.
+            targets.fill(0.0);
         }
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [batch, classes]), &device);
         let sum = (log_softmax(logits, 1) * targets).sum().neg();

@@ -4,6 +4,7 @@ use emorun_metrics::{Interval, MeanSd, PairedDifference, mean_sd, paired_differe
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::fallen::Fallen;
 use super::parent::Finished;
 use super::report::table;
 
@@ -11,6 +12,9 @@ use super::report::table;
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     status: &'static str,
+    /// Runs that have failed, whole or in some of their members.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    failed: IndexMap<String, Fallen>,
     /// Test metrics by run, pooled over its members.
     runs: IndexMap<String, IndexMap<String, f64>>,
     /// Mean and standard deviation over the members of each run that has several.
@@ -26,6 +30,7 @@ impl Comparison {
     pub fn of(finished: &[(String, Finished)]) -> Self {
         let mut comparison = Self {
             status: "completed",
+            failed: IndexMap::new(),
             runs: IndexMap::new(),
             spread: IndexMap::new(),
             differences: IndexMap::new(),
@@ -56,29 +61,63 @@ impl Comparison {
         comparison
     }
 
+    /// The same, without runs that have failed or with some of their members missing.
+    pub fn without(mut self, fallen: &[Fallen]) -> Self {
+        if !fallen.is_empty() {
+            self.status = "incomplete";
+        }
+        self.failed = fallen.iter().map(|one| (one.name.clone(), one.clone())).collect();
+        self
+    }
+
+    /// What is said of runs that have failed.
+    fn failures(&self) -> String {
+        let line = |(label, one): (&String, &Fallen)| {
+            let what = if self.runs.contains_key(label) {
+                "results of its other members alone"
+            } else {
+                "no result"
+            };
+            let error = one.error.lines().next().unwrap_or_default();
+            format!("{label}: {} ({what}): {error}\n", one.status)
+        };
+        self.failed.iter().map(line).collect()
+    }
+
     /// As people read it: shares in percent, other metrics as they are.
     pub fn text(&self) -> String {
+        let failures = self.failures();
         let Some((first, metrics)) = self.runs.first() else {
-            return String::new();
+            return failures;
         };
         let metrics: Vec<&str> = metrics.keys().map(String::as_str).collect();
+        let title = if self.spread.is_empty() {
+            "test results"
+        } else {
+            "test results, over the test items of all folds and seeds together"
+        };
         let mut text = format!(
-            "test results\n{}",
-            rows(&metrics, &self.runs, |unit, value| format!(
+            "{title}\n{}{}",
+            self.rows(&metrics, &self.runs, |unit, value| format!(
                 "{}{}",
                 unit.number(*value),
                 unit.sign
-            ))
+            )),
+            self.without_result()
         );
         if !self.spread.is_empty() {
-            let members = rows(&metrics, &self.spread, |unit, spread| {
+            let members = self.rows(&metrics, &self.spread, |unit, spread| {
                 let sd = spread.sd.map(|sd| format!(" ± {}", unit.number(sd)));
                 format!("{}{}{}", unit.number(spread.mean), sd.unwrap_or_default(), unit.sign)
             });
-            text.push_str(&format!("\nmean ± sd over folds and seeds\n{members}"));
+            text.push_str(&format!("\nmean ± sd of the results of each fold and seed\n{members}"));
+            text.push_str(
+                "(a mean over folds is not the result over all their items: folds differ in size and classes,\n\
+                 and recall over a class's items of all folds weighs these by their number)\n",
+            );
         }
         if !self.differences.is_empty() {
-            let differences = rows(&metrics, &self.differences, |unit, found| {
+            let differences = self.rows(&metrics, &self.differences, |unit, found| {
                 let mean = unit.signed(found.difference.mean);
                 match found.interval {
                     Some(Interval { low, high }) => {
@@ -91,7 +130,38 @@ impl Comparison {
                 "\nabove {first}, fold by fold and seed by seed (95 % interval)\n{differences}"
             ));
         }
+        if !failures.is_empty() {
+            text.push_str(&format!("\nnot whole\n{failures}"));
+        }
         text
+    }
+
+    /// The runs of a table that have no result at all.
+    fn without_result(&self) -> String {
+        let lost = self.failed.iter().filter(|(label, _)| !self.runs.contains_key(*label));
+        lost.map(|(label, one)| format!("{label}  {}\n", one.status)).collect()
+    }
+
+    fn rows<T>(
+        &self,
+        metrics: &[&str],
+        runs: &IndexMap<String, IndexMap<String, T>>,
+        cell: impl Fn(&Unit, &T) -> String,
+    ) -> String {
+        let header: Vec<&str> = std::iter::once("run").chain(metrics.iter().copied()).collect();
+        let row = |(label, run): (&String, &IndexMap<String, T>)| {
+            let cells = metrics.iter().map(|metric| match run.get(*metric) {
+                Some(value) => cell(&Unit::of(metric), value),
+                None => "–".into(),
+            });
+            let mark = if self.failed.contains_key(label) {
+                " (not whole)"
+            } else {
+                ""
+            };
+            std::iter::once(format!("{label}{mark}")).chain(cells).collect()
+        };
+        table(&header, &runs.iter().map(row).collect::<Vec<Vec<String>>>())
     }
 }
 
@@ -128,22 +198,6 @@ fn difference(run: &Finished, first: &Finished, metric: &str) -> Option<PairedDi
     paired_difference(&own, &others).ok().flatten()
 }
 
-fn rows<T>(
-    metrics: &[&str],
-    runs: &IndexMap<String, IndexMap<String, T>>,
-    cell: impl Fn(&Unit, &T) -> String,
-) -> String {
-    let header: Vec<&str> = std::iter::once("run").chain(metrics.iter().copied()).collect();
-    let row = |(label, run): (&String, &IndexMap<String, T>)| {
-        let cells = metrics.iter().map(|metric| match run.get(*metric) {
-            Some(value) => cell(&Unit::of(metric), value),
-            None => "–".into(),
-        });
-        std::iter::once(label.clone()).chain(cells).collect()
-    };
-    table(&header, &runs.iter().map(row).collect::<Vec<Vec<String>>>())
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -158,6 +212,7 @@ mod tests {
             text: String::new(),
             test: uar(pooled),
             members: members.map(|(name, value)| ((*name).to_owned(), uar(*value))).collect(),
+            ..Finished::default()
         }
     }
 

@@ -354,9 +354,9 @@ fn write(
             .and_then(array_of)
             .ok_or_else(|| Failure::Bug(format!("`{}` gave nothing", port.node)))?;
         if array.values().iter().any(|value| !value.is_finite()) {
-            return Err(Failure::Input(format!(
-                "`{}` gives numbers that are not finite for {}; its weights cannot be used",
-                port.node, key
+            return Err(Failure::Diverged(format!(
+                "`{}` gives numbers that are not finite for {key}: its weights, or this recording, cannot be used",
+                port.node
             )));
         }
         writer.add(&key, &array).map_err(unwritten)?;

@@ -16,10 +16,9 @@ use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
 use super::report;
 use super::summary::{Seconds, SplitSummary, Summary};
 use crate::device::Chosen;
-use crate::exit::Failure;
+use crate::exit::{Failure, guarded};
 use crate::feed::Feed;
 use crate::feed::host::HostPipeline;
-use crate::memory::peak_rss;
 use crate::network::Network;
 use crate::prepare::Prepared;
 use crate::settings::Metric;
@@ -85,6 +84,7 @@ pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
         peak_memory_bytes: None,
         unlogged: 0,
         error: None,
+        exit_code: None,
     }
 }
 
@@ -104,15 +104,13 @@ pub fn run(
     let certificate = serde_json::to_value(&assignment.certificate).map_err(|error| Failure::Bug(error.to_string()))?;
     let known = dir.path().join("run.json");
     let mut record = if known.is_file() {
-        let record: RunRecord = read_json(&known)?;
+        let mut record: RunRecord = read_json(&known)?;
         record.check_data(&prepared.data_facts(), &certificate, dir.path())?;
         record.check_files(&prepared.file_hashes(), dir.path())?;
-        RunRecord {
-            status: Status::Running,
-            error: None,
-            device: Some(device.name.to_string()),
-            ..record
-        }
+        record.say_if_cut_short(dir.path());
+        record.go_on();
+        record.device = Some(device.name.to_string());
+        record
     } else {
         write_experiment(dir, prepared)?;
         RunRecord {
@@ -125,23 +123,9 @@ pub fn run(
         }
     };
     dir.write_json("run.json", &record)?;
-    let outcome = train_and_evaluate(prepared, spec, dir, device, &record.id, started);
-    record.ended = Some(timestamp());
-    record.peak_memory_bytes = peak_rss();
-    match &outcome {
-        Ok(result) => {
-            record.status = Status::Completed;
-            record.unlogged += result.unlogged;
-        }
-        Err(failure) => {
-            record.status = if matches!(failure, Failure::Interrupted(_)) {
-                Status::Interrupted
-            } else {
-                Status::Failed
-            };
-            record.error = Some(failure.to_string());
-        }
-    }
+    let outcome = guarded(|| train_and_evaluate(prepared, spec, dir, device, &record.id, started));
+    record.end(&outcome);
+    record.unlogged += outcome.as_ref().map_or(0, |result| result.unlogged);
     match (dir.write_json("run.json", &record), outcome) {
         (Ok(()), outcome) => outcome,
         // The first failure is what the user must hear of.
@@ -194,7 +178,7 @@ fn train_and_evaluate(
             &names,
             &device.device,
         )
-        .map_err(abort)?;
+        .map_err(|found| abort(found.within(&format!("final evaluation on {name}"))))?;
         journal.line(
             state.step,
             state.epoch,

@@ -4,6 +4,7 @@ pub mod batch_size;
 pub mod comparison;
 pub mod dir;
 pub mod embed;
+pub mod fallen;
 pub mod init;
 pub mod listen;
 pub mod lr_find;

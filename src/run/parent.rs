@@ -7,6 +7,7 @@ use emorun_files::Files;
 use indexmap::IndexMap;
 
 use super::dir::{RunDir, read_json, write_json};
+use super::fallen::{self, Fallen, Retry};
 use super::member::{self, MemberResult, MemberSpec};
 use super::record::{RunRecord, Status, timestamp};
 use super::report;
@@ -15,13 +16,12 @@ use super::summary::{ParentSummary, Seconds, SplitSummary, Summary};
 use super::tracker::{TrackedRun, track};
 use crate::device::Chosen;
 use crate::exit::Failure;
-use crate::memory::peak_rss;
 use crate::prepare::Prepared;
 use crate::settings::{Metric, Settings};
 use crate::train::progress::say;
 
 /// A run that is done.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Finished {
     /// Its directory.
     pub dir: PathBuf,
@@ -31,6 +31,25 @@ pub struct Finished {
     pub test: IndexMap<String, f64>,
     /// Those of each member, by its folder; of a run that has none, its own.
     pub members: IndexMap<String, IndexMap<String, f64>>,
+    /// Members that have failed and that nothing above counts.
+    pub fallen: Vec<Fallen>,
+    /// Number of members, with those.
+    pub of: usize,
+}
+
+impl Finished {
+    /// The failure of the members that have failed, if any has.
+    pub fn failure(&self) -> Option<Failure> {
+        fallen::failure(&self.fallen, self.of, "members", &self.dir)
+    }
+
+    /// The run, of which no member has failed.
+    ///
+    /// # Errors
+    /// One has.
+    pub fn whole(self) -> Result<Self, Failure> {
+        self.failure().map_or(Ok(self), Err)
+    }
 }
 
 /// Where runs lie and how this one is called.
@@ -79,10 +98,10 @@ pub fn check_free(settings: &Settings, place: &Place) -> Result<(), Failure> {
     RunDir::check_free(&folder.join(place.label.as_deref().unwrap_or("new")))
 }
 
-/// Starts a new run.
+/// Starts a new run. Where a member fails, the others go on.
 ///
 /// # Errors
-/// The label exists, or a member fails.
+/// The label exists, or all members fail.
 pub fn start(prepared: &Prepared, place: &Place, device: &Chosen) -> Result<Finished, Failure> {
     let folder = place.runs.join(&prepared.settings.name);
     let dir = match &place.label {
@@ -93,14 +112,14 @@ pub fn start(prepared: &Prepared, place: &Place, device: &Chosen) -> Result<Fini
             RunDir::create_anew(&folder, &name, &place.files)?
         }
     };
-    work(prepared, &dir, device, &place.runs)
+    work(prepared, &dir, device, &place.runs, Retry::Failed)
 }
 
 /// Continues a run in its directory, or reports it when it is completed.
 ///
 /// # Errors
-/// The experiment has changed in what it trains, or a member fails.
-pub fn resume(prepared: &Prepared, dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
+/// The experiment has changed in what it trains, or all members fail.
+pub fn resume(prepared: &Prepared, dir: &RunDir, device: &Chosen, retry: Retry) -> Result<Finished, Failure> {
     // runs/<name>/<label>
     let runs = dir
         .path()
@@ -108,19 +127,25 @@ pub fn resume(prepared: &Prepared, dir: &RunDir, device: &Chosen) -> Result<Fini
         .and_then(Path::parent)
         .unwrap_or(Path::new("."))
         .to_owned();
-    resume_in(prepared, dir, &runs, device)
+    resume_in(prepared, dir, &runs, device, retry)
 }
 
 /// Starts or continues a run in its directory, entering it in the tracker of `runs`.
 ///
 /// # Errors
-/// The experiment has changed in what it trains, or a member fails.
-pub fn resume_in(prepared: &Prepared, dir: &RunDir, runs: &Path, device: &Chosen) -> Result<Finished, Failure> {
+/// The experiment has changed in what it trains, or all members fail.
+pub fn resume_in(
+    prepared: &Prepared,
+    dir: &RunDir,
+    runs: &Path,
+    device: &Chosen,
+    retry: Retry,
+) -> Result<Finished, Failure> {
     resume::accept(prepared, dir, device)?;
-    work(prepared, dir, device, runs)
+    work(prepared, dir, device, runs, retry)
 }
 
-fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path) -> Result<Finished, Failure> {
+fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path, retry: Retry) -> Result<Finished, Failure> {
     if let Err(failure) = crate::logging::also_write_to(dir.files(), &dir.path().join("log.txt")) {
         tracing::warn!("there will be no log: {failure}");
     }
@@ -133,23 +158,21 @@ fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path) -> Resu
     if prepared.settings.precision.is_slow_on_cpu() && device.name.name == "cpu" {
         tracing::warn!("`precision: bf16` is slower than f32 on the CPU; it is meant for GPUs");
     }
-    note(prepared, dir, runs, "running", &IndexMap::new());
+    note(prepared, dir, runs, Status::Running, &IndexMap::new());
     let members = members(prepared);
     let outcome = match members.as_slice() {
         [only] if only.path.is_empty() => one(prepared, only, dir, device),
-        _ => several(prepared, &members, dir, device),
+        _ => several(prepared, &members, dir, device, retry),
     };
     match &outcome {
         Ok(finished) => {
-            note(prepared, dir, runs, "completed", &finished.test);
-            tracing::info!("completed{}", finished.text);
+            let failure = finished.failure();
+            let status = failure.as_ref().map_or(Status::Completed, Status::after);
+            note(prepared, dir, runs, status, &finished.test);
+            tracing::info!("{status}{}", finished.text);
         }
         Err(failure) => {
-            let status = if matches!(failure, Failure::Interrupted(_)) {
-                "interrupted"
-            } else {
-                "failed"
-            };
+            let status = Status::after(failure);
             note(prepared, dir, runs, status, &IndexMap::new());
             tracing::info!("{status}: {failure}");
         }
@@ -158,7 +181,7 @@ fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path) -> Resu
 }
 
 /// Enters the run in the tracker; a list that cannot be written stops no run.
-fn note(prepared: &Prepared, dir: &RunDir, runs: &Path, status: &str, test: &IndexMap<String, f64>) {
+fn note(prepared: &Prepared, dir: &RunDir, runs: &Path, status: Status, test: &IndexMap<String, f64>) {
     let label = dir
         .path()
         .file_name()
@@ -168,7 +191,7 @@ fn note(prepared: &Prepared, dir: &RunDir, runs: &Path, status: &str, test: &Ind
         label,
         log_dir: dir.path().display().to_string(),
         experiment: prepared.settings.name.clone(),
-        status: status.to_owned(),
+        status: status.to_string(),
         test: test.clone(),
     };
     if let Err(failure) = track(dir.files(), runs, run) {
@@ -186,8 +209,8 @@ fn finished_before(place: &Path, files: &Files) -> Result<Option<Summary>, Failu
     let path = place.join("run.json");
     let mut record: RunRecord = read_json(&path)?;
     if record.status != Status::Completed {
+        record.go_on();
         record.status = Status::Completed;
-        record.error = None;
         record.ended = Some(timestamp());
         write_json(files, &path, &record)?;
     }
@@ -209,10 +232,18 @@ fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) ->
         text,
         members: IndexMap::from([(spec.path.clone(), test.clone())]),
         test,
+        fallen: Vec::new(),
+        of: 1,
     })
 }
 
-fn several(prepared: &Prepared, members: &[MemberSpec], dir: &RunDir, device: &Chosen) -> Result<Finished, Failure> {
+fn several(
+    prepared: &Prepared,
+    members: &[MemberSpec],
+    dir: &RunDir,
+    device: &Chosen,
+    retry: Retry,
+) -> Result<Finished, Failure> {
     let started = Instant::now();
     let path = dir.path().join("run.json");
     let mut record: RunRecord = if path.is_file() {
@@ -226,59 +257,87 @@ fn several(prepared: &Prepared, members: &[MemberSpec], dir: &RunDir, device: &C
             ..member::new_record(prepared, device)
         }
     };
-    record.status = Status::Running;
-    record.error = None;
+    record.go_on();
     record.members = members.iter().map(|member| member.path.clone()).collect();
     dir.write_json("run.json", &record)?;
     let outcome =
-        run_members(prepared, members, dir, device).and_then(|results| finish(prepared, dir, results, started));
-    record.ended = Some(timestamp());
-    record.peak_memory_bytes = peak_rss();
-    record.status = match &outcome {
-        Ok(_) => Status::Completed,
-        Err(Failure::Interrupted(_)) => Status::Interrupted,
-        Err(_) => Status::Failed,
-    };
-    record.error = outcome.as_ref().err().map(ToString::to_string);
+        run_members(prepared, members, dir, device, retry).and_then(|(results, fallen)| {
+            match fallen::failure(&fallen, members.len(), "members", dir.path()) {
+                Some(failure) if results.is_empty() => Err(failure),
+                _ => finish(prepared, dir, results, fallen, started),
+            }
+        });
+    match &outcome {
+        Ok(finished) => record.end(&finished.failure().map_or(Ok(()), Err)),
+        Err(_) => record.end(&outcome),
+    }
     let written = dir.write_json("run.json", &record);
     let finished = outcome?;
     written?;
     Ok(finished)
 }
 
+/// Results of members, and those that have failed.
+type Ended = (Vec<(MemberSpec, Summary)>, Vec<Fallen>);
+
 fn run_members(
     prepared: &Prepared,
     members: &[MemberSpec],
     dir: &RunDir,
     device: &Chosen,
-) -> Result<Vec<(MemberSpec, Summary)>, Failure> {
-    let mut results = Vec::new();
+    retry: Retry,
+) -> Result<Ended, Failure> {
+    let (mut results, mut fallen) = (Vec::new(), Vec::new());
     for (number, spec) in members.iter().enumerate() {
         let place = dir.path().join(&spec.path);
-        if let Some(summary) = finished_before(&place, dir.files())? {
-            results.push((spec.clone(), summary));
-            continue;
-        }
-        say(&format!("member {} of {}: {}", number + 1, members.len(), spec.path));
-        let member_dir = if place.join("run.json").is_file() {
-            RunDir::open(&place, dir.files())?
-        } else {
-            RunDir::create(&place, dir.files())?
+        let outcome = match Fallen::before(&spec.path, &place, retry) {
+            Ok(Some(before)) => {
+                fallen.push(before);
+                continue;
+            }
+            Ok(None) => {
+                let title = format!("member {} of {}: {}", number + 1, members.len(), spec.path);
+                run_member(prepared, spec, dir, &place, device, &title)
+            }
+            Err(failure) => Err(failure),
         };
-        let result =
-            member::run(prepared, spec, &member_dir, Some(dir.path()), device).map_err(|failure| match failure {
-                Failure::Interrupted(_) => Failure::Interrupted(dir.path().to_owned()),
-                failure => failure,
-            })?;
-        results.push((spec.clone(), result.summary));
+        match outcome {
+            Ok(summary) => results.push((spec.clone(), summary)),
+            Err(Failure::Interrupted(_)) => return Err(Failure::Interrupted(dir.path().to_owned())),
+            Err(failure) if failure.stops_all() => return Err(failure),
+            Err(failure) => fallen.push(Fallen::now(&spec.path, &failure)),
+        }
     }
-    Ok(results)
+    Ok((results, fallen))
+}
+
+/// The result of a member, which is run or resumed unless it was finished before.
+fn run_member(
+    prepared: &Prepared,
+    spec: &MemberSpec,
+    dir: &RunDir,
+    place: &Path,
+    device: &Chosen,
+    title: &str,
+) -> Result<Summary, Failure> {
+    if let Some(summary) = finished_before(place, dir.files())? {
+        return Ok(summary);
+    }
+    say(title);
+    let member_dir = if place.join("run.json").is_file() {
+        RunDir::open(place, dir.files())?
+    } else {
+        RunDir::create(place, dir.files())?
+    };
+    let result = member::run(prepared, spec, &member_dir, Some(dir.path()), device)?;
+    Ok(result.summary)
 }
 
 fn finish(
     prepared: &Prepared,
     dir: &RunDir,
     results: Vec<(MemberSpec, Summary)>,
+    fallen: Vec<Fallen>,
     started: Instant,
 ) -> Result<Finished, Failure> {
     let bug = |error: emorun_metrics::MetricsError| Failure::Bug(error.to_string());
@@ -299,7 +358,8 @@ fn finish(
         }
     }
     let summary = ParentSummary {
-        status: "completed".into(),
+        status: if fallen.is_empty() { "completed" } else { "incomplete" }.into(),
+        failed: fallen.iter().map(|one| (one.name.clone(), one.error.clone())).collect(),
         mean,
         sd,
         pooled,
@@ -327,6 +387,8 @@ fn finish(
             .iter()
             .map(|(member, test)| (member.clone(), metrics(test)))
             .collect(),
+        of: results.len() + fallen.len(),
+        fallen,
     })
 }
 

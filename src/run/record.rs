@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::exit::Failure;
+use crate::exit::{ExitCode, Failure};
+use crate::memory::peak_rss;
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,10 +20,35 @@ pub enum Status {
     Running,
     /// Interrupted with a checkpoint.
     Interrupted,
-    /// Ended with an error.
+    /// Ended with a number that is not finite.
+    Diverged,
+    /// Ended with another error.
     Failed,
     /// Done.
     Completed,
+}
+
+impl Status {
+    /// How a run stands that ended with this failure.
+    pub fn after(failure: &Failure) -> Self {
+        match failure.code() {
+            ExitCode::Interrupted => Self::Interrupted,
+            ExitCode::Diverged => Self::Diverged,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Diverged => "diverged",
+            Self::Failed => "failed",
+            Self::Completed => "completed",
+        })
+    }
 }
 
 /// The record of a run.
@@ -78,6 +104,9 @@ pub struct RunRecord {
     pub unlogged: u64,
     /// What went wrong.
     pub error: Option<String>,
+    /// The exit code that belongs to it.
+    #[serde(default)]
+    pub exit_code: Option<u8>,
 }
 
 /// Something that was different when a run went on.
@@ -105,6 +134,44 @@ pub fn new_id() -> String {
 }
 
 impl RunRecord {
+    /// Says so where the run was ended from outside, without a word of its own.
+    pub fn say_if_cut_short(&self, dir: &Path) {
+        if self.status == Status::Running {
+            tracing::warn!(
+                "{} was cut short: the process was killed (as systems do that run out of memory) or the machine went down; it goes on from its newest checkpoint",
+                dir.display()
+            );
+        }
+    }
+
+    /// Notes that the run goes on.
+    pub fn go_on(&mut self) {
+        self.status = Status::Running;
+        self.error = None;
+        self.exit_code = None;
+    }
+
+    /// Notes how the run has ended.
+    pub fn end<T>(&mut self, outcome: &Result<T, Failure>) {
+        self.ended = Some(timestamp());
+        self.peak_memory_bytes = peak_rss();
+        let failure = outcome.as_ref().err();
+        self.status = failure.map_or(Status::Completed, Status::after);
+        self.error = failure.map(ToString::to_string);
+        self.exit_code = failure.map(|failure| failure.code() as u8);
+    }
+
+    /// The exit code of a failure that trying again would bring about again; `None` for a run that has not failed so.
+    pub fn fell_with(&self) -> Option<ExitCode> {
+        let code = self.exit_code.and_then(ExitCode::of);
+        match self.status {
+            Status::Diverged => Some(ExitCode::Diverged),
+            // Disks, command lines and other processes change; what older versions left says nothing of it.
+            Status::Failed => code.filter(|code| ![ExitCode::Usage, ExitCode::Conflict, ExitCode::Io].contains(code)),
+            Status::Running | Status::Interrupted | Status::Completed => None,
+        }
+    }
+
     /// Compares items and their labels with those that the run in `dir` was started with.
     ///
     /// # Errors

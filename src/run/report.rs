@@ -223,7 +223,7 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
                 .collect(),
         );
         rows.push(row("pooled", summary.pooled.n, &summary.pooled));
-        let _ = writeln!(text, "\n{head} on test ({} members)", summary.members.len());
+        let _ = writeln!(text, "\n{head} on test ({})", members_of(summary));
         text.push_str(&table(&header, &rows));
         if let Some(counts) = summary.pooled.heads.get(head).and_then(|head| head.confusion.as_ref()) {
             let _ = writeln!(text, "\n{head} confusion (pooled; rows true, columns predicted)");
@@ -231,7 +231,21 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
         }
     }
     text.push_str(&parent_numbers(summary));
+    if !summary.failed.is_empty() {
+        let names: Vec<&str> = summary.failed.keys().map(String::as_str).collect();
+        let _ = writeln!(text, "\nnot counted, because they failed: {}", names.join(", "));
+    }
     text
+}
+
+/// How many members a parent's results are over, and of how many.
+fn members_of(summary: &ParentSummary) -> String {
+    let (done, failed) = (summary.members.len(), summary.failed.len());
+    if failed == 0 {
+        format!("{done} members")
+    } else {
+        format!("{done} of {} members: {failed} failed", done + failed)
+    }
 }
 
 /// Test results of heads that predict numbers, over members.
@@ -257,7 +271,7 @@ fn parent_numbers(summary: &ParentSummary) -> String {
                 .collect(),
         );
         rows.push(row("pooled", summary.pooled.n, &summary.pooled));
-        let _ = writeln!(text, "\n{head} on test ({} members)", summary.members.len());
+        let _ = writeln!(text, "\n{head} on test ({})", members_of(summary));
         text.push_str(&table(&["member", "items", "CCC", "MSE"], &rows));
     }
     text

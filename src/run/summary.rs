@@ -113,8 +113,11 @@ pub struct Seconds {
 /// The result of a run with members (folds, seeds).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ParentSummary {
-    /// `completed`.
+    /// `completed`; `incomplete` where members have failed, which nothing below counts.
     pub status: String,
+    /// Why members have failed, by member.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub failed: IndexMap<String, String>,
     /// Mean of the members' test results.
     pub mean: SplitSummary,
     /// Sample standard deviation of the members' test results; `None` with one member.

@@ -10,8 +10,10 @@ use serde_json::Value;
 
 use super::batch_size::settle;
 use super::comparison::Comparison;
-use super::dir::{RunDir, can_be_label};
+use super::dir::{RunDir, can_be_label, read_json};
+use super::fallen::{self, Fallen, Retry};
 use super::parent::{self, Finished};
+use super::record::RunRecord;
 use super::tracker::{TrackedRun, track};
 use crate::device::Chosen;
 use crate::exit::Failure;
@@ -84,11 +86,17 @@ pub fn read(path: &Path, on_report: OnReport<'_>) -> Result<(SweepFile, String),
     }
 }
 
-/// The entries of a sweep: each run for each combination of the grid.
+/// The entries of a sweep: each run for each combination of the grid; `sets` holds for all of them.
 ///
 /// # Errors
-/// Labels repeat or cannot be folder names, or there are too many entries.
-pub fn entries(file: &SweepFile, offline: bool) -> Result<Vec<Entry>, Failure> {
+/// Labels repeat or cannot be folder names, there are too many entries, or `sets` undoes the grid.
+pub fn entries(file: &SweepFile, sets: &[String], offline: bool) -> Result<Vec<Entry>, Failure> {
+    let given = |path: &str| sets.iter().any(|set| set.split('=').next() == Some(path));
+    if let Some(path) = file.grid.keys().find(|path| given(path)) {
+        return Err(Failure::Usage(format!(
+            "--set {path}=… holds for every run, but the sweep's `grid` varies `{path}`; take it out of one of them"
+        )));
+    }
     let mut combinations: Vec<Vec<(&str, &Value)>> = vec![Vec::new()];
     for (path, values) in &file.grid {
         combinations = combinations
@@ -136,7 +144,9 @@ pub fn entries(file: &SweepFile, offline: bool) -> Result<Vec<Entry>, Failure> {
                 .iter()
                 .map(|(path, value)| (path.as_str(), value))
                 .chain(combination.iter().copied());
-            let sets = set.map(|(path, value)| format!("{path}={value}")).collect();
+            let own = set.map(|(path, value)| format!("{path}={value}"));
+            // The last to set a value has its way.
+            let sets = own.chain(sets.iter().cloned()).collect();
             entries.push(Entry {
                 label,
                 source: Source {
@@ -157,16 +167,24 @@ pub fn entries(file: &SweepFile, offline: bool) -> Result<Vec<Entry>, Failure> {
 pub fn check(entries: &[Entry], on_report: OnReport<'_>) -> Result<Vec<Prepared>, Failure> {
     let mut prepared = Vec::new();
     let mut failure = None;
-    for entry in entries {
-        match prepare(&entry.source, Depth::Deep, on_report) {
+    for outcome in check_each(entries, on_report) {
+        match outcome {
             Ok(one) => prepared.push(one),
             Err(error) => {
-                say(&format!("run `{}` of the sweep: {error}", entry.label));
                 failure.get_or_insert(error);
             }
         }
     }
     failure.map_or(Ok(prepared), Err)
+}
+
+/// Checks every entry; what is wrong with one is no matter of the others.
+fn check_each(entries: &[Entry], on_report: OnReport<'_>) -> Vec<Result<Prepared, Failure>> {
+    let each = entries.iter().map(|entry| {
+        prepare(&entry.source, Depth::Deep, on_report)
+            .inspect_err(|error| say(&format!("run `{}` of the sweep: {error}", entry.label)))
+    });
+    each.collect()
 }
 
 /// Writes what makes the sweep's directory complete by itself.
@@ -197,11 +215,11 @@ struct Order {
     labels: Vec<String>,
 }
 
-/// Checks the entries of a stored sweep.
+/// Checks the entries of a stored sweep; one that cannot be run any more does not keep the others from it.
 ///
 /// # Errors
-/// A stored file is missing or has mistakes.
-pub fn stored(dir: &Path, offline: bool, on_report: OnReport<'_>) -> Result<(Vec<Entry>, Vec<Prepared>), Failure> {
+/// The list of the entries is missing or has mistakes.
+pub fn stored(dir: &Path, offline: bool, on_report: OnReport<'_>) -> Result<Vec<Checked>, Failure> {
     let mut sources = Sources::new();
     let mut report = Report::new();
     let path = dir.join("entries/order.yaml");
@@ -226,54 +244,115 @@ pub fn stored(dir: &Path, offline: bool, on_report: OnReport<'_>) -> Result<(Vec
             Entry { label, source }
         })
         .collect();
-    let prepared = check(&entries, on_report)?;
-    Ok((entries, prepared))
+    let prepared = check_each(&entries, on_report);
+    Ok(entries.into_iter().zip(prepared).collect())
 }
 
-/// Runs or resumes every entry in its folder of the sweep.
+/// An entry with what running it needs, or why it cannot be run.
+pub type Checked = (Entry, Result<Prepared, Failure>);
+
+/// What a sweep has come to.
+#[derive(Debug)]
+pub struct Compared {
+    /// What a person reads.
+    pub text: String,
+    /// The failure of the runs that have failed, if any has.
+    pub failure: Option<Failure>,
+}
+
+/// Runs or resumes every entry in its folder of the sweep. Where one fails, the others go on.
 ///
 /// # Errors
-/// An entry fails; those before it are kept.
+/// Interrupted, or the disk is full; the entries before that are kept.
 pub fn work(
     dir: &RunDir,
-    entries: &[Entry],
-    prepared: &mut [Prepared],
+    entries: Vec<Checked>,
     runs: &Path,
     device: &Chosen,
-) -> Result<String, Failure> {
+    retry: Retry,
+) -> Result<Compared, Failure> {
+    let all = entries.len();
     let mut finished: Vec<(String, Finished)> = Vec::new();
-    for (number, (entry, prepared)) in entries.iter().zip(prepared).enumerate() {
-        say(&format!("run {} of {}: {}", number + 1, entries.len(), entry.label));
-        let path = dir.path().join(&entry.label);
-        let run = if path.join("run.json").is_file() {
-            RunDir::open(&path, dir.files())?
-        } else {
-            // What a kill before the first record left behind holds nothing.
-            if path.exists() {
-                std::fs::remove_dir_all(&path).map_err(Failure::io("remove", &path))?;
-            }
-            RunDir::create(&path, dir.files())?
+    let mut fallen: Vec<Fallen> = Vec::new();
+    for (number, (entry, prepared)) in entries.into_iter().enumerate() {
+        let label = entry.label;
+        let path = dir.path().join(&label);
+        let before = match has_members(&path) {
+            // Those that have failed are passed over one by one.
+            Ok(true) => Ok(None),
+            Ok(false) => Fallen::before(&label, &path, retry),
+            Err(failure) => Err(failure),
         };
-        settle(prepared, Some(&path), device)?;
-        let outcome = parent::resume_in(prepared, &run, runs, device).map_err(|failure| match failure {
-            Failure::Interrupted(_) => Failure::Interrupted(dir.path().to_owned()),
-            failure => failure,
-        })?;
-        finished.push((entry.label.clone(), outcome));
+        let outcome = match before {
+            Ok(Some(before)) => {
+                fallen.push(before);
+                continue;
+            }
+            Ok(None) => {
+                say(&format!("run {} of {all}: {label}", number + 1));
+                prepared.and_then(|prepared| run_entry(dir, prepared, &path, runs, device, retry))
+            }
+            Err(failure) => Err(failure),
+        };
+        match outcome {
+            Ok(run) => {
+                if let Some(failure) = run.failure() {
+                    fallen.push(Fallen::of(&label, &failure));
+                }
+                finished.push((label, run));
+            }
+            Err(Failure::Interrupted(_)) => return Err(Failure::Interrupted(dir.path().to_owned())),
+            Err(failure) if failure.stops_all() => return Err(failure),
+            Err(failure) => fallen.push(Fallen::now(&label, &failure)),
+        }
     }
-    let comparison = Comparison::of(&finished);
+    let comparison = Comparison::of(&finished).without(&fallen);
     let text = comparison.text();
     dir.write("report.txt", text.as_bytes())?;
     dir.write_json("summary.json", &comparison)?;
-    Ok(text)
+    Ok(Compared {
+        text,
+        failure: fallen::failure(&fallen, all, "runs", dir.path()),
+    })
+}
+
+fn has_members(run: &Path) -> Result<bool, Failure> {
+    let path = run.join("run.json");
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let record: RunRecord = read_json(&path)?;
+    Ok(!record.members.is_empty())
+}
+
+fn run_entry(
+    dir: &RunDir,
+    mut prepared: Prepared,
+    path: &Path,
+    runs: &Path,
+    device: &Chosen,
+    retry: Retry,
+) -> Result<Finished, Failure> {
+    let run = if path.join("run.json").is_file() {
+        RunDir::open(path, dir.files())?
+    } else {
+        // What a kill before the first record left behind holds nothing.
+        if path.exists() {
+            std::fs::remove_dir_all(path).map_err(Failure::io("remove", path))?;
+        }
+        RunDir::create(path, dir.files())?
+    };
+    settle(&mut prepared, Some(path), device)?;
+    parent::resume_in(&prepared, &run, runs, device, retry)
 }
 
 /// Enters a sweep's runs in the tracker as planned, so that the list shows what is to come.
 ///
 /// # Errors
 /// The tracker cannot be written.
-pub fn plan_in_tracker(dir: &RunDir, entries: &[Entry], prepared: &[Prepared], runs: &Path) -> Result<(), Failure> {
-    for (entry, prepared) in entries.iter().zip(prepared) {
+pub fn plan_in_tracker(dir: &RunDir, entries: &[Checked], runs: &Path) -> Result<(), Failure> {
+    for (entry, prepared) in entries {
+        let Ok(prepared) = prepared else { continue };
         let run = TrackedRun {
             label: entry.label.clone(),
             log_dir: dir.path().join(&entry.label).display().to_string(),

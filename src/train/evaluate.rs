@@ -6,6 +6,7 @@ use burn::tensor::{Device, activation::softmax};
 use emorun_kernels::on_cores;
 use emorun_metrics::{Agreement, Classification, Confusion};
 
+use super::finite::not_finite;
 use super::state::Seen;
 use super::{Abort, StepNames};
 use crate::feed::Feed;
@@ -103,7 +104,7 @@ struct LossSums {
 /// Evaluates a network (without autodiff) on items.
 ///
 /// # Errors
-/// An item's audio cannot be read, or a node fails.
+/// An item's audio cannot be read, a node fails, or a loss or prediction is not finite.
 pub fn evaluate(
     network: &Network,
     feed: &Feed,
@@ -129,6 +130,10 @@ pub fn evaluate(
             let mean = f64::from(loss.mean.into_scalar::<f32>());
             // What no item counts in has no mean.
             if loss.count > 0.0 {
+                if !mean.is_finite() {
+                    let what = format!("the loss `{}` is {mean}", loss.node);
+                    return Err(not_finite(network, &values, &feed.items, &members, &what));
+                }
                 sums.total += loss.weight * mean * loss.count;
                 sums.count += loss.count;
             }
@@ -144,6 +149,10 @@ pub fn evaluate(
                     regression.agreement = head.names.iter().map(none).collect();
                 }
                 let found: Vec<f32> = found.clone().into_data().iter::<f32>().collect();
+                if !are_finite(&found) {
+                    let what = format!("the numbers of `{}` are not finite", head.name);
+                    return Err(not_finite(network, &values, &feed.items, &members, &what));
+                }
                 add_estimates(regression, &members, truth.rows(), found.chunks_exact(head.names.len()));
             }
         }
@@ -153,6 +162,10 @@ pub fn evaluate(
             };
             let [_, classes] = logits.dims();
             let probabilities: Vec<f32> = softmax(logits.clone(), 1).into_data().iter::<f32>().collect();
+            if !are_finite(&probabilities) || logits.clone().into_data().iter::<f32>().any(|score| !score.is_finite()) {
+                let what = format!("the scores of `{}` are not finite", head.name);
+                return Err(not_finite(network, &values, &feed.items, &members, &what));
+            }
             let labels = match values.get(&head.target) {
                 Some(Value::Labels(labels)) => labels.as_slice().to_vec(),
                 _ => vec![None; members.len()],
@@ -229,11 +242,23 @@ fn count(confusion: &mut Confusion, rows: &[Prediction]) -> Result<(), Abort> {
     Ok(())
 }
 
-/// Adds a training batch's predictions to what the epoch has seen.
+fn are_finite(numbers: &[f32]) -> bool {
+    numbers.iter().all(|number| number.is_finite())
+}
+
+/// Adds a training batch's predictions to what the epoch has seen; gives the first head that predicts numbers that are
+/// not finite, also for items that its losses do not count.
 ///
 /// # Errors
 /// A label is outside the head's classes.
-pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Result<(), Abort> {
+pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Result<Option<String>, Abort> {
+    for head in network.wired().iter().filter_map(|node| node.regressor()) {
+        if let Some(Value::Vector(found)) = values.get(&head.output)
+            && Value::Vector(found.clone()).items_not_finite().is_some()
+        {
+            return Ok(Some(head.name.to_owned()));
+        }
+    }
     for head in network.wired().iter().filter_map(|node| node.head()) {
         let (Some(Value::Logits(logits)), Some(Value::Labels(labels))) =
             (values.get(&head.output), values.get(&head.target))
@@ -242,6 +267,9 @@ pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Resul
         };
         let [_, classes] = logits.dims();
         let scores: Vec<f32> = logits.clone().into_data().iter::<f32>().collect();
+        if !are_finite(&scores) {
+            return Ok(Some(head.name.to_owned()));
+        }
         let confusion = seen
             .heads
             .entry(head.name.to_owned())
@@ -254,7 +282,7 @@ pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Resul
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Index of the highest score, the first of equals.

@@ -8,6 +8,7 @@ pub mod batches;
 pub mod checkpoint;
 pub mod dry_run;
 pub mod evaluate;
+mod finite;
 pub mod interrupt;
 pub mod journal;
 pub mod learn;
@@ -40,6 +41,7 @@ use average::Average;
 use batches::{epoch_batches, padding_share};
 use checkpoint::{Checkpoint, Keep, Store};
 use evaluate::{SplitResult, evaluate};
+use finite::REMEDY;
 use journal::{Journal, Line};
 use parameters::Optimizer;
 use policy::{Policies, Sight};
@@ -57,7 +59,7 @@ pub enum Abort {
     Feed(FeedError),
     /// A node cannot run.
     Node(RunError),
-    /// The loss is not finite; the message names node and batch.
+    /// A number is not finite; the message names node and items.
     Diverged(String),
     /// A file cannot be written or read.
     File(Failure),
@@ -68,6 +70,14 @@ pub enum Abort {
 }
 
 impl Abort {
+    /// The same, with the pass in which a number was found not to be finite.
+    pub fn within(self, pass: &str) -> Self {
+        match self {
+            Self::Diverged(message) => Self::Diverged(format!("{pass}: {message}")),
+            other => other,
+        }
+    }
+
     /// The failure of the run in `dir`.
     pub fn into_failure(self, dir: &Path) -> Failure {
         match self {
@@ -312,7 +322,7 @@ impl Trainer<'_> {
             let mut journal = Journal::open(&self.files, &self.dir, 0, 0, tensorboard)?;
             prepare(&mut journal);
             let mut state = LoopState::default();
-            policies.begin(&network, &mut state, &names);
+            policies.begin(&network, &mut state, &names)?;
             return Ok(Session {
                 replicas: Replicas::new(&network, &self.others),
                 average: average.map(|config| Average::new(config, &network)),
@@ -429,7 +439,7 @@ impl Trainer<'_> {
             let norm = self.update(session, gradients, lr);
             if !norm.is_finite() {
                 return Err(Abort::Diverged(format!(
-                    "the gradient's norm is {norm} at step {} (epoch {}); lower the learning rate, or set training.clip_norm",
+                    "the gradient's norm is {norm} at step {} (epoch {}); {REMEDY}",
                     step + 1,
                     epoch + 1
                 )));
@@ -550,7 +560,8 @@ impl Trainer<'_> {
                 self.settings.evaluation.batch_size,
                 names,
                 &device,
-            )?;
+            )
+            .map_err(|abort| abort.within(&format!("validation after epoch {}", state.epoch)))?;
             journal.line(
                 state.step,
                 state.epoch,
@@ -674,6 +685,26 @@ impl Trainer<'_> {
         }
     }
 
+    /// Keeps what is not finite out of the checkpoints, so that the newest can be gone on from.
+    fn check_finite(&self, checkpoint: &Checkpoint) -> Result<(), Abort> {
+        let state = &checkpoint.state;
+        let parts = [
+            ("the weight", Some(&checkpoint.weights)),
+            ("the averaged weight", checkpoint.average.as_ref()),
+            ("the optimizer's", Some(&checkpoint.optimizer)),
+        ];
+        for (what, tensors) in parts {
+            if let Some(name) = tensors.and_then(finite::first_in) {
+                return Err(Abort::Diverged(format!(
+                    "{what} `{name}` is not finite after step {} (epoch {}); {REMEDY}",
+                    state.step,
+                    if state.batch == 0 { state.epoch } else { state.epoch + 1 },
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn save(&self, session: &mut Session) -> Result<(), Abort> {
         let asked = Instant::now();
         session.journal.flush();
@@ -688,6 +719,7 @@ impl Trainer<'_> {
             average: average.map(Average::collect),
             state: session.state.clone(),
         };
+        self.check_finite(&checkpoint)?;
         session.writer.begin(Job {
             checkpoint,
             keep: self.keep(&session.state),

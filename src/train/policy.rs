@@ -131,12 +131,16 @@ impl Policies {
     }
 
     /// Makes the first choices.
-    pub fn begin(&self, network: &Network, state: &mut LoopState, names: &StepNames) {
+    ///
+    /// # Errors
+    /// A choice is not finite.
+    pub fn begin(&self, network: &Network, state: &mut LoopState, names: &StepNames) -> Result<(), Abort> {
         for policy in self.all.iter().filter(|policy| !policy.spec.acts_on.is_empty()) {
             let own = state.policies.entry(policy.name.clone()).or_default();
             let before = vec![0.0; policy.spec.acts_on.len()];
-            policy.choose(network, own, &before, 0, &Sight::NOTHING, names, &self.device);
+            policy.choose(network, own, &before, 0, &Sight::NOTHING, names, &self.device)?;
         }
+        Ok(())
     }
 
     /// What is in force in the coming epoch.
@@ -220,10 +224,11 @@ impl Policies {
     /// Lets policies learn from the rollouts of a step, once they have enough of them.
     ///
     /// # Errors
-    /// A policy's gradient is not finite.
+    /// A policy's gradient is not finite, or what it saw, drew or was given.
     pub fn after_step(&mut self, network: &mut Network, state: &mut LoopState, names: &StepNames) -> Result<(), Abort> {
         for (name, episode) in std::mem::take(&mut state.seen.rollouts) {
             let Some(layer) = network.policy(&name) else { continue };
+            refuse_not_finite(&name, &episode)?;
             let own = state.policies.entry(name).or_default();
             own.see("reward", episode.steps.iter().map(|step| step.reward).sum());
             for step in &episode.steps {
@@ -281,23 +286,28 @@ impl Managed {
         sight: &Sight<'_>,
         names: &StepNames,
         device: &Device,
-    ) {
+    ) -> Result<(), Abort> {
         let Some(layer) = network.policy(&self.name) else {
-            return;
+            return Ok(());
         };
         let state = self.sees(sight, last);
         let values: Vec<f32> = state.iter().map(|&number| number as f32).collect();
         let states = TensorData::new(values, [1, state.len()]);
         let key = names.of_policy(&self.name).with("act").at(own.choices);
         let drawn = layer.draw(Tensor::from_data(states, &device.clone().inner()), Some(&[key]));
+        let actions: Vec<f64> = drawn.iter().map(|&drawn| layer.value(drawn)).collect();
+        if !drawn.iter().chain(&actions).all(|number| number.is_finite()) {
+            return Err(not_finite(&self.name, "chooses"));
+        }
         own.choices += 1;
         own.current = Some(Current {
             since: epoch,
             state,
-            actions: drawn.iter().map(|&drawn| layer.value(drawn)).collect(),
+            actions,
             drawn,
             before: self.rewarded(sight),
         });
+        Ok(())
     }
 
     /// The state between epochs; what is not known yet is 0.
@@ -354,8 +364,7 @@ impl Managed {
             }
             self.learn_if_enough(network, own, names, device)?;
         }
-        self.choose(network, own, &current.actions, epoch, sight, names, device);
-        Ok(())
+        self.choose(network, own, &current.actions, epoch, sight, names, device)
     }
 
     fn learn_if_enough(
@@ -375,6 +384,26 @@ impl Managed {
         let key = names.of_policy(&self.name).with("learn").at(own.updates);
         learn(network, &self.name, own, learner, optimizer, key, device)
     }
+}
+
+fn not_finite(policy: &str, does: &str) -> Abort {
+    Abort::Diverged(format!(
+        "the policy `{policy}` {does} numbers that are not finite; lower its learning rate `lr`"
+    ))
+}
+
+/// Refuses an episode that a policy cannot learn from.
+fn refuse_not_finite(policy: &str, episode: &Episode) -> Result<(), Abort> {
+    let are_finite = |of: fn(&Step) -> &[f64]| episode.steps.iter().flat_map(of).all(|number| number.is_finite());
+    let sees: fn(&Step) -> &[f64] = |step| &step.state;
+    let draws: fn(&Step) -> &[f64] = |step| &step.drawn;
+    let is_given: fn(&Step) -> &[f64] = |step| std::slice::from_ref(&step.reward);
+    for (does, of) in [("sees", sees), ("draws", draws), ("is rewarded with", is_given)] {
+        if !are_finite(of) {
+            return Err(not_finite(policy, does));
+        }
+    }
+    Ok(())
 }
 
 /// The valid rows of each item of frames, as plain numbers.

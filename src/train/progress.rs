@@ -1,9 +1,10 @@
 //! Live progress on stderr: a bar on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::terminal::{is_terminal, tell};
 
 /// Shows how training goes.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 impl Progress {
     /// Progress of `total` steps of which `done` lie behind; `label` names the run.
     pub fn new(label: &str, done: u64, total: u64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
             if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:28.cyan/dim} {percent:>3}% {msg}") {
                 bar.set_style(style);
@@ -54,7 +55,7 @@ impl Progress {
                 bar.set_position(step);
             }
             None if self.last_line.elapsed() >= LINE_EVERY => {
-                eprintln!("step {step}/{}  {}", self.total, message());
+                tell(&format!("step {step}/{}  {}", self.total, message()));
                 self.last_line = Instant::now();
             }
             None => {}
@@ -98,7 +99,7 @@ impl Progress {
 /// A line on stderr, and in the run's log.
 pub fn say(line: &str) {
     tracing::info!("{line}");
-    eprintln!("{line}");
+    tell(line);
 }
 
 /// A duration as people read it.

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use emorun_kernels::on_cores;
 
 use super::evaluate::count_batch;
+use super::finite::not_finite;
 use super::parameters::Gradients;
 use super::policy::Policies;
 use super::replicas::{self, Replicas};
@@ -120,15 +121,20 @@ impl Trainer<'_> {
         on_cores(device, || {
             let total = total_loss(network, &mut values, &context)?;
             let loss = f64::from(total.clone().into_scalar::<f32>());
+            let place = || format!(" at step {} (epoch {})", moment.step + 1, moment.epoch + 1);
             if !loss.is_finite() {
-                return Err(self.diverged(network, &values, loss, moment.step, moment.epoch, &items));
+                let what = format!("the loss is {loss}{}", place());
+                return Err(not_finite(network, &values, &self.feed.items, &items, &what));
             }
             let mut seen = Seen {
                 items: items.len() as u64,
                 loss: loss * items.len() as f64,
                 ..Seen::default()
             };
-            count_batch(network, &values, &mut seen)?;
+            if let Some(head) = count_batch(network, &values, &mut seen)? {
+                let what = format!("the scores of `{head}` are not finite{}", place());
+                return Err(not_finite(network, &values, &self.feed.items, &items, &what));
+            }
             Policies::observe(network, &values, &mut seen.rollouts);
             drop(values);
             let gradients = Gradients::of_loss(network, total.mul_scalar(share), context.segments.as_deref());
@@ -161,26 +167,6 @@ impl Trainer<'_> {
             }
             norm
         })
-    }
-
-    fn diverged(&self, network: &Network, values: &Values, loss: f64, step: u64, epoch: u64, items: &[usize]) -> Abort {
-        let node = network
-            .first_not_finite(values)
-            .unwrap_or_else(|| "the sum of losses".into());
-        let mut names: Vec<String> = items
-            .iter()
-            .take(4)
-            .filter_map(|&item| Some(self.feed.items.get(item).ok()?.display_path()))
-            .collect();
-        if items.len() > names.len() {
-            names.push(format!("and {} more", items.len() - names.len()));
-        }
-        Abort::Diverged(format!(
-            "the loss is {loss} at step {} (epoch {}): the first output that is not finite is that of node `{node}`; the batch holds {}; lower the learning rate, or set training.clip_norm",
-            step + 1,
-            epoch + 1,
-            names.join(", ")
-        ))
     }
 }
 

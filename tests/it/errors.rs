@@ -423,7 +423,10 @@ fn a_loss_that_is_not_finite_names_node_and_batch() {
         outcome.stderr
     );
     let record = json(lab.path("runs/tiny/nan/run.json"));
-    assert_eq!(record["status"], "failed");
+    assert_eq!(
+        (&record["status"], &record["exit_code"]),
+        (&"diverged".into(), &6.into())
+    );
     assert!(outcome.stderr.contains(record["error"].as_str().unwrap()));
 }
 

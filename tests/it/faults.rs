@@ -10,6 +10,7 @@ use emorun::device::{Chosen, DeviceRequest, choose};
 use emorun::exit::{ExitCode, Failure};
 use emorun::prepare::{Depth, Prepared, Source, prepare_with};
 use emorun::run::dir::RunDir;
+use emorun::run::fallen::Retry;
 use emorun::run::parent::{Finished, Place, resume, start};
 use emorun::verify::compare;
 use emorun_files::{Files, Operation, Verdict, Watch};
@@ -156,7 +157,8 @@ impl Bench {
         if !dir.join("run.json").is_file() {
             return self.start(runs, Files::default());
         }
-        resume(&self.prepared, &RunDir::open(&dir, &Files::default())?, &self.device)
+        let dir = RunDir::open(&dir, &Files::default())?;
+        resume(&self.prepared, &dir, &self.device, Retry::Failed)
     }
 }
 

@@ -17,7 +17,7 @@ fn read(path: &Path) -> BTreeMap<String, Array> {
         .collect()
 }
 
-fn write(path: &Path, features: &BTreeMap<String, Array>) {
+pub fn write(path: &Path, features: &BTreeMap<String, Array>) {
     let mut writer = FeatureWriter::create(path, Precision::F32).unwrap();
     for (key, value) in features {
         writer.add(key, value).unwrap();
@@ -45,7 +45,7 @@ fn given_frames(lab: &Lab, fields: &str) {
 const FRAMES: &str = "path: mel.safetensors, width: 16, rate_hz: 50";
 
 /// A head on vectors from a file.
-const VECTORS: &str = "\
+pub const VECTORS: &str = "\
 extends: crnn.yaml
 encoders:
   mel: null

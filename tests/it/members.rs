@@ -241,3 +241,144 @@ fn a_sweep_with_one_invalid_run_starts_none() {
     );
     assert!(!lab.path("runs").exists());
 }
+
+/// Of the three runs, the second diverges in its first steps.
+const DIVERGING: &str = "\
+name: rates
+runs:
+  - { label: low, experiment: crnn.yaml }
+  - { label: high, experiment: crnn.yaml, set: { training.optimizer.lr: 1.0e+38, training.clip_norm: null } }
+  - { label: seeds, experiment: crnn.yaml, set: { training.seeds: [1, 2] } }
+";
+
+#[test]
+fn a_run_of_a_sweep_that_diverges_stops_none_of_the_others() {
+    let lab = Lab::new();
+    lab.write("sweep.yaml", DIVERGING);
+    let everywhere = [
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "training.scheduler={ kind: constant }",
+    ];
+    let start: Vec<&str> = ["sweep", "sweep.yaml", "--run-label", "one"]
+        .into_iter()
+        .chain(everywhere)
+        .collect();
+    let first = lab.emorun(&start);
+    assert_eq!(first.code, 6, "{}", first.stderr);
+    assert!(
+        first
+            .stderr
+            .contains("1 of 3 runs failed:\n  high diverged: the loss is "),
+        "{}",
+        first.stderr
+    );
+    let again = "again with: emorun resume runs/rates/one --retry-failed";
+    assert!(first.stderr.contains(again), "{}", first.stderr);
+    let rows: Vec<Vec<&str>> = first
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert!(
+        rows.iter().any(|row| row[..] == ["high", "diverged"]),
+        "{}",
+        first.stdout
+    );
+    let statuses: Vec<String> = tracked(&lab).into_iter().map(|(_, status)| status).collect();
+    assert_eq!(statuses, ["completed", "diverged", "completed"]);
+    let sweep = lab.path("runs/rates/one");
+    let summary = json(sweep.join("summary.json"));
+    assert_eq!(summary["status"], "incomplete");
+    assert_eq!(summary["failed"]["high"]["exit_code"], 6);
+    let results = summary["runs"].as_object().unwrap();
+    assert_eq!(results.keys().collect::<Vec<_>>(), ["low", "seeds"]);
+    for entry in ["low", "high", "seeds"] {
+        assert_eq!(
+            yaml(sweep.join(entry).join("resolved.yaml"))["training"]["epochs"],
+            1,
+            "--set reaches {entry}"
+        );
+    }
+
+    let started = |run: &str| json(sweep.join(run).join("run.json"))["ended"].clone();
+    let ended = started("high");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let passed_over = lab.emorun(&["resume", "runs/rates/one"]);
+    assert_eq!(passed_over.code, 6, "{}", passed_over.stderr);
+    assert!(
+        passed_over.stderr.contains("high diverged before and is passed over"),
+        "{}",
+        passed_over.stderr
+    );
+    assert_eq!((started("high"), passed_over.stdout), (ended.clone(), first.stdout));
+    assert_eq!(lab.emorun(&["resume", "runs/rates/one", "--retry-failed"]).code, 6);
+    assert_ne!(started("high"), ended, "it was tried again");
+}
+
+#[test]
+fn members_that_failed_are_passed_over_until_they_are_to_be_tried_again() {
+    let lab = Lab::new();
+    lab.write("cross.yaml", CROSS);
+    let whole = lab.run(&["cross.yaml", "--run-label", "whole"]);
+    let run = lab.path("runs/cross/cut");
+    let [_, second, third, ..] = MEMBERS.map(|member| run.join(member));
+    kill(lab.start_until(&["cross.yaml", "--run-label", "cut"], &third.join("metrics.jsonl"), 5));
+    // As if the second had diverged; what the kill has left of the third cannot be read.
+    fs::remove_file(second.join("summary.json")).unwrap();
+    let mut record = json(second.join("run.json"));
+    record["status"] = "diverged".into();
+    record["error"] = "the loss is NaN at step 3".into();
+    record["exit_code"] = 6.into();
+    fs::write(second.join("run.json"), record.to_string()).unwrap();
+    fs::remove_dir_all(second.join("checkpoints")).unwrap();
+    let third_record = fs::read(third.join("run.json")).unwrap();
+    fs::write(third.join("run.json"), "{ torn").unwrap();
+    let outcome = lab.emorun(&["resume", "runs/cross/cut"]);
+    assert_eq!(outcome.code, 6, "{}", outcome.stderr);
+    for part in [
+        "fold-1/seed-2 diverged before and is passed over",
+        "fold-2/seed-1 failed; the others go on",
+        "2 of 6 members failed:\n  fold-1/seed-2 diverged: the loss is NaN at step 3\n  fold-2/seed-1 failed: ",
+    ] {
+        assert!(outcome.stderr.contains(part), "no `{part}` in {}", outcome.stderr);
+    }
+    assert!(
+        outcome.stdout.contains("emotion on test (4 of 6 members: 2 failed)"),
+        "{}",
+        outcome.stdout
+    );
+    let summary = json(run.join("summary.json"));
+    assert_eq!(
+        (&summary["status"], &summary["mean"]["n"]),
+        (&"incomplete".into(), &4.into())
+    );
+    assert_eq!(summary["failed"]["fold-1/seed-2"], "the loss is NaN at step 3");
+    assert_eq!(json(run.join("run.json"))["status"], "diverged");
+
+    fs::write(third.join("run.json"), third_record).unwrap();
+    let outcome = lab.emorun(&["resume", "runs/cross/cut", "--retry-failed"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("was cut short"), "{}", outcome.stderr);
+    for member in MEMBERS {
+        assert_same_run(&run.join(member), &whole.join(member));
+    }
+    let results = |run: &Path| json(run.join("summary.json"))["pooled"].clone();
+    assert_eq!(results(&run), results(&whole));
+    let summary = json(run.join("summary.json"));
+    assert!(summary["status"] == "completed" && summary["failed"].is_null());
+}
+
+#[test]
+fn set_cannot_undo_the_grid_of_a_sweep() {
+    let lab = Lab::new();
+    lab.write("sweep.yaml", SWEEP);
+    let outcome = lab.emorun(&["sweep", "sweep.yaml", "--set", "losses.ce.label_smoothing=0.3"]);
+    assert_eq!(outcome.code, 2, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("`grid` varies `losses.ce.label_smoothing`"),
+        "{}",
+        outcome.stderr
+    );
+}

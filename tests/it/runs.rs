@@ -82,7 +82,8 @@ fn a_run_directory_is_complete_by_itself() {
             "certificate",
             "peak_memory_bytes",
             "unlogged",
-            "error"
+            "error",
+            "exit_code"
         ]
     );
     assert_eq!(

@@ -12,6 +12,7 @@ use crate::cli::{Format, print};
 use crate::exit::Failure;
 use crate::run::report::table;
 use crate::smoke::temporary_folder;
+use crate::terminal::tell;
 
 #[derive(Debug, Args)]
 pub(super) struct Loop {
@@ -61,7 +62,7 @@ pub(super) fn training_loop(arguments: &Loop) -> Result<(), Failure> {
         threads: arguments.threads.into(),
     };
     let found = costs(&setup, &arguments.python, arguments.repeats.into(), &mut |message| {
-        eprintln!("{message}")
+        tell(message)
     })?;
     match arguments.format {
         Format::Human => print(&cost_text(&setup, &found)),

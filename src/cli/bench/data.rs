@@ -16,6 +16,7 @@ use crate::cli::{Format, print};
 use crate::exit::Failure;
 use crate::run::report::table;
 use crate::smoke::temporary_folder;
+use crate::terminal::tell;
 
 #[derive(Debug, Args)]
 pub(super) struct Data {
@@ -133,7 +134,7 @@ fn timed(arguments: &Data, folder: &Path) -> Result<(Amount, Vec<Timed>), Failur
             setup.threads = threads.into();
             let timed = time(chain, &setup, arguments.repeats.into(), &peer, folder, &mut |message| {
                 if !said.iter().any(|said| said == message) {
-                    eprintln!("{message}");
+                    tell(message);
                     said.push(message.to_owned());
                 }
             })?;

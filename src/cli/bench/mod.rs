@@ -15,6 +15,7 @@ use crate::bench::{Outcome, Peer, Setup, Task, median, time, work};
 use crate::exit::Failure;
 use crate::memory::mib;
 use crate::run::report::table;
+use crate::terminal::tell;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -136,7 +137,7 @@ fn encoders(arguments: &Encoders) -> Result<(), Failure> {
     for &task in tasks {
         let outcomes = time(task, &setup, arguments.repeats.into(), &peer, &mut |message| {
             if !said.iter().any(|said| said == message) {
-                eprintln!("{message}");
+                tell(message);
                 said.push(message.to_owned());
             }
         })?;

@@ -1,6 +1,6 @@
 //! `emorun data fetch`.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +10,7 @@ use super::progress::Bars;
 use crate::cli::{Common, print};
 use crate::exit::Failure;
 use crate::run::report::table;
+use crate::terminal::{tell, write_stderr};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -68,7 +69,7 @@ pub(super) struct Job<'a> {
 
 /// Shows the licence, asks for consent and fetches.
 pub(super) fn bring(source: &Source, to: &Path, job: &Job<'_>, common: Common) -> Result<(), Failure> {
-    eprint!("{}", describe(source));
+    write_stderr(&describe(source));
     if let How::Request(steps) = source.how {
         let steps: String = steps
             .iter()
@@ -99,14 +100,16 @@ pub(super) fn bring(source: &Source, to: &Path, job: &Job<'_>, common: Common) -
     let bars = Bars::new();
     let fetched = fetch_corpus(&client, source, &options, &|event| show(&bars, event)).map_err(failed)?;
     for name in &fetched.recorded {
-        eprintln!("nobody publishes a hash of {name}: what came now is recorded, and checked from now on");
+        tell(&format!(
+            "nobody publishes a hash of {name}: what came now is recorded, and checked from now on"
+        ));
     }
-    eprintln!(
+    tell(&format!(
         "{} files downloaded and {} found in {}",
         fetched.downloaded,
         fetched.present,
         to.display()
-    );
+    ));
     Ok(())
 }
 
@@ -150,8 +153,7 @@ fn consent(source: &Source, accepted: bool) -> Result<(), Failure> {
             source.name, source.licence.url
         )));
     }
-    eprint!("Do you accept this licence? [y/N] ");
-    let _ = std::io::stderr().flush();
+    write_stderr("Do you accept this licence? [y/N] ");
     let mut answer = String::new();
     let read = stdin.lock().read_line(&mut answer);
     match (read, answer.trim().to_lowercase().as_str()) {

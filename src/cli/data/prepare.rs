@@ -13,6 +13,7 @@ use super::progress::Bars;
 use crate::cli::{Common, check, print};
 use crate::exit::Failure;
 use crate::prepare::read_text;
+use crate::terminal::tell;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -81,7 +82,10 @@ pub(super) fn prepare(arguments: &Arguments, common: Common) -> Result<(), Failu
         })
         .map_err(failed)?;
         bars.done("utterances");
-        eprintln!("{new} of {} utterances were preprocessed now", plan.wanted.len());
+        tell(&format!(
+            "{new} of {} utterances were preprocessed now",
+            plan.wanted.len()
+        ));
     }
     if step(Step::Integrate) {
         let integrated = integrate(&preparation, &plan).map_err(failed)?;
@@ -90,7 +94,10 @@ pub(super) fn prepare(arguments: &Arguments, common: Common) -> Result<(), Failu
             integrated.report.to_text(),
             output.join("manifest.csv").display()
         ));
-        eprintln!("the report as a page: {}", output.join("report.html").display());
+        tell(&format!(
+            "the report as a page: {}",
+            output.join("report.html").display()
+        ));
     }
     if step(Step::Annotate) {
         serve(&preparation, &plan, arguments)?;
@@ -165,11 +172,11 @@ fn download(preparation: &Preparation, arguments: &Arguments, common: Common) ->
 fn serve(preparation: &Preparation, plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
     let server = annotate::open(preparation, plan, &arguments.annotator, arguments.port).map_err(failed)?;
     let (decided, clips) = server.progress();
-    eprintln!(
+    tell(&format!(
         "{decided} of {clips} clips are decided by {}; open the page below, end with Ctrl-C, then bring the labels into \
          the table with --step integrate",
         arguments.annotator
-    );
+    ));
     print(&format!("{}\n", server.url()));
     // Nothing is lost when the process ends: every decision is on the disk before the next clip is shown.
     server.serve(&AtomicBool::new(false)).map_err(failed)
@@ -183,7 +190,7 @@ fn failed(error: PrepareError) -> Failure {
         PrepareError::Annotator { .. } | PrepareError::NotPreprocessed { .. } => Failure::Usage(error.to_string()),
         PrepareError::Invalid(mistakes) => {
             for mistake in &mistakes {
-                eprintln!("error: {mistake}");
+                tell(&format!("error: {mistake}"));
             }
             Failure::Rejected {
                 mistakes: mistakes.len(),

@@ -1,11 +1,11 @@
 //! Progress of files on stderr: bars on a terminal, a line a file elsewhere.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::terminal::is_terminal;
 use crate::train::progress::say;
 
 /// Shows how far each of several files is; used from several threads.
@@ -16,9 +16,8 @@ pub(super) struct Bars {
 
 impl Bars {
     pub fn new() -> Self {
-        let terminal = std::io::stderr().is_terminal();
         Self {
-            shown: terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(5))),
+            shown: is_terminal().then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(5))),
             bars: Mutex::new(HashMap::new()),
         }
     }

@@ -8,6 +8,7 @@ use emorun_data::ScanLevel;
 use super::CorpusArguments;
 use crate::cli::{Common, Format, print};
 use crate::exit::Failure;
+use crate::terminal::tell;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -25,7 +26,7 @@ pub(super) fn stats(arguments: &Arguments, common: Common) -> Result<(), Failure
     let datasets = arguments.corpora.datasets(common)?;
     let corpus = emorun_data::scan(&datasets, ScanLevel::Metadata, None).map_err(Failure::Data)?;
     for warning in &corpus.warnings {
-        eprintln!("warning: {warning}");
+        tell(&format!("warning: {warning}"));
     }
     let stats = emorun_data::stats::stats(&corpus, !arguments.no_loudness).map_err(Failure::Data)?;
     if let Some(path) = &arguments.html {

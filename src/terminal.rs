@@ -1,0 +1,43 @@
+//! The terminal: the one place that writes to stdout and stderr.
+//!
+//! What is written there is for whoever looks on. A reader that has gone away, a full disk or a closed descriptor stops
+//! nothing: `println!` and its like would end the program with a panic.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+/// The first failure to write a result that somebody may still wait for.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Writes a text to stderr as it is.
+pub fn write_stderr(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Writes a line to stderr.
+pub fn tell(line: &str) {
+    // At one go, so that lines of several threads or processes are not mixed.
+    write_stderr(&format!("{line}\n"));
+}
+
+/// Whether stderr is a terminal.
+pub fn is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Writes a result to stdout. A reader that has gone away wants no more of it; any other failure is kept for [`lost`].
+pub fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// Why a result did not reach stdout whole, if it did not.
+pub fn lost() -> Option<io::Error> {
+    LOST.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
