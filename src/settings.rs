@@ -580,6 +580,20 @@ kinded_enum! {
     }
 }
 
+impl Training {
+    /// The key of the rate that the learning rate goes up to: with some schedules, the optimizer's is not used.
+    pub fn highest_rate_key(&self) -> &'static str {
+        match self.scheduler {
+            SchedulerConfig::OneCycle(_) => "training.scheduler.max_lr",
+            SchedulerConfig::Constant(_)
+            | SchedulerConfig::WarmUp(_)
+            | SchedulerConfig::Cosine(_)
+            | SchedulerConfig::CosineWarmRestarts(_)
+            | SchedulerConfig::Plateau(_) => "training.optimizer.lr",
+        }
+    }
+}
+
 impl SchedulerConfig {
     /// Whether the rate depends on how many epochs there are in all.
     pub fn spans_the_run(&self) -> bool {

@@ -11,8 +11,12 @@ static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Writes a text to stderr as it is.
 pub fn write_stderr(text: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    write_stderr_bytes(text.as_bytes());
+}
+
+/// Writes bytes to stderr as they are, without memory of its own.
+pub fn write_stderr_bytes(bytes: &[u8]) {
+    let _ = io::stderr().lock().write_all(bytes);
 }
 
 /// Writes a line to stderr.

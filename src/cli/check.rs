@@ -146,8 +146,14 @@ fn plan_text(prepared: &Prepared) -> String {
         total.trainable,
         total.parameters - total.trainable
     );
-    if let Some(load) = prepared.load() {
-        let _ = writeln!(text, "peak memory: about {}", mib(load.peak_bytes()));
+    if let Some(need) = prepared.need() {
+        let free = need
+            .free
+            .map_or_else(String::new, |free| format!(" of {} that are free", mib(free)));
+        let longest = prepared.longest_item().map_or_else(String::new, |longest| {
+            format!("; the longest training item is {longest}")
+        });
+        let _ = writeln!(text, "peak memory: about {}{free}{longest}", mib(need.peak));
     }
     for (node, caching) in prepared.caching() {
         let _ = match caching {
@@ -176,7 +182,7 @@ fn plan_text(prepared: &Prepared) -> String {
             writeln!(text)
         };
     }
-    for remark in prepared.remarks() {
+    for remark in prepared.remarks().into_iter().chain(prepared.memory_remark()) {
         let _ = writeln!(text, "remark: {remark}");
     }
     let members = parent::members(prepared);
@@ -259,9 +265,11 @@ fn plan_text(prepared: &Prepared) -> String {
 fn plan_json(prepared: &Prepared) -> Value {
     let mut plan = serde_json::to_value(prepared.plan()).unwrap_or_default();
     if let Value::Object(plan) = &mut plan {
-        if let Some(load) = prepared.load() {
-            plan.insert("peak_memory_bytes".into(), json!(load.peak_bytes()));
+        if let Some(need) = prepared.need() {
+            plan.insert("peak_memory_bytes".into(), json!(need.peak));
+            plan.insert("free_memory_bytes".into(), json!(need.free));
         }
+        plan.insert("longest_training_item".into(), json!(prepared.longest_item()));
         if let Some(epoch) = epoch(prepared) {
             plan.insert(
                 "epoch".into(),
@@ -279,7 +287,8 @@ fn plan_json(prepared: &Prepared) -> Value {
             .map(|assignment| json!({ "fold": assignment.label, "certificate": assignment.certificate, "claims": assignment.certificate.claims() }))
             .collect();
         plan.insert("splits".into(), Value::Array(splits));
-        plan.insert("remarks".into(), json!(prepared.remarks()));
+        let remarks: Vec<String> = prepared.remarks().into_iter().chain(prepared.memory_remark()).collect();
+        plan.insert("remarks".into(), json!(remarks));
     }
     plan
 }

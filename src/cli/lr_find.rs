@@ -61,16 +61,22 @@ pub(super) fn lr_find(arguments: &Arguments, common: Common) -> Result<(), Failu
     settle(&mut prepared, None, &device)?;
     let tried = range_test(&prepared, test, &device)?;
     let write = |path: &PathBuf, text: String| std::fs::write(path, text).map_err(Failure::io("write", path));
-    write(svg, draw(&prepared.settings.name, &tried))?;
+    let found = suggest(&tried);
+    write(svg, draw(&prepared.settings.name, &tried, found))?;
     write(&table, csv(&tried))?;
     let last = tried.last().map_or(test.from, |tried| tried.lr);
-    let found = match suggest(&tried) {
+    let key = prepared.settings.training.highest_rate_key();
+    let found = match found {
         Some(found) => format!(
-            "the loss falls fastest at {:.2e}; a tenth of where it is least is {:.2e}\n\
-             try: --set training.optimizer.lr={:.1e}\n",
-            found.steepest, found.tenth_of_least, found.steepest
+            "before it explodes, the loss falls fastest at {:.2e}; a tenth of where it is least is {:.2e}\n\
+             try the lower of the two: --set {key}={:.1e}\n",
+            found.steepest,
+            found.tenth_of_least,
+            found.steepest.min(found.tenth_of_least)
         ),
-        None => format!("too few steps before the loss exploded at {last:.2e}: try a lower --to\n"),
+        None => format!(
+            "the loss does not fall before it explodes or the test ends, at {last:.2e}: try more --steps, another --from or --to\n"
+        ),
     };
     print(&format!(
         "{} steps, learning rate {:.1e} to {last:.2e}\n{found}{}\n",

@@ -184,6 +184,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     crate::logging::init(cli.verbose);
+    crate::train::interrupt::outlive_file_limits();
+    crate::run::last_words::install();
     let common = Common {
         format: cli.message_format,
         offline: cli.offline,

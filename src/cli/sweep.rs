@@ -9,6 +9,7 @@ use crate::device::Chosen;
 use crate::exit::Failure;
 use crate::run::dir::RunDir;
 use crate::run::fallen::Retry;
+use crate::run::record::time_label;
 use crate::run::sweep::{self, Checked, Compared};
 use crate::train::interrupt;
 
@@ -34,10 +35,7 @@ pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure
     };
     let (file, text) = sweep::read(&arguments.model_runs, &mut on_report)?;
     let entries = sweep::entries(&file, &arguments.sets, common.offline)?;
-    let label = place
-        .run_label
-        .clone()
-        .unwrap_or_else(|| chrono::Local::now().format("%Y%m%d-%H%M%S").to_string());
+    let label = place.run_label.clone().unwrap_or_else(time_label);
     let path = place.runs.join(&file.name).join(label);
     if !arguments.check {
         RunDir::check_free(&path)?;

@@ -101,6 +101,31 @@ pub enum Change {
 }
 
 impl AugmentationStep {
+    /// The least and greatest length, in samples, of what had a least and greatest length before this step, which may
+    /// pass over items of other datasets than its own.
+    fn lengths(before: [usize; 2], step: &Self) -> [usize; 2] {
+        let either = |one: [usize; 2], other: [usize; 2]| [one[0].min(other[0]), one[1].max(other[1])];
+        let applied = match &step.change {
+            Change::Transform(augment) => [augment.shortest(before[0]), augment.longest(before[1])],
+            Change::Group { p, count, steps } => match count {
+                [least, _] if *least == steps.len() && *p >= 1.0 => steps.iter().fold(before, Self::lengths),
+                [_, 1] => {
+                    let each = steps.iter().map(|step| Self::lengths(before, step));
+                    each.fold(before, either)
+                }
+                // Any of them, in their order.
+                _ => steps
+                    .iter()
+                    .fold(before, |lengths, step| either(lengths, Self::lengths(lengths, step))),
+            },
+        };
+        if step.only.is_empty() {
+            applied
+        } else {
+            either(before, applied)
+        }
+    }
+
     /// Changes an item's waveform; `key` is that of the item and its version. What was drawn goes to `drawn`, where the
     /// waveform takes notes.
     fn apply(
@@ -221,6 +246,21 @@ impl Augmentations {
             }
         }
         Ok((wave.into_samples(), drawn))
+    }
+
+    /// The least and greatest number of samples that a version of an item can have, which has so many as it is.
+    pub fn lengths(&self, samples: usize) -> [usize; 2] {
+        self.steps.iter().fold([samples; 2], AugmentationStep::lengths)
+    }
+
+    /// The first augmentation that can make an item of so many samples shorter than `least`.
+    pub fn shortens_below(&self, least: usize, samples: usize) -> Option<&str> {
+        let mut lengths = [samples; 2];
+        let step = self.steps.iter().find(|step| {
+            lengths = AugmentationStep::lengths(lengths, step);
+            lengths[0] < least
+        });
+        step.map(|step| step.name.as_str())
     }
 
     /// Adds what a version of an item follows from to a key.

@@ -10,6 +10,7 @@ use super::FeedError;
 use super::augment::Version;
 use super::cached::CachedValue;
 use super::host::{HostBatch, HostPipeline};
+use crate::memory::work_on;
 
 /// A batch ready for the device.
 #[derive(Debug)]
@@ -124,7 +125,10 @@ fn prepare(corpus: &Items, pipeline: &HostPipeline, items: &[usize], version: &V
         .collect::<Result<Vec<_>, _>>()?;
     let values = rows
         .iter()
-        .map(|item| pipeline.values(item, version))
+        .map(|item| {
+            work_on(item.display_path(), true);
+            pipeline.values(item, version)
+        })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Batch {
         items: items.to_vec(),

@@ -2,6 +2,7 @@
 //! before any data is touched, the data before anything is trained.
 
 mod features;
+mod fits;
 mod host;
 #[cfg(feature = "onnx")]
 mod models;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use crate::checkpoints::{self, Mistakes, Search};
 use crate::exit::Failure;
 use crate::facts::Facts;
+use crate::feed::augment::Augmentations;
 use crate::folders;
 use crate::kinds::{Kinds, NodeConfig};
 use crate::node::BuildError;
@@ -81,6 +83,8 @@ pub struct Prepared {
     pub facts: Facts,
     /// Folder of what can be computed again; `None` keeps nothing.
     pub cache: Option<PathBuf>,
+    /// Changes of training waveforms, for how long these can become.
+    augmentations: Augmentations,
     experiment: Experiment<Settings, NodeConfig>,
 }
 
@@ -265,6 +269,7 @@ pub fn prepare_with(
         assignments: Vec::new(),
         facts,
         cache: cache.clone(),
+        augmentations: Augmentations::default(),
         experiment,
     };
     if depth == Depth::Structure {
@@ -341,17 +346,20 @@ pub fn prepare_with(
             prepared.corpus = corpus;
             prepared.assignments = assignments;
             prepared.facts = facts;
-            if let Err((name, error)) = prepared.build_augmentations() {
-                let mut report = Report::new();
-                let (fields, data) = (field_of(&error), is_about_files(&error));
-                let place = [Section::Augmentations.name(), &name]
-                    .into_iter()
-                    .chain(fields.split('.'));
-                let place: Vec<String> = place.map(str::to_owned).collect();
-                let code = if data { Code::MissingData } else { Code::InvalidValue };
-                report.push(at(Diagnostic::error(code, error.to_string()), &place, &tree));
-                on_report(&report, &sources);
-                return Err(Failure::Rejected { mistakes: 1, data });
+            match prepared.build_augmentations() {
+                Ok(augmentations) => prepared.augmentations = augmentations,
+                Err((name, error)) => {
+                    let mut report = Report::new();
+                    let (fields, data) = (field_of(&error), is_about_files(&error));
+                    let place = [Section::Augmentations.name(), &name]
+                        .into_iter()
+                        .chain(fields.split('.'));
+                    let place: Vec<String> = place.map(str::to_owned).collect();
+                    let code = if data { Code::MissingData } else { Code::InvalidValue };
+                    report.push(at(Diagnostic::error(code, error.to_string()), &place, &tree));
+                    on_report(&report, &sources);
+                    return Err(Failure::Rejected { mistakes: 1, data });
+                }
             }
             if depth == Depth::Deep {
                 prepared.check_weights()?;
@@ -572,6 +580,15 @@ fn check_settings<'a>(
     report: &mut Report,
 ) {
     let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+    if let SchedulerConfig::OneCycle(cycle) = &settings.training.scheduler {
+        let (lr, max_lr) = (settings.training.optimizer.lr(), cycle.max_lr);
+        if lr != max_lr {
+            let message = format!("`lr: {lr}` has no effect: `one_cycle` goes up to `max_lr: {max_lr}` and down again");
+            let help = "set training.scheduler.max_lr; the same number in both places is not warned of";
+            let warning = Diagnostic::warning(Code::InvalidValue, message).help(help);
+            report.push(at(warning, &path("training.optimizer.lr"), tree));
+        }
+    }
     let mut wrong = |place: &str, message: String, help: &str| {
         report.push(at(
             Diagnostic::error(Code::InvalidValue, message).help(help),

@@ -199,6 +199,14 @@ impl Prepared {
             .collect()
     }
 
+    /// The longest item that is trained on, and its length as it is, in seconds.
+    pub fn longest_in_training(&self) -> Option<(usize, f64)> {
+        let durations_s = self.corpus.items.durations_s();
+        let items = self.assignments.iter().flat_map(|assignment| &assignment.train);
+        let of = items.map(|&item| (item, durations_s[item]));
+        of.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
     /// What training will hold in memory at most: of the assignment with the most training items.
     pub fn load(&self) -> Option<Load> {
         let largest = self
@@ -207,9 +215,22 @@ impl Prepared {
             .max_by_key(|assignment| assignment.train.len())?;
         let batch = self.settings.training.batch_size.min(largest.train.len());
         let durations_s = self.corpus.items.durations_s();
-        let seconds = largest.train.iter().map(|&item| durations_s[item]);
         // A batch is padded to its longest item, and the longest item of all is in some batch.
-        let longest = seconds.fold(0.0, f64::max);
+        let (_, longest_s) = self.longest_in_training()?;
+        let rate_hz = f64::from(self.settings.sample_rate_hz);
+        let [_, lengthened] = self.augmentations.lengths((longest_s * rate_hz).round() as usize);
+        let longest = lengthened as f64 / rate_hz;
+        // As it is, training items among others.
+        let evaluated = self.assignments.iter().flat_map(|assignment| {
+            let Assignment {
+                train,
+                validation,
+                test,
+                ..
+            } = assignment;
+            train.iter().chain(validation).chain(test)
+        });
+        let evaluation_seconds = evaluated.map(|&item| durations_s[item]).fold(0.0, f64::max);
         let all_seconds: f64 = durations_s.iter().sum();
         let items = self.corpus.items.len() as f64;
         let host_floats: f64 = self
@@ -236,6 +257,7 @@ impl Prepared {
             },
             evaluation_batch_size: self.settings.evaluation.batch_size.min(self.corpus.items.len()),
             batch_seconds: longest,
+            evaluation_seconds,
             checkpointing: self.settings.training.gradient_checkpointing,
             host_bytes: (4.0 * host_floats).min(budget) + ITEM_BYTES * items,
         })

@@ -13,12 +13,17 @@ pub struct RunDir {
     path: PathBuf,
     files: Files,
     lock: File,
+    /// The folder itself, locked as well where the system can: whoever deletes `.lock` lets nobody else in.
+    folder: Option<fs::File>,
 }
 
 impl Drop for RunDir {
     fn drop(&mut self) {
         // Closing the file does not let go where a process that is being started still holds a copy of it.
         let _ = self.lock.inner().unlock();
+        if let Some(folder) = &self.folder {
+            let _ = folder.unlock();
+        }
     }
 }
 
@@ -115,22 +120,28 @@ impl RunDir {
     fn lock(path: &Path, files: &Files) -> Result<Self, Failure> {
         let file = path.join(".lock");
         let lock = files.create(&file).map_err(Failure::io("create", &file))?;
-        match lock.inner().try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                return Err(Failure::Conflict(format!(
-                    "another process is working on the run {}",
-                    path.display()
-                )));
-            }
-            Err(fs::TryLockError::Error(error)) => {
-                tracing::warn!("the run is not locked, so do not start it twice: {error}");
+        // Systems without locks on folders, and network drives, say so in the second: the first is theirs.
+        let folder = fs::File::open(path).ok();
+        let locked = std::iter::once(lock.inner()).chain(&folder);
+        for (at, file) in locked.enumerate() {
+            match file.try_lock() {
+                Err(fs::TryLockError::WouldBlock) => {
+                    return Err(Failure::Conflict(format!(
+                        "another process is working on the run {}",
+                        path.display()
+                    )));
+                }
+                Err(fs::TryLockError::Error(error)) if at == 0 => {
+                    tracing::warn!("the run is not locked, so do not start it twice: {error}");
+                }
+                Ok(()) | Err(fs::TryLockError::Error(_)) => {}
             }
         }
         Ok(Self {
             path: path.to_owned(),
             files: files.clone(),
             lock,
+            folder,
         })
     }
 
@@ -241,9 +252,26 @@ mod tests {
             Err(Failure::Conflict(_))
         ));
         // What a started process has until it is another program.
-        let copy = run.lock.inner().try_clone().unwrap();
+        let copies =
+            [Some(run.lock.inner()), run.folder.as_ref()].map(|file| file.map(|file| file.try_clone().unwrap()));
         drop(run);
         RunDir::open(&path, &Files::default()).unwrap();
-        drop(copy);
+        drop(copies);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn deleting_the_lock_of_a_run_lets_nobody_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let run = RunDir::create(&path, &Files::default()).unwrap();
+        run.write("run.json", b"{}").unwrap();
+        fs::remove_file(path.join(".lock")).unwrap();
+        for _ in 0..2 {
+            let second = RunDir::open(&path, &Files::default());
+            assert!(matches!(second, Err(Failure::Conflict(_))));
+        }
+        drop(run);
+        RunDir::open(&path, &Files::default()).unwrap();
     }
 }

@@ -10,7 +10,7 @@ use crate::device::Chosen;
 use crate::exit::Failure;
 use crate::prepare::Prepared;
 use crate::train::Abort;
-use crate::train::range_test::{RangeTest, Tried};
+use crate::train::range_test::{RangeTest, Suggestion, TOO_HIGH, Tried};
 
 /// Runs the range test of an experiment's first member; nothing of it is kept.
 ///
@@ -26,23 +26,42 @@ pub fn range_test(prepared: &Prepared, test: RangeTest, device: &Chosen) -> Resu
     tried.map_err(|abort: Abort| abort.into_failure(Path::new("")))
 }
 
-/// Loss over learning rate as a drawing, in SVG.
-pub fn draw(name: &str, tried: &[Tried]) -> String {
-    let over = |of: fn(&Tried) -> f64| tried.iter().map(|tried| (tried.lr.log10(), of(tried))).collect();
+/// Loss over learning rate as a drawing, in SVG, cut off at four times the least smoothed loss; what is suggested stands
+/// out as lines of their own.
+pub fn draw(name: &str, tried: &[Tried], found: Option<Suggestion>) -> String {
+    let least = tried.iter().map(|tried| tried.smoothed).fold(f64::INFINITY, f64::min);
+    let most = TOO_HIGH * least.abs();
+    let over = |of: fn(&Tried) -> f64| -> Vec<(f64, f64)> {
+        tried.iter().map(|tried| (tried.lr, of(tried).min(most))).collect()
+    };
+    let smoothed = over(|tried| tried.smoothed);
+    let highest = smoothed.iter().map(|(_, loss)| *loss).fold(least, f64::max);
+    let mark = |name: &str, lr: f64| Series {
+        name: format!("{name}: {lr:.1e}"),
+        points: vec![(lr, least), (lr, highest)],
+    };
+    let marks = found.into_iter().flat_map(|found| {
+        [
+            mark("falls fastest", found.steepest),
+            mark("a tenth of the least", found.tenth_of_least),
+        ]
+    });
+    let lines = [
+        Series {
+            name: "smoothed".to_owned(),
+            points: smoothed,
+        },
+        Series {
+            name: "each step".to_owned(),
+            points: over(|tried| tried.loss),
+        },
+    ];
     let chart = LineChart {
         title: format!("learning-rate range test of {name}"),
-        x_label: "logarithm of the learning rate to base 10".to_owned(),
+        x_label: "learning rate".to_owned(),
         y_label: "loss".to_owned(),
-        series: vec![
-            Series {
-                name: "smoothed".to_owned(),
-                points: over(|tried| tried.smoothed),
-            },
-            Series {
-                name: "each step".to_owned(),
-                points: over(|tried| tried.loss),
-            },
-        ],
+        series: lines.into_iter().chain(marks).collect(),
+        log_x: true,
     };
     chart.draw().to_svg()
 }

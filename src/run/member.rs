@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::dir::{RunDir, read_json};
+use super::last_words::LastWords;
 use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
 use super::report;
 use super::summary::{Seconds, SplitSummary, Summary};
@@ -123,7 +124,9 @@ pub fn run(
         }
     };
     dir.write_json("run.json", &record)?;
+    let last_words = LastWords::of(dir.path(), &record);
     let outcome = guarded(|| train_and_evaluate(prepared, spec, dir, device, &record.id, started));
+    drop(last_words);
     record.end(&outcome);
     record.unlogged += outcome.as_ref().map_or(0, |result| result.unlogged);
     match (dir.write_json("run.json", &record), outcome) {
@@ -436,6 +439,7 @@ fn draw_losses(dir: &RunDir) -> Result<(), Failure> {
         x_label: "epoch".to_owned(),
         y_label: "loss".to_owned(),
         series,
+        log_x: false,
     };
     dir.write("report/loss.svg", chart.draw().to_svg().as_bytes())
 }

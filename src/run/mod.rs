@@ -6,6 +6,7 @@ pub mod dir;
 pub mod embed;
 pub mod fallen;
 pub mod init;
+pub mod last_words;
 pub mod listen;
 pub mod lr_find;
 pub mod member;

@@ -8,8 +8,9 @@ use indexmap::IndexMap;
 
 use super::dir::{RunDir, read_json, write_json};
 use super::fallen::{self, Fallen, Retry};
+use super::last_words::LastWords;
 use super::member::{self, MemberResult, MemberSpec};
-use super::record::{RunRecord, Status, timestamp};
+use super::record::{RunRecord, Status, time_label, timestamp};
 use super::report;
 use super::resume;
 use super::summary::{ParentSummary, Seconds, SplitSummary, Summary};
@@ -103,16 +104,29 @@ pub fn check_free(settings: &Settings, place: &Place) -> Result<(), Failure> {
 /// # Errors
 /// The label exists, or all members fail.
 pub fn start(prepared: &Prepared, place: &Place, device: &Chosen) -> Result<Finished, Failure> {
+    check_memory(prepared, device)?;
     let folder = place.runs.join(&prepared.settings.name);
     let dir = match &place.label {
         Some(label) => RunDir::create(&folder.join(label), &place.files)?,
         None => {
-            let time = chrono::Local::now().format("%Y%m%d-%H%M%S");
+            let time = time_label();
             let name = format!("{time}-{}", &prepared.config_hash()[..6]);
             RunDir::create_anew(&folder, &name, &place.files)?
         }
     };
     work(prepared, &dir, device, &place.runs, Retry::Failed)
+}
+
+/// Says what may not fit into memory; of GPUs nothing is known.
+fn check_memory(prepared: &Prepared, device: &Chosen) -> Result<(), Failure> {
+    if device.name.name != "cpu" {
+        return Ok(());
+    }
+    prepared.refuse_too_long()?;
+    if let Some(remark) = prepared.memory_remark() {
+        tracing::warn!("{remark}");
+    }
+    Ok(())
 }
 
 /// Continues a run in its directory, or reports it when it is completed.
@@ -141,6 +155,7 @@ pub fn resume_in(
     device: &Chosen,
     retry: Retry,
 ) -> Result<Finished, Failure> {
+    check_memory(prepared, device)?;
     resume::accept(prepared, dir, device)?;
     work(prepared, dir, device, runs, retry)
 }
@@ -260,6 +275,7 @@ fn several(
     record.go_on();
     record.members = members.iter().map(|member| member.path.clone()).collect();
     dir.write_json("run.json", &record)?;
+    let last_words = LastWords::of(dir.path(), &record);
     let outcome =
         run_members(prepared, members, dir, device, retry).and_then(|(results, fallen)| {
             match fallen::failure(&fallen, members.len(), "members", dir.path()) {
@@ -267,6 +283,7 @@ fn several(
                 _ => finish(prepared, dir, results, fallen, started),
             }
         });
+    drop(last_words);
     match &outcome {
         Ok(finished) => record.end(&finished.failure().map_or(Ok(()), Err)),
         Err(_) => record.end(&outcome),

@@ -270,5 +270,13 @@ impl Git {
 
 /// The time now, RFC 3339 in UTC.
 pub fn timestamp() -> String {
-    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    let now: chrono::DateTime<chrono::Utc> = SystemTime::now().into();
+    now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// The local time now as part of a folder's name, such as `20250131-142501`.
+pub fn time_label() -> String {
+    // `Local::now` ends the program where the clock stands before 1970, as it does on boards without a battery.
+    let now: chrono::DateTime<chrono::Local> = SystemTime::now().into();
+    now.format("%Y%m%d-%H%M%S").to_string()
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, activation::softmax};
 use emorun_kernels::on_cores;
 use emorun_metrics::{Agreement, Classification, Confusion};
 
-use super::finite::not_finite;
+use super::finite::{not_finite, work_on_batch};
 use super::state::Seen;
 use super::{Abort, StepNames};
 use crate::feed::Feed;
@@ -121,6 +121,7 @@ pub fn evaluate(
     for batch in feed.load(batches) {
         let batch = batch.map_err(Abort::Feed)?;
         let members = batch.items.clone();
+        work_on_batch(&feed.items, &members);
         let keys = batch.keys();
         let mut values = feed.values(batch, network, device).map_err(Abort::Feed)?;
         let context = names.evaluation(keys);

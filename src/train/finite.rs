@@ -5,6 +5,7 @@ use emorun_data::Items;
 
 use super::Abort;
 use super::parameters::NamedTensors;
+use crate::memory::work_on;
 use crate::network::Network;
 use crate::value::Values;
 
@@ -44,6 +45,23 @@ pub(super) fn names(items: &Items, of: &[usize]) -> String {
         names.push(format!("and {} more", of.len() - names.len()));
     }
     names.join(", ")
+}
+
+/// Notes that a batch is worked on, by its longest item, to be named should memory end.
+pub(super) fn work_on_batch(items: &Items, batch: &[usize]) {
+    let durations_s = items.durations_s();
+    let longest = batch
+        .iter()
+        .max_by(|a, b| durations_s[**a].total_cmp(&durations_s[**b]));
+    if let Some(&longest) = longest {
+        let what = format!(
+            "a batch of {} item(s), the longest of which is {} ({:.1} s)",
+            batch.len(),
+            names(items, &[longest]),
+            durations_s[longest]
+        );
+        work_on(what, false);
+    }
 }
 
 /// The first tensor with a number that is not finite.

@@ -1,45 +1,75 @@
-//! Ctrl-C, termination and a scheduler's notice: the current step is finished and a checkpoint
+//! Ctrl-C, termination, hanging up and a scheduler's notice: the current step is finished and a checkpoint
 //! written.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::progress::say;
+
 static ASKED: AtomicBool = AtomicBool::new(false);
 static INSTALLED: OnceLock<()> = OnceLock::new();
 
 /// Takes over SIGINT, SIGTERM and SIGHUP, of which a second one ends the process at once, and on Unix
-/// SIGUSR1, by which Slurm gives notice (`--signal=USR1@60`).
+/// SIGUSR1, by which Slurm gives notice (`--signal=USR1@60`). Under `nohup` SIGHUP stays without effect.
 pub fn install() {
     INSTALLED.get_or_init(|| {
-        #[cfg(unix)]
-        listen_for_notice();
-        let handler = ctrlc::set_handler(|| {
-            if ASKED.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            super::progress::say("interrupted: finishing the step and writing a checkpoint (again to stop at once)");
-        });
-        if let Err(error) = handler {
+        if let Err(error) = listen() {
             tracing::warn!("an interrupt will stop the run without a checkpoint: {error}");
         }
     });
 }
 
+/// Lets a write beyond the system's limit on the size of a file fail like any other, instead of ending the process.
+pub fn outlive_file_limits() {
+    #[cfg(unix)]
+    {
+        // That a signal is caught at all makes the write fail; nobody asks whether it came.
+        let came = std::sync::Arc::new(AtomicBool::new(false));
+        if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, came) {
+            tracing::debug!("a limit on the size of files will end the process: {error}");
+        }
+    }
+}
+
 #[cfg(unix)]
-fn listen_for_notice() {
-    let signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGUSR1]);
-    let listen = |mut signals: signal_hook::iterator::Signals| {
-        for _ in signals.forever() {
-            if !ASKED.swap(true, Ordering::SeqCst) {
-                super::progress::say("SIGUSR1: finishing the step and writing a checkpoint");
+fn listen() -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+    let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    let signals = [SIGINT, SIGTERM, SIGUSR1].into_iter().chain(hang_up);
+    let mut signals = signal_hook::iterator::Signals::new(signals)?;
+    let heed = move || {
+        for signal in signals.forever() {
+            let again = ASKED.swap(true, Ordering::SeqCst);
+            match (signal, again) {
+                (SIGUSR1, true) => {}
+                (SIGUSR1, false) => say("SIGUSR1: finishing the step and writing a checkpoint"),
+                (_, again) => stop(again),
             }
         }
     };
-    let thread = std::thread::Builder::new().name("signals".into());
-    let outcome = signals.and_then(|signals| thread.spawn(move || listen(signals)));
-    if let Err(error) = outcome {
-        tracing::warn!("SIGUSR1 will end the run without a checkpoint: {error}");
+    std::thread::Builder::new().name("signals".into()).spawn(heed)?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn listen() -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(|| stop(ASKED.swap(true, Ordering::SeqCst)))
+}
+
+fn stop(again: bool) {
+    if again {
+        std::process::exit(130);
     }
+    say("interrupted: finishing the step and writing a checkpoint (again to stop at once)");
+}
+
+/// Whether the process was started with a signal ignored, as `nohup` does; false where the system does not say.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// True once a signal has come.

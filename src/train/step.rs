@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use emorun_kernels::on_cores;
 
 use super::evaluate::count_batch;
-use super::finite::not_finite;
+use super::finite::{not_finite, work_on_batch};
 use super::parameters::Gradients;
 use super::policy::Policies;
 use super::replicas::{self, Replicas};
@@ -111,6 +111,7 @@ impl Trainer<'_> {
         group_items: usize,
     ) -> Result<(Gradients, f64, Seen), Abort> {
         let items = batch.items.clone();
+        work_on_batch(&self.feed.items, &items);
         let context = StepContext {
             segments: self.settings.training.gradient_checkpointing.then(Arc::default),
             ..names.training(&moment, batch.keys())

@@ -97,7 +97,7 @@ const MODULES: [(&str, &[&str]); 31] = [
             "value",
         ],
     ),
-    ("feed", &["draw", "host", "network", "node", "value"]),
+    ("feed", &["draw", "host", "memory", "network", "node", "value"]),
     ("checkpoints", &["facts", "memory"]),
     (
         "prepare",
@@ -139,7 +139,8 @@ const MODULES: [(&str, &[&str]); 31] = [
     (
         "run",
         &[
-            "device", "draw", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train", "value",
+            "device", "draw", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "terminal",
+            "train", "value",
         ],
     ),
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
@@ -167,7 +168,7 @@ const MODULES: [(&str, &[&str]); 31] = [
         ],
     ),
     ("lib", &[]),
-    ("main", &["cli"]),
+    ("main", &["cli", "memory"]),
 ];
 
 /// Files that may write to stdout and stderr by themselves: all else goes through the first, which no broken terminal

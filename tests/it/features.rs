@@ -33,7 +33,7 @@ pub fn embed(lab: &Lab, from: &str, node: &str, out: &str, more: &[&str]) -> BTr
 }
 
 /// The small experiment with `mel` read from a file.
-fn given_frames(lab: &Lab, fields: &str) {
+pub fn given_frames(lab: &Lab, fields: &str) {
     lab.write(
         "given.yaml",
         format!(
@@ -42,10 +42,10 @@ fn given_frames(lab: &Lab, fields: &str) {
     );
 }
 
-const FRAMES: &str = "path: mel.safetensors, width: 16, rate_hz: 50";
+pub const FRAMES: &str = "path: mel.safetensors, width: 16, rate_hz: 50";
 
 /// A head on vectors from a file.
-pub const VECTORS: &str = "\
+const VECTORS: &str = "\
 extends: crnn.yaml
 encoders:
   mel: null

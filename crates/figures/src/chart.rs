@@ -25,6 +25,8 @@ pub struct LineChart {
     pub y_label: String,
     /// The lines.
     pub series: Vec<Series>,
+    /// Places x by its logarithm; what is not above 0 is not drawn.
+    pub log_x: bool,
 }
 
 /// One line of a chart.
@@ -41,10 +43,12 @@ impl LineChart {
     pub fn draw(&self) -> Figure {
         let mut figure = Figure::new(&self.title);
         (figure.width, figure.height) = (WIDTH, HEIGHT);
-        let points = || {
-            let all = self.series.iter().flat_map(|s| &s.points);
-            all.filter(|&&p| is_drawn(p)).copied()
+        let placed = |s: &Series| -> Vec<(f64, f64)> {
+            let place = |&(x, y): &(f64, f64)| (if self.log_x { x.log10() } else { x }, y);
+            s.points.iter().map(place).collect()
         };
+        let lines: Vec<Vec<(f64, f64)>> = self.series.iter().map(placed).collect();
+        let points = || lines.iter().flatten().filter(|&&p| is_drawn(p)).copied();
         let x_axis = Axis::over(points().map(|(x, _)| x), 8.0, false);
         let y_axis = Axis::over(points().map(|(_, y)| y), 5.0, true);
         let y_texts: Vec<String> = y_axis.ticks.iter().map(|&t| y_axis.label(t)).collect();
@@ -90,13 +94,18 @@ impl LineChart {
             };
             figure.fill(rect, 0.0, MUTED);
             let at = point(x, plot.bottom() + 15.0);
-            figure.text(at, Anchor::Middle, Font::Small, MUTED, &x_axis.label(tick));
+            let text = if self.log_x {
+                power_of_ten(tick)
+            } else {
+                x_axis.label(tick)
+            };
+            figure.text(at, Anchor::Middle, Font::Small, MUTED, &text);
         }
 
         let mut legend_x = plot.x;
-        for (i, series) in self.series.iter().enumerate() {
+        for (i, (series, points)) in self.series.iter().zip(&lines).enumerate() {
             let colour = Rgb::oklch(0.58, 0.15, category_hue(i));
-            for line in thin(&series.points) {
+            for line in thin(points) {
                 let place = |&(x, y): &(f64, f64)| {
                     point(
                         plot.x + plot.width * x_axis.place(x),
@@ -123,6 +132,15 @@ impl LineChart {
             .max(legend_x)
             .max(Font::Title.width(&self.title) + 2.0 * MARGIN);
         figure
+    }
+}
+
+/// `1e-3` at -3, and numbers as they are between such marks.
+fn power_of_ten(exponent: f64) -> String {
+    if (exponent - exponent.round()).abs() < 1e-9 {
+        format!("1e{exponent:.0}").replace("e-0", "e0")
+    } else {
+        format!("{:.1e}", 10_f64.powf(exponent))
     }
 }
 
@@ -300,6 +318,7 @@ mod tests {
                 series("a<b", &[(1.0, -1e300), (4.0, 1e300)]),
                 series("none", &[]),
             ],
+            log_x: false,
         };
         let figure = chart.draw();
         let lines: Vec<&Path> = figure
@@ -328,6 +347,26 @@ mod tests {
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         figure.to_png().unwrap();
+    }
+
+    #[test]
+    fn a_logarithmic_axis_is_marked_by_powers_of_ten_and_has_no_zero() {
+        let chart = LineChart {
+            series: vec![Series {
+                name: "loss".into(),
+                points: (-7..=1)
+                    .map(|x| (10_f64.powi(x), 1.0))
+                    .chain([(0.0, 1.0), (-1.0, 1.0)])
+                    .collect(),
+            }],
+            log_x: true,
+            ..LineChart::default()
+        };
+        let svg = chart.draw().to_svg();
+        for text in ["1e-7", "1e-1", "1e0", "1e1"] {
+            assert!(svg.contains(&format!(">{text}<")), "{text}: {svg}");
+        }
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 
     #[test]

@@ -85,6 +85,14 @@ impl Augment for Crop {
         }
         Ok(())
     }
+
+    fn shortest(&self, length: usize) -> usize {
+        length.min(samples(self.seconds.low(), self.rate_hz))
+    }
+
+    fn longest(&self, length: usize) -> usize {
+        length.min(samples(self.seconds.high(), self.rate_hz))
+    }
 }
 
 /// Which part of a longer item is kept.
@@ -194,5 +202,13 @@ impl Augment for Fit {
             }
         }
         Ok(())
+    }
+
+    fn shortest(&self, length: usize) -> usize {
+        if length == 0 { 0 } else { self.length }
+    }
+
+    fn longest(&self, length: usize) -> usize {
+        self.shortest(length)
     }
 }

@@ -80,6 +80,16 @@ pub trait Augment: Debug + Send + Sync {
     /// A file that the transform reads cannot be read any more. The waveform is then of no use.
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError>;
 
+    /// The least number of samples that a waveform of so many can have afterwards.
+    fn shortest(&self, samples: usize) -> usize {
+        samples
+    }
+
+    /// The greatest number of samples that a waveform of so many can have afterwards.
+    fn longest(&self, samples: usize) -> usize {
+        samples
+    }
+
     /// Every file that [`Self::apply`] may read, in a fixed order, for whoever checks or hashes what
     /// a result depends on.
     fn files(&self) -> Vec<&Path> {
@@ -140,6 +150,24 @@ impl Augment for Sometimes {
             self.transform.apply(wave, rng)?;
         }
         Ok(())
+    }
+
+    fn shortest(&self, samples: usize) -> usize {
+        let applied = self.transform.shortest(samples);
+        match self.p {
+            p if p <= 0.0 => samples,
+            p if p >= 1.0 => applied,
+            _ => applied.min(samples),
+        }
+    }
+
+    fn longest(&self, samples: usize) -> usize {
+        let applied = self.transform.longest(samples);
+        match self.p {
+            p if p <= 0.0 => samples,
+            p if p >= 1.0 => applied,
+            _ => applied.max(samples),
+        }
     }
 
     fn files(&self) -> Vec<&Path> {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Augment, AugmentConfig, AugmentError, Mistakes, Wave};
-use crate::resample;
+use crate::{resample, resampled_len};
 
 /// Least speed in percent.
 const MIN_PERCENT: u32 = 50;
@@ -58,6 +58,11 @@ impl AugmentConfig for SpeedPerturb {
     }
 }
 
+/// Number of samples that so many become at a speed in percent.
+fn at_speed(samples: usize, percent: u32) -> usize {
+    resampled_len(samples as u64, percent * 100, 10_000) as usize
+}
+
 impl Augment for SpeedPerturb {
     fn apply(&self, wave: &mut Wave, rng: &mut dyn Rng) -> Result<(), AugmentError> {
         let percent = self.speeds[rng.random_range(0..self.speeds.len())];
@@ -69,5 +74,23 @@ impl Augment for SpeedPerturb {
             samples.push(0.0);
         }
         Ok(())
+    }
+
+    fn shortest(&self, samples: usize) -> usize {
+        let fastest = self
+            .speeds
+            .iter()
+            .max()
+            .map_or(samples, |&speed| at_speed(samples, speed));
+        fastest.max(samples.min(1))
+    }
+
+    fn longest(&self, samples: usize) -> usize {
+        let slowest = self
+            .speeds
+            .iter()
+            .min()
+            .map_or(samples, |&speed| at_speed(samples, speed));
+        slowest.max(samples.min(1))
     }
 }

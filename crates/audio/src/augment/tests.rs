@@ -547,6 +547,9 @@ proptest! {
             let result = apply(&*config.build(RATE_HZ).unwrap(), &wave, seed);
             prop_assert!(result.iter().all(|x| x.is_finite()), "{}", name);
             prop_assert_eq!(result.is_empty(), wave.is_empty(), "{}", name);
+            let built = config.build(RATE_HZ).unwrap();
+            let lengths = built.shortest(wave.len())..=built.longest(wave.len());
+            prop_assert!(lengths.contains(&result.len()), "{}: {} not in {:?}", name, result.len(), lengths);
         }
     }
 }

@@ -57,4 +57,14 @@ impl Augment for TimeStretch {
         wave.warp(rate, 0.0);
         Ok(())
     }
+
+    // Neighbours become one pass, which rounds once where each by itself would round: a sample more or less.
+    fn shortest(&self, samples: usize) -> usize {
+        let least = (samples as f64 / self.rate.high()).floor() as usize;
+        least.saturating_sub(1).max(samples.min(1))
+    }
+
+    fn longest(&self, samples: usize) -> usize {
+        (samples as f64 / self.rate.low()).ceil() as usize + usize::from(samples > 0)
+    }
 }

@@ -82,13 +82,17 @@ impl Augment for Trim {
         let is_loud = |power: &f64| *power > loudest * self.below;
         if let (Some(first), Some(last)) = (powers.iter().position(is_loud), powers.iter().rposition(is_loud)) {
             let end = ((last + 1) * self.hop).min(samples.len());
-            // The last frame may stand right at the end of the item.
-            let start = (first * self.hop).min(end - 1);
+            // The last frame may stand right at the end of the item: a hop is left at least.
+            let start = (first * self.hop).min(end - self.hop.min(end));
             let cut = [start, samples.len() - end];
             samples.truncate(end);
             samples.drain(..start);
             wave.note(|| format!("{} samples before and {} behind cut off", cut[0], cut[1]));
         }
         Ok(())
+    }
+
+    fn shortest(&self, samples: usize) -> usize {
+        samples.min(self.hop)
     }
 }
