@@ -187,6 +187,24 @@ impl HostPipeline {
         })
     }
 
+    /// What a waveform gives in the place of an item's own; nothing of it is remembered.
+    ///
+    /// # Errors
+    /// A file of the item, or a model, cannot be used.
+    pub fn of_wave(&self, item: &Item, wave: Vec<f32>) -> Result<ItemValues, FeedError> {
+        let mut values = vec![(PortId::new("data", "audio"), HostValue::Wave(wave))];
+        self.run_steps(item, &Version::Plain, &mut values)?;
+        let find = |port: &PortId| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone());
+        let unknown = |node: &CachedNode| {
+            let input = find(&node.input)?;
+            Some(CachedValue::Unknown { input, key: None })
+        };
+        Ok(ItemValues {
+            wanted: self.parts.wanted.iter().filter_map(find).collect(),
+            cached: self.parts.cached.iter().filter_map(unknown).collect(),
+        })
+    }
+
     /// An item's audio, decoded and resampled: where its other values never come again, it is remembered for
     /// itself.
     fn decoded(&self, item: &Item, version: &Version) -> Result<Vec<f32>, FeedError> {

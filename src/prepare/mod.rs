@@ -9,8 +9,10 @@ mod models;
 mod only;
 mod policies;
 mod prepared;
+mod shortest;
 
 pub use host::Caching;
+pub use shortest::Trial;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -362,7 +364,12 @@ pub fn prepare_with(
                 }
             }
             if depth == Depth::Deep {
-                prepared.check_weights()?;
+                let mut report = Report::new();
+                let mistakes = prepared.check_network(&tree, &mut report)?;
+                on_report(&report, &sources);
+                if mistakes > 0 {
+                    return Err(Failure::Rejected { mistakes, data: true });
+                }
                 #[cfg(feature = "onnx")]
                 models::try_out(&prepared)?;
             }

@@ -9,33 +9,17 @@ use emorun_lang::{Placement, Plan, Role, Section, Signal, to_yaml};
 use serde_json::Value;
 
 use super::Prepared;
-use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::kinds::NodeConfig;
 use crate::memory::Load;
 use crate::network::{Needed, Wired};
-use crate::node::{BuildContext, FRONT_END};
+use crate::node::FRONT_END;
 use crate::value::PortId;
 
 /// Bytes of an item's description, and of its place in the splits and an epoch's order. Measured on ten million.
 const ITEM_BYTES: f64 = 420.0;
 
 impl Prepared {
-    /// Builds every node that has pretrained weights, to hear now what is wrong with them.
-    pub(super) fn check_weights(&self) -> Result<(), Failure> {
-        let device = burn::tensor::Device::flex().autodiff();
-        for wired in self.wired()?.iter().filter(|wired| wired.config.weights().is_some()) {
-            let context = BuildContext {
-                device: &device,
-                class_counts: &HashMap::new(),
-                facts: &self.facts,
-                key: DrawKey::root(self.settings.seed),
-            };
-            wired.config.build(&wired.signals(), &context).map_err(Failure::from)?;
-        }
-        Ok(())
-    }
-
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.experiment.plan

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use emorun_audio::{AudioError, MIN_DURATION_S, probe};
-use emorun_data::{Assignment, AudioSource, ContentHash, DataError, Item};
+use emorun_data::{Assignment, AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
 
@@ -19,7 +19,7 @@ use crate::feed::host::{HostParts, HostPipeline};
 use crate::feed::order::plain_batches;
 use crate::feed::{Feed, FeedError};
 use crate::network::{Needed, Network, Schedule, Wired};
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, Trial};
 use crate::settings::FinalWeights;
 use crate::train::checkpoint::Store;
 use crate::train::parameters::{self, NamedTensors};
@@ -133,7 +133,7 @@ pub fn embed(
                 .map_or(prepared.settings.seed, |member| member.seed)
         }
     };
-    let items = match request.files {
+    let items: Items = match request.files {
         [] => prepared.corpus.items.clone(),
         files => files.iter().map(|file| item(file)).collect::<Result<_, _>>()?,
     };
@@ -144,6 +144,10 @@ pub fn embed(
         }
     }
     let network = network(prepared, run, &upstream, seed, device)?;
+    if !request.files.is_empty() {
+        let parts = host_parts(prepared, &network, &upstream, &port, seed)?;
+        refuse_too_short(prepared, (&network, &device.device), parts, &items)?;
+    }
     let feed = Feed {
         pipeline: Arc::new(HostPipeline::new(
             prepared.settings.sample_rate_hz,
@@ -305,6 +309,29 @@ fn network(
         }
     }
     Ok(network.without_autodiff())
+}
+
+/// Refuses recordings of which nothing would be left; those of the experiment's corpora were tried before.
+fn refuse_too_short(
+    prepared: &Prepared,
+    network: (&Network, &burn::tensor::Device),
+    parts: HostParts,
+    items: &Items,
+) -> Result<(), Failure> {
+    let durations_s = items.durations_s();
+    let shortest = (0..durations_s.len()).min_by(|&a, &b| durations_s[a].total_cmp(&durations_s[b]));
+    let Some(shortest) = shortest else { return Ok(()) };
+    let item = items.get(shortest)?;
+    let samples = (item.duration_s * f64::from(prepared.settings.sample_rate_hz)).round() as usize;
+    let name = item.display_path();
+    let Some((least, node)) = Trial::new(prepared, network, parts, item).least(samples) else {
+        return Ok(());
+    };
+    Err(Failure::Input(format!(
+        "{name} is too short ({:.4} s): {}",
+        durations_s[shortest],
+        prepared.needs(least, node.as_deref())
+    )))
 }
 
 /// What is computed on the host for the port, and nothing else.
