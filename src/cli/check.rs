@@ -7,6 +7,7 @@ use emorun_lang::{Report, Schedule, Sources};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+use super::file_kind::FileKind;
 use super::{Common, ExperimentArguments, Format, print};
 use crate::exit::Failure;
 use crate::memory::mib;
@@ -33,6 +34,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn check(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    FileKind::Experiment.expect(&arguments.experiment.experiment)?;
     let source = arguments.experiment.source(common);
     let depth = match (arguments.structure, arguments.deep) {
         (true, _) => Depth::Structure,

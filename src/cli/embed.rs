@@ -9,13 +9,13 @@ use super::{Common, parse_device, print};
 use crate::device::DeviceRequest;
 use crate::exit::Failure;
 use crate::prepare::Source;
-use crate::run::embed::{Request, TrainedRun, embed as write};
+use crate::run::embed::{Request, TrainedRun, embed as write, recordings};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// An experiment file, or the directory of a run, whose weights are then used.
     experiment: PathBuf,
-    /// Recordings; all items of the experiment's corpora when left out.
+    /// Recordings, and folders of which all recordings are taken; all items of the experiment's corpora when left out.
     files: Vec<PathBuf>,
     /// The node, or NODE.PORT, whose output is written.
     #[arg(long, value_name = "NODE")]
@@ -23,6 +23,9 @@ pub(super) struct Arguments {
     /// The .safetensors file to write, with a tensor for each recording named by its path.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Replaces --out if it is there, once the new file is whole.
+    #[arg(long)]
+    force: bool,
     /// f32, or f16 for half the space.
     #[arg(long, default_value = "f32", value_parser = parse_precision)]
     precision: Precision,
@@ -50,9 +53,9 @@ pub(super) fn embed(arguments: &Arguments, common: Common) -> Result<(), Failure
             out.display()
         )));
     }
-    if out.exists() {
+    if out.exists() && !arguments.force {
         return Err(Failure::Conflict(format!(
-            "{} exists already; remove it, or choose another --out",
+            "{} exists already; replace it with --force, or choose another --out",
             out.display()
         )));
     }
@@ -71,7 +74,7 @@ pub(super) fn embed(arguments: &Arguments, common: Common) -> Result<(), Failure
     let prepared = super::run::prepared(&source, common.format)?;
     let request = Request {
         node: &arguments.node,
-        files: &arguments.files,
+        files: &recordings(&arguments.files)?,
         out,
         precision: arguments.precision,
     };

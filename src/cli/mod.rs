@@ -5,6 +5,7 @@ mod cache;
 mod check;
 mod data;
 mod embed;
+mod file_kind;
 mod graph;
 mod lr_find;
 mod nodes;
@@ -18,6 +19,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use file_kind::FileKind;
 
 use crate::device::DeviceRequest;
 use crate::exit::{ExitCode, Failure, guarded};
@@ -170,7 +173,7 @@ struct ResumeArguments {
 
 /// Runs the program with the given arguments, the first of which is its name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(with_run(arguments)) {
+    let cli = match Cli::try_parse_from(with_command(arguments)) {
         Ok(cli) => cli,
         Err(error) => {
             // Asking for help or the version is no mistake; clap's own code for one is 2.
@@ -232,20 +235,34 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
     }
 }
 
-/// Puts `run` in front when an experiment file stands where a command would.
-fn with_run(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+/// Puts the command in front that takes a file, when one stands where a command would.
+fn with_command(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.collect();
     let program = Cli::command();
-    for word in arguments.iter().skip(1).map(|word| word.to_string_lossy().into_owned()) {
+    let mut may_be_value = false;
+    for at in 1..arguments.len() {
+        let word = arguments[at].to_string_lossy().into_owned();
+        if word.starts_with('-') {
+            // Options before the file may carry values, all but these.
+            let is_flag = ["--offline", "--verbose", "--help", "--version"].contains(&&*word)
+                || word.trim_start_matches('-').chars().all(|letter| letter == 'v');
+            may_be_value = !is_flag && !word.contains('=');
+            continue;
+        }
         if word == "help" || program.find_subcommand(&word).is_some() {
             break;
         }
-        // Options before the experiment may carry values: only what looks like a file is taken for one.
         let is_file = word.ends_with(".yaml") || word.ends_with(".yml") || word.contains(['/', '\\']);
-        if is_file && !word.starts_with('-') && !word.contains('=') {
-            arguments.insert(1, "run".into());
+        if is_file && !word.contains('=') {
+            let kind = FileKind::of(Path::new(&word)).unwrap_or(FileKind::Experiment);
+            arguments.splice(1..1, kind.command().iter().map(OsString::from));
             break;
         }
+        if !may_be_value {
+            // Neither a command nor a file: it is said so.
+            break;
+        }
+        may_be_value = false;
     }
     arguments
 }

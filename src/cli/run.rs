@@ -4,6 +4,7 @@ use std::path::Path;
 
 use emorun_files::Files;
 
+use super::file_kind::FileKind;
 use super::{Common, ExperimentArguments, Format, PlaceArguments, ResumeArguments, print};
 use crate::device::{self, Chosen, DeviceRequest};
 use crate::exit::Failure;
@@ -16,6 +17,7 @@ use crate::terminal::tell;
 use crate::train::interrupt;
 
 pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, common: Common) -> Result<(), Failure> {
+    FileKind::Experiment.expect(&experiment.experiment)?;
     let device = choose(place.device)?;
     let source = experiment.source(common);
     let place = Place {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::file_kind::FileKind;
 use super::{Common, PlaceArguments, print};
 use crate::device::Chosen;
 use crate::exit::Failure;
@@ -28,6 +29,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn sweep(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    FileKind::Sweep.expect(&arguments.model_runs)?;
     let place = &arguments.place;
     let device = super::run::choose(place.device)?;
     let mut on_report = |report: &emorun_lang::Report, sources: &emorun_lang::Sources| {

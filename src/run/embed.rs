@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use emorun_audio::{AudioError, MIN_DURATION_S, probe};
-use emorun_data::{Assignment, AudioSource, ContentHash, DataError, Item, Items};
+use emorun_data::{AUDIO_EXTENSIONS, Assignment, AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
 
@@ -34,7 +34,7 @@ pub struct Request<'a> {
     pub node: &'a str,
     /// Recordings; all items of the experiment's corpora where there are none.
     pub files: &'a [PathBuf],
-    /// The file to write, which must not exist.
+    /// The file to write; one that is there is replaced.
     pub out: &'a Path,
     /// How values are stored.
     pub precision: Precision,
@@ -110,12 +110,56 @@ impl TrainedRun {
     }
 }
 
+/// Recordings as they are given, those in a folder in the order of their names.
+///
+/// # Errors
+/// A folder cannot be read, or holds none.
+pub fn recordings(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in given {
+        if !path.is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        let before = found.len();
+        add_recordings(path, &mut found)?;
+        if found.len() == before {
+            return Err(Failure::Input(format!(
+                "{} holds no recording: no file in it ends in .{}",
+                path.display(),
+                AUDIO_EXTENSIONS.join(", .")
+            )));
+        }
+    }
+    Ok(found)
+}
+
+fn add_recordings(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = || Failure::io("read", folder);
+    let entries = std::fs::read_dir(folder).map_err(unreadable())?;
+    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(unreadable())?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_string_lossy().to_lowercase());
+        // A link to a folder could lead back here.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            add_recordings(&path, found)?;
+        } else if extension.is_some_and(|extension| AUDIO_EXTENSIONS.contains(&&*extension)) && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
 /// Writes what a node gives for each recording, in evaluation mode, each computed alone; gives the
 /// number of recordings.
 ///
 /// # Errors
 /// The node is unknown or gives nothing that can be stored; something upstream of it trains and no
-/// run is given; a recording or weights cannot be read; the file exists or cannot be written.
+/// run is given; a recording or weights cannot be read; the file cannot be written.
 pub fn embed(
     prepared: &Prepared,
     run: Option<&TrainedRun>,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use emorun_data::{Assignment, SplitName};
-use emorun_figures::{LineChart, Series};
 use emorun_files::Files;
 use emorun_tensorboard::HParam;
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use super::curves;
 use super::dir::{RunDir, read_json};
 use super::last_words::LastWords;
 use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
@@ -218,7 +218,7 @@ fn train_and_evaluate(
     if unlogged > 0 {
         tracing::warn!("{unlogged} lines of metrics or TensorBoard events could not be written");
     }
-    draw_losses(dir)?;
+    curves::draw(dir, &[dir.path().to_owned()], &shown_metrics(prepared))?;
     let summary = Summary {
         status: "completed".into(),
         splits: splits
@@ -324,6 +324,19 @@ fn best_metric(prepared: &Prepared) -> String {
     })
 }
 
+/// The metrics of an experiment's heads that are shown, `<head>.<metric>`.
+pub fn shown_metrics(prepared: &Prepared) -> Vec<String> {
+    let shown = &prepared.settings.evaluation.metrics;
+    let heads = prepared.heads();
+    let of_heads = heads.iter().flat_map(|head| {
+        let metrics = shown.iter();
+        metrics.map(move |metric| format!("{head}.{}", metric.name()))
+    });
+    let regressors = prepared.regressors();
+    let of_regressors = regressors.iter().map(|head| format!("{head}.ccc"));
+    of_heads.chain(of_regressors).collect()
+}
+
 /// What stands at the start of a run's events: configuration, graph, hyperparameters.
 fn open_journal(prepared: &Prepared, spec: &MemberSpec, journal: &mut Journal) {
     journal.text("experiment", 0, &format!("```yaml\n{}\n```", prepared.resolved_yaml()));
@@ -412,34 +425,4 @@ fn draw_confusions(
         }
     }
     Ok(())
-}
-
-/// Loss over epochs as a picture, from what the journal holds.
-fn draw_losses(dir: &RunDir) -> Result<(), Failure> {
-    let path = dir.path().join("metrics.jsonl");
-    let text = std::fs::read_to_string(&path).map_err(Failure::io("read", &path))?;
-    let lines: Vec<Value> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    let series = [("training", "train_epoch"), ("validation", "validation")]
-        .into_iter()
-        .map(|(name, split)| Series {
-            name: name.to_owned(),
-            points: lines
-                .iter()
-                .filter(|line| line["split"] == split)
-                .filter_map(|line| Some((line["epoch"].as_f64()?, line["loss"].as_f64()?)))
-                .collect(),
-        })
-        .filter(|series| !series.points.is_empty())
-        .collect();
-    let chart = LineChart {
-        title: "loss".to_owned(),
-        x_label: "epoch".to_owned(),
-        y_label: "loss".to_owned(),
-        series,
-        log_x: false,
-    };
-    dir.write("report/loss.svg", chart.draw().to_svg().as_bytes())
 }

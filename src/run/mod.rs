@@ -2,6 +2,7 @@
 
 pub mod batch_size;
 pub mod comparison;
+pub mod curves;
 pub mod dir;
 pub mod embed;
 pub mod fallen;
@@ -11,6 +12,7 @@ pub mod listen;
 pub mod lr_find;
 pub mod member;
 pub mod parent;
+pub mod pooled;
 pub mod record;
 pub mod report;
 pub mod resume;

@@ -10,6 +10,7 @@ use super::dir::{RunDir, read_json, write_json};
 use super::fallen::{self, Fallen, Retry};
 use super::last_words::LastWords;
 use super::member::{self, MemberResult, MemberSpec};
+use super::pooled;
 use super::record::{RunRecord, Status, time_label, timestamp};
 use super::report;
 use super::resume;
@@ -395,6 +396,8 @@ fn finish(
     let text = report::parent_text(&summary, metrics_shown) + &report::claims_of_all(&prepared.assignments);
     dir.write_json("summary.json", &summary)?;
     dir.write("report/report.txt", text.as_bytes())?;
+    let members: Vec<&MemberSpec> = tests.iter().map(|(spec, _)| *spec).collect();
+    pooled::write(prepared, dir, &members, &summary)?;
     Ok(Finished {
         dir: dir.path().to_owned(),
         text,

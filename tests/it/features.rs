@@ -454,3 +454,34 @@ fn features_that_do_not_fit_are_found_before_training() {
     let outcome = lab.emorun(&["check", "given.yaml"]);
     assert_refused("another rate", &outcome, 0, &["warning", "not the 100 declared"]);
 }
+
+#[test]
+fn folders_are_embedded_whole_and_a_file_is_replaced_when_asked() {
+    let lab = Lab::new();
+    for name in ["b/two.wav", "b/one.WAV", "b/deeper/three.wav", "b/notes.txt"] {
+        lab.write(name, tone(8000, 440.0));
+    }
+    let found = embed(&lab, "crnn.yaml", "mel", "x.safetensors", &["b"]);
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        ["b/deeper/three.wav", "b/one.WAV", "b/two.wav"]
+    );
+    let again = [
+        "embed",
+        "crnn.yaml",
+        "b/two.wav",
+        "--node",
+        "mel",
+        "--out",
+        "x.safetensors",
+    ];
+    let refused = lab.emorun(&again);
+    assert_eq!(refused.code, 5, "{}", refused.stderr);
+    assert!(refused.stderr.contains("replace it with --force"), "{}", refused.stderr);
+    assert_eq!(lab.emorun(&[&again[..], &["--force"]].concat()).code, 0);
+    assert_eq!(read(&lab.path("x.safetensors")).len(), 1);
+    lab.write("empty/notes.txt", "");
+    let empty = lab.emorun(&["embed", "crnn.yaml", "empty", "--node", "mel", "--out", "y.safetensors"]);
+    assert_eq!(empty.code, 4, "{}", empty.stderr);
+    assert!(empty.stderr.contains("empty holds no recording"), "{}", empty.stderr);
+}

@@ -26,6 +26,7 @@ mod features;
 mod finite;
 mod frozen;
 mod golden;
+mod lengths;
 mod members;
 mod mixing;
 mod networks;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json as value};
 
 use crate::runs::{assert_close, head_metrics, predictions, recomputed};
-use crate::support::{Lab, assert_same_run, json, kill, signal, yaml};
+use crate::support::{Lab, assert_same_run, files, json, kill, signal, yaml};
 
 /// Folds and seeds of the small experiment.
 const CROSS: &str = "\
@@ -51,6 +51,23 @@ fn folds_and_seeds_are_members_of_one_run() {
     }
     assert_eq!(all.len(), 2 * 36, "each item is tested once a seed");
     assert_eq!(summary["pooled"]["n"], all.len());
+    let names = files(&run.join("report"));
+    let expected = [
+        "confusion.emotion.test.svg",
+        "graph.svg",
+        "loss.svg",
+        "metrics.svg",
+        "predictions.emotion.csv",
+        "report.txt",
+    ];
+    assert_eq!(names, expected);
+    let mut pooled = csv::Reader::from_path(run.join("report/predictions.emotion.csv")).unwrap();
+    assert_eq!(&pooled.headers().unwrap()[0], "member");
+    let rows: Vec<csv::StringRecord> = pooled.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), all.len());
+    for (row, own) in rows.iter().zip(&all) {
+        assert_eq!((&row[1], &row[6]), (own["path"].as_str(), own["predicted"].as_str()));
+    }
     assert_close(
         head_metrics(&summary["pooled"]),
         recomputed(&all.iter().collect::<Vec<_>>()),

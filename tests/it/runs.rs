@@ -40,6 +40,7 @@ fn a_run_directory_is_complete_by_itself() {
             "confusion.emotion.validation.svg",
             "graph.svg",
             "loss.svg",
+            "metrics.svg",
             "predictions.emotion.csv",
             "report.txt"
         ]

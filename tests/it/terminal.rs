@@ -92,3 +92,73 @@ fn a_stdout_that_cannot_be_written_is_told_by_the_exit_code() {
     assert_eq!(read, Some(0));
     assert_eq!(std::fs::read_to_string(lab.path("code")).unwrap().trim(), "0");
 }
+
+#[test]
+fn hanging_up_is_an_interrupt_unless_nohup_was_asked_for() {
+    for (nohup, label) in [("", "heeded"), ("nohup ", "ignored")] {
+        let lab = Lab::new();
+        let metrics = lab.path("runs/tiny/one/metrics.jsonl");
+        let line = format!(
+            "exec {nohup}'{}' run crnn.yaml --run-label one --set training.epochs=30 >out 2>&1",
+            env!("CARGO_BIN_EXE_emorun")
+        );
+        let mut child = lab.program("sh").args(["-c", &line]).spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !std::fs::read(&metrics).is_ok_and(|bytes| bytes.len() > 100) {
+            assert!(std::time::Instant::now() < deadline, "{label}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        crate::support::signal(&child, "HUP");
+        let code = child.wait().unwrap().code();
+        let status = json(lab.path("runs/tiny/one/run.json"))["status"].clone();
+        let expected = if nohup.is_empty() {
+            (Some(130), "interrupted")
+        } else {
+            (Some(0), "completed")
+        };
+        assert_eq!((code, status.as_str().unwrap()), expected, "{label}");
+    }
+}
+
+#[test]
+fn a_file_is_given_to_the_command_that_takes_it() {
+    let lab = Lab::new();
+    lab.write(
+        "sweep.yaml",
+        "name: two\nruns: [{ label: one, experiment: crnn.yaml }]\n",
+    );
+    lab.write(
+        "corpus.yaml",
+        "name: corpus\noutput: corpus\ndatasets: { synthetic: { kind: synthetic } }\n",
+    );
+    // The right command is found by itself.
+    assert_eq!(lab.emorun(&["sweep.yaml", "--check"]).stdout, "1 runs, all valid\n");
+    assert_eq!(lab.emorun(&["corpus.yaml", "--check"]).stdout, "corpus.yaml is valid\n");
+    assert_eq!(
+        lab.emorun(&["--message-format", "json", "sweep.yaml", "--check"]).code,
+        0
+    );
+    for (arguments, part) in [
+        (
+            &["run", "sweep.yaml"][..],
+            "sweep.yaml is a model_runs file (a sweep), not an experiment: give it to `emorun sweep sweep.yaml`",
+        ),
+        (&["check", "sweep.yaml"], "give it to `emorun sweep sweep.yaml`"),
+        (
+            &["run", "corpus.yaml"],
+            "corpus.yaml is a preparation file, not an experiment: give it to `emorun data prepare corpus.yaml`",
+        ),
+        (
+            &["sweep", "crnn.yaml"],
+            "crnn.yaml is an experiment, not a model_runs file (a sweep): give it to `emorun run crnn.yaml`",
+        ),
+        (&["data", "prepare", "crnn.yaml"], "give it to `emorun run crnn.yaml`"),
+        // No command, and no file either.
+        (&["predict", "runs/x"], "unrecognized subcommand 'predict'"),
+        (&["rnu", "crnn.yaml"], "unrecognized subcommand 'rnu'"),
+    ] {
+        let outcome = lab.emorun(arguments);
+        assert_eq!(outcome.code, 2, "{arguments:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(part), "{arguments:?}: {}", outcome.stderr);
+    }
+}

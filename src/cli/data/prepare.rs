@@ -10,6 +10,7 @@ use emorun_prepare::{Plan, Preparation, PrepareError, annotate, integrate, plan,
 
 use super::fetch::{Job, bring};
 use super::progress::Bars;
+use crate::cli::file_kind::FileKind;
 use crate::cli::{Common, check, print};
 use crate::exit::Failure;
 use crate::prepare::read_text;
@@ -57,6 +58,7 @@ enum Step {
 }
 
 pub(super) fn prepare(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    FileKind::Preparation.expect(&arguments.file)?;
     let preparation = read(arguments, common)?;
     if arguments.check {
         print(&format!("{} is valid\n", arguments.file.display()));
