@@ -420,3 +420,35 @@ fn rows_of(value: &Value) -> Option<Vec<Vec<Vec<f64>>>> {
     };
     Some(items.map(rows).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_episode_with_a_number_that_is_not_finite_names_the_policy_and_what_it_was() {
+        let step = |state: f64, drawn: f64, reward: f64| Episode {
+            steps: vec![Step {
+                state: vec![0.5, state],
+                drawn: vec![drawn],
+                reward,
+            }],
+            next: None,
+        };
+        let nan = f64::NAN;
+        assert!(refuse_not_finite("when", &step(1.0, 0.0, -1.0)).is_ok());
+        for (episode, does) in [
+            (step(nan, 0.0, 0.0), "sees"),
+            (step(0.0, f64::INFINITY, 0.0), "draws"),
+            (step(0.0, 0.0, nan), "is rewarded with"),
+        ] {
+            let Err(Abort::Diverged(message)) = refuse_not_finite("when", &episode) else {
+                panic!("{does}");
+            };
+            assert!(
+                message.contains("the policy `when`") && message.contains(does),
+                "{message}"
+            );
+        }
+    }
+}

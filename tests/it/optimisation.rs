@@ -100,11 +100,10 @@ fn rising_learning_rates_are_drawn_and_one_is_suggested() {
         "rates.svg",
     ]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(
-        outcome.stdout.contains("--set training.optimizer.lr="),
-        "{}",
-        outcome.stdout
-    );
+    // What the schedule goes up to; the optimizer's own is without effect there.
+    let rate = outcome.stdout.split("--set training.scheduler.max_lr=").nth(1);
+    let rate: f64 = rate.unwrap().lines().next().unwrap().parse().unwrap();
+    assert!((1e-5..1.0).contains(&rate), "{}", outcome.stdout);
     assert!(fs::read_to_string(lab.path("rates.svg")).unwrap().starts_with("<svg"));
     let table = fs::read_to_string(lab.path("rates.csv")).unwrap();
     let rows: Vec<Vec<f64>> = table
@@ -119,6 +118,22 @@ fn rising_learning_rates_are_drawn_and_one_is_suggested() {
     );
     assert!(rows.windows(2).all(|pair| pair[1][0] > pair[0][0]), "{table}");
     assert!(!lab.path("runs").exists(), "nothing is kept of the test");
+    let constant = "training.scheduler={ kind: constant }";
+    let other = lab.emorun(&[
+        "lr-find",
+        "crnn.yaml",
+        "--steps",
+        "40",
+        "--out",
+        "other.svg",
+        "--set",
+        constant,
+    ]);
+    assert!(
+        other.stdout.contains("--set training.optimizer.lr="),
+        "{}",
+        other.stdout
+    );
     let again = lab.emorun(&["lr-find", "crnn.yaml", "--out", "rates.svg"]);
     assert_eq!(again.code, 5, "{}", again.stderr);
     let turned = lab.emorun(&["lr-find", "crnn.yaml", "--from", "1", "--to", "0.1"]);
@@ -164,4 +179,27 @@ fn what_cannot_be_optimised_as_asked_is_told_with_its_place() {
         assert_eq!(outcome.code, 3, "{message}: {}{}", outcome.stdout, outcome.stderr);
         assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
     }
+}
+
+#[test]
+fn a_rate_that_the_schedule_does_not_use_is_warned_of() {
+    let lab = Lab::new();
+    let warning = "`lr: 0.01` has no effect: `one_cycle` goes up to `max_lr: 0.002`";
+    let set = [
+        "check",
+        "--structure",
+        "crnn.yaml",
+        "--set",
+        "training.optimizer.lr=0.01",
+    ];
+    let outcome = lab.emorun(&set);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
+    let used = lab.emorun(&[&set[..], &["--set", "training.scheduler={ kind: constant }"]].concat());
+    assert!(!used.stderr.contains("no effect"), "{}", used.stderr);
+    assert!(
+        !lab.emorun(&["check", "--structure", "crnn.yaml"])
+            .stderr
+            .contains("no effect")
+    );
 }
