@@ -366,8 +366,8 @@ pub fn prepare_with(
             if depth == Depth::Deep {
                 let mut report = Report::new();
                 let mistakes = prepared.check_network(&tree, &mut report)?;
-                on_report(&report, &sources);
                 if mistakes > 0 {
+                    on_report(&report, &sources);
                     return Err(Failure::Rejected { mistakes, data: true });
                 }
                 #[cfg(feature = "onnx")]
