@@ -223,26 +223,51 @@ impl Value {
         }
     }
 
-    /// Places in the batch of the items with a number that is not finite, none of them where it is one number for
-    /// the whole batch; `None` if all numbers are finite.
+    /// Whether all numbers are finite, as far as their sum tells: false also where it is too large to be one.
+    pub fn has_finite_sum(&self) -> bool {
+        let sum = match self {
+            Self::Wave(x, _) | Self::Vector(x) | Self::Logits(x) => x.clone().sum(),
+            Self::Frames(x, _) => x.clone().sum(),
+            Self::Stack(x, _) => x.clone().sum(),
+            Self::Scalar(x, _) => x.clone(),
+            Self::Labels(_) | Self::Targets(_) | Self::Text(_) => return true,
+        };
+        sum.into_scalar::<f32>().is_finite()
+    }
+
+    /// Places in the batch of the items with a number that is not finite, padding left out, and none of them where it is
+    /// one number for the whole batch; `None` if all numbers are finite.
     pub fn items_not_finite(&self) -> Option<Vec<usize>> {
-        let (numbers, outer, batch) = match self {
-            Self::Wave(x, _) | Self::Vector(x) | Self::Logits(x) => (x.clone().into_data(), 1, x.dims()[0]),
-            Self::Frames(x, _) => (x.clone().into_data(), 1, x.dims()[0]),
-            Self::Stack(x, _) => (x.clone().into_data(), x.dims()[0], x.dims()[1]),
-            Self::Scalar(x, _) => (x.clone().into_data(), 1, 0),
+        // Layers, items, and numbers of a step of time.
+        let (numbers, layers, batch, width) = match self {
+            Self::Wave(x, _) => (x.clone().into_data(), 1, x.dims()[0], 1),
+            Self::Vector(x) | Self::Logits(x) => (x.clone().into_data(), 1, x.dims()[0], 0),
+            Self::Frames(x, _) => (x.clone().into_data(), 1, x.dims()[0], x.dims()[2]),
+            Self::Stack(x, _) => (x.clone().into_data(), x.dims()[0], x.dims()[1], x.dims()[3]),
+            Self::Scalar(x, _) => {
+                let is_finite = x.clone().into_data().iter::<f32>().all(f32::is_finite);
+                return (!is_finite).then(Vec::new);
+            }
             Self::Labels(_) | Self::Targets(_) | Self::Text(_) => return None,
         };
         let numbers: Vec<f32> = numbers.iter::<f32>().collect();
-        let bad = numbers.iter().enumerate().filter(|(_, number)| !number.is_finite());
-        if batch == 0 {
-            return (bad.count() > 0).then(Vec::new);
-        }
-        // Numbers of an item within a layer.
-        let own = (numbers.len() / (outer * batch).max(1)).max(1);
-        let mut items: Vec<usize> = bad.map(|(at, _)| at / own % batch).collect();
-        items.sort_unstable();
-        items.dedup();
+        let own = numbers.len() / (layers * batch).max(1);
+        let valid = |item: usize| match self {
+            Self::Wave(_, lengths) | Self::Frames(_, lengths) | Self::Stack(_, lengths) => lengths
+                .as_slice()
+                .get(item)
+                .map_or(own, |length| (length * width).min(own)),
+            _ => own,
+        };
+        let is_bad = |item: usize| {
+            (0..layers).any(|layer| {
+                let start = (layer * batch + item) * own;
+                numbers[start..start + valid(item)]
+                    .iter()
+                    .any(|number| !number.is_finite())
+            })
+        };
+        let items: Vec<usize> = (0..batch).filter(|&item| is_bad(item)).collect();
         (!items.is_empty()).then_some(items)
     }
 
@@ -259,5 +284,42 @@ impl Value {
             Self::Text(_) => "text",
             Self::Scalar(..) => "scalar",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_with_a_number_that_is_not_finite_are_found_and_padding_is_left_out() {
+        let device = Device::flex();
+        // Two layers, three items, two steps of width 2.
+        let mut numbers = vec![1f32; 2 * 3 * 2 * 2];
+        let at = |layer: usize, item: usize, step: usize| ((layer * 3 + item) * 2 + step) * 2;
+        numbers[at(1, 0, 0)] = f32::NAN;
+        numbers[at(0, 1, 1)] = f32::INFINITY;
+        let lengths = Lengths::new(vec![2, 1, 2]);
+        let stack = Tensor::from_data(TensorData::new(numbers, [2, 3, 2, 2]), &device);
+        let stack = Value::Stack(stack, lengths.clone());
+        assert_eq!(stack.items_not_finite(), Some(vec![0]));
+        assert!(!stack.has_finite_sum());
+        let frames = |numbers: Vec<f32>| {
+            let frames = Tensor::from_data(TensorData::new(numbers, [3, 2, 1]), &device);
+            Value::Frames(frames, lengths.clone())
+        };
+        // Behind the second item's length.
+        assert_eq!(frames(vec![0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0]).items_not_finite(), None);
+        assert_eq!(
+            frames(vec![0.0, 0.0, f32::NAN, 0.0, 0.0, f32::INFINITY]).items_not_finite(),
+            Some(vec![1, 2])
+        );
+        let vector =
+            |numbers: [f32; 2]| Value::Vector(Tensor::from_data(TensorData::new(numbers.to_vec(), [2, 1]), &device));
+        assert_eq!(vector([1.0, f32::NEG_INFINITY]).items_not_finite(), Some(vec![1]));
+        assert_eq!(vector([1.0, 2.0]).items_not_finite(), None);
+        // Finite numbers whose sum is none.
+        let large = vector([f32::MAX, f32::MAX]);
+        assert!(!large.has_finite_sum() && large.items_not_finite().is_none());
     }
 }

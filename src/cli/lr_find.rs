@@ -61,7 +61,7 @@ pub(super) fn lr_find(arguments: &Arguments, common: Common) -> Result<(), Failu
     settle(&mut prepared, None, &device)?;
     let tried = range_test(&prepared, test, &device)?;
     let write = |path: &PathBuf, text: String| std::fs::write(path, text).map_err(Failure::io("write", path));
-    let found = suggest(&tried);
+    let found = suggest(&tried, test.steps);
     write(svg, draw(&prepared.settings.name, &tried, found))?;
     write(&table, csv(&tried))?;
     let last = tried.last().map_or(test.from, |tried| tried.lr);
@@ -69,13 +69,11 @@ pub(super) fn lr_find(arguments: &Arguments, common: Common) -> Result<(), Failu
     let found = match found {
         Some(found) => format!(
             "before it explodes, the loss falls fastest at {:.2e}; a tenth of where it is least is {:.2e}\n\
-             try the lower of the two: --set {key}={:.1e}\n",
-            found.steepest,
-            found.tenth_of_least,
-            found.steepest.min(found.tenth_of_least)
+             try: --set {key}={:.1e}\n",
+            found.steepest, found.tenth_of_least, found.steepest
         ),
         None => format!(
-            "the loss does not fall before it explodes or the test ends, at {last:.2e}: try more --steps, another --from or --to\n"
+            "before it explodes or the test ends, at {last:.2e}, the loss falls by no more than its batches differ, which says nothing: try more --steps, or larger batches (--set training.batch_size=… or training.accumulate=…)\n"
         ),
     };
     print(&format!(

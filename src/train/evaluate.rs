@@ -126,6 +126,18 @@ pub fn evaluate(
         let mut values = feed.values(batch, network, device).map_err(Abort::Feed)?;
         let context = names.evaluation(keys);
         on_cores(device, || network.forward(Schedule::Evaluate, &mut values, &context)).map_err(Abort::Node)?;
+        // A layer may take what is no number for 0: what is behind it is then finite, and wrong.
+        if !on_cores(device, || values.values().all(Value::has_finite_sum))
+            && network.first_not_finite(&values).is_some()
+        {
+            return Err(not_finite(
+                network,
+                &values,
+                &feed.items,
+                &members,
+                "a value is not finite",
+            ));
+        }
         for loss in network.losses(&values, 1.0) {
             let sums = losses.entry(loss.node.to_owned()).or_default();
             let mean = f64::from(loss.mean.into_scalar::<f32>());

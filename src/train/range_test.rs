@@ -21,6 +21,8 @@ const SETTLING: u64 = 10;
 const RISEN: f64 = 0.5;
 /// … or by this share of its least, if it has hardly fallen: batches differ by less.
 const RISEN_OF_LEAST: f64 = 0.25;
+/// A fall that is no more than so many deviations of the smoothed loss is none: batches differ.
+const FALLEN: f64 = 4.0;
 
 /// Which learning rates are tried.
 #[derive(Clone, Copy, Debug)]
@@ -63,19 +65,26 @@ impl RangeTest {
 
 /// Reads a suggestion off a range test: off the first descent of the loss, from its start to its least before it
 /// explodes. What comes behind an explosion, where the loss may fall as steeply, is of no use. `None` if it has too few
-/// steps, or the loss never falls.
+/// steps, or the loss falls by no more than its batches differ.
 ///
 /// # Source
 /// Smith 2017, "Cyclical learning rates for training neural networks", section 3.3; the two suggestions as fastai's
 /// `steep` and `minimum`, which take them of all that was tried. Its average looks back alone and so comes late, by half
 /// of a test of 100 steps: here the loss is smoothed to both sides.
-pub fn suggest(tried: &[Tried]) -> Option<Suggestion> {
+pub fn suggest(tried: &[Tried], steps: u64) -> Option<Suggestion> {
     let settled = tried.get(tried.len() / SETTLING as usize..)?;
     let before = &settled[..explosion(settled)];
     let (least_at, least) = before
         .iter()
         .enumerate()
         .min_by(|(_, a), (_, b)| a.smoothed.total_cmp(&b.smoothed))?;
+    let squares: f64 = before.iter().map(|tried| (tried.loss - tried.smoothed).powi(2)).sum();
+    // A mean with the weights of a normal distribution is over 2√π deviations.
+    let averaged = 2.0 * std::f64::consts::PI.sqrt() * deviation(steps);
+    let noise = (squares / before.len() as f64 / averaged).sqrt();
+    if before.first()?.smoothed - least.smoothed <= FALLEN * noise {
+        return None;
+    }
     let fall = |pair: &[Tried]| (pair[1].smoothed - pair[0].smoothed) / (pair[1].lr / pair[0].lr).ln();
     let descent = before[..=least_at].windows(2);
     let steepest = descent.min_by(|a, b| fall(a).total_cmp(&fall(b)))?;
@@ -97,9 +106,14 @@ fn explosion(tried: &[Tried]) -> usize {
     tried.iter().position(exploded).unwrap_or(tried.len())
 }
 
+/// Standard deviation of the smoothing of a test of so many steps, in steps.
+fn deviation(steps: u64) -> f64 {
+    (WIDTH * steps as f64).max(1.0)
+}
+
 /// Smooths the losses of a test of so many steps to both sides, with the weights of a normal distribution.
 fn smooth(tried: &mut [Tried], steps: u64) {
-    let deviation = (WIDTH * steps as f64).max(1.0);
+    let deviation = deviation(steps);
     let reach = (3.0 * deviation).ceil() as usize;
     let losses: Vec<f64> = tried.iter().map(|tried| tried.loss).collect();
     let mut sorted = losses.clone();
@@ -217,16 +231,16 @@ mod tests {
             smoothed,
         };
         let tried = [at(-5, 2.0), at(-4, 1.9), at(-3, 1.0), at(-2, 0.9), at(-1, 3.0)];
-        let found = suggest(&tried).unwrap();
+        let found = suggest(&tried, 5).unwrap();
         assert_eq!(found.steepest, 10f64.powi(-4));
         assert!((found.tenth_of_least / 1e-3 - 1.0).abs() < 1e-12);
         // Behind the explosion it falls more steeply, and lower: no matter.
         let recovered = [&tried[..], &[at(0, 6.0), at(1, 0.1)]].concat();
-        assert_eq!(suggest(&recovered), Some(found));
+        assert_eq!(suggest(&recovered, 5), Some(found));
         // One that never falls says nothing.
-        assert_eq!(suggest(&[at(-3, 1.0), at(-2, 1.1), at(-1, 4.0)]), None);
-        assert_eq!(suggest(&tried[..1]), None);
-        assert_eq!(suggest(&[]), None);
+        assert_eq!(suggest(&[at(-3, 1.0), at(-2, 1.1), at(-1, 4.0)], 5), None);
+        assert_eq!(suggest(&tried[..1], 5), None);
+        assert_eq!(suggest(&[], 5), None);
     }
 
     /// A loss that falls around 1e-3, is least at 1e-2 and explodes at 1e-1, then comes back, with noise of batches.
@@ -258,9 +272,13 @@ mod tests {
                 })
                 .collect();
             smooth(&mut tried, test.steps);
-            let found = suggest(&tried).unwrap();
+            let found = suggest(&tried, test.steps).unwrap();
             assert!((1e-4..1e-2).contains(&found.steepest), "{seed}: {found:?}");
             assert!((1e-4..1e-2).contains(&found.tenth_of_least), "{seed}: {found:?}");
+            // Noise alone falls somewhere as well.
+            tried.iter_mut().for_each(|tried| tried.loss = 1.4 + 0.2 * noise());
+            smooth(&mut tried, test.steps);
+            assert_eq!(suggest(&tried, test.steps), None, "{seed}");
         }
     }
 }

@@ -100,10 +100,6 @@ fn rising_learning_rates_are_drawn_and_one_is_suggested() {
         "rates.svg",
     ]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    // What the schedule goes up to; the optimizer's own is without effect there.
-    let rate = outcome.stdout.split("--set training.scheduler.max_lr=").nth(1);
-    let rate: f64 = rate.unwrap().lines().next().unwrap().parse().unwrap();
-    assert!((1e-5..1.0).contains(&rate), "{}", outcome.stdout);
     assert!(fs::read_to_string(lab.path("rates.svg")).unwrap().starts_with("<svg"));
     let table = fs::read_to_string(lab.path("rates.csv")).unwrap();
     let rows: Vec<Vec<f64>> = table
@@ -178,6 +174,39 @@ fn what_cannot_be_optimised_as_asked_is_told_with_its_place() {
         let outcome = lab.emorun(&arguments);
         assert_eq!(outcome.code, 3, "{message}: {}{}", outcome.stdout, outcome.stderr);
         assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
+    }
+}
+
+/// The quickstart goes up to 2e-3, which was found by training at many rates; behind its explosion, at 2.3, the loss
+/// falls as well.
+#[test]
+fn the_rate_suggested_for_the_quickstart_is_one_that_it_trains_at() {
+    let lab = Lab::new();
+    let experiment = Path::new(REPOSITORY)
+        .join("experiments/quickstart.yaml")
+        .display()
+        .to_string();
+    for (schedule, key) in [
+        (None, "training.scheduler.max_lr"),
+        (Some("training.scheduler={ kind: constant }"), "training.optimizer.lr"),
+    ] {
+        let out = format!("{key}.svg");
+        let sets = schedule.into_iter().flat_map(|schedule| ["--set", schedule]);
+        let arguments: Vec<&str> = ["lr-find", &experiment, "--out", &out]
+            .into_iter()
+            .chain(sets)
+            .collect();
+        let outcome = lab.emorun(&arguments);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let rate = outcome.stdout.split(&format!("try: --set {key}=")).nth(1);
+        let rate: f64 = rate
+            .unwrap_or_else(|| panic!("{}", outcome.stdout))
+            .lines()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!((5e-4..8e-3).contains(&rate), "{}", outcome.stdout);
     }
 }
 
