@@ -1,8 +1,9 @@
 //! How weights move: averages, plateaus, groups, learning rates that are found.
 
 use std::fs;
+use std::path::Path;
 
-use crate::support::{Lab, files, metrics};
+use crate::support::{Lab, REPOSITORY, files, metrics};
 
 #[test]
 fn averages_plateaus_groups_and_muon_go_on_to_the_same_bits_after_kills() {
