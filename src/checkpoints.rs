@@ -67,17 +67,17 @@ fn find(
         located.notes.iter().for_each(|note| tracing::info!("{text}: {note}"));
     }
     let checkpoint = Checkpoint::open(&located)?;
-    let hash = match search {
+    let content = match search {
         Search::Fetch => {
             let remembered = cache.map(|folder| folder.join("hashed.json"));
-            Some(*checkpoint.content_hash(remembered.as_deref())?.as_bytes())
+            Some(checkpoint.content(remembered.as_deref())?)
         }
         Search::Glance | Search::Local => None,
     };
     Ok(Some(CheckpointFacts {
         config: checkpoint.config().clone(),
         preprocessor: checkpoint.preprocessor().cloned(),
-        hash,
+        content,
         files: Some(Arc::new(checkpoint)),
     }))
 }

@@ -48,25 +48,28 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// The devices, with autodiff, that a training over `count` takes beside this one: the next ones. The CPU stands
-    /// for all of them itself.
+    /// The devices, with autodiff, that a training over `count` takes beside this one. The CPU stands for all of them
+    /// itself.
     ///
     /// # Errors
-    /// There are not so many.
+    /// It is a GPU and there are to be several: constants of frozen encoders would stay on the first, and all would
+    /// draw from one generator.
     pub fn beside(&self, count: usize) -> Result<Vec<Device>, Failure> {
-        let Some(number) = self.gpu else {
+        if self.gpu.is_none() {
             return Ok(vec![self.device.clone().autodiff(); count.saturating_sub(1)]);
-        };
-        let found = cuda().map_err(Failure::Usage)?;
-        let beside = found.iter().skip(number).take(count);
-        if beside.len() < count {
+        }
+        if count > 1 {
             return Err(Failure::Usage(format!(
-                "training.devices is {count}, but from {} on there are {} CUDA device(s); set it to that, or start from another with --device",
-                self.name.name,
-                beside.len()
+                "training.devices is {count}: training on several GPUs is not proven yet (frozen encoders and the random generator of {} would be shared), and is refused rather than wrong; leave it out, or use --device cpu",
+                self.name.name
             )));
         }
-        Ok(beside.skip(1).map(|device| device.clone().autodiff()).collect())
+        Ok(Vec::new())
+    }
+
+    /// The kind of device, by which results differ in their last bits: `cpu` or `cuda`.
+    pub fn kind(&self) -> &'static str {
+        self.gpu.map_or("cpu", |_| "cuda")
     }
 }
 
@@ -165,6 +168,20 @@ fn cuda() -> Result<Vec<Device>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_gpus_are_refused_and_the_cpu_stands_for_any_number() {
+        let chosen = |gpu| Chosen {
+            device: Device::flex(),
+            gpu,
+            ..cpu(String::new())
+        };
+        assert_eq!(chosen(None).beside(3).unwrap().len(), 2);
+        assert_eq!(chosen(Some(0)).beside(1).unwrap().len(), 0);
+        let refused = chosen(Some(0)).beside(2).unwrap_err().to_string();
+        assert!(refused.contains("training.devices is 2"), "{refused}");
+        assert_eq!((chosen(None).kind(), chosen(Some(1)).kind()), ("cpu", "cuda"));
+    }
 
     #[test]
     fn devices_are_read_from_their_names() {

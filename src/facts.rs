@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use emorun_features::FeatureSource;
-use emorun_weights::Checkpoint;
+use emorun_weights::{Checkpoint, Content};
 use serde_json::Value;
 
 use crate::host::ItemModel;
 
-/// Facts of checkpoints by the text of `weights:`, of features by where they are, and of models by their
-/// `model:` and how they are used.
+/// Facts of checkpoints by the text of `weights:`, of features by where they are, of models by their
+/// `model:` and how they are used, and of the files of augmentations by their node.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     checkpoints: HashMap<String, CheckpointFacts>,
     features: HashMap<String, (Arc<FeatureSource>, Option<[u8; 32]>)>,
     models: HashMap<(String, Value), Arc<dyn ItemModel>>,
+    drawn: HashMap<String, [u8; 32]>,
 }
 
 /// What is known of one checkpoint.
@@ -25,8 +26,8 @@ pub struct CheckpointFacts {
     pub config: Value,
     /// `preprocessor_config.json`, where there is one.
     pub preprocessor: Option<Value>,
-    /// BLAKE3 of all its files, once they were read.
-    pub hash: Option<[u8; 32]>,
+    /// Hashes of its files, once they were read.
+    pub content: Option<Content>,
     /// The files, once they were found; never for random weights.
     pub files: Option<Arc<Checkpoint>>,
 }
@@ -55,6 +56,16 @@ impl Facts {
     /// BLAKE3 of all items' features, once they were read.
     pub fn features_hash(&self, place: &str) -> Option<[u8; 32]> {
         self.features.get(place).and_then(|(_, hash)| *hash)
+    }
+
+    /// Notes the content of the files that an augmentation draws from.
+    pub fn insert_drawn(&mut self, node: &str, content: [u8; 32]) {
+        self.drawn.insert(node.to_owned(), content);
+    }
+
+    /// BLAKE3 over names and content of the files that an augmentation draws from, once they were read.
+    pub fn drawn(&self, node: &str) -> Option<[u8; 32]> {
+        self.drawn.get(node).copied()
     }
 
     /// Notes a model that was read and checked against how it is used.

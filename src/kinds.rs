@@ -16,7 +16,7 @@ use crate::nodes::augmentation::{self, AugmentationNode};
 use crate::nodes::log_mel::LogMelNode;
 use crate::nodes::onnx::Onnx;
 use crate::nodes::precomputed::Precomputed;
-use crate::nodes::pretrained::Pretrained;
+use crate::nodes::pretrained::{Preparation, Pretrained};
 use crate::policies::layer::PolicyLayer;
 use crate::policies::{Rollout, Spec};
 use crate::pretrained::cache::Cache;
@@ -64,6 +64,9 @@ macro_rules! device_kinds {
             }
             fn learning_rate(&self, path: &str) -> f64 {
                 match self { $(Self::$config(layer) => layer.learning_rate(path)),+ }
+            }
+            fn named_axis(&self, path: &str) -> Option<usize> {
+                match self { $(Self::$config(layer) => layer.named_axis(path)),+ }
             }
             fn prefix(&self, inputs: &Ports, context: &Context) -> Result<Option<Value>, NodeError> {
                 match self { $(Self::$config(layer) => layer.prefix(inputs, context)),+ }
@@ -125,6 +128,14 @@ macro_rules! device_kinds {
                         Err(InferError::invalid("kind", "a host node has no module").into())
                     }
                     $(Self::$config(config) => config.build(inputs, context).map(NodeLayer::$config)),+
+                }
+            }
+
+            /// What the numbers at the node's `input` stand for, where the node itself says so.
+            pub fn input_names(&self) -> Option<Vec<String>> {
+                match self {
+                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) | Self::Precomputed(_) | Self::Onnx(_) => None,
+                    $(Self::$config(config) => config.input_names()),+
                 }
             }
 
@@ -342,6 +353,13 @@ impl NodeConfig {
             Self::Whisper(node) => Some(&node.0),
             _ => None,
         }
+    }
+
+    /// How the waveform is prepared for a pretrained encoder that takes waveforms as they are; `None` for any other
+    /// node (Whisper's spectrogram is always the same), and where the checkpoint is not known.
+    pub fn preparation(&self, facts: &Facts) -> Option<Preparation> {
+        let takes_waves = !matches!(self, Self::Whisper(_));
+        self.pretrained().filter(|_| takes_waves)?.preparation(facts)
     }
 
     /// Whether the sizes of a pretrained encoder are a guess: its checkpoint is not on this machine

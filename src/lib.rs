@@ -2,6 +2,7 @@
 //!
 //! A YAML file describes an experiment as a graph; [`cli`] is the way in. See ARCHITECTURE.md.
 
+pub mod ancestry;
 pub mod bench;
 pub mod checkpoints;
 pub mod cli;

@@ -34,6 +34,11 @@ pub trait Kind {
     /// A port that carries something else than the node takes, or a field that does not fit it.
     fn infer(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError>;
 
+    /// What the numbers at the port `input` stand for, where the node itself says so and not its target.
+    fn input_names(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Makes the module; weights are drawn from the device's generator, seeded for this node.
     ///
     /// # Errors
@@ -82,6 +87,13 @@ pub trait Layer: Module {
     /// Factor of the learning rate for a tensor, by its path in the module.
     fn learning_rate(&self, _path: &str) -> f64 {
         1.0
+    }
+
+    /// The axis of a tensor, by its path in the module, that has an entry for each of the node's outputs, where
+    /// these have names: its target's classes, or what it predicts. So rows are known by what they are, not by their
+    /// order.
+    fn named_axis(&self, _path: &str) -> Option<usize> {
+        None
     }
 
     /// What the node's frozen part gives for a batch, to be kept and handed in at [`PREFIX`]; `None`

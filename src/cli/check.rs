@@ -149,6 +149,19 @@ fn plan_text(prepared: &Prepared) -> String {
     if let Some(load) = prepared.load() {
         let _ = writeln!(text, "peak memory: about {}", mib(load.peak_bytes()));
     }
+    for (node, preparation) in prepared.preparations() {
+        let how = if preparation.normalise {
+            "with zero mean and unit variance"
+        } else {
+            "as it is"
+        };
+        let why = if preparation.assumed {
+            "ASSUMED, without a preprocessor_config.json"
+        } else {
+            "preprocessor_config.json"
+        };
+        let _ = writeln!(text, "input: `{node}` takes each waveform {how} ({why})");
+    }
     for (node, caching) in prepared.caching() {
         let _ = match caching {
             Caching::Kept(1) => writeln!(text, "cache: what is frozen of `{node}` is computed once and kept"),
@@ -156,6 +169,16 @@ fn plan_text(prepared: &Prepared) -> String {
                 text,
                 "cache: what is frozen of `{node}` is kept for {views} versions of each training item, taken in turn"
             ),
+            Caching::Anew(versions, reason) => {
+                let of = match versions {
+                    1 => String::new(),
+                    versions => format!(", in {versions} versions of each training item taken in turn"),
+                };
+                writeln!(
+                    text,
+                    "cache: what is frozen of `{node}` is computed for each item in every epoch{of} and not kept: {reason}"
+                )
+            }
             Caching::Aside(reason) => writeln!(text, "cache: `{node}` is computed in every step: {reason}"),
         };
     }
@@ -249,6 +272,9 @@ fn plan_text(prepared: &Prepared) -> String {
                 }
             );
         }
+        for line in prepared.heard_lines(assignment) {
+            let _ = writeln!(text, "HEARD BEFORE: {line}");
+        }
         for claim in assignment.certificate.claims() {
             let _ = writeln!(text, "{claim}");
         }
@@ -276,9 +302,11 @@ fn plan_json(prepared: &Prepared) -> Value {
         let splits: Vec<Value> = prepared
             .assignments
             .iter()
-            .map(|assignment| json!({ "fold": assignment.label, "certificate": assignment.certificate, "claims": assignment.certificate.claims() }))
+            .map(|assignment| json!({ "fold": assignment.label, "certificate": assignment.certificate, "claims": assignment.certificate.claims(), "heard_before": prepared.heard_before(assignment) }))
             .collect();
         plan.insert("splits".into(), Value::Array(splits));
+        plan.insert("inputs".into(), json!(prepared.preparations()));
+        plan.insert("ancestry".into(), json!(prepared.ancestry));
         plan.insert("remarks".into(), json!(prepared.remarks()));
     }
     plan

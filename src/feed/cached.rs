@@ -21,11 +21,13 @@ pub struct Keeping {
     pub kind: String,
     /// Hash of everything but the item that its values follow from.
     pub upstream: [u8; 32],
-    /// How values are kept.
+    /// To which values are rounded, and how they are kept.
     pub precision: Precision,
+    /// Whether they are kept at all.
+    pub stored: bool,
 }
 
-/// A device node whose frozen part is kept.
+/// A device node whose frozen part is computed for each item alone, and kept where it can be.
 #[derive(Debug)]
 pub struct CachedNode {
     /// Name of the node.
@@ -104,16 +106,19 @@ impl FeatureCache {
 pub enum CachedValue {
     /// `[states, time, width]`
     Known(Arc<Array>),
-    /// Not there yet.
+    /// To be computed for the item alone, so that it is the same whether it is kept or not.
     Unknown {
         /// The node's input.
         input: HostValue,
-        /// Where it is to be kept; `None` for a version that never comes again.
+        /// Where it is to be kept; `None` where nothing is kept, or the item's content is not known.
         key: Option<Key>,
     },
+    /// Input of a version that never comes again, to be computed within the step as a batch. All items of a batch are of
+    /// one version.
+    Passing(HostValue),
 }
 
-/// The key of a node's value for a version of an item; `None` where it is not worth keeping.
+/// The key of a node's value for a version of an item; `None` where it is not to be kept.
 pub fn key_of(
     keeping: &Keeping,
     item: &Item,
@@ -121,7 +126,7 @@ pub fn key_of(
     augmentations: &Augmentations,
     sample_rate_hz: u32,
 ) -> Option<Key> {
-    version.again()?;
+    version.again().filter(|_| keeping.stored)?;
     let key = KeyBuilder::new("emorun frozen encoder, 2")
         .part("upstream", keeping.upstream)
         .part("precision", keeping.precision.to_string());

@@ -39,7 +39,7 @@ impl ItemValues {
     fn bytes(&self) -> usize {
         let cached = self.cached.iter().map(|value| match value {
             CachedValue::Known(array) => std::mem::size_of_val(array.values()),
-            CachedValue::Unknown { input, .. } => input.bytes(),
+            CachedValue::Unknown { input, .. } | CachedValue::Passing(input) => input.bytes(),
         });
         self.wanted.iter().map(HostValue::bytes).sum::<usize>() + cached.sum::<usize>()
     }
@@ -59,9 +59,9 @@ pub struct HostParts {
     pub wanted: Vec<PortId>,
     /// Changes of training waveforms.
     pub augmentations: Augmentations,
-    /// Device nodes whose frozen part is kept on disk.
+    /// Device nodes whose frozen part is computed for each item alone.
     pub cached: Vec<CachedNode>,
-    /// Where; nowhere on a machine without a folder for caches.
+    /// Where it is kept; nowhere on a machine without a folder for caches.
     pub cache: Option<FeatureCache>,
     /// Whether decoded audio is kept there too.
     pub decoded_on_disk: bool,
@@ -178,6 +178,7 @@ impl HostPipeline {
             .zip(keys)
             .filter_map(|((node, known), key)| match known {
                 Some(array) => Some(CachedValue::Known(array)),
+                None if version.again().is_none() => find(&node.input).map(CachedValue::Passing),
                 None => find(&node.input).map(|input| CachedValue::Unknown { input, key }),
             })
             .collect();

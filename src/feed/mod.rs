@@ -100,7 +100,7 @@ impl Feed {
     }
 
     /// A batch's values at the ports that the network reads; what frozen nodes give and is not kept
-    /// yet is computed, item by item, so that it does not depend on the batch.
+    /// is computed, item by item, so that it depends neither on the batch nor on what is kept.
     ///
     /// # Errors
     /// A frozen node cannot be run.
@@ -123,16 +123,16 @@ impl Feed {
             values.insert(port.clone(), value.into_value(device));
         }
         for (node, given) in self.pipeline.parts.cached.iter().zip(batch.cached) {
-            // A version that never comes again is computed within the step, as a batch.
-            let passing = given
+            let passing: Option<Vec<&HostValue>> = given
                 .iter()
-                .any(|value| matches!(value, CachedValue::Unknown { key: None, .. }));
-            if passing {
-                let inputs = given.iter().filter_map(|value| match value {
-                    CachedValue::Unknown { input, .. } => Some(input),
-                    CachedValue::Known(_) => None,
-                });
-                values.insert(node.input.clone(), HostBatch::collate(inputs).into_value(device));
+                .map(|value| match value {
+                    CachedValue::Passing(input) => Some(input),
+                    CachedValue::Known(_) | CachedValue::Unknown { .. } => None,
+                })
+                .collect();
+            if let Some(inputs) = passing {
+                let inputs = HostBatch::collate(inputs.into_iter());
+                values.insert(node.input.clone(), inputs.into_value(device));
                 continue;
             }
             let mut arrays = Vec::with_capacity(given.len());
@@ -141,6 +141,9 @@ impl Feed {
                     CachedValue::Known(array) => array,
                     CachedValue::Unknown { input, key } => {
                         Arc::new(self.compute_frozen(node, &input, key, item, network, device)?)
+                    }
+                    CachedValue::Passing(input) => {
+                        Arc::new(self.compute_frozen(node, &input, None, item, network, device)?)
                     }
                 });
             }

@@ -105,4 +105,8 @@ impl Layer for AttentionClassifierLayer {
         let hidden = context.dropout(gelu(self.hidden.forward(pooled)), self.dropout, "hidden");
         Ok(output(Value::Logits(self.classes.forward(hidden))))
     }
+
+    fn named_axis(&self, path: &str) -> Option<usize> {
+        super::outputs_axis(path, "classes")
+    }
 }

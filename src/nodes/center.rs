@@ -79,4 +79,8 @@ impl Layer for CenterLayer {
             count as f64,
         )))
     }
+
+    fn named_axis(&self, path: &str) -> Option<usize> {
+        (path == "centers").then_some(0)
+    }
 }

@@ -79,6 +79,11 @@ impl Kind for Ctc {
         }
     }
 
+    fn input_names(&self) -> Option<Vec<String>> {
+        let characters = self.alphabet.chars().map(String::from);
+        Some(std::iter::once("(blank)".to_owned()).chain(characters).collect())
+    }
+
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<CtcLayer, BuildError> {
         Ok(CtcLayer {
             alphabet: self.alphabet.chars().collect(),

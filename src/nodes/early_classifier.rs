@@ -305,4 +305,8 @@ impl Layer for EarlyClassifierLayer {
             (ROLLOUT.reward, reward),
         ])
     }
+
+    fn named_axis(&self, path: &str) -> Option<usize> {
+        super::outputs_axis(path, "classes")
+    }
 }

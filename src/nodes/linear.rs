@@ -110,4 +110,8 @@ impl Layer for LinearLayer {
         }
         Ok(output(Value::Frames(frames, lengths)))
     }
+
+    fn named_axis(&self, path: &str) -> Option<usize> {
+        super::outputs_axis(path, "linear")
+    }
 }

@@ -88,4 +88,8 @@ impl Layer for MeanClassifierLayer {
         let pooled = context.dropout(pooled, self.dropout, "pooled");
         Ok(output(Value::Logits(self.classes.forward(pooled))))
     }
+
+    fn named_axis(&self, path: &str) -> Option<usize> {
+        super::outputs_axis(path, "classes")
+    }
 }

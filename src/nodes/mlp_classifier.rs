@@ -185,4 +185,8 @@ impl Layer for MlpLayer {
         let x = inputs.vector("input")?;
         Ok(output(Value::Logits(Self::forward(self, x, context))))
     }
+
+    fn named_axis(&self, path: &str) -> Option<usize> {
+        super::outputs_axis(path, "classes")
+    }
 }

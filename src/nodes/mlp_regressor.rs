@@ -76,4 +76,8 @@ impl Layer for MlpRegressorLayer {
         let x = inputs.vector("input")?;
         Ok(output(Value::Vector(self.mlp.forward(x, context))))
     }
+
+    fn named_axis(&self, path: &str) -> Option<usize> {
+        super::outputs_axis(path, "mlp.classes")
+    }
 }

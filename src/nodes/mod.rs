@@ -107,6 +107,16 @@ fn values_on(inputs: &InputSignals<'_>, port: &str) -> Result<Vec<String>, Infer
     }
 }
 
+/// The axis of a linear layer's tensor that has an entry for each of its outputs, given that the layer is the field of
+/// this name: the weight is `[input, output]`, the bias `[output]`.
+fn outputs_axis(path: &str, layer: &str) -> Option<usize> {
+    match path.strip_prefix(layer)? {
+        ".weight" => Some(1),
+        ".bias" => Some(0),
+        _ => None,
+    }
+}
+
 /// What a loss is that compares the vector at `input` with as many continuous labels at `target`.
 ///
 /// # Errors

@@ -62,6 +62,15 @@ pub struct Pretrained {
     pub cache: Cache,
 }
 
+/// How a waveform is prepared for an encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// Whether each is brought to zero mean and unit variance.
+    pub normalise: bool,
+    /// Whether that is an assumption: the checkpoint has no `preprocessor_config.json`, or it was not to be had.
+    pub assumed: bool,
+}
+
 /// What the fields come to for a checkpoint.
 struct Resolved<C> {
     config: C,
@@ -174,6 +183,17 @@ impl Pretrained {
 
     fn whisper_config(&self, facts: &Facts) -> serde_json::Value {
         self.config(facts, known::whisper_by_id, Layout::whisper)
+    }
+
+    /// How the waveform is prepared for an encoder that takes waveforms, and whether that is assumed because the
+    /// checkpoint does not say it; `None` where the checkpoint is not known or says what cannot be used.
+    pub fn preparation(&self, facts: &Facts) -> Option<Preparation> {
+        let told = &facts.checkpoint(&self.weights)?.preprocessor;
+        let read = Preprocessor::from_json(told.as_ref().unwrap_or(&serde_json::Value::Object(Default::default())));
+        Some(Preparation {
+            normalise: read.ok()?.do_normalize,
+            assumed: told.is_none(),
+        })
     }
 
     fn preprocessor(&self, facts: &Facts) -> Option<serde_json::Value> {

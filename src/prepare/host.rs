@@ -1,5 +1,7 @@
 //! The host side of a checked experiment: what is computed there, what is kept.
 
+use std::path::Path;
+
 use emorun_audio::augment::AugmentError;
 use emorun_lang::{NodeRef, Placement, PlanNode, Section, Signal};
 
@@ -13,16 +15,29 @@ use crate::host::HostOp;
 use crate::kinds::NodeConfig;
 use crate::node::FRONT_END;
 use crate::nodes::augmentation::AugmentationNode;
+use crate::pretrained::cache::Cache;
 use crate::pretrained::load::RANDOM;
 use crate::value::PortId;
 
-/// What is known of the cache of an encoder's frozen part.
+/// How what is frozen of an encoder is computed. Whether it is kept changes no number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caching {
-    /// It is kept: this many versions of each training item.
+    /// For each item alone, and kept: this many versions of each training item.
     Kept(u64),
-    /// It is computed in every step; with the reason.
+    /// For each item alone whenever it is needed: of each training item in so many versions; with the reason.
+    Anew(u64, String),
+    /// In every step, as a batch; with the reason.
     Aside(String),
+}
+
+impl Caching {
+    /// How many versions of each training item come again, where it is computed for each alone.
+    pub fn views(&self) -> Option<u64> {
+        match self {
+            Self::Kept(views) | Self::Anew(views, _) => Some(*views),
+            Self::Aside(_) => None,
+        }
+    }
 }
 
 /// True for what host nodes give and read; labels and texts stand at ports of their own.
@@ -31,6 +46,24 @@ fn is_host_value(signal: &Signal) -> bool {
         signal,
         Signal::Wave { .. } | Signal::Frames { .. } | Signal::Vector { .. } | Signal::LayerStack { .. }
     )
+}
+
+/// How what is frozen of a node is computed; `None` of a node that has no such part.
+fn of<'a>(caching: &'a [(String, Caching)], node: &PlanNode) -> Option<&'a Caching> {
+    let (_, caching) = caching.iter().find(|(name, _)| *name == node.name)?;
+    Some(caching)
+}
+
+/// Adds what is known of files that were not read.
+fn stamp_files(files: &[&Path], hash: &mut blake3::Hasher) {
+    for file in files {
+        hash.update(file.as_os_str().as_encoded_bytes());
+        let metadata = std::fs::metadata(file).ok();
+        let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+        let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        hash.update(&metadata.map_or(0, |metadata| metadata.len()).to_le_bytes());
+        hash.update(&since.map_or(0, |since| since.as_nanos()).to_le_bytes());
+    }
 }
 
 impl Prepared {
@@ -53,33 +86,76 @@ impl Prepared {
                 .is_some_and(|node| node.placement == Placement::Host)
     }
 
-    /// The pretrained encoders and models from files, and whether what is frozen of them is kept.
+    /// The pretrained encoders and models from files, and how what is frozen of them is computed.
     pub fn caching(&self) -> Vec<(String, Caching)> {
-        self.plan()
-            .nodes()
-            .iter()
-            .filter_map(|node| {
-                let config = &self.experiment.graph.node(&node.name)?.config;
-                let cache = config.cache()?;
-                let from_host = node.inputs.iter().all(|input| self.is_host(&input.node));
-                let augmented = self.augmentation_nodes().next().is_some();
-                let aside = if !cache.enabled {
-                    Some("`cache.enabled` is false".to_owned())
-                } else if !from_host {
-                    Some("its input is computed on the device".to_owned())
-                } else if self.reads_items(node) {
-                    Some("its input is read from files of the items' own".to_owned())
-                } else if let Some(reason) = config.not_cacheable(&node.input_signals(), &self.facts) {
-                    Some(reason)
-                } else if augmented && cache.views.is_none() {
-                    Some("augmentation is drawn anew each epoch; `cache: { views: K }` takes K versions in turn".into())
-                } else {
-                    None
-                };
+        let augmented = self.augmentation_nodes().next().is_some();
+        self.cached_kinds()
+            .map(|(node, config, cache)| {
+                let aside = self.computed_in_batches(node, config).or_else(|| {
+                    (augmented && cache.views.is_none()).then(|| {
+                        "augmentation is drawn anew each epoch; `cache: { views: K }` takes K versions in turn".into()
+                    })
+                });
                 let views = if augmented { cache.views.unwrap_or(1) } else { 1 };
-                Some((node.name.clone(), aside.map_or(Caching::Kept(views), Caching::Aside)))
+                let caching = match aside {
+                    Some(reason) => Caching::Aside(reason),
+                    None if !cache.enabled => Caching::Anew(views, "`cache.enabled` is false".into()),
+                    None if self.cache.is_none() => {
+                        Caching::Anew(views, "there is no folder for caches on this machine".into())
+                    }
+                    None => Caching::Kept(views),
+                };
+                (node.name.clone(), caching)
             })
             .collect()
+    }
+
+    /// The nodes that can be told how what is frozen of them is kept.
+    fn cached_kinds(&self) -> impl Iterator<Item = (&PlanNode, &NodeConfig, Cache)> {
+        self.plan().nodes().iter().filter_map(|node| {
+            let config = &self.experiment.graph.node(&node.name)?.config;
+            Some((node, config, config.cache()?))
+        })
+    }
+
+    /// Why what is frozen of a node cannot be computed for each item alone; `None` if it can.
+    fn computed_in_batches(&self, node: &PlanNode, config: &NodeConfig) -> Option<String> {
+        if !node.inputs.iter().all(|input| self.is_host(&input.node)) {
+            return Some("its input is computed on the device".into());
+        }
+        if self.reads_items(node) {
+            return Some("its input is read from files of the items' own".into());
+        }
+        config.not_cacheable(&node.input_signals(), &self.facts)
+    }
+
+    /// The first node whose `cache.views` is not that of another: an item is augmented once for all nodes. Gives its
+    /// name, what is wrong and what helps.
+    pub(super) fn views_conflict(&self) -> Option<(String, String, String)> {
+        self.augmentation_nodes().next()?;
+        let nodes: Vec<(&PlanNode, Option<u64>, bool)> = self
+            .cached_kinds()
+            .map(|(node, config, cache)| (node, cache.views, self.computed_in_batches(node, config).is_none()))
+            .collect();
+        let (first, views) = nodes
+            .iter()
+            .find_map(|(node, views, alone)| Some((*node, views.filter(|_| *alone)?)))?;
+        let (other, theirs, _) = nodes.iter().find(|(_, theirs, alone)| match theirs {
+            Some(theirs) => *theirs != views,
+            None => *alone,
+        })?;
+        let theirs = match theirs {
+            Some(theirs) => format!("asks for {theirs} versions of each training item"),
+            None => "would hear each training item augmented anew in every epoch".to_owned(),
+        };
+        Some((
+            other.name.clone(),
+            format!(
+                "`{}` {theirs}, `{}` for {views} versions in turn; an item is augmented once for all encoders",
+                other.name, first.name
+            ),
+            format!("give both the same, such as `cache: {{ views: {views} }}`"),
+        ))
     }
 
     /// Whether anything upstream of a node reads files of the items' own, which their audio does not tell.
@@ -110,9 +186,7 @@ impl Prepared {
             if !node.section.has_ports() || node.placement == Placement::Host {
                 continue;
             }
-            let kept = caching
-                .iter()
-                .any(|(name, caching)| *name == node.name && matches!(caching, Caching::Kept(_)));
+            let kept = matches!(of(&caching, node), Some(Caching::Kept(_)));
             let own = kept.then(|| PortId::new(&node.name, ""));
             let read = node
                 .inputs
@@ -148,10 +222,8 @@ impl Prepared {
             .filter(|(name, _)| !held.contains(name))
             .map(|(name, config)| self.augmentation_step(name, config, &mut hash))
             .collect::<Result<Vec<_>, _>>()?;
-        let views = self.caching().into_iter().find_map(|(_, caching)| match caching {
-            Caching::Kept(views) => Some(views),
-            Caching::Aside(_) => None,
-        });
+        // All of them have the same, which was checked.
+        let views = self.caching().into_iter().find_map(|(_, caching)| caching.views());
         Ok(Augmentations {
             views: views.filter(|_| !steps.is_empty()),
             steps,
@@ -173,13 +245,11 @@ impl Prepared {
             .map_err(|error| (name.to_owned(), error))?;
         let change = match built {
             Ok(augment) => {
-                for file in augment.files() {
-                    hash.update(file.as_os_str().as_encoded_bytes());
-                    let metadata = std::fs::metadata(file).ok();
-                    let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
-                    let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-                    hash.update(&metadata.map_or(0, |metadata| metadata.len()).to_le_bytes());
-                    hash.update(&since.map_or(0, |since| since.as_nanos()).to_le_bytes());
+                match self.facts.drawn(name) {
+                    Some(content) => {
+                        hash.update(&content);
+                    }
+                    None => stamp_files(&augment.files(), hash),
                 }
                 Change::Transform(augment)
             }
@@ -201,11 +271,12 @@ impl Prepared {
         })
     }
 
-    /// Everything that is computed on the host in a run with this seed.
+    /// Everything that is computed on the host in a run with this seed on a kind of device (`cpu` or `cuda`), on which
+    /// the last bits of what frozen encoders give depend.
     ///
     /// # Errors
     /// A host node or an augmentation cannot be built; their checks should have found why.
-    pub fn host_parts(&self, seed: u64) -> Result<HostParts, Failure> {
+    pub fn host_parts(&self, seed: u64, device: &str) -> Result<HostParts, Failure> {
         let mut parts = HostParts {
             augmentations: self
                 .build_augmentations()
@@ -222,12 +293,11 @@ impl Prepared {
                 .map(|input| PortId::new(&input.node, &input.node_port))
                 .collect();
             let input = from.first().cloned();
-            let kept = caching
-                .iter()
-                .any(|(name, caching)| *name == node.name && matches!(caching, Caching::Kept(_)));
+            let alone = of(&caching, node).filter(|caching| caching.views().is_some());
+            let stored = matches!(alone, Some(Caching::Kept(_)));
             if let Some(op) = self.host_op(node)?.filter(|op| op.reads_item() || input.is_some()) {
                 let keeping = match &op {
-                    HostOp::Model(model) if kept => self.keeping_of_model(node, model.hash()),
+                    HostOp::Model(model) if alone.is_some() => self.keeping_of_model(node, model.hash(), stored),
                     _ => None,
                 };
                 let output = PortId::new(&node.name, if on_host { "" } else { FRONT_END });
@@ -243,7 +313,9 @@ impl Prepared {
                 continue;
             }
             match from.first() {
-                Some(input) if kept => parts.cached.push(self.cached_node(node, input, seed)?),
+                Some(input) if alone.is_some() => {
+                    parts.cached.push(self.cached_node(node, input, seed, device, stored)?);
+                }
                 _ => {
                     for port in from {
                         if !parts.wanted.contains(&port) {
@@ -254,7 +326,19 @@ impl Prepared {
             }
         }
         parts.decoded_on_disk = self.settings.training.loader.decoded_on_disk;
-        if parts.decoded_on_disk || !parts.cached.is_empty() || parts.steps.iter().any(|step| step.keeping.is_some()) {
+        let anew = caching.iter().filter_map(|(name, caching)| match caching {
+            Caching::Anew(..) if self.cache.is_none() => Some(format!("`{name}`")),
+            _ => None,
+        });
+        let anew: Vec<String> = anew.collect();
+        if !anew.is_empty() {
+            tracing::warn!(
+                "nothing is kept: there is no folder for caches (set XDG_CACHE_HOME or HOME to one that can be written), so that what is frozen of {} is computed anew in every epoch, to the same numbers",
+                anew.join(", ")
+            );
+        }
+        let keeps = |caching: &Caching| matches!(caching, Caching::Kept(_));
+        if parts.decoded_on_disk || caching.iter().any(|(_, caching)| keeps(caching)) {
             parts.cache = self.feature_cache();
         }
         Ok(parts)
@@ -274,7 +358,7 @@ impl Prepared {
     }
 
     /// How the results of a model from a file are kept: by its content and use, and by what comes before it.
-    fn keeping_of_model(&self, node: &PlanNode, model: [u8; 32]) -> Option<Keeping> {
+    fn keeping_of_model(&self, node: &PlanNode, model: [u8; 32], stored: bool) -> Option<Keeping> {
         let Some(NodeConfig::Onnx(config)) = self.experiment.graph.node(&node.name).map(|node| &node.config) else {
             return None;
         };
@@ -287,6 +371,7 @@ impl Prepared {
             kind: node.kind.clone(),
             upstream: *hash.finalize().as_bytes(),
             precision: config.cache.precision,
+            stored,
         })
     }
 
@@ -295,14 +380,21 @@ impl Prepared {
         let node = self.plan().node(name)?;
         match self.host_op(node) {
             Ok(Some(HostOp::Model(model))) => {
-                let keeping = self.keeping_of_model(node, model.hash())?;
+                let keeping = self.keeping_of_model(node, model.hash(), false)?;
                 Some(blake3::Hash::from_bytes(keeping.upstream).to_string())
             }
             _ => Some(node.hash.clone()),
         }
     }
 
-    fn cached_node(&self, node: &PlanNode, input: &PortId, seed: u64) -> Result<CachedNode, Failure> {
+    fn cached_node(
+        &self,
+        node: &PlanNode,
+        input: &PortId,
+        seed: u64,
+        device: &str,
+        stored: bool,
+    ) -> Result<CachedNode, Failure> {
         let config = self
             .experiment
             .graph
@@ -315,8 +407,8 @@ impl Prepared {
         let facts = self.facts.checkpoint(&pretrained.weights);
         let mut hash = blake3::Hasher::new();
         hash.update(node.kind.as_bytes());
-        match facts.and_then(|facts| facts.hash) {
-            Some(weights) => hash.update(&weights),
+        match facts.and_then(|facts| facts.content) {
+            Some(content) => hash.update(content.all.as_bytes()),
             None if pretrained.weights == RANDOM => {
                 let key = DrawKey::root(seed).with("weights").with(&node.name);
                 hash.update(&key.device_seed().to_le_bytes())
@@ -327,7 +419,8 @@ impl Prepared {
             pretrained.layout,
             pretrained.output,
             pretrained.train.frozen_part(),
-            self.settings.precision
+            self.settings.precision,
+            device
         ]);
         hash.update(what.to_string().as_bytes());
         Ok(CachedNode {
@@ -337,6 +430,7 @@ impl Prepared {
                 kind: config.kind().to_owned(),
                 upstream: *hash.finalize().as_bytes(),
                 precision: pretrained.cache.precision,
+                stored,
             },
         })
     }

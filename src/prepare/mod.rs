@@ -3,13 +3,16 @@
 
 mod features;
 mod host;
+mod identity;
 #[cfg(feature = "onnx")]
 mod models;
 mod only;
+mod origin;
 mod policies;
 mod prepared;
 
 pub use host::Caching;
+pub use identity::WeightsFacts;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,6 +26,7 @@ use emorun_weights::{WeightsError, WeightsSource};
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::ancestry::Ancestry;
 use crate::checkpoints::{self, Mistakes, Search};
 use crate::exit::Failure;
 use crate::facts::Facts;
@@ -79,6 +83,8 @@ pub struct Prepared {
     pub assignments: Vec<Assignment>,
     /// What is known of checkpoints.
     pub facts: Facts,
+    /// The runs and files that the weights come from; nobody after a structural check.
+    pub ancestry: Ancestry,
     /// Folder of what can be computed again; `None` keeps nothing.
     pub cache: Option<PathBuf>,
     experiment: Experiment<Settings, NodeConfig>,
@@ -264,9 +270,18 @@ pub fn prepare_with(
         corpus: MergedCorpus::default(),
         assignments: Vec::new(),
         facts,
+        ancestry: Ancestry::new(),
         cache: cache.clone(),
         experiment,
     };
+    if let Some((node, message, help)) = prepared.views_conflict() {
+        let place = [Section::Encoders.name(), &node, "cache", "views"].map(str::to_owned);
+        let mistake = Diagnostic::error(Code::InvalidValue, message).help(help);
+        report.push(at(mistake, &place, &tree));
+        report.sort();
+        on_report(&report, &sources);
+        return Err(rejected(&report));
+    }
     if depth == Depth::Structure {
         add_guesses(&prepared, &tree, &mut report);
         on_report(&report, &sources);
@@ -282,18 +297,20 @@ pub fn prepare_with(
     } else {
         Search::Local
     };
-    if let Some(from) = &prepared.settings.init_from
-        && !from.run.as_path().join("run.json").is_file()
-    {
-        let message = format!("{} is no run directory: it has no run.json", from.run.as_str());
-        let place = ["init_from", "run"].map(str::to_owned);
-        report.push(at(Diagnostic::error(Code::MissingData, message), &place, &tree));
-        report.sort();
-        on_report(&report, &sources);
-        return Err(Failure::Rejected {
-            mistakes: 1,
-            data: true,
-        });
+    if let Some(from) = &prepared.settings.init_from {
+        match origin::ancestry(from) {
+            Ok(ancestry) => prepared.ancestry = ancestry,
+            Err((field, message)) => {
+                let place = ["init_from", field].map(str::to_owned);
+                report.push(at(Diagnostic::error(Code::MissingData, message), &place, &tree));
+                report.sort();
+                on_report(&report, &sources);
+                return Err(Failure::Rejected {
+                    mistakes: 1,
+                    data: true,
+                });
+            }
+        }
     }
     let draft = language.read(tree.clone(), &mut Report::new());
     let (mut facts, unusable) = gather(&draft, search, source.offline, cache.as_deref());
@@ -333,6 +350,7 @@ pub fn prepare_with(
             ));
         }
     }
+    add_assumptions(&draft, &facts, &tree, &mut report);
     let finished = draft.finish(&ports, &run_ports, &facts, report);
     match finished {
         Ok((experiment, report)) => {
@@ -341,19 +359,23 @@ pub fn prepare_with(
             prepared.corpus = corpus;
             prepared.assignments = assignments;
             prepared.facts = facts;
-            if let Err((name, error)) = prepared.build_augmentations() {
-                let mut report = Report::new();
-                let (fields, data) = (field_of(&error), is_about_files(&error));
-                let place = [Section::Augmentations.name(), &name]
-                    .into_iter()
-                    .chain(fields.split('.'));
-                let place: Vec<String> = place.map(str::to_owned).collect();
-                let code = if data { Code::MissingData } else { Code::InvalidValue };
-                report.push(at(Diagnostic::error(code, error.to_string()), &place, &tree));
-                on_report(&report, &sources);
-                return Err(Failure::Rejected { mistakes: 1, data });
-            }
+            let augmentations = match prepared.build_augmentations() {
+                Ok(augmentations) => augmentations,
+                Err((name, error)) => {
+                    let mut report = Report::new();
+                    let (fields, data) = (field_of(&error), is_about_files(&error));
+                    let place = [Section::Augmentations.name(), &name]
+                        .into_iter()
+                        .chain(fields.split('.'));
+                    let place: Vec<String> = place.map(str::to_owned).collect();
+                    let code = if data { Code::MissingData } else { Code::InvalidValue };
+                    report.push(at(Diagnostic::error(code, error.to_string()), &place, &tree));
+                    on_report(&report, &sources);
+                    return Err(Failure::Rejected { mistakes: 1, data });
+                }
+            };
             if depth == Depth::Deep {
+                prepared.note_drawn(&augmentations.steps)?;
                 prepared.check_weights()?;
                 #[cfg(feature = "onnx")]
                 models::try_out(&prepared)?;
@@ -453,6 +475,22 @@ fn add_guesses(prepared: &Prepared, tree: &Tree, report: &mut Report) {
                 &place,
                 tree,
             ));
+        }
+    }
+}
+
+/// Says where it is assumed how waveforms are prepared for an encoder.
+fn add_assumptions(draft: &ExperimentDraft, facts: &Facts, tree: &Tree, report: &mut Report) {
+    for (name, config) in draft.configs(Section::Encoders) {
+        let preparation = config.preparation(facts).filter(|preparation| preparation.assumed);
+        if preparation.is_some() {
+            let message = format!(
+                "it is assumed that `{name}` takes each waveform with zero mean and unit variance: its checkpoint has no preprocessor_config.json here"
+            );
+            let help = "put the file that was published with the weights beside them, or let it be downloaded once";
+            let place = [Section::Encoders.name(), name, "weights"].map(str::to_owned);
+            let warning = Diagnostic::warning(Code::MissingData, message).help(help);
+            report.push(at(warning, &place, tree));
         }
     }
 }
@@ -667,6 +705,9 @@ fn check_settings<'a>(
                 );
             }
         }
+    }
+    if let Some((field, message, help)) = settings.init_from.as_ref().and_then(origin::mistake) {
+        wrong(&format!("init_from{field}"), message, help);
     }
     let mut seeds = settings.training.seeds.clone();
     seeds.sort_unstable();

@@ -173,7 +173,7 @@ pub(super) fn try_out(prepared: &Prepared) -> Result<(), Failure> {
         return Ok(());
     };
     let (shortest, longest) = (items.get(shortest)?, items.get(longest)?);
-    let mut parts = prepared.host_parts(prepared.settings.seed)?;
+    let mut parts = prepared.host_parts(prepared.settings.seed, "cpu")?;
     parts.wanted = nodes.iter().map(|(name, _)| PortId::new(name, "")).collect();
     parts.augmentations = Augmentations::default();
     parts.cached.clear();

@@ -1,6 +1,6 @@
 //! What a checked experiment gives to those who run, show or store it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use emorun_data::Assignment;
@@ -9,6 +9,7 @@ use emorun_lang::{Placement, Plan, Role, Section, Signal, to_yaml};
 use serde_json::Value;
 
 use super::Prepared;
+use crate::ancestry::{self, HeardBefore};
 use crate::draw::DrawKey;
 use crate::exit::Failure;
 use crate::kinds::NodeConfig;
@@ -54,24 +55,6 @@ impl Prepared {
     /// What is known of the datasets, for `run.json`.
     pub fn data_facts(&self) -> Value {
         self.corpus.datasets.clone()
-    }
-
-    /// Hashes of what nodes read beside the corpora, by node: features and models from files.
-    pub fn file_hashes(&self) -> BTreeMap<String, String> {
-        let hash = |config: &NodeConfig| match config {
-            NodeConfig::Precomputed(config) => self.facts.features_hash(&config.place()),
-            NodeConfig::Onnx(config) => {
-                let model = self.facts.model(config.model.as_str(), config.settings());
-                model.map(|model| model.hash())
-            }
-            _ => None,
-        };
-        self.nodes()
-            .filter_map(|(_, name, config)| {
-                let hash = blake3::Hash::from_bytes(hash(config)?);
-                Some((name.to_owned(), hash.to_string()))
-            })
-            .collect()
     }
 
     /// What the user should know of the data.
@@ -120,6 +103,33 @@ impl Prepared {
     pub fn nodes(&self) -> impl Iterator<Item = (Section, &str, &NodeConfig)> {
         let nodes = self.experiment.graph.nodes().iter();
         nodes.map(|node| (node.section, node.name.as_str(), &node.config))
+    }
+
+    /// Who of an assignment's validation and test sides was heard by the runs that the weights come from.
+    pub fn heard_before(&self, assignment: &Assignment) -> Vec<HeardBefore> {
+        ancestry::heard_before(&self.ancestry, &assignment.certificate)
+    }
+
+    /// The same as lines for people, with what is not known of it.
+    pub fn heard_lines(&self, assignment: &Assignment) -> Vec<String> {
+        let heard = self.heard_before(assignment).into_iter();
+        let lines = heard.map(|heard| heard.to_string());
+        lines.chain(ancestry::not_known(&self.ancestry)).collect()
+    }
+
+    /// Names of a node and of all that it depends on.
+    pub fn upstream(&self, name: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![name];
+        while let Some(name) = open.pop() {
+            if let Some(node) = self.plan().node(name)
+                && found.insert(name.to_owned())
+            {
+                open.extend(node.inputs.iter().map(|input| input.node.as_str()));
+                open.extend(node.uses.iter().map(|held| held.node.as_str()));
+            }
+        }
+        found
     }
 
     /// Names of the classification heads.

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
-    /// Whether the frozen part is computed once and read back from then on.
+    /// Whether what the frozen part gives is kept on disk and read back from then on. It changes no number.
     #[serde(default = "enabled")]
     pub enabled: bool,
     /// With waveform augmentation in front: number of different augmented versions of each item,
-    /// taken in turn by epoch. Left out, augmentation is drawn anew each epoch and nothing of
+    /// taken in turn by epoch, whether they are kept or not. An item is augmented once for all
+    /// encoders, so that all of them have the same number. Left out, augmentation is drawn anew each epoch and nothing of
     /// training items is cached.
     #[serde(default)]
     #[schemars(range(min = 1, max = 1000))]

@@ -45,7 +45,7 @@ pub struct Request<'a> {
 pub struct TrainedRun {
     dir: PathBuf,
     seed: u64,
-    fold: Option<String>,
+    record: RunRecord,
 }
 
 impl TrainedRun {
@@ -62,11 +62,11 @@ impl TrainedRun {
             )));
         }
         let record: RunRecord = read_json(&record)?;
-        match (record.seed, record.members.first()) {
+        match (record.seed, record.members.first().cloned()) {
             (Some(seed), _) => Ok(Self {
                 dir: dir.to_owned(),
                 seed,
-                fold: record.fold,
+                record,
             }),
             (None, Some(first)) => Err(Failure::Usage(format!(
                 "{} is a run of {} members, each with weights of its own; name one of them, such as {}",
@@ -81,10 +81,10 @@ impl TrainedRun {
     fn assignment<'a>(&self, prepared: &'a Prepared) -> Result<&'a Assignment, Failure> {
         let mut assignments = prepared.assignments.iter();
         assignments
-            .find(|assignment| assignment.label == self.fold)
+            .find(|assignment| assignment.label == self.record.fold)
             .ok_or_else(|| Failure::Corrupt {
                 path: self.dir.join("run.json"),
-                message: format!("its fold {:?} is none of the experiment's", self.fold),
+                message: format!("its fold {:?} is none of the experiment's", self.record.fold),
             })
     }
 
@@ -123,9 +123,13 @@ pub fn embed(
     device: &Chosen,
 ) -> Result<usize, Failure> {
     let port = find_port(prepared, request.node)?;
-    let upstream = upstream(prepared, &port.node);
+    let upstream = prepared.upstream(&port.node);
     let seed = match run {
-        Some(run) => run.seed,
+        Some(run) => {
+            let needed = |node: &str| upstream.contains(node);
+            run.record.check_identity(prepared, needed, &run.dir)?;
+            run.seed
+        }
         None => {
             refuse_training(prepared, &upstream)?;
             parent::members(prepared)
@@ -147,7 +151,7 @@ pub fn embed(
     let feed = Feed {
         pipeline: Arc::new(HostPipeline::new(
             prepared.settings.sample_rate_hz,
-            host_parts(prepared, &network, &upstream, &port, seed)?,
+            host_parts(prepared, &network, &upstream, &port, (seed, device.kind()))?,
             0,
         )),
         items,
@@ -198,21 +202,6 @@ fn find_port(prepared: &Prepared, text: &str) -> Result<PortId, Failure> {
         None if port.is_empty() => refuse(format!("`{name}` has no single output")),
         None => refuse(format!("`{name}` has no output `{port}`")),
     }
-}
-
-/// Names of a node and of all that it depends on.
-fn upstream(prepared: &Prepared, name: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![name];
-    while let Some(name) = open.pop() {
-        if let Some(node) = prepared.plan().node(name)
-            && found.insert(name.to_owned())
-        {
-            open.extend(node.inputs.iter().map(|input| input.node.as_str()));
-            open.extend(node.uses.iter().map(|held| held.node.as_str()));
-        }
-    }
-    found
 }
 
 fn refuse_training(prepared: &Prepared, upstream: &BTreeSet<String>) -> Result<(), Failure> {
@@ -313,9 +302,9 @@ fn host_parts(
     network: &Network,
     upstream: &BTreeSet<String>,
     port: &PortId,
-    seed: u64,
+    (seed, device): (u64, &str),
 ) -> Result<HostParts, Failure> {
-    let mut parts = prepared.host_parts(seed)?;
+    let mut parts = prepared.host_parts(seed, device)?;
     parts.steps.retain(|step| upstream.contains(&step.output.node));
     parts.cached.retain(|node| upstream.contains(&node.name));
     let reads = |wanted: &PortId| {

@@ -23,6 +23,7 @@ use crate::memory::peak_rss;
 use crate::network::Network;
 use crate::prepare::Prepared;
 use crate::settings::Metric;
+use crate::train::checkpoint::Store;
 use crate::train::evaluate::{SplitResult, evaluate};
 use crate::train::journal::{Journal, Line};
 use crate::train::{Abort, StepNames, Trained, Trainer, metrics_of};
@@ -80,7 +81,12 @@ pub fn new_record(prepared: &Prepared, device: &Chosen) -> RunRecord {
         ended: None,
         members: Vec::new(),
         data: prepared.data_facts(),
+        classes: prepared.classes(),
+        outputs: prepared.output_names(),
+        weights: prepared.weights_facts(prepared.settings.seed),
         files: prepared.file_hashes(),
+        started_from: None,
+        ancestry: Some(prepared.ancestry.clone()),
         certificate: Value::Null,
         peak_memory_bytes: None,
         unlogged: 0,
@@ -106,7 +112,7 @@ pub fn run(
     let mut record = if known.is_file() {
         let record: RunRecord = read_json(&known)?;
         record.check_data(&prepared.data_facts(), &certificate, dir.path())?;
-        record.check_files(&prepared.file_hashes(), dir.path())?;
+        record.check_identity(prepared, |_| true, dir.path())?;
         RunRecord {
             status: Status::Running,
             error: None,
@@ -120,12 +126,13 @@ pub fn run(
             fold: assignment.label.clone(),
             parent: parent.map(|parent| parent.display().to_string()),
             resolved: parent.map_or_else(|| prepared.resolved.clone(), |_| Value::Null),
+            weights: prepared.weights_facts(spec.seed),
             certificate,
             ..new_record(prepared, device)
         }
     };
     dir.write_json("run.json", &record)?;
-    let outcome = train_and_evaluate(prepared, spec, dir, device, &record.id, started);
+    let outcome = train_and_evaluate(prepared, spec, dir, device, &mut record, started);
     record.ended = Some(timestamp());
     record.peak_memory_bytes = peak_rss();
     match &outcome {
@@ -154,15 +161,15 @@ fn train_and_evaluate(
     spec: &MemberSpec,
     dir: &RunDir,
     device: &Chosen,
-    run_id: &str,
+    record: &mut RunRecord,
     started: Instant,
 ) -> Result<MemberResult, Failure> {
     let settings = &prepared.settings;
     let assignment = &prepared.assignments[spec.assignment];
-    let (trainer, network) = set_up(prepared, spec, device)?;
+    let (trainer, network) = begin(prepared, spec, dir, device, record)?;
     let trainer = Trainer {
         dir: dir.path().to_owned(),
-        run_id: run_id.to_owned(),
+        run_id: record.id.clone(),
         files: dir.files().clone(),
         ..trainer
     };
@@ -224,7 +231,10 @@ fn train_and_evaluate(
         let csv = report::estimates_csv(&feed.items, &head, &splits)?;
         dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
     }
-    let text = report::text(&splits) + &report::claims(&assignment.certificate);
+    let heard = prepared.heard_before(assignment);
+    let text = report::text(&splits)
+        + &report::heard_text(&heard, &prepared.ancestry)
+        + &report::claims(&assignment.certificate);
     dir.write("report/report.txt", text.as_bytes())?;
     journal.completed();
     let unlogged = journal.close();
@@ -239,6 +249,7 @@ fn train_and_evaluate(
             .map(|(name, result)| (name.to_string(), SplitSummary::from(result)))
             .collect(),
         best: state.best,
+        heard_before: heard,
         seconds: Seconds {
             train: state.seconds,
             checkpoints: state.checkpoint_seconds,
@@ -253,6 +264,40 @@ fn train_and_evaluate(
     })
 }
 
+/// The training of a member and its network, which has the weights that it begins with; those from elsewhere are noted
+/// in its record. A member that has a checkpoint goes on from that.
+fn begin<'a>(
+    prepared: &'a Prepared,
+    spec: &MemberSpec,
+    dir: &RunDir,
+    device: &Chosen,
+    record: &mut RunRecord,
+) -> Result<(Trainer<'a>, Network), Failure> {
+    let Some(from) = &prepared.settings.init_from else {
+        return assemble(prepared, spec, device);
+    };
+    for line in prepared.heard_lines(&prepared.assignments[spec.assignment]) {
+        tracing::warn!("{line}");
+    }
+    let (trainer, mut network) = assemble(prepared, spec, device)?;
+    if Store::in_folder(dir.path().join("checkpoints")).has_any()? {
+        return Ok((trainer, network));
+    }
+    let started = super::init::initialise(prepared, &mut network, from, spec.seed)?;
+    if let Some(then) = record.started_from.as_ref().filter(|then| then.hash != started.hash) {
+        return Err(Failure::Conflict(format!(
+            "the weights of {} are not those that {} began with: then they had the hash {}, now {}; put them back, or start a new run instead",
+            started.from,
+            dir.path().display(),
+            then.hash,
+            started.hash
+        )));
+    }
+    record.started_from = Some(started);
+    dir.write_json("run.json", record)?;
+    Ok((trainer, network))
+}
+
 /// The training of a member, of which nothing is written anywhere yet, and the network that it starts
 /// from.
 ///
@@ -263,11 +308,20 @@ pub fn set_up<'a>(
     spec: &MemberSpec,
     device: &Chosen,
 ) -> Result<(Trainer<'a>, Network), Failure> {
+    let (trainer, mut network) = assemble(prepared, spec, device)?;
+    if let Some(from) = &prepared.settings.init_from {
+        super::init::initialise(prepared, &mut network, from, spec.seed)?;
+    }
+    Ok((trainer, network))
+}
+
+/// The training of a member and its network as it is drawn.
+fn assemble<'a>(prepared: &'a Prepared, spec: &MemberSpec, device: &Chosen) -> Result<(Trainer<'a>, Network), Failure> {
     let settings = &prepared.settings;
     let assignment = &prepared.assignments[spec.assignment];
     let pipeline = HostPipeline::new(
         settings.sample_rate_hz,
-        prepared.host_parts(spec.seed)?,
+        prepared.host_parts(spec.seed, device.kind())?,
         settings.training.loader.memory_mib.saturating_mul(1 << 20),
     );
     let autodiff = device.device.clone().autodiff();
@@ -278,10 +332,7 @@ pub fn set_up<'a>(
                 .into(),
         ));
     }
-    let mut network = build(prepared, assignment, spec.seed, &autodiff)?;
-    if let Some(from) = &settings.init_from {
-        super::init::initialise(&mut network, from, assignment)?;
-    }
+    let network = build(prepared, assignment, spec.seed, &autodiff)?;
     let trainer = Trainer {
         settings,
         seed: spec.seed,

@@ -5,6 +5,7 @@ pub mod comparison;
 pub mod dir;
 pub mod embed;
 pub mod init;
+mod init_file;
 pub mod listen;
 pub mod lr_find;
 pub mod member;

@@ -200,8 +200,10 @@ fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) ->
         (summary, text)
     } else {
         let MemberResult { summary, splits, .. } = member::run(prepared, spec, dir, None, device)?;
-        let text = |splits| report::text(&splits) + &report::claims(&prepared.assignments[spec.assignment].certificate);
-        (summary, splits.map(text).unwrap_or_default())
+        let heard = report::heard_text(&summary.heard_before, &prepared.ancestry);
+        let claims = report::claims(&prepared.assignments[spec.assignment].certificate);
+        let text = splits.map(|splits| report::text(&splits) + &heard + &claims);
+        (summary, text.unwrap_or_default())
     };
     let test = summary.splits.get("test").map(metrics).unwrap_or_default();
     Ok(Finished {
@@ -216,9 +218,7 @@ fn several(prepared: &Prepared, members: &[MemberSpec], dir: &RunDir, device: &C
     let started = Instant::now();
     let path = dir.path().join("run.json");
     let mut record: RunRecord = if path.is_file() {
-        let record: RunRecord = read_json(&path)?;
-        record.check_files(&prepared.file_hashes(), dir.path())?;
-        record
+        read_json(&path)?
     } else {
         member::write_experiment(dir, prepared)?;
         RunRecord {
@@ -308,6 +308,11 @@ fn finish(
             .iter()
             .map(|(spec, test)| (spec.path.clone(), (*test).clone()))
             .collect(),
+        heard_before: results
+            .iter()
+            .filter(|(_, summary)| !summary.heard_before.is_empty())
+            .map(|(spec, summary)| (spec.path.clone(), summary.heard_before.clone()))
+            .collect(),
         seconds: Seconds {
             train: results.iter().map(|(_, summary)| summary.seconds.train).sum(),
             checkpoints: results.iter().map(|(_, summary)| summary.seconds.checkpoints).sum(),
@@ -315,7 +320,9 @@ fn finish(
         },
     };
     let metrics_shown: &[Metric] = &prepared.settings.evaluation.metrics;
-    let text = report::parent_text(&summary, metrics_shown) + &report::claims_of_all(&prepared.assignments);
+    let text = report::parent_text(&summary, metrics_shown)
+        + &report::heard_text(&[], &prepared.ancestry)
+        + &report::claims_of_all(&prepared.assignments);
     dir.write_json("summary.json", &summary)?;
     dir.write("report/report.txt", text.as_bytes())?;
     Ok(Finished {

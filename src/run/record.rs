@@ -6,10 +6,14 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use emorun_lang::Signal;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ancestry::Ancestry;
 use crate::exit::Failure;
+use crate::prepare::{Prepared, WeightsFacts};
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +70,26 @@ pub struct RunRecord {
     pub members: Vec<String>,
     /// Fingerprint of each dataset.
     pub data: Value,
-    /// Hashes of what nodes read beside the corpora, by node: features and models from files.
+    /// Names of the classes of each label column and attribute, in the order of their numbers.
+    #[serde(default)]
+    pub classes: IndexMap<String, Vec<String>>,
+    /// Of each node whose outputs have names, such as a head's classes, these in their order.
+    #[serde(default)]
+    pub outputs: IndexMap<String, Vec<String>>,
+    /// The pretrained weights that each encoder begins with.
+    #[serde(default)]
+    pub weights: IndexMap<String, WeightsFacts>,
+    /// Hashes of what nodes read beside the corpora, by node: features and models from files, and the recordings that
+    /// augmentations draw from.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// What its weights began as, where that was not drawn.
+    #[serde(default)]
+    pub started_from: Option<Started>,
+    /// Runs and files that its weights come from, the nearest first, and whom they have heard. `None` of a version that
+    /// did not store it.
+    #[serde(default)]
+    pub ancestry: Option<Ancestry>,
     /// Proof that the splits are disjoint.
     pub certificate: Value,
     /// Largest resident memory of the process in bytes.
@@ -78,6 +99,17 @@ pub struct RunRecord {
     pub unlogged: u64,
     /// What went wrong.
     pub error: Option<String>,
+}
+
+/// Weights from elsewhere that a run began with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The run's directory, or the file.
+    pub from: String,
+    /// BLAKE3 over the tensors that were taken.
+    pub hash: String,
+    /// Nodes that took them.
+    pub nodes: Vec<String>,
 }
 
 /// Something that was different when a run went on.
@@ -110,35 +142,93 @@ impl RunRecord {
     /// # Errors
     /// They have changed.
     pub fn check_data(&self, now: &Value, certificate: &Value, dir: &Path) -> Result<(), Failure> {
-        let fingerprints = |data: &Value| -> Vec<(String, Value)> {
+        let fingerprints = |data: &Value| -> BTreeMap<String, Value> {
             let sets = data.as_object().into_iter().flatten();
             sets.map(|(name, facts)| (name.clone(), facts["fingerprint"].clone()))
                 .collect()
         };
-        if self.certificate["hash"] == certificate["hash"] && fingerprints(&self.data) == fingerprints(now) {
-            return Ok(());
+        if self.certificate["hash"] != certificate["hash"] || fingerprints(&self.data) != fingerprints(now) {
+            return Err(Failure::Conflict(format!(
+                "the items, their labels or their split have changed since {} was started (see `data` in its run.json); put them back, or start a new run instead",
+                dir.display()
+            )));
         }
-        Err(Failure::Conflict(format!(
-            "the items, their labels or their split have changed since {} was started (see `data` in its run.json); put them back, or start a new run instead",
-            dir.display()
-        )))
+        // By their order epochs are drawn; versions that did not store it cannot tell.
+        let order = &self.certificate["order"];
+        if !order.is_null() && *order != certificate["order"] {
+            return Err(Failure::Conflict(format!(
+                "the items are the same as when {} was started, but in another order (of the datasets in the experiment, or of the rows in a table), by which epochs are drawn; put them back in order, or start a new run instead",
+                dir.display()
+            )));
+        }
+        Ok(())
     }
 
-    /// Compares what nodes read beside the corpora with what they read when the run in `dir` was started.
+    /// Compares the classes, and what nodes read beside the corpora, with those that the run in `dir` was started with:
+    /// of all nodes, or of those that are `needed`.
     ///
     /// # Errors
-    /// It has changed.
-    pub fn check_files(&self, now: &BTreeMap<String, String>, dir: &Path) -> Result<(), Failure> {
-        match now
-            .iter()
-            .find(|(node, hash)| self.files.get(*node).is_some_and(|then| then != *hash))
-        {
-            Some((node, _)) => Err(Failure::Conflict(format!(
-                "the files that `{node}` reads have changed since {} was started (see `files` in its run.json); put them back, or start a new run instead",
-                dir.display()
-            ))),
-            None => Ok(()),
+    /// They have changed; the message names what and both sides of it.
+    pub fn check_identity(
+        &self,
+        prepared: &Prepared,
+        needed: impl Fn(&str) -> bool,
+        dir: &Path,
+    ) -> Result<(), Failure> {
+        let conflict = |message: String| Err(Failure::Conflict(message));
+        let now = prepared.output_names();
+        let then = |node: &str| {
+            self.outputs
+                .get(node)
+                .cloned()
+                .or_else(|| self.classes_then(prepared, node))
+        };
+        for (node, names) in now.iter().filter(|(node, _)| needed(node)) {
+            if let Some(then) = then(node).filter(|then| then != names) {
+                return conflict(format!(
+                    "the classes of `{node}` are not numbered as when {} was started: then {}, now {}; put labels and classes back, or start a new run (from these weights with `init_from`, which goes by their names)",
+                    dir.display(),
+                    then.join(", "),
+                    names.join(", ")
+                ));
+            }
         }
+        for (node, now) in prepared.weights_facts(self.seed.unwrap_or(prepared.settings.seed)) {
+            let difference = self.weights.get(&node).and_then(|then| then.difference(&now));
+            if let Some(difference) = difference.filter(|_| needed(&node)) {
+                return conflict(format!(
+                    "the pretrained weights of `{node}` are not those that {} was started with: {difference}; put them back (`weights: ID@REVISION` pins those of the Hub), or start a new run instead",
+                    dir.display()
+                ));
+            }
+            if self.weights.is_empty() && needed(&node) {
+                tracing::warn!(
+                    "{} does not say which pretrained weights it was started with; if those of `{node}` have changed since, what follows is of no use",
+                    dir.display()
+                );
+            }
+        }
+        for (node, now) in prepared.file_hashes() {
+            if let Some(then) = self.files.get(&node).filter(|then| **then != now && needed(&node)) {
+                return conflict(format!(
+                    "the files that `{node}` reads have changed since {} was started: then they had the hash {then}, now {now}; put them back, or start a new run instead",
+                    dir.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The classes of a node's target, as a version that did not store them had them: the certificate lists those of
+    /// each label in their order.
+    pub fn classes_then(&self, prepared: &Prepared, node: &str) -> Option<Vec<String>> {
+        let inputs = &prepared.plan().node(node)?.inputs;
+        let target = inputs.iter().find(|input| input.port == "target")?;
+        let Signal::Labels { labels } = &target.signal else {
+            return None;
+        };
+        let classes = self.certificate["splits"]["train"]["classes"][&labels.name].as_object()?;
+        Some(classes.keys().cloned().collect())
     }
 }
 

@@ -7,6 +7,7 @@ use emorun_metrics::{Classification, Confusion};
 use indexmap::IndexMap;
 
 use super::summary::{ParentSummary, SplitSummary};
+use crate::ancestry::{Ancestor, HeardBefore, not_known};
 use crate::exit::Failure;
 use crate::settings::Metric;
 use crate::train::evaluate::SplitResult;
@@ -111,6 +112,16 @@ pub fn claims_of_all(assignments: &[Assignment]) -> String {
     std::iter::once("\n".to_owned())
         .chain(folds_of.into_iter().map(line))
         .collect()
+}
+
+/// What the runs and files that the weights come from have heard of the validation and test sides.
+pub fn heard_text(heard: &[HeardBefore], ancestry: &[Ancestor]) -> String {
+    let lines = heard.iter().map(|heard| format!("HEARD BEFORE: {heard}\n"));
+    let unknown = not_known(ancestry)
+        .into_iter()
+        .map(|line| format!("PERHAPS HEARD BEFORE: {line}\n"));
+    let text: String = lines.chain(unknown).collect();
+    if text.is_empty() { text } else { format!("\n{text}") }
 }
 
 fn number(value: Option<f64>) -> String {
@@ -231,6 +242,11 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
         }
     }
     text.push_str(&parent_numbers(summary));
+    for (member, heard) in &summary.heard_before {
+        for heard in heard {
+            let _ = writeln!(text, "\nHEARD BEFORE by {member}: {heard}");
+        }
+    }
     text
 }
 

@@ -9,14 +9,19 @@ use crate::exit::Failure;
 use crate::prepare::{Prepared, with_defaults};
 
 /// Keys that can change without making what was trained something else; `*` stands for any name.
-/// That a corpus is the same at another place is compared by its content, and epochs may only be
-/// added.
-const SAFE: [&str; 9] = [
+/// That a corpus, pretrained weights, or other files are the same at another place is compared by their content, and
+/// epochs may only be added.
+const SAFE: [&str; 14] = [
     "training.epochs",
     "training.checkpoints",
     "training.loader",
     "datasets.*.root",
     "datasets.*.path",
+    "augmentations.*.root",
+    "augmentations.*.response.folder",
+    "encoders.*.weights",
+    "encoders.*.path",
+    "encoders.*.model",
     "evaluation.metrics",
     "evaluation.batch_size",
     "logging",
@@ -39,6 +44,10 @@ pub fn accept(prepared: &Prepared, dir: &RunDir, device: &Chosen) -> Result<(), 
     }
     let mut record: RunRecord = read_json(&path)?;
     let settings = changed_settings(prepared, &record, dir)?;
+    // Members of a run compare their own, whose seeds differ; before anything is written, so that nothing is noted of
+    // what is refused.
+    record.check_identity(prepared, |_| true, dir.path())?;
+    check_moved(&settings, &record)?;
     let surroundings = changed_surroundings(&record, device);
     if settings.is_empty() && surroundings.is_empty() {
         return Ok(());
@@ -119,6 +128,24 @@ fn changed_settings(prepared: &Prepared, record: &RunRecord, dir: &RunDir) -> Re
     )))
 }
 
+/// Makes sure that what lies elsewhere now was compared by its content.
+fn check_moved(changes: &[Change], record: &RunRecord) -> Result<(), Failure> {
+    for change in changes {
+        let mut keys = change.key.split('.');
+        let (section, node) = (keys.next().unwrap_or_default(), keys.next().unwrap_or_default());
+        let is_known = record.weights.contains_key(node) || record.files.contains_key(node);
+        if ["augmentations", "encoders"].contains(&section) && !is_known {
+            return Err(Failure::Conflict(format!(
+                "{} was {}, now {}: the run does not say what `{node}` read, so that it cannot be compared; put it back, or start a new run instead",
+                change.key,
+                shown(&change.from),
+                shown(&change.to)
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn is_safe(change: &Change) -> bool {
     if change.key == EPOCHS {
         return change.to.as_u64() >= change.from.as_u64();
@@ -138,6 +165,16 @@ fn compare(path: &str, then: &Value, now: &Value, changes: &mut Vec<Change>) {
         }
         return;
     };
+    // Augmentations act, and losses are added up, in the order of the file.
+    if ["augmentations", "losses"].contains(&path) {
+        let order = |map: &serde_json::Map<String, Value>, other: &serde_json::Map<String, Value>| -> Vec<String> {
+            map.keys().filter(|key| other.contains_key(*key)).cloned().collect()
+        };
+        let (before, after) = (order(before, after), order(after, before));
+        if before != after {
+            changes.push(change(&format!("{path} (their order)"), before.into(), after.into()));
+        }
+    }
     let added = after.keys().filter(|key| !before.contains_key(*key));
     for key in before.keys().chain(added) {
         let below = if path.is_empty() {
@@ -189,6 +226,10 @@ mod tests {
             ("datasets.ravdess.kind", json!("a"), json!("b"), false),
             ("datasets.ravdess", json!({}), json!(null), false),
             ("encoders.x.root", json!("a"), json!("b"), false),
+            ("encoders.x.weights", json!("a"), json!("b"), true),
+            ("augmentations.x.root", json!("a"), json!("b"), true),
+            ("augmentations.x.p", json!(0.1), json!(0.2), false),
+            ("augmentations (their order)", json!(["x"]), json!(["y"]), false),
             ("logging.every_steps", json!(1), json!(10), true),
             ("seed", json!(1), json!(2), false),
         ] {
@@ -211,6 +252,14 @@ mod tests {
                 "a.gone: {\"x\":1}, now nothing",
                 "a.new: nothing, now true"
             ]
+        );
+        let order = |keys: [&str; 2]| json!({ "augmentations": { keys[0]: 1, keys[1]: 1 }, "blocks": { keys[0]: 1, keys[1]: 1 } });
+        let mut changes = Vec::new();
+        compare("", &order(["noise", "room"]), &order(["room", "noise"]), &mut changes);
+        let lines: Vec<String> = changes.iter().map(line).collect();
+        assert_eq!(
+            lines,
+            ["augmentations (their order): [\"noise\",\"room\"], now [\"room\",\"noise\"]"]
         );
     }
 }

@@ -6,6 +6,7 @@ use emorun_metrics::{Agreement, Classification, Confusion, mean_sd};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::ancestry::HeardBefore;
 use crate::train::evaluate::{Regression, SplitResult};
 use crate::train::state::Best;
 
@@ -18,6 +19,9 @@ pub struct Summary {
     pub splits: IndexMap<String, SplitSummary>,
     /// The epoch whose weights were chosen; `None` without a validation split.
     pub best: Option<Best>,
+    /// Speakers of the validation and test sides whom the runs that the weights come from have heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard_before: Vec<HeardBefore>,
     /// Seconds spent.
     pub seconds: Seconds,
 }
@@ -125,6 +129,9 @@ pub struct ParentSummary {
     pub seeds: BTreeMap<u64, SplitSummary>,
     /// Each member's test result.
     pub members: IndexMap<String, SplitSummary>,
+    /// Speakers whom the runs that the weights come from have heard, of each member that has such.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub heard_before: IndexMap<String, Vec<HeardBefore>>,
     /// Seconds spent in all members.
     pub seconds: Seconds,
 }

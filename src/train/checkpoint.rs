@@ -99,6 +99,14 @@ impl Store {
         self.folder.join(format!(".step-{step}.partial"))
     }
 
+    /// Whether there is any checkpoint, be it sound or not.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn has_any(&self) -> Result<bool, Failure> {
+        Ok(!self.steps()?.is_empty())
+    }
+
     /// Writes the checkpoint of `state.step` and removes what need not be kept, once the new one has been
     /// read back whole.
     ///

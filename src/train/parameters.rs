@@ -1,6 +1,6 @@
 //! Walking a network's tensors by name: saving, loading, gradient norm, the optimizer's step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{
@@ -77,6 +77,52 @@ pub fn collect(network: &Network) -> NamedTensors {
         visitor.path.0.pop();
     }
     visitor.tensors
+}
+
+/// Names of the matrices that stand as `[inputs, outputs]`, which PyTorch keeps the other way round.
+pub fn transposed_in_torch(network: &Network) -> BTreeSet<String> {
+    /// The modules that hold them, and their fields.
+    const FIELDS: [(&str, &str); 5] = [
+        ("Struct:Linear", "weight"),
+        ("Struct:Direction", "weight_ih"),
+        ("Struct:Direction", "weight_hh"),
+        ("Struct:LowRank", "a"),
+        ("Struct:LowRank", "b"),
+    ];
+    struct Walk {
+        path: Path,
+        /// Whether each step of the path leads to such a field, or through an enum on the way to one.
+        fields: Vec<Option<bool>>,
+        found: BTreeSet<String>,
+    }
+    impl ModuleVisitor for Walk {
+        fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+            if self.fields.iter().rev().find_map(|field| *field) == Some(true) {
+                self.found.insert(self.path.join());
+            }
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+            let is_enum = container.starts_with("Enum:");
+            self.fields
+                .push((!is_enum).then(|| FIELDS.contains(&(container, name))));
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+            self.fields.pop();
+        }
+    }
+    let mut walk = Walk {
+        path: Path::default(),
+        fields: Vec::new(),
+        found: BTreeSet::new(),
+    };
+    for (name, node) in network.nodes() {
+        walk.path.0.push(name.to_owned());
+        node.visit(&mut walk);
+        walk.path.0.pop();
+    }
+    walk.found
 }
 
 /// Puts stored tensors into a network of the same structure.

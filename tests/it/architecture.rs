@@ -58,7 +58,7 @@ const CRATES: [(&str, &[&str]); 14] = [
 ];
 
 /// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 30] = [
+const MODULES: [(&str, &[&str]); 31] = [
     ("exit", &[]),
     ("draw", &[]),
     ("value", &[]),
@@ -69,6 +69,7 @@ const MODULES: [(&str, &[&str]); 30] = [
     ("folders", &[]),
     ("host", &[]),
     ("facts", &["host"]),
+    ("ancestry", &["exit"]),
     ("device", &["exit"]),
     ("logging", &["exit"]),
     ("node", &["draw", "facts", "precision", "recompute", "value"]),
@@ -101,6 +102,7 @@ const MODULES: [(&str, &[&str]); 30] = [
     (
         "prepare",
         &[
+            "ancestry",
             "checkpoints",
             "draw",
             "exit",
@@ -137,7 +139,8 @@ const MODULES: [(&str, &[&str]); 30] = [
     (
         "run",
         &[
-            "device", "draw", "exit", "feed", "logging", "memory", "network", "prepare", "settings", "train", "value",
+            "ancestry", "device", "draw", "exit", "feed", "kinds", "logging", "memory", "network", "node", "prepare",
+            "settings", "train", "value",
         ],
     ),
     ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
@@ -160,8 +163,8 @@ const MODULES: [(&str, &[&str]); 30] = [
     (
         "cli",
         &[
-            "bench", "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke",
-            "train", "verify",
+            "ancestry", "bench", "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run",
+            "settings", "smoke", "train", "verify",
         ],
     ),
     ("lib", &[]),

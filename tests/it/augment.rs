@@ -85,7 +85,7 @@ fn listening_hears_what_the_model_hears() {
     let heard = listen(&prepared, &request).unwrap();
     assert_eq!(heard.len(), 3 * 4);
     assert_eq!(fs::read_dir(&out).unwrap().count(), 2 * heard.len());
-    let pipeline = HostPipeline::new(16_000, prepared.host_parts(7).unwrap(), 0);
+    let pipeline = HostPipeline::new(16_000, prepared.host_parts(7, "cpu").unwrap(), 0);
     let mut different = BTreeSet::new();
     for Heard { item, epoch, path, .. } in &heard {
         let version = match epoch {

@@ -3,9 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
-use serde_json::Value;
+use burn::tensor::Device;
+use emorun::feed::Feed;
+use emorun::feed::cached::{CachedNode, CachedValue, Keeping, array_of};
+use emorun::feed::host::{HostParts, HostPipeline};
+use emorun::feed::loader::Batch;
+use emorun::host::HostValue;
+use emorun::node::PREFIX;
+use emorun::value::{PortId, Value as Flowing};
+use emorun_data::{AudioSource, Item, Items};
+use emorun_features::{Array, Precision};
+use emorun_lang::Signal;
+use serde_json::{Value, json as value};
 
+use crate::networks::{data, network, turn, wired};
 use crate::support::{Lab, finished, json, metrics};
 
 /// A lab with experiments on a frozen encoder: augmented and not.
@@ -221,5 +234,94 @@ fn the_plan_says_what_is_kept_and_why_not() {
             outcome.stdout,
             outcome.stderr
         );
+    }
+}
+
+/// An item that is nothing but a name.
+fn item(key: &str) -> Item {
+    Item {
+        key: key.into(),
+        dataset: "d".into(),
+        audio: AudioSource::File {
+            path: key.into(),
+            segment: None,
+        },
+        speaker: Default::default(),
+        groups: Default::default(),
+        labels: Default::default(),
+        attributes: Default::default(),
+        soft_labels: Default::default(),
+        values: Default::default(),
+        text: None,
+        split: None,
+        duration_s: 1.0,
+        content: None,
+        stamp: None,
+    }
+}
+
+/// What a frozen encoder gives for items in a batch, some of which are known.
+#[test]
+fn a_batch_of_known_and_unknown_items_has_them_all_as_each_alone() {
+    let _turn = turn();
+    let fields = value!({ "weights": "random", "layout": "tiny_base", "train": "none" });
+    let inputs = [("input", data("audio"), Signal::Wave { rate_hz: 16_000 })];
+    let network = network(vec![wired("node", "hubert", &fields, &inputs)], 5).without_autodiff();
+    let parts = HostParts {
+        cached: vec![CachedNode {
+            name: "node".into(),
+            input: data("audio"),
+            keeping: Keeping {
+                kind: "hubert".into(),
+                upstream: [0; 32],
+                precision: Precision::F32,
+                stored: true,
+            },
+        }],
+        ..HostParts::default()
+    };
+    let feed = Feed {
+        items: Items::default(),
+        pipeline: Arc::new(HostPipeline::new(16_000, parts, 0)),
+        labels: [].into(),
+        workers: 1,
+        ahead: 1,
+    };
+    let device = Device::flex();
+    let given = |cached: Vec<CachedValue>| -> Flowing {
+        let rows: Vec<Item> = (0..cached.len()).map(|at| item(&format!("d/{at}"))).collect();
+        let batch = Batch {
+            items: (0..rows.len()).collect(),
+            rows,
+            values: Vec::new(),
+            cached: vec![cached],
+        };
+        let mut values = feed.values(batch, &network, &device).unwrap();
+        values.remove(&PortId::new("node", PREFIX)).unwrap()
+    };
+    let wave = |length: usize| HostValue::Wave((0..length).map(|at| (at as f32 * 0.03).sin()).collect());
+    let unknown = |length| CachedValue::Unknown {
+        input: wave(length),
+        key: None,
+    };
+    let alone = |length| -> Array { array_of(given(vec![unknown(length)])).unwrap() };
+    let known = CachedValue::Known(Arc::new(alone(4000)));
+    let together = given(vec![
+        unknown(9000),
+        known,
+        unknown(3000),
+        CachedValue::Passing(wave(5000)),
+    ]);
+    let Flowing::Stack(stack, lengths) = together else {
+        panic!("no stack");
+    };
+    let [_, batch, _, _] = stack.dims();
+    assert_eq!(batch, 4);
+    for (at, length) in [9000, 4000, 3000, 5000].into_iter().enumerate() {
+        let expected = alone(length);
+        let valid = lengths.as_slice()[at];
+        assert_eq!(valid, expected.shape()[1]);
+        let own = stack.clone().narrow(1, at, 1).narrow(2, 0, valid).into_data();
+        assert_eq!(own.iter::<f32>().collect::<Vec<_>>(), expected.values(), "item {at}");
     }
 }

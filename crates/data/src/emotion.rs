@@ -103,8 +103,8 @@ pub fn gender(word: &str) -> Option<&'static str> {
     }
 }
 
-/// `names` without repeats: canonical names first and in canonical order, then the others as they
-/// appear.
+/// `names` without repeats: canonical names first and in canonical order, then the others by name. No
+/// order of files, rows or datasets changes it.
 #[must_use]
 pub fn in_canonical_order<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut seen: Vec<&str> = Vec::new();
@@ -113,12 +113,9 @@ pub fn in_canonical_order<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<S
             seen.push(name);
         }
     }
-    // The sort is stable, so names without a rank keep the order of their appearance.
     seen.sort_by_key(|name| {
-        EMOTIONS
-            .iter()
-            .position(|known| known == name)
-            .unwrap_or(EMOTIONS.len())
+        let rank = EMOTIONS.iter().position(|known| known == name);
+        (rank.unwrap_or(EMOTIONS.len()), *name)
     });
     seen.into_iter().map(str::to_owned).collect()
 }
@@ -158,9 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn canonical_names_come_first_and_others_follow_as_they_appear() {
-        let ordered = in_canonical_order(["positive", "angry", "neutral", "negative", "angry"]);
-        assert_eq!(ordered, ["neutral", "angry", "positive", "negative"]);
+    fn canonical_names_come_first_and_others_follow_by_name_whatever_comes_first() {
+        let expected = ["neutral", "angry", "negative", "positive"];
+        for names in [
+            ["positive", "angry", "neutral", "negative", "angry"],
+            ["negative", "neutral", "angry", "angry", "positive"],
+        ] {
+            assert_eq!(in_canonical_order(names), expected);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::told::Told;
 use crate::{ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, person};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 /// How much of the audio a scan reads.
@@ -160,7 +160,7 @@ fn read(
     corpus.attribute_sets = attribute_sets(datasets);
     corpus.values = value_names(datasets);
     for column in datasets.values().flat_map(|config| config.corpus().label_columns()) {
-        let values: std::collections::BTreeSet<&String> = candidates
+        let values: BTreeSet<&String> = candidates
             .iter()
             .filter_map(|candidate| candidate.facts.labels.get(column))
             .collect();
@@ -186,20 +186,32 @@ fn read(
     Ok(corpus)
 }
 
-/// The classes of what further describes items, over all datasets.
+/// The classes of what further describes items, over all datasets: as the corpora that tell a column list them, or by
+/// name where they do not list the same. The order of the datasets changes nothing.
 pub(crate) fn attribute_sets(datasets: &IndexMap<String, DatasetConfig>) -> IndexMap<String, Vec<String>> {
-    let mut sets: IndexMap<String, Vec<String>> = IndexMap::new();
+    let mut lists: IndexMap<&str, Vec<&[&str]>> = IndexMap::new();
     for (column, classes) in datasets.values().flat_map(|config| config.corpus().attributes()) {
-        let set = sets.entry(column.to_owned()).or_default();
-        for class in classes {
-            if !set.iter().any(|known| known == class) {
-                set.push((*class).to_owned());
-            }
-        }
+        lists.entry(column).or_default().push(classes);
     }
+    let owned = |classes: &[&str]| classes.iter().map(|class| (*class).to_owned()).collect();
+    let mut sets: IndexMap<String, Vec<String>> = lists
+        .into_iter()
+        .map(|(column, lists)| {
+            let set = match lists.as_slice() {
+                [first, others @ ..] if others.iter().all(|other| other == first) => owned(first),
+                _ => {
+                    let union: BTreeSet<&str> = lists.concat().into_iter().collect();
+                    union.into_iter().map(str::to_owned).collect()
+                }
+            };
+            (column.to_owned(), set)
+        })
+        .collect();
     // Which dataset an item is of: the domain of domain-adversarial training.
     if datasets.len() > 1 {
-        sets.insert(CORPUS.to_owned(), datasets.keys().cloned().collect());
+        let mut names: Vec<String> = datasets.keys().cloned().collect();
+        names.sort_unstable();
+        sets.insert(CORPUS.to_owned(), names);
     }
     sets
 }

@@ -2,9 +2,7 @@
 
 use crate::content::Memory;
 use crate::locate::{read_index, read_json};
-use crate::pytorch::PytorchFile;
-use crate::safetensors::SafetensorsFile;
-use crate::{Dtype, Located, WeightsError};
+use crate::{Dtype, Located, TensorFile, WeightsError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,21 +14,21 @@ pub struct Checkpoint {
     config: Value,
     preprocessor: Option<Value>,
     files: Vec<TensorFile>,
-    tensors: BTreeMap<String, Entry>,
+    /// Which file has which tensor.
+    tensors: BTreeMap<String, usize>,
 }
 
-#[derive(Debug)]
-enum TensorFile {
-    Safetensors(SafetensorsFile),
-    Pytorch(PytorchFile),
-}
-
-#[derive(Debug)]
-struct Entry {
-    /// Which file has it.
-    file: usize,
-    dtype: Dtype,
-    shape: Vec<usize>,
+/// What a checkpoint is, by its files' bytes, independent of where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// BLAKE3 of `config.json`.
+    pub config: blake3::Hash,
+    /// BLAKE3 of `preprocessor_config.json`, where there is one.
+    pub preprocessor: Option<blake3::Hash>,
+    /// BLAKE3 of the file of tensors; of several, of their hashes in the order of their names.
+    pub tensors: blake3::Hash,
+    /// BLAKE3 over all of these.
+    pub all: blake3::Hash,
 }
 
 impl Checkpoint {
@@ -46,13 +44,8 @@ impl Checkpoint {
         let mut tensors = BTreeMap::new();
         for (number, path) in located.tensors.iter().enumerate() {
             let file = TensorFile::open(path)?;
-            for (name, dtype, shape) in file.tensors() {
-                let entry = Entry {
-                    file: number,
-                    dtype,
-                    shape,
-                };
-                if let Some(Entry { file: first, .. }) = tensors.insert(name.clone(), entry) {
+            for name in file.names() {
+                if let Some(first) = tensors.insert(name.to_owned(), number) {
                     let reason = format!("tensor `{name}` is also in {:?}", located.tensors[first]);
                     return Err(WeightsError::Index {
                         path: path.clone(),
@@ -100,92 +93,74 @@ impl Checkpoint {
     /// Extents of a tensor, outermost first.
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(|entry| entry.shape.as_slice())
+        self.file_of(name)?.shape(name)
     }
 
     /// Element type of a tensor as it is stored.
     #[must_use]
     pub fn dtype(&self, name: &str) -> Option<Dtype> {
-        self.tensors.get(name).map(|entry| entry.dtype)
+        self.file_of(name)?.dtype(name)
+    }
+
+    fn file_of(&self, name: &str) -> Option<&TensorFile> {
+        self.files.get(*self.tensors.get(name)?)
     }
 
     /// The values of a tensor in row-major order, converted to f32.
     ///
     /// # Errors
-    /// No such tensor, one that is not of floating point, a value that is not finite (also one that f32 cannot hold), a
-    /// damaged or unreadable file.
+    /// As [`TensorFile::read_f32`].
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
-        let name = name.to_owned();
-        let Some(entry) = self.tensors.get(&name) else {
-            let path = self.located.tensors.first().unwrap_or(&self.located.config).clone();
-            return Err(WeightsError::NoTensor { path, name });
-        };
-        let path = || self.located.tensors[entry.file].clone();
-        if entry.dtype.size().is_none() {
-            return Err(WeightsError::Dtype {
-                path: path(),
-                name,
-                dtype: entry.dtype.to_string(),
-            });
-        }
-        let values = match &self.files[entry.file] {
-            TensorFile::Safetensors(file) => file.read(&name)?,
-            TensorFile::Pytorch(file) => file.read(&name)?,
-        };
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(WeightsError::NotFinite {
-                path: path(),
-                name,
-                index,
-                value: values[index],
+        match self.file_of(name) {
+            Some(file) => file.read_f32(name),
+            None => Err(WeightsError::NoTensor {
+                path: self.located.tensors.first().unwrap_or(&self.located.config).clone(),
+                name: name.to_owned(),
             }),
-            None => Ok(values),
         }
     }
 
-    /// BLAKE3 over the bytes of configurations and tensor files, independent of where they are. Each file's hash is
-    /// remembered in the file `memory` under its path, size and time, and files of the Hub's cache are compared with the
-    /// hashes that are their names when they are read.
+    /// Hashes of the bytes of configurations and tensor files. Each file's is remembered in the file `memory` under its
+    /// path, size and time, and files of the Hub's cache are compared with the hashes that are their names when they are
+    /// read.
     ///
     /// # Errors
     /// A file that cannot be read, or whose bytes are not those that the Hub published.
-    pub fn content_hash(&self, memory: Option<&Path>) -> Result<blake3::Hash, WeightsError> {
+    pub fn content(&self, memory: Option<&Path>) -> Result<Content, WeightsError> {
         let mut memory = Memory::open(memory);
         let located = &self.located;
-        let mut all = blake3::Hasher::new();
-        let role = |role: &'static str| move |path: &'_ PathBuf| (role, path.clone());
-        let files = std::iter::once(&located.config)
-            .map(role("config"))
-            .chain(located.preprocessor.iter().map(role("preprocessor")))
-            .chain(located.tensors.iter().map(role("tensors")));
-        for (role, path) in files {
-            let hash = memory.hash(&path)?;
-            all.update(role.as_bytes()).update(&[0]).update(&hash);
-        }
+        let config = memory.hash(&located.config)?;
+        let preprocessor = match &located.preprocessor {
+            Some(path) => Some(memory.hash(path)?),
+            None => None,
+        };
+        let tensors = located
+            .tensors
+            .iter()
+            .map(|path| memory.hash(path))
+            .collect::<Result<Vec<_>, _>>()?;
         memory.close();
-        Ok(all.finalize())
-    }
-}
-
-impl TensorFile {
-    fn open(path: &Path) -> Result<Self, WeightsError> {
-        if path.extension().is_some_and(|extension| extension == "safetensors") {
-            SafetensorsFile::open(path).map(Self::Safetensors)
-        } else {
-            PytorchFile::open(path).map(Self::Pytorch)
+        let mut all = blake3::Hasher::new();
+        let roles = std::iter::once(("config", &config))
+            .chain(preprocessor.iter().map(|hash| ("preprocessor", hash)))
+            .chain(tensors.iter().map(|hash| ("tensors", hash)));
+        for (role, hash) in roles {
+            all.update(role.as_bytes()).update(&[0]).update(hash);
         }
-    }
-
-    fn tensors(&self) -> Vec<(String, Dtype, Vec<usize>)> {
-        match self {
-            Self::Safetensors(file) => file.tensors().collect(),
-            Self::Pytorch(file) => file.tensors().collect(),
-        }
+        Ok(Content {
+            config: config.into(),
+            preprocessor: preprocessor.map(Into::into),
+            tensors: match tensors.as_slice() {
+                [one] => (*one).into(),
+                several => blake3::hash(several.as_flattened()),
+            },
+            all: all.finalize(),
+        })
     }
 }
 
 /// Makes sure that every tensor is where the index says, and that no part has one that the index does not know.
-fn check_index(index: &Path, parts: &[PathBuf], tensors: &BTreeMap<String, Entry>) -> Result<(), WeightsError> {
+fn check_index(index: &Path, parts: &[PathBuf], tensors: &BTreeMap<String, usize>) -> Result<(), WeightsError> {
     let wrong = |reason: String| {
         Err(WeightsError::Index {
             path: index.to_owned(),
@@ -194,7 +169,7 @@ fn check_index(index: &Path, parts: &[PathBuf], tensors: &BTreeMap<String, Entry
     };
     let map = read_index(index)?;
     for (name, part) in &map {
-        let found = tensors.get(name).and_then(|entry| parts[entry.file].file_name());
+        let found = tensors.get(name).and_then(|file| parts[*file].file_name());
         if found.is_none_or(|found| found != part.as_str()) {
             return wrong(format!("it says that tensor `{name}` is in {part}, where it is not"));
         }

@@ -85,6 +85,22 @@ impl<'a> Memory<'a> {
     }
 }
 
+/// BLAKE3 of files' bytes, each remembered in the file `memory` as those of checkpoints are.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn hash_files<'a>(
+    paths: impl Iterator<Item = &'a Path>,
+    memory: Option<&Path>,
+) -> Result<Vec<blake3::Hash>, WeightsError> {
+    let mut memory = Memory::open(memory);
+    let hashes = paths
+        .map(|path| memory.hash(path).map(Into::into))
+        .collect::<Result<_, _>>();
+    memory.close();
+    hashes
+}
+
 fn hash_file(path: &Path) -> Result<blake3::Hash, WeightsError> {
     let mut blake3 = blake3::Hasher::new();
     let name = blob_name(path).unwrap_or_default();

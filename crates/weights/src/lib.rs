@@ -23,11 +23,14 @@ mod pickle;
 mod pytorch;
 mod safetensors;
 mod source;
+mod tensor_file;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Content};
+pub use content::hash_files;
 pub use convert::Dtype;
 pub use error::WeightsError;
 pub use hub::{HubSettings, Progress};
 pub use locate::{Located, locate};
 pub use names::{Mismatch, match_names};
 pub use source::WeightsSource;
+pub use tensor_file::TensorFile;

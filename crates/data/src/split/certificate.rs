@@ -27,6 +27,8 @@ pub struct Certificate {
     pub leak: Option<String>,
     /// Hash over which item (key, speaker, audio) is on which side, in whichever order the corpus lists them.
     pub hash: String,
+    /// Hash over the same in the order in which the corpus lists the items, by which epochs are drawn.
+    pub order: String,
 }
 
 /// What is on one side of a split.
@@ -238,6 +240,7 @@ impl Certificate {
             }
             splits.insert(name, facts);
         }
+        let (hash, order) = hashes(corpus, sides)?;
         Ok(Self {
             splits,
             shared,
@@ -245,17 +248,22 @@ impl Certificate {
             alike: alike_between_sides(corpus, sides)?,
             texts: texts(corpus, sides)?,
             leak,
-            hash: hash(corpus, sides)?.to_string(),
+            hash: hash.to_string(),
+            order: order.to_string(),
         })
     }
 }
 
 /// Hash over the sides, each with how many items it has and the sum of the items' numbers, which does not depend on their
-/// order.
-fn hash(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<ContentHash, DataError> {
+/// order; and one over the items in their order.
+fn hashes(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<(ContentHash, ContentHash), DataError> {
     let bits = side_bits(corpus, sides);
     let mut sums = [(0_usize, 0_u128); 3];
+    let mut order = blake3::Hasher::new();
     corpus.items.each_identity(|index, number| {
+        if bits[index] != 0 {
+            order.update(&[bits[index]]).update(&number.to_le_bytes());
+        }
         for (side, (count, sum)) in sums.iter_mut().enumerate() {
             if bits[index] & (1 << side) != 0 {
                 *count += 1;
@@ -267,5 +275,6 @@ fn hash(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<ContentHash, DataError>
         .into_iter()
         .zip(sums)
         .map(|(name, (count, sum))| format!("{name} {count} {sum:032x}"));
-    Ok(ContentHash::of_lines(lines))
+    let order = ContentHash::from_bytes(*order.finalize().as_bytes());
+    Ok((ContentHash::of_lines(lines), order))
 }

@@ -176,7 +176,7 @@ fn the_hash_depends_on_every_file_and_not_on_the_place() {
     ];
     fill(one.path(), &files);
     fill(two.path(), &files);
-    let hash = |folder: &Path| outcome(folder).unwrap().content_hash(None).unwrap();
+    let hash = |folder: &Path| outcome(folder).unwrap().content(None).unwrap().all;
     let first = hash(one.path());
     assert_eq!(first, hash(two.path()));
     let mut seen = vec![first];
@@ -206,7 +206,7 @@ fn a_remembered_hash_is_used_until_the_file_is_another_one() {
         &[("config.json", "{}"), ("model.safetensors", "mixed.safetensors")],
     );
     settle(folder.path());
-    let hash = || outcome(folder.path()).unwrap().content_hash(Some(&memory)).unwrap();
+    let hash = || outcome(folder.path()).unwrap().content(Some(&memory)).unwrap();
     let first = hash();
     let text = fs::read_to_string(&memory).unwrap();
     assert!(
@@ -263,6 +263,6 @@ fn a_file_that_was_just_written_is_not_remembered() {
             .set_modified(later)
             .unwrap();
     }
-    outcome(folder.path()).unwrap().content_hash(Some(&memory)).unwrap();
+    outcome(folder.path()).unwrap().content(Some(&memory)).unwrap();
     assert!(!memory.exists());
 }

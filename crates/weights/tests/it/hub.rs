@@ -85,7 +85,7 @@ fn assert_complete(located: &Located) {
     assert_eq!(checkpoint.config()["model_type"], "hubert");
     assert_eq!(checkpoint.preprocessor().unwrap()["do_normalize"], true);
     assert_eq!(fs::read(&located.tensors[0]).unwrap(), tensors());
-    checkpoint.content_hash(None).unwrap();
+    checkpoint.content(None).unwrap();
     assert_eq!(located.revision.as_deref(), Some(COMMIT));
 }
 
@@ -551,7 +551,7 @@ fn a_blob_that_was_changed_is_found_when_its_content_is_hashed() {
     let mut bytes = tensors();
     bytes[423] ^= 1;
     fs::write(place.blob(), &bytes).unwrap();
-    match Checkpoint::open(&located).unwrap().content_hash(None) {
+    match Checkpoint::open(&located).unwrap().content(None) {
         Err(error @ WeightsError::Hash { .. }) => assert!(error.to_string().contains("delete it"), "{error}"),
         other => panic!("{other:?}"),
     }
@@ -562,7 +562,7 @@ fn a_blob_that_was_changed_is_found_when_its_content_is_hashed() {
         "{\"model_type\": \"wavlm\"}",
     )
     .unwrap();
-    let config = Checkpoint::open(&located).unwrap().content_hash(None);
+    let config = Checkpoint::open(&located).unwrap().content(None);
     assert!(matches!(config, Err(WeightsError::Hash { .. })), "{config:?}");
 }
 
