@@ -51,6 +51,9 @@ impl WeightsFacts {
             ))
         };
         if self.tensors != other.tensors {
+            if [&self.weights, &other.weights].iter().all(|weights| *weights == RANDOM) {
+                return Some("weights that are `random` were drawn for another seed or node".into());
+            }
             return changed("the file of tensors", &self.tensors, &other.tensors);
         }
         if let (Some(then), Some(now)) = (&self.config, &other.config)

@@ -167,7 +167,11 @@ pub fn embed(
         ("config_hash", prepared.config_hash()),
         ("node", request.node.to_owned()),
     ];
-    let metadata: BTreeMap<String, String> = metadata.map(|(name, text)| (name.to_owned(), text)).into();
+    let mut metadata: BTreeMap<String, String> = metadata.map(|(name, text)| (name.to_owned(), text)).into();
+    // What the numbers of a head are; those at its other ports are something else.
+    if let Some(names) = prepared.output_names().get(&port.node).filter(|_| port.port.is_empty()) {
+        metadata.insert("outputs".to_owned(), serde_json::json!(names).to_string());
+    }
     writer.finish(&metadata).map_err(unwritten)?;
     Ok(feed.items.len())
 }

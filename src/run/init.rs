@@ -9,7 +9,7 @@ use super::dir::read_json;
 use super::init_file;
 use super::record::{RunRecord, Started};
 use crate::exit::Failure;
-use crate::kinds::NodeLayer;
+use crate::kinds::{NodeConfig, NodeLayer};
 use crate::network::Network;
 use crate::node::Layer;
 use crate::prepare::Prepared;
@@ -280,11 +280,38 @@ fn same_weights_in_front(
             }
         }
     }
+    same_models_in_front(prepared, record, run, &nodes)?;
     for name in unsure {
         tracing::warn!(
             "init_from: {} does not say which pretrained weights it used; those of `{name}` may be others",
             run.display()
         );
+    }
+    Ok(())
+}
+
+/// As [`same_weights_in_front`], for models from files. What was computed for other items says nothing of how.
+fn same_models_in_front(
+    prepared: &Prepared,
+    record: &RunRecord,
+    run: &Path,
+    nodes: &BTreeSet<&str>,
+) -> Result<(), Failure> {
+    let front: BTreeSet<String> = nodes.iter().flat_map(|node| prepared.upstream(node)).collect();
+    let now = prepared.file_hashes();
+    for (_, name, config) in prepared.nodes() {
+        if matches!(config, NodeConfig::Onnx(_))
+            && front.contains(name)
+            && let (Some(then), Some(now)) = (record.files.get(name), now.get(name))
+            && then != now
+        {
+            return Err(refuse(
+                run,
+                &format!(
+                    "the model of `{name}` is another one: then it had the hash {then}, now {now}; give `{name}` the model of then, or take only nodes that it does not lead to, with `nodes: […]`"
+                ),
+            ));
+        }
     }
     Ok(())
 }

@@ -326,12 +326,6 @@ fn assemble<'a>(prepared: &'a Prepared, spec: &MemberSpec, device: &Chosen) -> R
     );
     let autodiff = device.device.clone().autodiff();
     let others = device.beside(settings.training.devices)?;
-    if settings.training.gradient_checkpointing && others.iter().any(|other| *other != autodiff) {
-        return Err(Failure::Usage(
-            "training.gradient_checkpointing does not go together with several GPUs: they draw dropout from one generator, so that a layer that is computed again would draw another; leave it out, or training.devices"
-                .into(),
-        ));
-    }
     let network = build(prepared, assignment, spec.seed, &autodiff)?;
     let trainer = Trainer {
         settings,

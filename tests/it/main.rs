@@ -31,6 +31,7 @@ mod networks;
 mod objectives;
 mod onnx;
 mod optimisation;
+mod origin;
 mod padding;
 mod policies;
 mod policy_runs;

@@ -1,0 +1,790 @@
+//! What a run is made of is compared by what it is: classes by their names, weights and noise by their content, people
+//! by whom the run's ancestors have heard.
+
+use std::collections::BTreeSet;
+use std::fs::{self, FileTimes};
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use emorun::kinds::Kinds;
+use emorun::node::Layer;
+use emorun::train::parameters::collect;
+use emorun_lang::{KindSet, Section, Signal};
+use serde_json::{Value, json as value};
+
+use crate::networks::{data, frames_signal, labels_signal, logits_signal, network, turn, wired};
+use crate::support::{Lab, Outcome, REPOSITORY, assert_same_run, json, kill, wav};
+
+/// The share of a side's items that the head `emotion` gets right, class by class.
+fn uar(run: &Path, side: &str) -> f64 {
+    let summary = json(run.join("summary.json"));
+    summary["splits"][side]["heads"]["emotion"]["uar"].as_f64().unwrap()
+}
+
+fn refused(outcome: &Outcome, code: i32, parts: &[&str]) {
+    assert_eq!(outcome.code, code, "{}{}", outcome.stdout, outcome.stderr);
+    for part in parts {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+}
+
+/// Runs that learn what they are to learn, on which a permutation of classes shows.
+const LEARNS: [&str; 10] = [
+    "--set",
+    "training.epochs=12",
+    "--set",
+    "training.scheduler={ kind: constant }",
+    "--set",
+    "training.optimizer.lr=0.02",
+    "--set",
+    "blocks.masked={ kind: spec_augment, input: norm, features_mask_size: 0, frames_mask_size: 0 }",
+    "--set",
+    "datasets.synthetic.overlap=0.0",
+];
+/// Runs that stay what they began as.
+const STAYS: [&str; 6] = [
+    "--set",
+    "training.epochs=1",
+    "--set",
+    "training.optimizer={ kind: sgd, lr: 1.0e-30 }",
+    "--set",
+    "training.scheduler={ kind: constant }",
+];
+
+#[test]
+fn a_head_starts_with_its_classes_whatever_their_order() {
+    let lab = Lab::new();
+    let three = |order: &str| format!("datasets.synthetic.emotions=[{order}]");
+    let first = three("neutral, angry, sad");
+    let first = lab.run(
+        &[
+            &["crnn.yaml", "--run-label", "first", "--set", first.as_str()],
+            &LEARNS[..],
+        ]
+        .concat(),
+    );
+    let learned = uar(&first, "train");
+    assert!(learned > 0.9, "{learned}");
+    let classes = json(first.join("run.json"))["classes"]["emotion"].clone();
+    assert_eq!(classes, value!(["neutral", "angry", "sad"]));
+    assert_eq!(json(first.join("run.json"))["outputs"]["emotion"], classes);
+    let start = |label: &str, order: &str, nodes: &str| {
+        let (emotions, from) = (three(order), format!("init_from={{ run: runs/tiny/first{nodes} }}"));
+        let own = ["crnn.yaml", "--run-label", label, "--set", &emotions, "--set", &from];
+        lab.emorun(&[&own[..], &STAYS, &LEARNS[6..]].concat())
+    };
+    for (label, order) in [("same", "neutral, angry, sad"), ("turned", "sad, neutral, angry")] {
+        let outcome = start(label, order, "");
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let kept = uar(&lab.path(outcome.last_line()), "train");
+        assert!((kept - learned).abs() < 0.1, "{label}: {learned} became {kept}");
+    }
+    // Other classes are another head: left as drawn and said, or refused where it is asked for.
+    let others = start("others", "neutral, angry, happy", "");
+    assert_eq!(others.code, 0, "{}", others.stderr);
+    let lists = ["there neutral, angry, sad", "here neutral, angry, happy"];
+    refused(&others, 0, &[&["`emotion` is not taken"][..], &lists].concat());
+    refused(
+        &start("named", "neutral, angry, happy", ", nodes: [emotion]"),
+        4,
+        &[&["`emotion` tells other classes"][..], &lists].concat(),
+    );
+    // Runs of versions that stored no classes have them in their certificates.
+    let record = first.join("run.json");
+    let mut old = json(&record);
+    for key in ["classes", "outputs", "weights", "ancestry", "started_from"] {
+        old.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    fs::write(&record, old.to_string()).unwrap();
+    let outcome = start("old", "sad, neutral, angry", "");
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(uar(&lab.path(outcome.last_line()), "train") > 0.8);
+}
+
+/// A corpus of tones with labels that are no common words for emotions, its rows in an order.
+fn write_tones(lab: &Lab, table: &str, turned: bool) {
+    let mut rows = Vec::new();
+    for (number, speaker) in ["anna", "ben", "carl", "dora", "emil", "fritz"].iter().enumerate() {
+        for (emotion, pitch) in [("zeta", 0.1), ("eta", 0.17)] {
+            let name = format!("{speaker}-{emotion}.wav");
+            let tone = (0..4000).map(|at| {
+                let phase = f64::from(at) * pitch * (1.0 + number as f64 * 0.02);
+                (8000.0 * phase.sin()) as i16
+            });
+            lab.write(&format!("corpus/{name}"), wav(8000, tone));
+            rows.push(format!(
+                "{name},{speaker},{emotion},{}\n",
+                if emotion == "eta" { "loud" } else { "calm" }
+            ));
+        }
+    }
+    if turned {
+        rows.reverse();
+    }
+    lab.write(table, format!("path,speaker,emotion,voice\n{}", rows.concat()));
+}
+
+const TONES: &str = "\
+extends: crnn.yaml
+datasets:
+  synthetic: null
+  speech: { kind: manifest, path: corpus/all.csv, columns: { labels: [voice] }, mapping: { zeta: zeta, eta: eta } }
+";
+
+#[test]
+fn rows_in_another_order_number_no_class_anew_and_are_not_resumed_with() {
+    let lab = Lab::new();
+    write_tones(&lab, "corpus/all.csv", false);
+    lab.write("tones.yaml", TONES);
+    let more = ["--set", "training.epochs=6"];
+    let run = lab.path("runs/tiny/cut");
+    let arguments = [&["tones.yaml", "--run-label", "cut"][..], &more].concat();
+    kill(lab.start_until(&arguments, &run.join("metrics.jsonl"), 6));
+    write_tones(&lab, "corpus/all.csv", true);
+    refused(
+        &lab.emorun(&["resume", "runs/tiny/cut"]),
+        5,
+        &["in another order", "runs/tiny/cut"],
+    );
+    let turned = lab.run(&["tones.yaml", "--run-label", "turned", "--set", "training.epochs=1"]);
+    for run in [&run, &turned] {
+        let classes = &json(run.join("run.json"))["classes"];
+        assert_eq!(classes["emotion"], value!(["eta", "zeta"]));
+        assert_eq!(classes["voice"], value!(["calm", "loud"]));
+    }
+    write_tones(&lab, "corpus/all.csv", false);
+    // As a version would have it that numbered classes by their first appearance.
+    let record = fs::read_to_string(run.join("run.json")).unwrap();
+    let mut other: Value = serde_json::from_str(&record).unwrap();
+    other["outputs"]["emotion"] = value!(["zeta", "eta"]);
+    fs::write(run.join("run.json"), other.to_string()).unwrap();
+    refused(
+        &lab.emorun(&["resume", "runs/tiny/cut"]),
+        5,
+        &["classes of `emotion`", "then zeta, eta, now eta, zeta"],
+    );
+    refused(
+        &lab.emorun(&[
+            "embed",
+            "runs/tiny/cut",
+            "--node",
+            "emotion",
+            "--out",
+            "given.safetensors",
+        ]),
+        5,
+        &["then zeta, eta, now eta, zeta"],
+    );
+    fs::write(run.join("run.json"), record).unwrap();
+    let outcome = lab.emorun(&["resume", "runs/tiny/cut"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_same_run(
+        &run,
+        &lab.run(&[&["tones.yaml", "--run-label", "whole"][..], &more].concat()),
+    );
+}
+
+/// Every kind with a target whose tensors count its classes or numbers says along which axis.
+#[test]
+fn every_tensor_that_grows_with_the_classes_names_the_axis() {
+    let _turn = turn();
+    let vector = || Signal::Vector { width: 6 };
+    let numbers = |count: usize| Signal::Values {
+        names: (0..count).map(|number| format!("number{number}")).collect(),
+    };
+    let layers_of = |kind: &str, count: usize| {
+        let input = match kind {
+            "attention_classifier" | "mean_classifier" | "early_classifier" => frames_signal(6),
+            "cross_entropy" | "focal" | "soft_label_kl" => logits_signal(count),
+            "ccc" | "mse" => Signal::Vector { width: count },
+            _ => vector(),
+        };
+        let target = match kind {
+            "mlp_regressor" | "ccc" | "mse" => numbers(count),
+            "soft_label_kl" => match labels_signal(count) {
+                Signal::Labels { labels } => Signal::SoftLabels { labels },
+                other => other,
+            },
+            _ => labels_signal(count),
+        };
+        let fields = match kind {
+            "early_classifier" => value!({ "uses": { "policy": "guide" } }),
+            _ => value!({}),
+        };
+        let inputs = [("input", data("x"), input), ("target", data("y"), target)];
+        network(vec![wired("node", kind, &fields, &inputs)], 5)
+    };
+    let mut growing = BTreeSet::new();
+    let kinds = Kinds::default();
+    let with_target = kinds.kinds().iter().filter(|kind| {
+        let named = kind.inputs.contains("target: labels") || kind.inputs.contains("target: values");
+        [Section::Heads, Section::Losses].contains(&kind.section)
+            && (named || kind.inputs.contains("target: soft labels"))
+    });
+    for kind in with_target.map(|kind| kind.name) {
+        let (three, five) = (layers_of(kind, 3), layers_of(kind, 5));
+        let (_, layer) = three.nodes().next().unwrap();
+        for ((name, small), (_, large)) in collect(&three).iter().zip(&collect(&five)) {
+            let path = name.strip_prefix("node.").unwrap();
+            let grows = small.shape().iter().zip(large.shape().iter()).position(|(a, b)| a != b);
+            assert_eq!(layer.named_axis(path), grows, "{kind}: {name}");
+            if grows.is_some() {
+                growing.insert(kind);
+            }
+        }
+    }
+    let expected = [
+        "attention_classifier",
+        "center",
+        "early_classifier",
+        "mean_classifier",
+        "mlp_classifier",
+        "mlp_regressor",
+    ];
+    assert_eq!(Vec::from_iter(growing), expected);
+}
+
+/// A published checkpoint, tiny, in a folder of the lab.
+fn put_weights(lab: &Lab, folder: &str, bytes: impl Fn(&str, Vec<u8>) -> Option<Vec<u8>>) {
+    let golden = Path::new(REPOSITORY).join("tests/golden/encoders/hubert_base");
+    for name in ["config.json", "model.safetensors", "preprocessor_config.json"] {
+        match bytes(name, fs::read(golden.join(name)).unwrap()) {
+            Some(bytes) => lab.write(&format!("{folder}/{name}"), bytes),
+            None => fs::remove_file(lab.path(folder).join(name)).unwrap_or_default(),
+        }
+    }
+}
+
+/// The same model with the last number of its tensors changed.
+fn other_model(name: &str, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    if name == "model.safetensors" {
+        let at = bytes.len() - 2;
+        bytes[at] ^= 0x10;
+    }
+    Some(bytes)
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "as the others")]
+fn as_published(_: &str, bytes: Vec<u8>) -> Option<Vec<u8>> {
+    Some(bytes)
+}
+
+/// The small experiment on frozen weights from a folder.
+const PUBLISHED: &str = "\
+extends: hubert.yaml
+augmentations: { gain: null, noise: null }
+encoders: { hubert: { weights: published, layout: null, train: none, cache: { views: null } } }
+training: { epochs: 4 }
+";
+
+#[test]
+fn a_run_knows_its_pretrained_weights_and_goes_on_with_no_others() {
+    let lab = Lab::new();
+    lab.write("published.yaml", PUBLISHED);
+    put_weights(&lab, "published", as_published);
+    let whole = lab.run(&["published.yaml", "--run-label", "whole"]);
+    let facts = &json(whole.join("run.json"))["weights"]["hubert"];
+    let hash = |folder: &str, name: &str| blake3::hash(&fs::read(lab.path(folder).join(name)).unwrap()).to_string();
+    assert_eq!(facts["tensors"], hash("published", "model.safetensors"));
+    assert_eq!(facts["config"], hash("published", "config.json"));
+    assert_eq!(facts["preparation"], value!({ "normalise": true, "assumed": false }));
+    assert_eq!(facts["frozen"], true);
+    let run = lab.path("runs/tiny/cut");
+    kill(lab.start_until(&["published.yaml", "--run-label", "cut"], &run.join("metrics.jsonl"), 7));
+    let then = hash("published", "model.safetensors");
+    put_weights(&lab, "published", other_model);
+    let now = hash("published", "model.safetensors");
+    let parts = ["pretrained weights of `hubert`", then.as_str(), now.as_str()];
+    refused(&lab.emorun(&["resume", "runs/tiny/cut"]), 5, &parts);
+    for node in ["emotion", "hubert"] {
+        let embed = ["embed", "runs/tiny/whole", "--node", node, "--out", "given.safetensors"];
+        refused(&lab.emorun(&embed), 5, &parts);
+    }
+    let start = [
+        "published.yaml",
+        "--run-label",
+        "start",
+        "--set",
+        "init_from={ run: runs/tiny/whole }",
+    ];
+    refused(
+        &lab.emorun(&start),
+        4,
+        &["`emotion` was trained behind other", &parts[1], &parts[2]],
+    );
+    fs::remove_dir_all(lab.path("runs/tiny/start")).unwrap();
+    // What the preprocessor says is part of them; where nothing changes by its absence, nothing is refused.
+    put_weights(&lab, "published", |name, bytes| {
+        Some(match name {
+            "preprocessor_config.json" => String::from_utf8(bytes).unwrap().replace("true", "false").into_bytes(),
+            _ => bytes,
+        })
+    });
+    refused(
+        &lab.emorun(&["resume", "runs/tiny/cut"]),
+        5,
+        &["preprocessor_config.json", "`hubert`"],
+    );
+    // The same content elsewhere is the same.
+    fs::remove_dir_all(lab.path("published")).unwrap();
+    put_weights(&lab, "moved", |name, bytes| (!name.starts_with("pre")).then_some(bytes));
+    let moved = ["resume", "runs/tiny/cut", "--set", "encoders.hubert.weights=./moved"];
+    let outcome = lab.emorun(&moved);
+    refused(
+        &outcome,
+        0,
+        &["assumed that `hubert` takes each waveform with zero mean"],
+    );
+    let weights = |run: &Path| {
+        let newest = crate::support::files(&run.join("checkpoints")).pop().unwrap();
+        fs::read(run.join("checkpoints").join(newest).join("weights.safetensors")).unwrap()
+    };
+    assert!(weights(&run) == weights(&whole));
+    let check = lab.emorun(&["check", "published.yaml", "--set", "encoders.hubert.weights=./moved"]);
+    assert!(
+        check
+            .stdout
+            .contains("input: `hubert` takes each waveform with zero mean and unit variance (ASSUMED")
+    );
+    // Weights that are drawn are others for another seed.
+    lab.write(
+        "drawn.yaml",
+        "extends: hubert.yaml\nencoders: { hubert: { train: none } }\n",
+    );
+    lab.run(&["drawn.yaml", "--run-label", "drawn", "--set", "training.epochs=1"]);
+    let start = [
+        "drawn.yaml",
+        "--run-label",
+        "again",
+        "--set",
+        "init_from={ run: runs/tiny/drawn }",
+    ];
+    refused(
+        &lab.emorun(&[&start[..], &["--set", "seed=8"]].concat()),
+        4,
+        &["drawn for another seed"],
+    );
+}
+
+/// A recording of noise.
+fn hiss(seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    wav(
+        16_000,
+        (0..16_000).map(move |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 20) as i16
+        }),
+    )
+}
+
+/// Replaces a file and leaves it its time, as `rsync -t` and `touch -r` do.
+fn replace(path: &Path, bytes: &[u8]) {
+    let time = fs::metadata(path).unwrap().modified().unwrap();
+    fs::write(path, bytes).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_times(FileTimes::new().set_modified(time)).unwrap();
+}
+
+#[test]
+fn a_run_goes_on_with_the_noise_and_rooms_that_it_began_with() {
+    let lab = Lab::new();
+    for number in 0..3 {
+        lab.write(&format!("noise/kinds/{number}.wav"), hiss(number));
+        lab.write(&format!("rooms/{number}.wav"), hiss(10 + number));
+    }
+    lab.write(
+        "noisy.yaml",
+        "extends: crnn.yaml\naugmentations:\n  noise: { kind: background_noise, root: noise, p: 1.0 }\n  room: { kind: reverb, response: { folder: rooms }, p: 0.5 }\n",
+    );
+    let whole = lab.run(&["noisy.yaml", "--run-label", "whole"]);
+    let run = lab.path("runs/tiny/cut");
+    kill(lab.start_until(&["noisy.yaml", "--run-label", "cut"], &run.join("metrics.jsonl"), 11));
+    let files = json(run.join("run.json"))["files"].clone();
+    assert_eq!(files.as_object().unwrap().len(), 2, "{files}");
+    for (path, node, seed) in [("noise/kinds/1.wav", "noise", 1), ("rooms/2.wav", "room", 12)] {
+        // Long enough ago to be remembered.
+        std::thread::sleep(std::time::Duration::from_millis(2100));
+        lab.emorun(&["check", "noisy.yaml", "--deep"]);
+        replace(&lab.path(path), &hiss(77));
+        let then = files[node].as_str().unwrap();
+        refused(
+            &lab.emorun(&["resume", "runs/tiny/cut"]),
+            5,
+            &[&format!("files that `{node}` reads"), then],
+        );
+        lab.write(path, hiss(seed));
+    }
+    // Another place is no other noise.
+    fs::rename(lab.path("noise"), lab.path("elsewhere")).unwrap();
+    let outcome = lab.emorun(&["resume", "runs/tiny/cut", "--set", "augmentations.noise.root=elsewhere"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_same_run(&run, &whole);
+    // Augmentations act one after the other.
+    let resolved = fs::read_to_string(run.join("resolved.yaml")).unwrap();
+    let turned = crate::support::yaml(run.join("resolved.yaml"));
+    let mut augmentations = serde_json::Map::new();
+    for name in ["room", "noise"] {
+        augmentations.insert(name.to_owned(), turned["augmentations"][name].clone());
+    }
+    let mut turned = turned;
+    turned["augmentations"] = augmentations.into();
+    fs::write(run.join("resolved.yaml"), emorun_lang::to_yaml(&turned)).unwrap();
+    refused(
+        &lab.emorun(&["resume", "runs/tiny/cut"]),
+        5,
+        &["augmentations (their order)"],
+    );
+    fs::write(run.join("resolved.yaml"), resolved).unwrap();
+}
+
+/// Runs a command where there is no folder for caches.
+fn without_cache(lab: &Lab, arguments: &[&str]) -> Outcome {
+    let mut command = lab.command(arguments);
+    command.env_remove("XDG_CACHE_HOME").env_remove("HOME");
+    crate::support::finished(&command.output().unwrap())
+}
+
+#[test]
+fn whether_features_are_kept_changes_no_bit() {
+    let lab = Lab::new();
+    for (label, experiment) in [
+        (
+            "clean",
+            "augmentations: { gain: null, noise: null }\nencoders: { hubert: { train: none, cache: { views: null } } }\n",
+        ),
+        (
+            "views",
+            "encoders: { hubert: { train: { last: 1 }, cache: { views: 2 } } }\n",
+        ),
+    ] {
+        let file = format!("{label}.yaml");
+        lab.write(&file, format!("extends: hubert.yaml\n{experiment}"));
+        let run = |name: &str| lab.path(format!("runs/tiny/{label}-{name}"));
+        let start = |name: &str| [file.clone(), "--run-label".to_owned(), format!("{label}-{name}")];
+        let of = |name: &str| start(name).map(|text| text.to_string());
+        let whole = of("kept");
+        let whole = lab.run(&whole.each_ref().map(String::as_str));
+        let nowhere = of("nowhere");
+        let outcome = without_cache(&lab, &nowhere.each_ref().map(String::as_str));
+        refused(&outcome, 0, &["nothing is kept: there is no folder for caches"]);
+        assert_same_run(&run("nowhere"), &whole);
+        let off = of("off");
+        let off = [
+            &off.each_ref().map(String::as_str)[..],
+            &["--set", "encoders.hubert.cache.enabled=false"],
+        ]
+        .concat();
+        assert_same_run(&lab.run(&off), &whole);
+        // Begun with a cache and gone on without, and the other way round.
+        let cut = of("cut");
+        kill(lab.start_until(
+            &cut.each_ref().map(String::as_str),
+            &run("cut").join("metrics.jsonl"),
+            7,
+        ));
+        let resumed = run("cut").display().to_string();
+        assert_eq!(without_cache(&lab, &["resume", &resumed]).code, 0);
+        assert_same_run(&run("cut"), &whole);
+    }
+}
+
+#[test]
+fn encoders_that_ask_for_different_views_are_refused() {
+    let lab = Lab::new();
+    let two = |first: &str, second: &str| {
+        format!(
+            "extends: hubert.yaml
+encoders:
+  hubert: {{ train: none, cache: {first} }}
+  second: {{ kind: wavlm, input: data.audio, weights: random, layout: tiny_base, train: none, cache: {second} }}
+heads: {{ again: {{ kind: mean_classifier, input: second, target: data.emotion, hidden: 4 }} }}
+losses: {{ again: {{ kind: cross_entropy, input: again }} }}
+"
+        )
+    };
+    for (first, second, message) in [
+        (
+            "{ views: 2 }",
+            "{ views: 3 }",
+            "`second` asks for 3 versions of each training item, `hubert` for 2 versions",
+        ),
+        (
+            "{ views: 2 }",
+            "{}",
+            "`second` would hear each training item augmented anew in every epoch, `hubert` for 2",
+        ),
+    ] {
+        lab.write("two.yaml", two(first, second));
+        for more in [&[][..], &["--structure"]] {
+            refused(
+                &lab.emorun(&[&["check", "two.yaml"], more].concat()),
+                3,
+                &[message, "give both the same"],
+            );
+        }
+    }
+    for (first, second) in [
+        ("{ views: 2 }", "{ views: 2, enabled: false }"),
+        ("{ views: null }", "{}"),
+    ] {
+        lab.write("two.yaml", two(first, second));
+        let outcome = lab.emorun(&["check", "two.yaml"]);
+        assert_eq!(outcome.code, 0, "{first} {second}: {}", outcome.stderr);
+    }
+}
+
+/// Whom a member of a chain of runs hears: the lists of a fixed split.
+fn sides(train: &str, validation: &str, test: &str) -> String {
+    format!("split={{ kind: fixed, train: [{train}], validation: [{validation}], test: [{test}], rest: ignore }}")
+}
+
+#[test]
+fn whom_ancestors_have_heard_is_known_through_any_number_of_runs() {
+    let lab = Lab::new();
+    let start = |label: &str, from: Option<&str>, split: &str| -> PathBuf {
+        let from = from.map(|from| format!("init_from={{ run: runs/tiny/{from} }}"));
+        let mut arguments = vec!["crnn.yaml", "--run-label", label, "--set", split];
+        arguments.extend(["--set", "training.epochs=1"]);
+        if let Some(from) = &from {
+            arguments.extend(["--set", from]);
+        }
+        lab.run(&arguments)
+    };
+    start("first", None, &sides("'01', '02'", "'03'", "'04'"));
+    start("second", Some("first"), &sides("'05', '06'", "'02'", "'04'"));
+    let third = start("third", Some("second"), &sides("'05'", "'04'", "'01', '03', '06'"));
+    let ancestry = json(third.join("run.json"))["ancestry"].clone();
+    let from: Vec<&str> = ancestry
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["from"].as_str().unwrap())
+        .collect();
+    assert_eq!(from.len(), 2, "{ancestry}");
+    assert!(
+        from[0].ends_with("runs/tiny/second") && from[1].ends_with("runs/tiny/first"),
+        "{from:?}"
+    );
+    let heard = json(third.join("summary.json"))["heard_before"].clone();
+    let lines: BTreeSet<String> = heard
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|heard| {
+            let from = Path::new(heard["from"].as_str().unwrap()).file_name().unwrap();
+            let count = heard["speakers"].as_array().unwrap().len();
+            let text = |key: &str| heard[key].as_str().unwrap().to_owned();
+            format!("{} {} {} {count}", text("side"), from.display(), text("how"))
+        })
+        .collect();
+    let expected = [
+        "test first selected_on 1",
+        "test first trained_on 1",
+        "test second trained_on 1",
+    ];
+    assert_eq!(lines, expected.map(str::to_owned).into());
+    let report = fs::read_to_string(third.join("report/report.txt")).unwrap();
+    assert_eq!(report.matches("HEARD BEFORE").count(), 3, "{report}");
+    let split = sides("'05'", "'04'", "'01', '03', '06'");
+    let check = [
+        "check",
+        "crnn.yaml",
+        "--set",
+        &split,
+        "--set",
+        "init_from={ run: runs/tiny/second }",
+    ];
+    let told = lab.emorun(&check);
+    assert_eq!(told.stdout.matches("HEARD BEFORE").count(), 3, "{}", told.stdout);
+    let told = lab.emorun(&[&check[..], &["--format", "json"]].concat());
+    let plan: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(plan["plan"]["splits"][0]["heard_before"], heard);
+    assert_eq!(plan["plan"]["ancestry"], ancestry);
+}
+
+#[test]
+fn a_network_starts_from_a_file_of_tensors_to_the_same_answers() {
+    let lab = Lab::new();
+    let golden = Path::new(REPOSITORY).join("tests/golden/init");
+    for name in ["head.pt", "head.safetensors", "vectors.safetensors"] {
+        fs::copy(golden.join(name), lab.path(name)).unwrap();
+    }
+    lab.write(
+        "judge.yaml",
+        "extends: crnn.yaml
+encoders:
+  mel: null
+  crnn: null
+  given: { kind: precomputed, path: vectors.safetensors, what: vector, width: 3 }
+blocks: { norm: null, masked: null }
+heads:
+  emotion: null
+  judge: { kind: mlp_classifier, input: given, target: data.emotion, hidden: [5, 5], batch_norm: true, dropout: 0.0 }
+losses: { ce: { input: judge } }
+# One item leaves the statistics of batch norms as they are.
+training: { epochs: 1, batch_size: 1, optimizer: { kind: sgd, lr: 1.0e-30 }, scheduler: { kind: constant } }
+",
+    );
+    const MAP: &str = "map: { first: judge.layers.0.linear, norm: judge.layers.0.norm, second: judge.layers.1.linear, second_norm: judge.layers.1.norm, out: judge.classes }";
+    let start = |label: &str, from: &str| {
+        let from = format!("init_from={{ {from} }}");
+        lab.emorun(&["judge.yaml", "--run-label", label, "--set", &from])
+    };
+    let expected = json(golden.join("expected.json"));
+    for (label, file) in [("torch", "head.pt"), ("safetensors", "head.safetensors")] {
+        let outcome = start(
+            label,
+            &format!("file: {file}, {MAP}, classes: {{ judge: [angry, neutral] }}"),
+        );
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let run = lab.path(outcome.last_line());
+        let mut reader = csv::Reader::from_path(run.join("report/predictions.judge.csv")).unwrap();
+        let headers = reader.headers().unwrap().clone();
+        let at = |name: &str| headers.iter().position(|header| header == name).unwrap();
+        let (path, neutral, angry) = (at("path"), at("p_neutral"), at("p_angry"));
+        let mut compared = 0;
+        for row in reader.records() {
+            let row = row.unwrap();
+            for (column, class) in [(neutral, "neutral"), (angry, "angry")] {
+                let found: f64 = row[column].parse().unwrap();
+                let torch = expected[&row[path]][class].as_f64().unwrap();
+                assert!((found - torch).abs() < 2e-6, "{}: {found} is not {torch}", &row[path]);
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 72);
+        let record = json(run.join("run.json"));
+        assert!(record["started_from"]["from"].as_str().unwrap().ends_with(file));
+        assert_eq!(record["started_from"]["nodes"], value!(["judge"]));
+        assert_eq!(record["ancestry"][0]["trained_on"], Value::Null);
+        assert!(
+            outcome.stderr.contains("nobody knows whom the weights"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    // A checkpoint of a run is a file too, the other way round.
+    let own = "file: runs/tiny/torch/checkpoints/step-24/weights.safetensors, layout: emorun, classes: { judge: [neutral, angry] }";
+    let own = own.replace(
+        "step-24",
+        crate::support::files(&lab.path("runs/tiny/torch/checkpoints"))
+            .last()
+            .unwrap(),
+    );
+    let outcome = start("own", &own);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(
+        json(lab.path("runs/tiny/own/run.json"))["started_from"]["hash"],
+        json(lab.path("runs/tiny/torch/run.json"))["started_from"]["hash"]
+    );
+    let classes = "classes: { judge: [angry, neutral] }";
+    for (number, (from, code, message)) in [
+        (
+            format!("file: head.pt, {MAP}"),
+            4,
+            "`classes: { judge: [neutral, angry] }`",
+        ),
+        (
+            format!("file: head.pt, {MAP}, classes: {{ judge: [angry, sad] }}"),
+            4,
+            "there angry, sad, here neutral, angry",
+        ),
+        (
+            format!("file: head.pt, map: {{ frist: judge.layers.0.linear }}, {classes}"),
+            4,
+            "begins at `frist`",
+        ),
+        (
+            format!("file: head.pt, map: {{ out: judgement }}, {classes}"),
+            4,
+            "leads to `judgement`",
+        ),
+        (
+            format!("file: head.pt, map: {{ out: judge.layers.0.linear }}, {classes}"),
+            4,
+            "no place here for out.bias [2]",
+        ),
+        (
+            format!("file: head.pt, map: {{ norm: judge }}, {classes}"),
+            4,
+            "no place here for norm.bias [5] as judge.bias",
+        ),
+        (
+            format!("file: head.pt, map: {{ out: judge.classes, first: judge.layers }}, {classes}"),
+            4,
+            "no place here for first.weight [5, 3] as judge.layers.weight",
+        ),
+        (
+            format!("file: head.pt, map: {{ first: judge.layers.1.linear }}"),
+            4,
+            "first.weight is [5, 3], judge.layers.1.linear.weight wants [5, 5]",
+        ),
+        (
+            format!("file: head.pt, {MAP}, {classes}, layout: emorun"),
+            4,
+            "first.weight is [5, 3], judge.layers.0.linear.weight wants [3, 5]; the file has it the other way round",
+        ),
+        (
+            "file: head.pt".to_owned(),
+            4,
+            "none of its tensors is named as one here",
+        ),
+        ("file: nowhere.pt".to_owned(), 4, "there is no file"),
+        ("file: head.pt, run: runs/tiny/torch".to_owned(), 3, "not from both"),
+        ("nodes: [judge]".to_owned(), 3, "not said where the weights come from"),
+        (format!("run: runs/tiny/torch, {classes}"), 3, "only for `file`"),
+        ("file: head.pt, nodes: [judge]".to_owned(), 3, "only for `run`"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        refused(&start(&format!("refused-{number}"), &from), code, &[message]);
+    }
+}
+
+/// Matrices that PyTorch keeps the other way round are found in every module that holds one.
+#[test]
+fn matrices_of_linear_layers_are_known_by_their_module() {
+    struct Matrices(BTreeSet<String>, Vec<String>);
+    impl ModuleVisitor for Matrices {
+        fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
+            if D == 2 {
+                self.0.insert(self.1.join("."));
+            }
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.1
+                .push(if container.starts_with("Enum:") { "" } else { name }.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.1.pop();
+        }
+    }
+    let _turn = turn();
+    let inputs = |signal: Signal| [("input", data("x"), signal), ("target", data("y"), labels_signal(2))];
+    let waves = [("input", data("audio"), Signal::Wave { rate_hz: 16_000 })];
+    let frames = [("input", data("x"), frames_signal(8))];
+    // Nodes, and their matrices that stand in PyTorch's order.
+    let hubert = value!({ "weights": "random", "layout": "tiny_base", "train": { "lora": {} } });
+    for (node, same) in [
+        (
+            wired("node", "center", &value!({}), &inputs(Signal::Vector { width: 4 })),
+            1,
+        ),
+        (
+            wired("node", "attention_classifier", &value!({}), &inputs(frames_signal(8))),
+            0,
+        ),
+        (wired("node", "crnn", &value!({}), &frames), 0),
+        (wired("node", "attention_pool", &value!({ "heads": 2 }), &frames), 1),
+        (wired("node", "hubert", &hubert, &waves), 0),
+    ] {
+        let network = network(vec![node], 5);
+        let mut found = Matrices(BTreeSet::new(), Vec::new());
+        network.nodes().for_each(|(_, layer)| layer.visit(&mut found));
+        let turned = emorun::train::parameters::transposed_in_torch(&network);
+        assert_eq!(found.0.len() - turned.len(), same, "{turned:?} of {:?}", found.0);
+    }
+}
