@@ -163,7 +163,7 @@ const MODULES: [(&str, &[&str]); 31] = [
     (
         "cli",
         &[
-            "ancestry", "bench", "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run",
+            "bench", "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run",
             "settings", "smoke", "train", "verify",
         ],
     ),
