@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use emorun_data::{Certificate, SplitName};
+use emorun_data::SplitName;
+use emorun_data::split::SideFacts;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -128,10 +130,10 @@ pub fn unknown(from: &str) -> Ancestor {
 
 /// Who of the validation and test sides was heard before: on both by training, on the test side also where an epoch was
 /// chosen. That the validation side chooses again what it chose before is no leak.
-pub fn heard_before(ancestry: &[Ancestor], certificate: &Certificate) -> Vec<HeardBefore> {
+pub fn heard_before(ancestry: &[Ancestor], sides: &IndexMap<SplitName, SideFacts>) -> Vec<HeardBefore> {
     let mut found = Vec::new();
     for side in [SplitName::Validation, SplitName::Test] {
-        let Some(facts) = certificate.splits.get(&side) else {
+        let Some(facts) = sides.get(&side) else {
             continue;
         };
         for ancestor in ancestry {
@@ -178,27 +180,16 @@ pub fn not_known(ancestry: &[Ancestor]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emorun_data::split::SideFacts;
 
-    fn certificate(sides: &[(SplitName, &[&str])]) -> Certificate {
-        let splits = sides.iter().map(|(side, speakers)| {
-            let speakers = speakers.iter().map(|speaker| ((*speaker).to_owned(), 1)).collect();
-            (
-                *side,
-                SideFacts {
-                    speakers,
-                    ..SideFacts::default()
-                },
-            )
-        });
-        Certificate {
-            splits: splits.collect(),
-            shared: Vec::new(),
-            audio_compared: 0,
-            leak: None,
-            hash: String::new(),
-            order: String::new(),
-        }
+    fn sides(sides: &[(SplitName, &[&str])]) -> IndexMap<SplitName, SideFacts> {
+        let side = |(side, speakers): &(SplitName, &[&str])| {
+            let facts = SideFacts {
+                speakers: speakers.iter().map(|speaker| ((*speaker).to_owned(), 1)).collect(),
+                ..SideFacts::default()
+            };
+            (*side, facts)
+        };
+        sides.iter().map(side).collect()
     }
 
     fn ancestor(from: &str, trained_on: &[&str], selected_on: &[&str]) -> Ancestor {
@@ -213,7 +204,7 @@ mod tests {
 
     #[test]
     fn whom_any_ancestor_heard_is_found_on_the_sides_where_it_counts() {
-        let now = certificate(&[
+        let now = sides(&[
             (SplitName::Train, &["x/1"]),
             (SplitName::Validation, &["x/2", "x/3"]),
             (SplitName::Test, &["x/4", "x/5", "x/6"]),

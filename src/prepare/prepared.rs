@@ -107,7 +107,7 @@ impl Prepared {
 
     /// Who of an assignment's validation and test sides was heard by the runs that the weights come from.
     pub fn heard_before(&self, assignment: &Assignment) -> Vec<HeardBefore> {
-        ancestry::heard_before(&self.ancestry, &assignment.certificate)
+        ancestry::heard_before(&self.ancestry, &assignment.certificate.splits)
     }
 
     /// The same as lines for people, with what is not known of it.
