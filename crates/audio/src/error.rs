@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::decode::MAX_AMPLITUDE;
 use crate::resample::ResampleError;
-use crate::{MAX_CHANNELS, MAX_DURATION_S, MAX_FRAMES, RATE_BOUNDS_HZ};
+use crate::{Channel, MAX_CHANNELS, MAX_DURATION_S, MAX_FRAMES, RATE_BOUNDS_HZ};
 
 /// Why an audio file cannot be used. Every variant names the file and the message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum AudioError {
         source: std::io::Error,
     },
     /// The path is a folder, a pipe or a device.
-    #[error("{}: is not a regular file; give the path of a WAV or FLAC file", path.display())]
+    #[error("{}: is not a regular file; give the path of an audio file", path.display())]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -39,14 +39,16 @@ pub enum AudioError {
         /// What the writer said.
         source: hound::Error,
     },
-    /// The content is neither WAV nor FLAC, whatever the extension says.
+    /// The content is no audio that is read, whatever the extension says.
     #[error(
-        "{}: is neither WAV nor FLAC (it starts with \"{}\"); convert it to one of them, or remove it",
+        "{}: {what} (it starts with \"{}\"); convert it with `ffmpeg -i FILE FILE.flac`, or remove it",
         path.display(), start.escape_ascii()
     )]
     NotAudio {
         /// The file.
         path: PathBuf,
+        /// What it is, where that is known.
+        what: &'static str,
         /// Its first bytes.
         start: Vec<u8>,
     },
@@ -79,13 +81,18 @@ pub enum AudioError {
         /// What is wrong.
         source: MalformedFile,
     },
-    /// The WAV file's format chunk is damaged or names an encoding that is not read.
-    #[error("{}: has an unreadable WAV format ({source}); convert it to 16-bit PCM WAV or FLAC", path.display())]
-    WavFormat {
+    /// The WAV file's samples are coded in a way that is not read.
+    #[error(
+        "{}: is WAV that holds {name} (format {tag:#06x}); convert it with `ffmpeg -i FILE FILE.flac`",
+        path.display()
+    )]
+    WavCodec {
         /// The file.
         path: PathBuf,
-        /// What the reader said.
-        source: hound::Error,
+        /// The format's number.
+        tag: u16,
+        /// What it stands for.
+        name: &'static str,
     },
     /// The WAV file stores samples in a way that is not read.
     #[error(
@@ -100,17 +107,42 @@ pub enum AudioError {
         /// Bytes a sample takes.
         bytes: u16,
     },
-    /// The FLAC stream cannot be decoded.
-    #[error("{}: cannot be decoded as FLAC ({source}); copy or encode it again", path.display())]
-    FlacDecode {
+    /// The audio cannot be decoded.
+    #[error("{}: cannot be decoded as {format} ({source}); copy or encode it again", path.display())]
+    Decode {
         /// The file.
         path: PathBuf,
+        /// What it is taken for.
+        format: &'static str,
         /// What the decoder said.
         source: symphonia::core::errors::Error,
     },
-    /// The FLAC file is larger than the decoder is trusted with.
-    #[error("{}: is {bytes} bytes long, above the {limit} read of a FLAC file; split it", path.display())]
-    FlacTooLarge {
+    /// The container holds audio that is not read, or none.
+    #[error("{}: is {container} that holds {what}; convert it with `ffmpeg -i FILE FILE.flac`", path.display())]
+    Codec {
+        /// The file.
+        path: PathBuf,
+        /// The container's name.
+        container: &'static str,
+        /// What it holds.
+        what: &'static str,
+    },
+    /// The channel that is asked for is not there.
+    #[error(
+        "{}: has {channels} channel(s), so that `channel: {channel}` names none; numbers start at 0",
+        path.display()
+    )]
+    NoChannel {
+        /// The file.
+        path: PathBuf,
+        /// The channel.
+        channel: Channel,
+        /// Number of channels.
+        channels: u16,
+    },
+    /// The coded file is larger than the decoder is trusted with.
+    #[error("{}: is {bytes} bytes long, above the {limit} read of coded audio; split it", path.display())]
+    TooLarge {
         /// The file.
         path: PathBuf,
         /// Its size in bytes.
@@ -208,6 +240,16 @@ pub enum AudioError {
     },
 }
 
+impl AudioError {
+    /// The same error with the index of a sample counted in frames from `first` on.
+    pub(crate) fn at_frame(mut self, first: usize, channels: usize) -> Self {
+        if let Self::NonFinite { index, .. } | Self::Amplitude { index, .. } = &mut self {
+            *index = first + *index / channels;
+        }
+        self
+    }
+}
+
 /// In which way the structure of a file is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedFile {
@@ -220,15 +262,30 @@ pub enum MalformedFile {
     /// More chunks or metadata blocks than any real file has.
     #[error("more than {0} chunks before the audio")]
     TooManyChunks(usize),
-    /// The data chunk does not hold whole frames.
-    #[error("the data chunk does not hold whole frames")]
-    PartialFrame,
+    /// Blocks of ADPCM that no coder writes.
+    #[error("its blocks of samples are no valid ADPCM")]
+    Blocks,
+    /// Tags and nothing behind them.
+    #[error("it holds tags and no audio")]
+    OnlyTags,
+    /// Audio that is missing in the middle.
+    #[error("a part of the audio is missing or damaged about {0} s from its start")]
+    Gap(u64),
+    /// A size in the header beyond the file.
+    #[error("a size in its header is larger than the file")]
+    Oversized,
+    /// Rate or channels that change within the file.
+    #[error("its rate or its number of channels changes within it")]
+    Changes,
+    /// An end before the one that its structure tells.
+    #[error("it ends too early")]
+    Ends,
+    /// The decoder gives another number of frames than the header told.
+    #[error("it decodes to another length than it says")]
+    OtherLength,
     /// FLAC without its stream information first.
     #[error("no valid STREAMINFO block at the start")]
     NoStreamInfo,
-    /// FLAC of unknown length.
-    #[error("the header does not say how many samples there are")]
-    UnknownLength,
     /// FLAC whose samples do not match the checksum in its header.
     #[error("the samples do not match the MD5 checksum in the header")]
     Checksum,

@@ -1,23 +1,24 @@
 //! Native FLAC, decoded by symphonia.
 //!
-//! symphonia is given the stream information and the frames only: tags, pictures and seek tables
+//! A part of a long file is found by bisection, so that it costs the same wherever it lies. symphonia is given the stream information and the frames only: tags, pictures and seek tables
 //! are where a header can claim sizes, and none of them matters here. It panics on some damaged
 //! streams, so it runs under `catch_unwind`.
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
+use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
+use symphonia::core::io::MediaSourceStream;
+use symphonia::core::units::Timestamp;
 use symphonia::default::codecs::FlacDecoder;
 use symphonia::default::formats::FlacReader;
 
-use crate::decode::{Seen, Source, check_header};
+use crate::decode::{Output, Source, check_header};
 use crate::error::{AudioError, MalformedFile};
-use crate::{AudioFormat, AudioInfo};
+use crate::source::Stream;
+use crate::{AudioFormat, AudioInfo, Remark};
 
 /// Largest FLAC file decoded, in bytes.
 const MAX_FILE_BYTES: u64 = 2 << 30;
@@ -25,6 +26,8 @@ const MAX_FILE_BYTES: u64 = 2 << 30;
 const MAX_BLOCKS: usize = 4096;
 /// Bytes of the STREAMINFO block's content.
 const STREAM_INFO_BYTES: usize = 34;
+/// Frames before a part that are decoded rather than passed over: then the checksum over the whole still counts.
+const DECODED_BEFORE: u64 = 1 << 16;
 
 /// A validated FLAC header.
 #[derive(Debug, Clone, Copy)]
@@ -34,20 +37,20 @@ pub(crate) struct FlacHeader {
     audio_start: u64,
 }
 
-/// Reads the metadata blocks' headers and the stream information.
+/// Reads the metadata blocks' headers and the stream information of a stream that starts at `begin`.
 ///
 /// # Source
 /// RFC 9639, sections 8.1 and 8.2.
-pub(crate) fn read_header(source: &mut Source<'_>) -> Result<FlacHeader, AudioError> {
+pub(crate) fn read_header(source: &mut Source<'_>, begin: u64) -> Result<FlacHeader, AudioError> {
     if source.len > MAX_FILE_BYTES {
-        return Err(AudioError::FlacTooLarge {
+        return Err(AudioError::TooLarge {
             path: source.path.to_owned(),
             bytes: source.len,
             limit: MAX_FILE_BYTES,
         });
     }
     let mut stream_info = [0_u8; STREAM_INFO_BYTES];
-    let mut position = 4_u64;
+    let mut position = begin + 4;
     for block in 0..MAX_BLOCKS {
         let mut head = [0_u8; 4];
         source.read_at(position, &mut head)?;
@@ -61,16 +64,18 @@ pub(crate) fn read_header(source: &mut Source<'_>) -> Result<FlacHeader, AudioEr
         }
         position += 4 + u64::from(length);
         if kind & 0x80 != 0 {
-            let info = parse_stream_info(&stream_info);
-            if info.frames == 0 && position < source.len {
-                return Err(source.malformed(MalformedFile::UnknownLength));
-            }
-            check_header(source.path, &info)?;
-            return Ok(FlacHeader {
-                info,
+            let mut header = FlacHeader {
+                info: parse_stream_info(&stream_info),
                 stream_info,
                 audio_start: position,
-            });
+            };
+            if header.info.frames == 0 && position < source.len {
+                // A coder that wrote to a pipe could not go back to say.
+                header.info.frames = contained(source.path, || count(source, &header))?;
+                header.info.remark = Some(Remark::Streamed);
+            }
+            check_header(source.path, &header.info)?;
+            return Ok(header);
         }
     }
     Err(source.malformed(MalformedFile::TooManyChunks(MAX_BLOCKS)))
@@ -88,27 +93,25 @@ fn parse_stream_info(bytes: &[u8; STREAM_INFO_BYTES]) -> AudioInfo {
         format: AudioFormat::Flac {
             bits: (packed >> 36 & 0x1f) as u8 + 1,
         },
+        remark: None,
     }
 }
 
-/// Appends `frames` frames from frame `start` on to `samples`, averaging channels; `seen` sees them after every
-/// block.
+/// Hands over `frames` frames from frame `start` on, block by block.
 ///
-/// The stream is decoded from its beginning; when it is read to its end, its length and checksum
-/// are held against the header.
-pub(crate) fn decode_mono(
+/// When the stream is read from its beginning to its end, its length and checksum are held against the header.
+pub(crate) fn decode(
     source: Source<'_>,
     header: &FlacHeader,
     start: u64,
     frames: u64,
-    samples: &mut Vec<f32>,
-    seen: Seen<'_>,
+    output: &mut Output<'_>,
 ) -> Result<(), AudioError> {
-    contained(source.path, || decode(source, header, start, frames, samples, seen))
+    contained(source.path, || decode_frames(source, header, start, frames, output))
 }
 
 /// Turns a panic within `work` into an error.
-fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, AudioError>) -> Result<T, AudioError> {
+pub(crate) fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, AudioError>) -> Result<T, AudioError> {
     // Nothing that `work` has touched is used after a panic.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(AudioError::Malformed {
@@ -118,66 +121,120 @@ fn contained<T>(path: &Path, work: impl FnOnce() -> Result<T, AudioError>) -> Re
     })
 }
 
-fn decode(
-    mut source: Source<'_>,
+/// Frames of all blocks.
+fn count(source: &Source<'_>, header: &FlacHeader) -> Result<u64, AudioError> {
+    let mut reader = open(source, header)?;
+    let mut frames = 0_u64;
+    loop {
+        match reader.next_packet() {
+            Ok(Some(packet)) => frames = frames.saturating_add(packet.dur.get()),
+            Ok(None) => return Ok(frames),
+            Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(frames),
+            Err(error) => return Err(failed(source.path, error)),
+        }
+    }
+}
+
+/// Opens the stream at its beginning.
+fn open<'s>(source: &Source<'_>, header: &FlacHeader) -> Result<FlacReader<'s>, AudioError> {
+    let path = source.path;
+    let file = source.file.try_clone().map_err(|error| source.failed(error))?;
+    let stream = Stream::new(head(header), file, header.audio_start, source.len, false);
+    let stream = MediaSourceStream::new(Box::new(stream), Default::default());
+    FlacReader::try_new(stream, FormatOptions::default()).map_err(|source| failed(path, source))
+}
+
+/// Opens the stream at a block that holds frame `start` or lies before it, where one is found. What goes wrong here shows
+/// when the stream is read from its beginning.
+fn open_at<'s>(source: &Source<'_>, header: &FlacHeader, start: u64) -> Option<FlacReader<'s>> {
+    let file = source.file.try_clone().ok()?;
+    let stream = Stream::new(head(header), file, header.audio_start, source.len, true);
+    let stream = MediaSourceStream::new(Box::new(stream), Default::default());
+    let mut reader = FlacReader::try_new(stream, FormatOptions::default()).ok()?;
+    let to = SeekTo::Timestamp {
+        ts: Timestamp::new(i64::try_from(start).ok()?),
+        track_id: reader.default_track(TrackType::Audio)?.id,
+    };
+    let found = reader.seek(SeekMode::Accurate, to).ok()?;
+    (found.actual_ts <= found.required_ts).then_some(reader)
+}
+
+/// What stands before the audio, without tags and pictures.
+fn head(header: &FlacHeader) -> Vec<u8> {
+    let mut head = b"fLaC\x80\x00\x00\x22".to_vec();
+    head.extend_from_slice(&header.stream_info);
+    head
+}
+
+fn failed(path: &Path, source: Error) -> AudioError {
+    AudioError::Decode {
+        path: path.to_owned(),
+        format: "FLAC",
+        source,
+    }
+}
+
+fn decode_frames(
+    source: Source<'_>,
     header: &FlacHeader,
     start: u64,
     frames: u64,
-    samples: &mut Vec<f32>,
-    seen: Seen<'_>,
+    output: &mut Output<'_>,
 ) -> Result<(), AudioError> {
     let path = source.path;
-    let failed = |source| AudioError::FlacDecode {
-        path: path.to_owned(),
-        source,
-    };
     let malformed = |source| AudioError::Malformed {
         path: path.to_owned(),
         source,
     };
-    source
-        .file
-        .seek(SeekFrom::Start(header.audio_start))
-        .map_err(|error| source.failed(error))?;
-    let mut stream = b"fLaC\x80\x00\x00\x22".to_vec();
-    stream.extend_from_slice(&header.stream_info);
-    let stream = ReadOnlySource::new(Cursor::new(stream).chain(source.file));
-    let stream = MediaSourceStream::new(Box::new(stream), Default::default());
-    let mut reader = FlacReader::try_new(stream, FormatOptions::default()).map_err(failed)?;
+    let ahead = match start > DECODED_BEFORE {
+        true => open_at(&source, header, start),
+        false => None,
+    };
+    let from_start = ahead.is_none();
+    let mut reader = match ahead {
+        Some(reader) => reader,
+        None => open(&source, header)?,
+    };
     let parameters = reader
         .default_track(TrackType::Audio)
         .and_then(|track| track.codec_params.as_ref()?.audio())
         .ok_or_else(|| malformed(MalformedFile::NoStreamInfo))?;
     let mut options = AudioDecoderOptions::default();
-    options.verify = true;
-    let mut decoder = FlacDecoder::try_new(parameters, &options).map_err(failed)?;
+    options.verify = from_start;
+    let mut decoder = FlacDecoder::try_new(parameters, &options).map_err(|error| failed(path, error))?;
 
     let channels = usize::from(header.info.channels);
-    let scale = 1.0 / channels as f32;
     let end = start + frames;
-    let mut position = 0_u64;
+    // Where the next block has to begin; of the first after a search it is what it says itself.
+    let mut position = from_start.then_some(0_u64);
     let mut block: Vec<f32> = Vec::new();
-    while position < end {
+    while position.is_none_or(|position| position < end) {
         let packet = match reader.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => break,
             Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 break;
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(failed(path, error)),
         };
         decoder
             .decode(&packet)
-            .map_err(failed)?
+            .map_err(|error| failed(path, error))?
             .copy_to_vec_interleaved(&mut block);
-        for frame in block.chunks_exact(channels) {
-            if (start..end).contains(&position) {
-                samples.push(frame.iter().sum::<f32>() * scale);
-            }
-            position += 1;
+        let first = match position {
+            Some(position) => position,
+            None => u64::try_from(packet.pts.get()).map_err(|_| malformed(MalformedFile::Gap(0)))?,
+        };
+        if !from_start && i64::try_from(first) != Ok(packet.pts.get()) || first > start && position.is_none() {
+            return Err(malformed(MalformedFile::Gap(first / u64::from(header.info.rate_hz))));
         }
-        seen(samples)?;
+        let next = first + (block.len() / channels) as u64;
+        let (from, to) = (start.clamp(first, next) - first, end.clamp(first, next) - first);
+        output.take(&block[from as usize * channels..to as usize * channels], channels);
+        position = Some(next);
+        output.tell()?;
     }
+    let position = position.unwrap_or_default();
     if position < end {
         return Err(AudioError::Truncated {
             path: path.to_owned(),
@@ -186,7 +243,7 @@ fn decode(
             unit: "frames",
         });
     }
-    if end == header.info.frames && decoder.finalize().verify_ok == Some(false) {
+    if from_start && end == header.info.frames && decoder.finalize().verify_ok == Some(false) {
         return Err(malformed(MalformedFile::Checksum));
     }
     Ok(())

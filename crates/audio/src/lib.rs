@@ -5,7 +5,10 @@
 //! an [`AudioError`] that names the file, and neither panics nor allocates what a header merely
 //! claims.
 
+mod apple;
 pub mod augment;
+mod channel;
+mod coded;
 mod decode;
 mod error;
 mod flac;
@@ -15,13 +18,21 @@ mod log_mel;
 mod loudness;
 mod mel;
 mod mfcc;
+mod mp4;
+mod pcm;
+mod remark;
 mod resample;
+mod source;
 pub mod stretch;
 pub mod synthetic;
 mod wav;
 mod whisper;
 
-pub use decode::{MAX_AMPLITUDE, MIN_DURATION_S, Segment, check_clip, check_file, load, probe};
+pub use channel::Channel;
+pub use decode::{
+    Checked, MAX_AMPLITUDE, MIN_DURATION_S, Segment, check_channel, check_clip, check_file, each_block, load,
+    load_channel, probe,
+};
 pub use error::{AudioError, MalformedFile};
 pub use flac_write::write_flac;
 pub use kaldi::{KaldiFbank, KaldiFbankConfig, KaldiFbankError, KaldiWindow};
@@ -29,6 +40,7 @@ pub use log_mel::{LogMel, LogMelConfig, LogMelError, LogScale, PadMode};
 pub use loudness::integrated_loudness;
 pub use mel::{MelNorm, MelScale};
 pub use mfcc::{DctNorm, Mfcc, MfccConfig, MfccError};
+pub use remark::Remark;
 pub use resample::{ResampleError, resample, resampled_len};
 pub use wav::{write_wav, write_wav_float};
 pub use whisper::{WhisperFront, WhisperFrontConfig, WhisperFrontError};
@@ -72,6 +84,8 @@ pub struct AudioInfo {
     pub frames: u64,
     /// Container and sample encoding.
     pub format: AudioFormat,
+    /// What is odd about the header, where the file can be read all the same.
+    pub remark: Option<Remark>,
 }
 
 impl AudioInfo {
@@ -91,6 +105,24 @@ pub enum AudioFormat {
         /// Bits of one sample.
         bits: u8,
     },
+    /// Another container.
+    Coded {
+        /// Its name.
+        container: &'static str,
+        /// What it holds.
+        codec: &'static str,
+    },
+}
+
+impl AudioFormat {
+    /// Whether samples can be other than finite numbers from -1 to 1.
+    pub(crate) fn is_float(self) -> bool {
+        match self {
+            Self::Wav(encoding) => matches!(encoding, WavEncoding::Float32 | WavEncoding::Float64),
+            Self::Flac { .. } => false,
+            Self::Coded { .. } => true,
+        }
+    }
 }
 
 impl std::fmt::Display for AudioFormat {
@@ -98,48 +130,72 @@ impl std::fmt::Display for AudioFormat {
         match self {
             Self::Wav(encoding) => write!(f, "WAV, {encoding}"),
             Self::Flac { bits } => write!(f, "FLAC, {bits}-bit"),
+            Self::Coded { container, codec } => write!(f, "{container}, {codec}"),
         }
     }
 }
 
-/// How a WAV file stores one sample.
+/// How a WAV file stores one sample. Samples of fewer bits than these, such as 20 in three bytes, are at the upper end of
+/// the next larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WavEncoding {
     /// 8-bit unsigned integer.
     Unsigned8,
+    /// 8-bit signed integer, which WAV does not have.
+    Signed8,
     /// 16-bit signed integer.
     Signed16,
     /// 24-bit signed integer in three bytes.
     Signed24,
-    /// 24-bit signed integer in the low three of four bytes.
-    Signed24In32,
     /// 32-bit signed integer.
     Signed32,
     /// 32-bit IEEE float.
     Float32,
+    /// 64-bit IEEE float.
+    Float64,
+    /// Eight bits by A-law.
+    ALaw,
+    /// Eight bits by µ-law.
+    MuLaw,
+    /// IMA ADPCM, four bits in blocks.
+    ImaAdpcm,
+    /// Microsoft ADPCM, four bits in blocks.
+    MsAdpcm,
 }
 
 impl WavEncoding {
-    /// Bytes that one sample takes.
+    /// Bytes that one sample takes; none where it is a part of one.
     pub const fn bytes(self) -> usize {
         match self {
-            Self::Unsigned8 => 1,
+            Self::ImaAdpcm | Self::MsAdpcm => 0,
+            Self::Unsigned8 | Self::Signed8 | Self::ALaw | Self::MuLaw => 1,
             Self::Signed16 => 2,
             Self::Signed24 => 3,
-            Self::Signed24In32 | Self::Signed32 | Self::Float32 => 4,
+            Self::Signed32 | Self::Float32 => 4,
+            Self::Float64 => 8,
+        }
+    }
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Unsigned8 => "8-bit",
+            Self::Signed8 => "8-bit signed",
+            Self::Signed16 => "16-bit",
+            Self::Signed24 => "24-bit",
+            Self::Signed32 => "32-bit",
+            Self::Float32 => "32-bit float",
+            Self::Float64 => "64-bit float",
+            Self::ALaw => "A-law",
+            Self::MuLaw => "µ-law",
+            Self::ImaAdpcm => "IMA ADPCM",
+            Self::MsAdpcm => "Microsoft ADPCM",
         }
     }
 }
 
 impl std::fmt::Display for WavEncoding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Unsigned8 => "8-bit",
-            Self::Signed16 => "16-bit",
-            Self::Signed24 => "24-bit",
-            Self::Signed24In32 => "24-bit in 32",
-            Self::Signed32 => "32-bit",
-            Self::Float32 => "32-bit float",
-        })
+        f.write_str(self.name())
     }
 }
