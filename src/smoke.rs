@@ -319,6 +319,7 @@ fn replace_noise(small: &mut Value, folder: &Path, changes: &mut Vec<String>) ->
         .and_then(Value::as_object_mut);
     for (name, node) in nodes.into_iter().flatten() {
         let mut categories: Vec<String> = Vec::new();
+        let is_room = node["kind"] == "reverb";
         let place = match node["kind"].as_str() {
             Some("background_noise") => {
                 categories = typed(&node["categories"])?;
@@ -336,7 +337,16 @@ fn replace_noise(small: &mut Value, folder: &Path, changes: &mut Vec<String>) ->
             let place = root.join(category);
             std::fs::create_dir_all(&place).map_err(Failure::io("make", &place))?;
             for (file, step) in [("one.wav", 7_919), ("two.wav", 104_729)] {
-                let clip = noise(step);
+                let mut clip = noise(step);
+                if is_room {
+                    // An impulse response decays: here by 60 dB from beginning to end.
+                    let fall = 0.001_f32.powf(1.0 / clip.samples.len() as f32);
+                    let mut left = 1.0;
+                    for sample in &mut clip.samples {
+                        *sample *= left;
+                        left *= fall;
+                    }
+                }
                 write_wav(&place.join(file), &clip).map_err(|error| Failure::Input(error.to_string()))?;
             }
         }

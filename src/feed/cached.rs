@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use emorun_audio::Segment;
+use emorun_audio::{Channel, Segment};
 use emorun_data::{AudioSource, Item};
 use emorun_features::{Array, Key, KeyBuilder, Lookup, Origin, Precision, Store};
 
@@ -122,7 +122,7 @@ pub fn key_of(
     sample_rate_hz: u32,
 ) -> Option<Key> {
     version.again()?;
-    let key = KeyBuilder::new("emorun frozen encoder, 2")
+    let key = KeyBuilder::new("emorun frozen encoder, 3")
         .part("upstream", keeping.upstream)
         .part("precision", keeping.precision.to_string());
     let key = add_audio(key, item, sample_rate_hz)?;
@@ -138,7 +138,7 @@ pub fn key_of(
 pub fn key_of_audio(item: &Item, sample_rate_hz: u32) -> Option<Key> {
     match item.audio {
         AudioSource::File { .. } => {
-            add_audio(KeyBuilder::new("emorun decoded audio, 2"), item, sample_rate_hz).map(KeyBuilder::finish)
+            add_audio(KeyBuilder::new("emorun decoded audio, 3"), item, sample_rate_hz).map(KeyBuilder::finish)
         }
         AudioSource::Synthetic(_) => None,
     }
@@ -149,14 +149,18 @@ fn add_audio(key: KeyBuilder, item: &Item, sample_rate_hz: u32) -> Option<KeyBui
     let key = key
         .part("rate", sample_rate_hz.to_le_bytes())
         .part("audio", item.content?.to_string());
-    Some(match &item.audio {
-        AudioSource::File {
-            segment: Some(Segment { start_s, end_s }),
-            ..
-        } => key
+    let AudioSource::File { segment, channel, .. } = &item.audio else {
+        return Some(key);
+    };
+    let key = match segment {
+        Some(Segment { start_s, end_s }) => key
             .part("start", start_s.to_le_bytes())
             .part("end", end_s.to_le_bytes()),
-        _ => key,
+        None => key,
+    };
+    Some(match channel {
+        Channel::Mix => key,
+        channel => key.part("channel", channel.code().to_le_bytes()),
     })
 }
 

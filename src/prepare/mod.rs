@@ -8,6 +8,7 @@ mod models;
 mod only;
 mod policies;
 mod prepared;
+mod recordings;
 
 pub use host::Caching;
 
@@ -29,7 +30,6 @@ use crate::facts::Facts;
 use crate::folders;
 use crate::kinds::{Kinds, NodeConfig};
 use crate::node::BuildError;
-use crate::nodes::augmentation::{field_of, is_about_files};
 use crate::settings::{AverageConfig, FinalWeights, SchedulerConfig, Settings};
 
 /// The language of emorun's experiment files.
@@ -324,23 +324,15 @@ pub fn prepare_with(
     }
     let finished = draft.finish(&ports, &run_ports, &facts, report);
     match finished {
-        Ok((experiment, report)) => {
-            on_report(&report, &sources);
+        Ok((experiment, mut report)) => {
             prepared.experiment = experiment;
             prepared.corpus = corpus;
             prepared.assignments = assignments;
             prepared.facts = facts;
-            if let Err((name, error)) = prepared.build_augmentations() {
-                let mut report = Report::new();
-                let (fields, data) = (field_of(&error), is_about_files(&error));
-                let place = [Section::Augmentations.name(), &name]
-                    .into_iter()
-                    .chain(fields.split('.'));
-                let place: Vec<String> = place.map(str::to_owned).collect();
-                let code = if data { Code::MissingData } else { Code::InvalidValue };
-                report.push(at(Diagnostic::error(code, error.to_string()), &place, &tree));
-                on_report(&report, &sources);
-                return Err(Failure::Rejected { mistakes: 1, data });
+            let (mistakes, data) = recordings::check(&prepared, depth, &tree, &mut report);
+            on_report(&report, &sources);
+            if mistakes > 0 {
+                return Err(Failure::Rejected { mistakes, data });
             }
             if depth == Depth::Deep {
                 prepared.check_weights()?;
@@ -453,6 +445,11 @@ fn rejected(report: &Report) -> Failure {
     }
 }
 
+/// Where decoded files are remembered from run to run.
+fn remembered(prepared: &Prepared) -> Option<PathBuf> {
+    Some(prepared.cache.as_ref()?.join("scanned.json"))
+}
+
 /// Reads the corpora and splits them.
 fn probe(
     prepared: &Prepared,
@@ -460,9 +457,7 @@ fn probe(
     ports: &[(String, Signal)],
     level: ScanLevel,
 ) -> Result<(MergedCorpus, Vec<Assignment>), Vec<DataError>> {
-    // Where decoded files are remembered from run to run.
-    let remembered = prepared.cache.as_ref().map(|folder| folder.join("scanned.json"));
-    let corpus = emorun_data::scan(datasets, level, remembered.as_deref())?;
+    let corpus = emorun_data::scan(datasets, level, remembered(prepared).as_deref())?;
     let settings = &prepared.settings;
     let assignments = emorun_data::split(
         &corpus,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use emorun_audio::{AudioError, MIN_DURATION_S, probe};
+use emorun_audio::{AudioError, Channel, MIN_DURATION_S, probe};
 use emorun_data::{Assignment, AudioSource, ContentHash, DataError, Item};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
@@ -246,6 +246,7 @@ fn item(path: &Path) -> Result<Item, Failure> {
         audio: AudioSource::File {
             path: path.into(),
             segment: None,
+            channel: Channel::Mix,
         },
         speaker: Default::default(),
         groups: Default::default(),

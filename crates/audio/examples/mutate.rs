@@ -1,4 +1,4 @@
-//! Damages WAV and FLAC files millions of times and reads them: no panic, no hang, no memory for what a header
+//! Damages audio files of every kind millions of times and reads them: no panic, no hang, no memory for what a header
 //! claims.
 //!
 //! `cargo run --release -p emorun-audio --example mutate -- [MUTANTS] [FIRST] [THREADS]`: mutants FIRST to
@@ -21,7 +21,7 @@ use emorun_audio::{AudioError, check_file, load, probe};
 mod mutants;
 
 /// Headers of every kind with few samples behind them.
-const SEEDS: [&[u8]; 9] = [
+const SEEDS: [&[u8]; 26] = [
     include_bytes!("../tests/golden/unsigned8.wav"),
     include_bytes!("../tests/golden/signed16.wav"),
     include_bytes!("../tests/golden/signed24.wav"),
@@ -31,6 +31,23 @@ const SEEDS: [&[u8]; 9] = [
     include_bytes!("../tests/golden/signed8.flac"),
     include_bytes!("../tests/golden/signed16.flac"),
     include_bytes!("../tests/golden/signed24_stereo.flac"),
+    include_bytes!("../tests/golden/variants/wav_double.wav"),
+    include_bytes!("../tests/golden/variants/wavex_alaw_three.wav"),
+    include_bytes!("../tests/golden/variants/rf64_pcm_16_stereo.wav"),
+    include_bytes!("../tests/golden/variants/rifx_24.wav"),
+    include_bytes!("../tests/golden/variants/ima_stereo.wav"),
+    include_bytes!("../tests/golden/variants/ms_mono.wav"),
+    include_bytes!("../tests/golden/variants/valid_20_in_24_1.wav"),
+    include_bytes!("../tests/golden/variants/aiff_pcm_16_stereo.aiff"),
+    include_bytes!("../tests/golden/variants/aifc_little_24.aif"),
+    include_bytes!("../tests/golden/variants/caf_float_stereo.caf"),
+    include_bytes!("../tests/golden/variants/mp3_mono.mp3"),
+    include_bytes!("../tests/golden/variants/mp3_without_tag.mp3"),
+    include_bytes!("../tests/golden/variants/vorbis_mono.ogg"),
+    include_bytes!("../tests/golden/variants/flac_mono.oga"),
+    include_bytes!("../tests/golden/variants/aac_mono.m4a"),
+    include_bytes!("../tests/golden/variants/alac_mono.m4a"),
+    include_bytes!("../tests/golden/variants/adts_mono.aac"),
 ];
 /// Mutants that a thread takes at a time.
 const CHUNK: u64 = 10_000;
@@ -49,7 +66,7 @@ struct Tally {
     accepted: u64,
     /// Refused mutants by the kind of the error.
     refused: BTreeMap<String, u64>,
-    /// Panics of the FLAC decoder, which became errors.
+    /// Panics of decoders, which became errors.
     contained: u64,
     slowest: Duration,
     findings: Vec<String>,

@@ -94,7 +94,8 @@ fn common_chunk(source: &mut Source<'_>, start: u64, length: u32, is_aifc: bool)
         b"in24" => (Some(WavEncoding::Signed24), true),
         b"in32" => (Some(WavEncoding::Signed32), true),
         b"sowt" => (whole(bits), false),
-        b"42ni" => (Some(WavEncoding::Signed24), false),
+        // libsndfile writes a one for the letter.
+        b"42ni" | b"42n1" => (Some(WavEncoding::Signed24), false),
         b"23ni" => (Some(WavEncoding::Signed32), false),
         b"raw " => (Some(WavEncoding::Unsigned8), true),
         b"fl32" | b"FL32" => (Some(WavEncoding::Float32), true),

@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::MAX_CHANNELS;
 use crate::error::AudioError;
+use crate::{AudioInfo, MAX_CHANNELS};
 
 /// Which of a file's channels is heard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +42,14 @@ impl Channel {
             2 => Self::Right,
             code => Self::Number(code - 3),
         }
+    }
+
+    /// Checks that a file has this channel; `path` names it in the error.
+    ///
+    /// # Errors
+    /// [`AudioError::NoChannel`] where it does not.
+    pub fn check(self, path: &Path, info: &AudioInfo) -> Result<(), AudioError> {
+        self.pick(path, info.channels).map(drop)
     }
 
     /// What is taken of frames with so many channels.

@@ -45,6 +45,24 @@ pub use resample::{ResampleError, resample, resampled_len};
 pub use wav::{write_wav, write_wav_float};
 pub use whisper::{WhisperFront, WhisperFrontConfig, WhisperFrontError};
 
+/// Extensions of the names of files that can be read, in lower case. What a file is, is found from its content.
+pub const EXTENSIONS: [&str; 11] = [
+    "wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "aac", "aif", "aiff", "caf",
+];
+
+/// Whether a file's name is one of an audio file that can be read. Archives made on a Mac hold a `._name.wav` beside each
+/// file, which is no audio.
+pub fn has_audio_name(path: &std::path::Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
+    !hidden && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
 /// Sampling rates this crate accepts, in hertz: from a telemetry channel to eight times studio rate.
 pub const RATE_BOUNDS_HZ: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 

@@ -7,12 +7,19 @@ use emorun_audio::{check_file, load, probe};
 
 mod mutants;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 12] = [
     "signed16_stereo.wav",
     "extensible24.wav",
     "float32.wav",
     "signed16.flac",
     "signed24_stereo.flac",
+    "variants/ima_stereo.wav",
+    "variants/aiff_pcm_16_stereo.aiff",
+    "variants/caf_float_stereo.caf",
+    "variants/mp3_mono.mp3",
+    "variants/vorbis_mono.ogg",
+    "variants/aac_mono.m4a",
+    "variants/adts_mono.aac",
 ];
 const MUTANTS: u64 = 1000;
 

@@ -2,11 +2,11 @@
 
 use crate::candidate::{Candidate, Origin, number};
 use crate::corpora::{DatasetConfig, OnBadAudio};
-use crate::files::{FileFacts, Files, Request};
+use crate::files::{FileFacts, Files, Request, Wanted};
 use crate::{ContentHash, Corpus, DataError, ScanLevel, SkipReason, Skipped, parallel};
-use emorun_audio::AudioError;
+use emorun_audio::{AudioError, MIN_DURATION_S, Remark};
 use emorun_audio::synthetic::{Gender, VoiceSpec, synthesise};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -31,10 +31,11 @@ pub(crate) fn read_audio(
     let mut bad: HashSet<usize> = HashSet::new();
     // Files that cannot be read serve several items at times, and are named once.
     let mut named: HashSet<PathBuf> = HashSet::new();
+    let mut remarks: Remarks = IndexMap::new();
     for start in (0..candidates.len()).step_by(READ_TOGETHER) {
         let end = candidates.len().min(start + READ_TOGETHER);
         let together = &mut candidates[start..end];
-        let faults = read_together(together, start, level, &copies, &mut files);
+        let faults = read_together(together, start, level, &copies, &mut files, &mut remarks);
         for (place, fault) in faults {
             bad.insert(start + place);
             let candidate = &together[place];
@@ -69,12 +70,24 @@ pub(crate) fn read_audio(
         }
     }
     corpus.warnings.extend(files.finish());
+    remarks.sort_keys();
+    for ((dataset, remark), paths) in remarks {
+        if let (Some((name, _)), Some(first)) = (datasets.get_index(dataset), paths.first()) {
+            corpus.warnings.push(format!(
+                "dataset `{name}`: {} of its files {remark}; the first is {first:?}",
+                paths.len()
+            ));
+        }
+    }
     if !bad.is_empty() {
         let mut index = 0..;
         candidates.retain(|_| index.next().is_some_and(|index| !bad.contains(&index)));
     }
     candidates
 }
+
+/// Files that can be read although something is odd about them, by dataset and remark.
+type Remarks = IndexMap<(usize, Remark), IndexSet<PathBuf>>;
 
 /// What is wrong with the audio of a candidate.
 enum Fault {
@@ -93,6 +106,7 @@ fn read_together(
     level: ScanLevel,
     copies: &HashSet<usize>,
     files: &mut Files<'_>,
+    remarks: &mut Remarks,
 ) -> Vec<(usize, Fault)> {
     let mut requests: IndexMap<PathBuf, Request> = IndexMap::new();
     // For each candidate: its file among the requests, and its part within the file.
@@ -100,17 +114,23 @@ fn read_together(
     for (place, candidate) in candidates.iter().enumerate() {
         asked.push(match &candidate.origin {
             Origin::Voice(_) => None,
-            Origin::File { path, part, .. } => {
+            Origin::File {
+                path, part, channel, ..
+            } => {
                 let path = path.to_path();
                 let entry = requests.entry(path.clone());
                 let file = entry.index();
                 let request = entry.or_insert_with(|| Request {
                     path,
                     parts: Vec::new(),
+                    minimum_s: MIN_DURATION_S,
                     hash: copies.contains(&(start + place)),
                     decode: level == ScanLevel::Deep,
                 });
-                request.parts.push(part.map(|part| (part.start_s, part.end_s)));
+                request.parts.push(Wanted {
+                    part: part.map(|part| (part.start_s, part.end_s)),
+                    channel: *channel,
+                });
                 Some((file, request.parts.len() - 1))
             }
         });
@@ -137,6 +157,10 @@ fn read_together(
                 Ok(facts) => match std::mem::replace(&mut facts.parts[part], Ok(None)) {
                     Err(error) => faults.push((place, Fault::Part(error))),
                     Ok(segment) => {
+                        for remark in &facts.remarks {
+                            let paths = remarks.entry((candidate.dataset, *remark)).or_default();
+                            paths.insert(requests[file].path.clone());
+                        }
                         let seconds = segment.map(|segment| segment.end_s - segment.start_s);
                         candidate.duration_s = seconds.unwrap_or(facts.duration_s);
                         candidate.segment = segment;

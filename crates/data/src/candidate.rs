@@ -3,7 +3,7 @@
 use crate::corpora::{Facts, Part, Source, Utterance};
 use crate::walk::Found;
 use crate::{ContentHash, FilePath, Name, Stamp};
-use emorun_audio::Segment;
+use emorun_audio::{Channel, Segment};
 use emorun_audio::synthetic::VoiceSpec;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -14,6 +14,7 @@ pub(crate) enum Origin {
     File {
         path: FilePath,
         part: Option<Part>,
+        channel: Channel,
         bytes: u64,
     },
     Voice(Box<VoiceSpec>),
@@ -52,8 +53,8 @@ pub(crate) struct Interner {
 }
 
 impl Interner {
-    /// The candidate for an utterance of the dataset of this number and name.
-    pub fn candidate(&mut self, (dataset, name): (usize, &str), utterance: Utterance) -> Candidate {
+    /// The candidate for an utterance of the dataset of this number and name, of whose files this channel is heard.
+    pub fn candidate(&mut self, (dataset, name): (usize, &str), channel: Channel, utterance: Utterance) -> Candidate {
         let Utterance {
             key,
             source,
@@ -68,6 +69,7 @@ impl Interner {
                 Source::File { found, part } => Origin::File {
                     path: self.path(&found, &key),
                     part,
+                    channel,
                     bytes: found.bytes,
                 },
                 Source::Voice(spec) => Origin::Voice(Box::new(spec)),

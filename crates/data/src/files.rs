@@ -2,7 +2,7 @@
 
 use crate::parallel;
 use crate::{ContentHash, Stamp};
-use emorun_audio::{AudioError, AudioInfo, MIN_DURATION_S, Segment, check_file, probe};
+use emorun_audio::{AudioError, AudioInfo, Channel, Remark, Segment, check_channel, probe};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -10,12 +10,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+/// A part of a file that is used, with `None` for all of it, and the channel of it that is heard. An end that is not known
+/// is the file's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub part: Option<(f64, Option<f64>)>,
+    pub channel: Channel,
+}
+
 /// A file and what is asked about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub path: PathBuf,
-    /// Parts that are used, with `None` for all of it. An end that is not known is the file's.
-    pub parts: Vec<Option<(f64, Option<f64>)>>,
+    /// What of it is used.
+    pub parts: Vec<Wanted>,
+    /// Length in seconds below which a part is of no use.
+    pub minimum_s: f64,
     /// Whether to hash its bytes.
     pub hash: bool,
     /// Whether to decode it.
@@ -31,6 +41,10 @@ pub(crate) struct FileFacts {
     pub stamp: Option<Stamp>,
     /// For each part asked for: its segment, or what is wrong with it.
     pub parts: Vec<Result<Option<Segment>, AudioError>>,
+    /// What is odd about it.
+    pub remarks: Vec<Remark>,
+    /// Largest magnitude of a sample of its parts, where they were decoded.
+    pub peak: f32,
 }
 
 /// What is remembered of a file that was decoded without fault.
@@ -41,7 +55,9 @@ struct Remembered {
     modified_ns: u128,
     duration_s: f64,
     content: ContentHash,
-    parts: Vec<Option<(f64, f64)>>,
+    parts: Vec<(Option<(f64, f64)>, Channel)>,
+    remarks: Vec<Remark>,
+    peak: f32,
 }
 
 /// The cache file.
@@ -53,7 +69,7 @@ struct Memory {
 }
 
 /// Raised when what a deep scan checks changes, so that older memories do not count.
-const VERSION: u32 = 1;
+const VERSION: u32 = 3;
 
 /// Reads files, with a memory of those that were decoded.
 pub(crate) struct Files<'a> {
@@ -117,34 +133,38 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
         })?),
         false => None,
     };
+    let (mut remarks, mut peak): (Vec<Remark>, f32) = (info.remark.into_iter().collect(), 0.0);
     let parts: Vec<_> = request
         .parts
         .iter()
-        .map(|part| {
-            let segment = part.map(|(start_s, end_s)| Segment {
+        .map(|wanted| {
+            let segment = wanted.part.map(|(start_s, end_s)| Segment {
                 start_s,
                 end_s: end_s.unwrap_or_else(|| info.duration_s()),
             });
-            check_part(path, &info, segment)?;
+            check_part(path, &info, segment, request.minimum_s)?;
+            wanted.channel.check(path, &info)?;
             if request.decode {
-                check_file(path, segment, MIN_DURATION_S)?;
+                let checked = check_channel(path, segment, wanted.channel, request.minimum_s)?;
+                peak = peak.max(checked.peak);
+                remarks.extend(checked.remark.filter(|remark| !remarks.contains(remark)));
             }
             Ok(segment)
         })
         .collect();
     let remember = match (request.decode, state, content) {
         (true, Some((bytes, modified_ns)), Some(content)) if parts.iter().all(Result::is_ok) => {
-            let parts = parts
-                .iter()
-                .flatten()
-                .map(|segment| segment.map(|segment| (segment.start_s, segment.end_s)))
-                .collect();
+            let spans = parts.iter().flatten();
+            let spans = spans.map(|segment| segment.map(|segment| (segment.start_s, segment.end_s)));
+            let parts = spans.zip(request.parts.iter().map(|wanted| wanted.channel)).collect();
             Some(Remembered {
                 bytes,
                 modified_ns,
                 duration_s: info.duration_s(),
                 content,
                 parts,
+                remarks: remarks.clone(),
+                peak,
             })
         }
         _ => None,
@@ -155,13 +175,15 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
             content,
             stamp,
             parts,
+            remarks,
+            peak,
         },
         remember,
     ))
 }
 
 /// What the header alone says about a part: inside the file, and long enough.
-fn check_part(path: &Path, info: &AudioInfo, segment: Option<Segment>) -> Result<(), AudioError> {
+fn check_part(path: &Path, info: &AudioInfo, segment: Option<Segment>, minimum_s: f64) -> Result<(), AudioError> {
     let duration_s = info.duration_s();
     let Segment { start_s, end_s } = segment.unwrap_or(Segment {
         start_s: 0.0,
@@ -178,11 +200,11 @@ fn check_part(path: &Path, info: &AudioInfo, segment: Option<Segment>) -> Result
         });
     }
     let seconds = end_s.min(duration_s) - start_s;
-    if seconds < MIN_DURATION_S {
+    if seconds < minimum_s {
         return Err(AudioError::TooShort {
             path: path.to_owned(),
             seconds,
-            minimum_s: MIN_DURATION_S,
+            minimum_s,
         });
     }
     Ok(())
@@ -201,11 +223,13 @@ impl Remembered {
         let parts = request
             .parts
             .iter()
-            .map(|part| {
-                let wanted = part.map(|(start_s, end_s)| (start_s, end_s.unwrap_or(self.duration_s)));
-                self.parts
-                    .contains(&wanted)
-                    .then(|| Ok(wanted.map(|(start_s, end_s)| Segment { start_s, end_s })))
+            .map(|wanted| {
+                let span = wanted
+                    .part
+                    .map(|(start_s, end_s)| (start_s, end_s.unwrap_or(self.duration_s)));
+                let seconds = span.map_or(self.duration_s, |(start_s, end_s)| end_s - start_s);
+                let known = self.parts.contains(&(span, wanted.channel)) && seconds >= request.minimum_s;
+                known.then(|| Ok(span.map(|(start_s, end_s)| Segment { start_s, end_s })))
             })
             .collect::<Option<Vec<_>>>()?;
         Some(FileFacts {
@@ -213,6 +237,8 @@ impl Remembered {
             content: Some(self.content),
             stamp: None,
             parts,
+            remarks: self.remarks.clone(),
+            peak: self.peak,
         })
     }
 }

@@ -3,7 +3,7 @@
 use crate::person::apart_as;
 use crate::{ContentHash, DataError, FilePath, Items, Name, Stamp};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
-use emorun_audio::{Segment, load};
+use emorun_audio::{Channel, Segment, load_channel};
 use indexmap::{IndexMap, IndexSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,8 @@ pub enum AudioSource {
         path: FilePath,
         /// The part of it; `None` is all of it.
         segment: Option<Segment>,
+        /// Which of its channels is heard.
+        channel: Channel,
     },
     /// Generated from a description when it is asked for.
     Synthetic(VoiceSpec),
@@ -107,6 +109,7 @@ impl Item {
             audio: AudioSource::File {
                 path: "none.wav".into(),
                 segment: None,
+                channel: Channel::Mix,
             },
             speaker: Name::default(),
             groups: Arc::default(),
@@ -150,9 +153,9 @@ impl Item {
     /// Where the file can no longer be read as it was when it was scanned, or is another one.
     pub fn load_audio(&self, rate_hz: u32) -> Result<Vec<f32>, DataError> {
         match &self.audio {
-            AudioSource::File { path, segment } => {
+            AudioSource::File { path, segment, channel } => {
                 self.check_unchanged()?;
-                load(&path.to_path(), rate_hz, *segment)
+                load_channel(&path.to_path(), rate_hz, *segment, *channel)
                     .map(|clip| clip.samples)
                     .map_err(|error| DataError::BadAudio {
                         dataset: self.dataset.to_string(),

@@ -8,8 +8,8 @@ use crate::index::Index;
 use crate::labelling::{Labelling, merge_classes};
 use crate::order::by_key;
 use crate::told::Told;
-use crate::{ContentHash, Corpus, DataError, DatasetFacts, Duplicate, GENDERS, Item, person};
-use emorun_audio::Segment;
+use crate::{AudioSource, ContentHash, Corpus, DataError, DatasetFacts, Duplicate, GENDERS, Item, person};
+use emorun_audio::{Channel, Segment};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -99,7 +99,7 @@ fn read(
         match kind.labelling(name) {
             Ok(rules) => {
                 let mut found = kind.gather_each(name, &rules, &mut |utterance| {
-                    candidates.push(interner.candidate((dataset, name.as_str()), utterance));
+                    candidates.push(interner.candidate((dataset, name.as_str()), kind.channel(), utterance));
                 });
                 if found.errors.is_empty() {
                     let emotions: Vec<String> = found.emotions.iter().cloned().collect();
@@ -301,6 +301,11 @@ fn identity(candidate: &Candidate) -> u128 {
             hasher.update(&start_s.to_bits().to_le_bytes());
             hasher.update(&end_s.to_bits().to_le_bytes());
         }
+        if let Origin::File { channel, .. } = &candidate.origin
+            && *channel != Channel::Mix
+        {
+            hasher.update(b" channel").update(&channel.code().to_le_bytes());
+        }
     })
 }
 
@@ -440,6 +445,11 @@ fn facts(name: &str, config: &DatasetConfig, filtered: usize, all: &[Item], corp
             .content
             .map_or_else(|| format!("{:.6}", item.duration_s), |content| content.to_string());
         let mut line = format!("{:?}", (&item.key, &item.speaker, labels, audio));
+        if let AudioSource::File { channel, .. } = &item.audio
+            && *channel != Channel::Mix
+        {
+            line.push_str(&format!("channel {channel}"));
+        }
         if !(item.soft_labels.is_empty() && item.values.is_empty()) {
             line.push_str(&format!("{:?}", (&item.soft_labels, &item.values)));
         }

@@ -90,7 +90,7 @@ impl<'a> Told<'a> {
             key,
             dataset: self.names[dataset].clone(),
             audio: match origin {
-                Origin::File { path, .. } => AudioSource::File { path, segment },
+                Origin::File { path, channel, .. } => AudioSource::File { path, segment, channel },
                 Origin::Voice(spec) => AudioSource::Synthetic(*spec),
             },
             speaker: told.speaker,

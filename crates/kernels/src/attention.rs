@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::gemm::{Strides, product, rows, transposed};
 use super::kernel::{self, Kernel};
-use super::simd::{dense, exp_negative, multiply_add, sum, sum2, unwritten, vectorised};
+use super::simd::{dense, exp_negative, multiply_add, sum, sum2, zeros, vectorised};
 use super::tensor;
 
 /// Scores that a task holds at once.
@@ -270,7 +270,7 @@ impl Attention {
 
     /// Heads' `[time, head]` side by side as `[batch, time, width]`.
     fn join(&self, heads: &[&[f32]], time: usize) -> FlexTensor {
-        let mut out = unwritten(self.batch * time * self.width());
+        let mut out = zeros(self.batch * time * self.width());
         out.par_chunks_exact_mut(self.width().max(1))
             .with_min_len(64)
             .enumerate()
@@ -322,7 +322,7 @@ impl Kernel for Attention {
             .map_init(Vec::new, |weights, at| {
                 let at = self.head(at, inputs.get(0), inputs.get(1), inputs.get(2));
                 let valid = self.lengths[at.item];
-                let mut out = unwritten(self.queries * self.head);
+                let mut out = zeros(self.queries * self.head);
                 for queries in self.tiles() {
                     self.weights(at, queries.clone(), inputs.bias(), weights);
                     if let Some(dropout) = inputs.dropout() {
@@ -397,7 +397,7 @@ impl Attention {
     ) -> [Vec<f32>; 4] {
         let (valid, head, place) = (self.lengths[at.item], self.head, self.place());
         let gradient = &gradient[at.item * self.queries * self.width() + at.head * head..];
-        let mut of_query = unwritten(self.queries * head);
+        let mut of_query = zeros(self.queries * head);
         let (mut of_key, mut of_value) = (vec![0f32; self.keys * head], vec![0f32; self.keys * head]);
         let mut of_scores = vec![0f32; if of_bias { self.queries * self.keys } else { 0 }];
         for queries in self.tiles() {

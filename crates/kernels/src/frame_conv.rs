@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::gemm::{Strides, product_on_all_cores, rows, transposed};
 use super::kernel::{self, Kernel, dense_inputs};
-use super::simd::{column_sums, unwritten};
+use super::simd::{column_sums, zeros};
 use super::tensor;
 
 /// Convolution over time without padding, the channels on the last axis.
@@ -84,7 +84,7 @@ pub fn swap_last(weight: &[f32], inputs: usize, kernel: usize) -> Cow<'_, [f32]>
     if inputs == 1 || kernel == 1 {
         return Cow::Borrowed(weight);
     }
-    let mut out = unwritten(weight.len());
+    let mut out = zeros(weight.len());
     out.par_chunks_exact_mut(inputs * kernel)
         .zip(weight.par_chunks_exact(inputs * kernel))
         .with_min_len(8)
@@ -103,7 +103,7 @@ fn forward(x: &[f32], weight: &[f32], bias: Option<&[f32]>, shape: Shape) -> Vec
     let weight = swap_last(weight, shape.inputs, shape.kernel);
     let item = shape.time * shape.inputs;
     let batch = x.len() / item.max(1);
-    let mut y = unwritten(batch * frames * outputs);
+    let mut y = zeros(batch * frames * outputs);
     for (x, y) in x
         .chunks_exact(item.max(1))
         .zip(y.chunks_exact_mut((frames * outputs).max(1)))
@@ -158,12 +158,12 @@ fn input_gradient(weight: &[f32], gradient: &[f32], shape: Shape) -> Vec<f32> {
     let mut dx = if kernel < stride || (frames - 1) * stride + kernel < time {
         vec![0f32; batch * item]
     } else {
-        unwritten(batch * item)
+        zeros(batch * item)
     };
     for phase in 0..stride.min(kernel) {
         // Last tap first, as the gradient's frames lie in memory.
         let taps: Vec<usize> = (phase..kernel).step_by(stride).rev().collect();
-        let mut flipped = unwritten(taps.len() * outputs * inputs);
+        let mut flipped = zeros(taps.len() * outputs * inputs);
         flipped
             .par_chunks_exact_mut(inputs)
             .with_min_len(64)

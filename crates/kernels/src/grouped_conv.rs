@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::gemm::{product, rows, transposed};
 use super::kernel::{self, Kernel, dense_inputs};
-use super::simd::{column_sums, unwritten};
+use super::simd::{column_sums, zeros};
 use super::tensor;
 
 /// Grouped convolution over time with the channels on the last axis, zeros at both ends and, where
@@ -105,7 +105,7 @@ fn transpose(matrix: &[f32], columns: usize, out: &mut [f32]) {
 /// The groups' columns `[items, time, width]` put side by side as `[items, time, channels]`.
 fn side_by_side(groups: &[Vec<f32>], shape: Shape) -> Vec<f32> {
     let (width, channels) = (shape.width(), shape.channels);
-    let mut out = unwritten(groups.iter().map(Vec::len).sum());
+    let mut out = zeros(groups.iter().map(Vec::len).sum());
     out.par_chunks_exact_mut(channels)
         .with_min_len(64)
         .enumerate()
@@ -132,7 +132,7 @@ fn convolve(
         .map(|group| {
             let weights = weights(group);
             let batch = x.len() / shape.item().max(1);
-            let mut out = unwritten(batch * time * width);
+            let mut out = zeros(batch * time * width);
             if let Some(bias) = bias {
                 let bias = &bias[group * width..(group + 1) * width];
                 out.chunks_exact_mut(width).for_each(|out| out.copy_from_slice(bias));
@@ -161,7 +161,7 @@ fn forward(x: &[f32], weight: &[f32], bias: &[f32], shape: Shape) -> Vec<f32> {
     convolve(x, shape, shape.kernel / 2, Some(bias), |group| {
         // `[outputs, inputs, kernel]` to `[outputs, kernel, inputs]`.
         let weight = &weight[group * shape.weights()..(group + 1) * shape.weights()];
-        let mut out = unwritten(weight.len());
+        let mut out = zeros(weight.len());
         for (out, weight) in out
             .chunks_exact_mut(shape.window())
             .zip(weight.chunks_exact(shape.window()))
@@ -179,7 +179,7 @@ fn input_gradient(weight: &[f32], gradient: &[f32], shape: Shape) -> Vec<f32> {
     convolve(gradient, shape, before, None, |group| {
         // `[outputs, inputs, kernel]` to `[inputs, kernel turned round, outputs]`.
         let weight = &weight[group * shape.weights()..(group + 1) * shape.weights()];
-        let mut out = unwritten(weight.len());
+        let mut out = zeros(weight.len());
         for (input, out) in out.chunks_exact_mut(shape.window()).enumerate() {
             for (tap, out) in out.chunks_exact_mut(width).rev().enumerate() {
                 for (out, weight) in out.iter_mut().zip(weight.chunks_exact(shape.window())) {
@@ -193,7 +193,7 @@ fn input_gradient(weight: &[f32], gradient: &[f32], shape: Shape) -> Vec<f32> {
 
 fn weight_gradient(x: &[f32], gradient: &[f32], shape: Shape) -> Vec<f32> {
     let (time, width) = (shape.time, shape.width());
-    let mut out = unwritten(shape.groups * shape.weights());
+    let mut out = zeros(shape.groups * shape.weights());
     out.par_chunks_exact_mut(shape.weights().max(1))
         .enumerate()
         .for_each(|(group, out)| {

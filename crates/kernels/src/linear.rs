@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::gemm::{product_on_all_cores, rows, transposed};
 use super::kernel::{self, Kernel, dense_inputs};
-use super::simd::{column_sums, unwritten};
+use super::simd::{column_sums, zeros};
 use super::tensor;
 
 /// `x · weight + bias` over the last axis.
@@ -50,7 +50,7 @@ impl Kernel for Linear {
         let bias = (inputs.len() == 3).then(|| inputs.remove(2).to_contiguous());
         let [x, weight] = dense_inputs(inputs);
         let frames = x.storage::<f32>().len() / self.inputs.max(1);
-        let mut y = unwritten(frames * self.outputs);
+        let mut y = zeros(frames * self.outputs);
         if let Some(bias) = &bias {
             y.par_chunks_exact_mut(self.outputs.max(1))
                 .with_min_len(64)
@@ -79,7 +79,7 @@ impl Kernel for Linear {
         let gradient = gradient.storage::<f32>();
         let frames = gradient.len() / outputs.max(1);
         let of_x = wanted[0].then(|| {
-            let mut dx = unwritten(frames * inputs);
+            let mut dx = zeros(frames * inputs);
             product_on_all_cores(
                 [frames, outputs, inputs],
                 (gradient, rows(outputs)),
@@ -90,7 +90,7 @@ impl Kernel for Linear {
             tensor(dx, x.layout().shape().clone())
         });
         let of_weight = wanted[1].then(|| {
-            let mut dw = unwritten(inputs * outputs);
+            let mut dw = zeros(inputs * outputs);
             product_on_all_cores(
                 [inputs, frames, outputs],
                 (x.storage(), transposed(inputs)),

@@ -1,5 +1,7 @@
 //! Loops over slices that the compiler turns into vector instructions, and what they share.
 
+use std::mem::MaybeUninit;
+
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -129,16 +131,58 @@ pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sum2(values, values, |value, _| f(value))
 }
 
-/// Memory for `count` numbers whose values are arbitrary: the caller writes every one.
-#[expect(clippy::uninit_vec, reason = "clearing large blocks would cost a pass over memory")]
-pub fn unwritten(count: usize) -> Vec<f32> {
+/// Numbers that are cleared at once: they stay in a processor's own memory.
+const CLEARED: usize = 1 << 14;
+
+/// Zeros, written by all cores where there are many: the standard library's way takes one.
+pub fn zeros(count: usize) -> Vec<f32> {
+    built(count, |blank| {
+        blank.par_chunks_mut(CLEARED).for_each(|block| {
+            cleared(block);
+        });
+    })
+    .0
+}
+
+/// `count` numbers in items of `item`, which `write` makes from zeros: block by block of `size` within each item, with
+/// something of the core's own, the item's index and the block's within it.
+pub fn filled<S>(
+    count: usize,
+    (item, size): (usize, usize),
+    own: impl Fn() -> S + Sync,
+    write: impl Fn(&mut S, usize, usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    built(count, |blank| {
+        blank.par_chunks_mut(item.max(1)).enumerate().for_each(|(item, blank)| {
+            blank
+                .par_chunks_mut(size.max(1))
+                .enumerate()
+                .for_each_init(&own, |own, (at, block)| write(own, item, at, cleared(block)));
+        });
+    })
+    .0
+}
+
+/// The same memory with zeros in it.
+fn cleared(blank: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    blank.fill(MaybeUninit::new(0.0));
+    // SAFETY: every number was written just now.
+    #[expect(unsafe_code, reason = "the standard library has no safe way")]
+    unsafe {
+        blank.assume_init_mut()
+    }
+}
+
+/// `count` numbers, of which `write` writes every one, and what it returns.
+fn built<R>(count: usize, write: impl FnOnce(&mut [MaybeUninit<f32>]) -> R) -> (Vec<f32>, R) {
     let mut numbers = Vec::<f32>::with_capacity(count);
-    // SAFETY: the capacity is there, any bits are a number, and nothing is read before it is written.
+    let result = write(&mut numbers.spare_capacity_mut()[..count]);
+    // SAFETY: the capacity is there, and `write`, which is one of three in this file, has written it.
     #[expect(unsafe_code, reason = "the standard library has no safe way")]
     unsafe {
         numbers.set_len(count);
     }
-    numbers
+    (numbers, result)
 }
 
 /// The same tensor with its numbers in row-major order and nothing else in its storage.
@@ -182,21 +226,17 @@ pub fn map_items<R: Send>(
         return (x, results);
     }
     let source = x.storage::<f32>();
-    let mut out = unwritten(source.len());
-    let results = out
-        .par_chunks_mut(item)
-        .zip(source.par_chunks(item))
-        .enumerate()
-        .flat_map(|(item, (out, source))| {
-            out.par_chunks_mut(size)
+    let (out, results) = built(source.len(), |blank| {
+        let parts = blank.par_chunks_mut(item).zip(source.par_chunks(item)).enumerate();
+        let blocks = parts.flat_map(|(item, (blank, source))| {
+            blank
+                .par_chunks_mut(size)
                 .zip(source.par_chunks(size))
                 .enumerate()
-                .map(move |(at, (block, source))| {
-                    block.copy_from_slice(source);
-                    change(item, at, block)
-                })
-        })
-        .collect();
+                .map(move |(at, (blank, source))| change(item, at, blank.write_copy_of_slice(source)))
+        });
+        blocks.collect()
+    });
     (tensor(out, x.layout().shape().clone()), results)
 }
 

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::gelu::{apply as gelu_of, gelu, gelu_gradient};
 use super::gemm::{product, rows};
 use super::kernel::{self, Kernel, dense_inputs};
-use super::simd::{multiply_add, rows_of_part, total, unwritten, vectorised};
+use super::simd::{filled, multiply_add, rows_of_part, total, vectorised};
 use super::{conv1d_channels_last, group_norm_over_time, tensor};
 
 /// Convolution of a wave without bias, normalisation of each channel over the valid frames, GELU:
@@ -273,31 +273,28 @@ impl Kernel for WaveLayer {
             norm_bias.storage(),
         );
         let (frames, channels, width) = (self.frames(), self.channels, self.width());
-        let mut out = unwritten(items.len() * frames * channels);
-        out.par_chunks_exact_mut((frames * channels).max(1))
-            .zip(&items)
-            .zip(&self.lengths)
-            .for_each(|((out, item), &length)| {
-                let (valid, padding) = out.split_at_mut(length * channels);
-                padding.fill(0.0);
-                let Some(item) = item else { return };
-                valid
-                    .par_chunks_mut((FRAMES * channels).max(1))
-                    .enumerate()
-                    .for_each_init(Vec::new, |values, (at, out)| {
-                        let wave = &item.wave[at * FRAMES * self.stride..];
-                        if width == channels {
-                            normalised(wave, &item.kernel, &item.shift, self.stride, out);
-                        } else {
-                            values.resize(out.len() / channels * width, 0.0);
-                            normalised(wave, &item.kernel, &item.shift, self.stride, values);
-                            for (out, values) in out.chunks_exact_mut(channels).zip(values.chunks_exact(width)) {
-                                out.copy_from_slice(&values[..channels]);
-                            }
-                        }
-                        gelu_of(out);
-                    });
-            });
+        let parts = (frames * channels, FRAMES * channels);
+        let out = filled(items.len() * parts.0, parts, Vec::new, |values, item, at, out| {
+            // What is behind an item's frames stays zero.
+            let valid = (self.lengths[item] * channels).saturating_sub(at * parts.1).min(out.len());
+            let (Some(item), out) = (&items[item], &mut out[..valid]) else {
+                return;
+            };
+            if out.is_empty() {
+                return;
+            }
+            let wave = &item.wave[at * FRAMES * self.stride..];
+            if width == channels {
+                normalised(wave, &item.kernel, &item.shift, self.stride, out);
+            } else {
+                values.resize(out.len() / channels * width, 0.0);
+                normalised(wave, &item.kernel, &item.shift, self.stride, values);
+                for (out, values) in out.chunks_exact_mut(channels).zip(values.chunks_exact(width)) {
+                    out.copy_from_slice(&values[..channels]);
+                }
+            }
+            gelu_of(out);
+        });
         if let Some(saved) = saved {
             saved.extend([wave, weight, norm_weight, norm_bias]);
         }

@@ -2,7 +2,7 @@
 
 use crate::{Preparation, PrepareError};
 use emorun_audio::synthetic::VoiceSpec;
-use emorun_audio::{Segment, probe};
+use emorun_audio::{Channel, Segment, probe};
 use emorun_data::{AudioSource, Item, ScanLevel, scan};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,13 @@ pub struct Stamp {
     /// The part of it, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_s: Option<[f64; 2]>,
+    /// Which of its channels is heard.
+    #[serde(default, skip_serializing_if = "is_mix")]
+    pub channel: Channel,
+}
+
+fn is_mix(channel: &Channel) -> bool {
+    *channel == Channel::Mix
 }
 
 /// The utterances to prepare, and what was left out of the corpora.
@@ -124,7 +131,7 @@ fn wanted(item: &Item, emotion: usize, corpus_emotion: &str, gender: Option<Stri
 
 fn stamp(audio: &AudioSource) -> Stamp {
     match audio {
-        AudioSource::File { path, segment } => {
+        AudioSource::File { path, segment, channel } => {
             let metadata = std::fs::metadata(path.to_path()).ok();
             let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
             let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -132,6 +139,7 @@ fn stamp(audio: &AudioSource) -> Stamp {
                 bytes: metadata.map_or(0, |metadata| metadata.len()),
                 modified_ns: since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
                 part_s: segment.map(|Segment { start_s, end_s }| [start_s, end_s]),
+                channel: *channel,
             }
         }
         AudioSource::Synthetic(spec) => Stamp {
@@ -139,6 +147,7 @@ fn stamp(audio: &AudioSource) -> Stamp {
             // The description is all there is to change.
             modified_ns: described(spec),
             part_s: None,
+            channel: Channel::Mix,
         },
     }
 }

@@ -232,8 +232,8 @@ fn one(wanted: &Wanted, audio: &Audio, output: &Path, aside: &Path) -> Result<Ou
 fn load(audio: &AudioSource, target_hz: u32) -> Result<Clip, String> {
     let rate_hz = own_rate(audio, target_hz).map_err(|error| error.to_string())?;
     let clip = match audio {
-        AudioSource::File { path, segment } => {
-            emorun_audio::load(&path.to_path(), rate_hz, *segment).map_err(|error| error.to_string())?
+        AudioSource::File { path, segment, channel } => {
+            emorun_audio::load_channel(&path.to_path(), rate_hz, *segment, *channel).map_err(|error| error.to_string())?
         }
         AudioSource::Synthetic(spec) => {
             emorun_audio::synthetic::synthesise(&emorun_audio::synthetic::VoiceSpec { rate_hz, ..*spec })

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_powers_at_snr, power};
-use super::noise_folder::NoiseFolder;
-use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, Wave};
+use super::noise_folder::{NoiseFolder, Use};
+use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, NoiseFolderError, Wave};
+use crate::MIN_DURATION_S;
 
 /// Mean square below which a stretch of noise is silence (-80 dBFS): raised to the ratio asked for, it
 /// would be the noise of a converter.
@@ -23,14 +24,16 @@ const MAX_FILES: f64 = 32.0;
 /// A file of the folder and a stretch of it are drawn, each file as likely as any other; noise shorter
 /// than the item is repeated. With several files, such as 3 to 7 of speech for babble, their stretches are
 /// brought to one power and added. A silent stretch (below -80 dBFS) is drawn anew, up to ten times, and then
-/// the item stays as it is; so does a silent item. Nothing is clipped.
+/// the item stays as it is; so does a silent item. Nothing is clipped. Before a run every file is decoded: one that is
+/// damaged, shorter than 50 ms or silent from beginning to end is an error. Impulse responses of OpenSLR 28
+/// (`RIRS_NOISES`) are no noise and left out.
 ///
 /// Draws the ratio, then the number of files unless it is fixed, then for each the file and where its
 /// stretch starts, both again while that is silent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackgroundNoise {
-    /// Folder with WAV and FLAC files at any depth, such as MUSAN.
+    /// Folder with audio files at any depth, such as MUSAN.
     // `x-path` is how the experiment language knows a path.
     #[schemars(length(min = 1), extend("x-path" = true))]
     pub root: PathBuf,
@@ -100,7 +103,7 @@ impl AugmentConfig for BackgroundNoise {
 
     fn transform(&self, rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError> {
         Ok(Box::new(Background {
-            noise: NoiseFolder::scan(&self.root, &self.categories, rate_hz)?,
+            noise: NoiseFolder::scan(&self.root, &self.categories, rate_hz, Use::Noise)?,
             num_files: self.num_files,
             snr_db: self.snr_db,
         }))
@@ -150,6 +153,27 @@ impl Augment for Background {
 
     fn files(&self) -> Vec<&Path> {
         self.noise.paths().collect()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.noise.remarks().to_vec()
+    }
+
+    fn shortest_s(&self) -> f64 {
+        MIN_DURATION_S
+    }
+
+    fn judge(&self, file: usize, peak: f32) -> Result<(), AugmentError> {
+        // No stretch of it could be above this.
+        let above = SILENCE.sqrt() as f32;
+        match self.noise.paths().nth(file) {
+            Some(path) if peak <= above => Err(NoiseFolderError::Silent {
+                path: path.to_owned(),
+                above,
+            }
+            .into()),
+            _ => Ok(()),
+        }
     }
 }
 

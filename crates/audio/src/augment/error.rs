@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Interval;
-use crate::{AudioError, RATE_BOUNDS_HZ, ResampleError};
+use crate::{AudioError, EXTENSIONS, RATE_BOUNDS_HZ, ResampleError};
 
 /// Why a transform cannot be made or applied.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,10 @@ pub enum AugmentError {
     Resample(#[from] ResampleError),
 }
 
+fn extensions() -> String {
+    EXTENSIONS.map(|extension| format!(".{extension}")).join(", ")
+}
+
 /// Why a folder of recordings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum NoiseFolderError {
@@ -89,14 +93,43 @@ pub enum NoiseFolderError {
         reason: String,
     },
     /// It holds no audio file.
-    #[error("{}: holds no WAV or FLAC file at any depth; unpack the recordings there", path.display())]
+    #[error("{}: holds no audio file ({}) at any depth; unpack the recordings there", path.display(), extensions())]
     Empty {
         /// The folder.
         path: PathBuf,
     },
+    /// Its files are for something else.
+    #[error("{}: holds nothing but {found} of OpenSLR 28, where {wanted} are wanted; choose another folder of it", path.display())]
+    Other {
+        /// The folder.
+        path: PathBuf,
+        /// What they are.
+        found: &'static str,
+        /// What is wanted.
+        wanted: &'static str,
+    },
+    /// A recording of nothing.
+    #[error("{}: is silent (no sample above {above}); remove it from the folder", path.display())]
+    Silent {
+        /// The file.
+        path: PathBuf,
+        /// Amplitude that none of its samples is above.
+        above: f32,
+    },
+    /// A recording that is no room's answer to a click.
+    #[error(
+        "{}: is no impulse response ({why}), perhaps noise or speech; remove it from the folder, or name a folder of impulse responses alone",
+        path.display()
+    )]
+    NoResponse {
+        /// The file.
+        path: PathBuf,
+        /// What speaks against it.
+        why: &'static str,
+    },
     /// A category has no file.
     #[error(
-        "{}: holds no WAV or FLAC file below a folder `{category}`; the folders with some are: {}",
+        "{}: holds no audio file below a folder `{category}`; the folders with some are: {}",
         path.display(), found.join(", ")
     )]
     NoCategory {

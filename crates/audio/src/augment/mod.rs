@@ -85,6 +85,25 @@ pub trait Augment: Debug + Send + Sync {
     fn files(&self) -> Vec<&Path> {
         Vec::new()
     }
+
+    /// What whoever runs an experiment should know of these files.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Length in seconds below which a recording is of no use.
+    fn shortest_s(&self) -> f64 {
+        0.0
+    }
+
+    /// Judges a recording that was decoded without fault, by its number among [`Self::files`] and the largest magnitude
+    /// of its samples.
+    ///
+    /// # Errors
+    /// It cannot be used for what it is wanted for.
+    fn judge(&self, _file: usize, _peak: f32) -> Result<(), AugmentError> {
+        Ok(())
+    }
 }
 
 /// The parameters of a transform.
@@ -144,6 +163,18 @@ impl Augment for Sometimes {
 
     fn files(&self) -> Vec<&Path> {
         self.transform.files()
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.transform.remarks()
+    }
+
+    fn shortest_s(&self) -> f64 {
+        self.transform.shortest_s()
+    }
+
+    fn judge(&self, file: usize, peak: f32) -> Result<(), AugmentError> {
+        self.transform.judge(file, peak)
     }
 }
 
@@ -207,5 +238,7 @@ impl Mistakes {
 mod config_tests;
 #[cfg(test)]
 mod measured_tests;
+#[cfg(test)]
+mod recordings_tests;
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use super::convolve::Kernel;
 use super::level::power;
-use super::noise_folder::NoiseFolder;
+use super::noise_folder::{NoiseFolder, Use};
 use super::room::Room;
-use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, Wave};
+use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, NoiseFolderError, Wave};
+use crate::Channel;
 
 /// Longest impulse response in seconds; what comes later is cut off.
 const LONGEST_S: f64 = 4.0;
+/// What a loudspeaker may send before its click, in seconds: the filters of measurements ring before it.
+const BEFORE_S: f64 = 0.005;
+/// Tail that is long enough to be judged, in seconds.
+const JUDGED_S: f64 = 0.02;
+/// By how much a tail's first quarter is more powerful than its last at least (3 dB).
+const DECAY: f64 = 2.0;
 /// Nearest that speaker and microphone come to a wall, and to each other, in metres.
 const APART_M: f64 = 0.3;
 
@@ -21,7 +28,7 @@ const APART_M: f64 = 0.3;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// A folder with recorded ones, WAV and FLAC files at any depth, such as OpenSLR 28.
+    /// A folder with recorded ones, audio files at any depth, such as OpenSLR 28, of which the noise is left out.
     // `x-path` is how the experiment language knows a path.
     Folder(#[schemars(length(min = 1), extend("x-path" = true))] PathBuf),
     /// A box of drawn size with walls that all absorb alike.
@@ -59,9 +66,11 @@ impl Default for Shoebox {
 }
 
 /// Lets the speech sound as in a room: convolves it with an impulse response, whose direct sound keeps
-/// its place, and gives it the power that it had. The length stays.
+/// its place, and gives it the power that it had. The length stays. Of a recording with several channels one is
+/// drawn: their mean would be that of a comb filter. Before a run every recording is decoded, and one that is no impulse
+/// response (its energy comes before its peak, or does not decay after it) is an error.
 ///
-/// Draws the recording; or the box's length, width, height and reverberation time, then the places of
+/// Draws the recording and, where it has several, its channel; or the box's length, width, height and reverberation time, then the places of
 /// speaker and microphone, three numbers each.
 ///
 /// Source: Ko et al., A study on data augmentation of reverberant speech for robust speech recognition,
@@ -105,7 +114,7 @@ impl AugmentConfig for Reverb {
 
     fn transform(&self, rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError> {
         let source = match &self.response {
-            Response::Folder(root) => Source::Folder(NoiseFolder::scan(root, &[], rate_hz)?),
+            Response::Folder(root) => Source::Folder(NoiseFolder::scan(root, &[], rate_hz, Use::Response)?),
             Response::Shoebox(room) => Source::Shoebox(*room),
         };
         Ok(Box::new(Reverberation { source, rate_hz }))
@@ -129,8 +138,12 @@ impl Augment for Reverberation {
         let (response, direct) = match &self.source {
             Source::Folder(folder) => {
                 let index = rng.random_range(0..folder.len());
-                wave.note(|| folder.name(index));
-                let response = folder.beginning(index, (LONGEST_S * f64::from(self.rate_hz)) as usize)?;
+                let channel = folder.channel(index, rng);
+                wave.note(|| match channel {
+                    Channel::Mix => folder.name(index),
+                    channel => format!("{}, channel {channel}", folder.name(index)),
+                });
+                let response = folder.beginning(index, self.longest(), channel)?;
                 let direct = loudest(&response);
                 (response, direct)
             }
@@ -143,6 +156,10 @@ impl Augment for Reverberation {
                 (room.response(self.rate_hz), room.direct(self.rate_hz))
             }
         };
+        // Silence would take the speech with it.
+        if power(&response) == 0.0 {
+            return Ok(());
+        }
         let samples = wave.samples();
         let before = power(samples);
         Kernel::new(&response).apply(samples, direct);
@@ -161,6 +178,55 @@ impl Augment for Reverberation {
             Source::Shoebox(_) => Vec::new(),
         }
     }
+
+    fn remarks(&self) -> Vec<String> {
+        match &self.source {
+            Source::Folder(folder) => folder.remarks().to_vec(),
+            Source::Shoebox(_) => Vec::new(),
+        }
+    }
+
+    fn judge(&self, file: usize, _peak: f32) -> Result<(), AugmentError> {
+        let Source::Folder(folder) = &self.source else { return Ok(()) };
+        let Some(path) = folder.paths().nth(file) else { return Ok(()) };
+        for channel in folder.channels(file) {
+            let response = folder.glance(file, self.longest(), channel)?;
+            let path = path.to_owned();
+            if response.iter().all(|x| *x == 0.0) {
+                return Err(NoiseFolderError::Silent { path, above: 0.0 }.into());
+            }
+            if let Err(why) = is_response(&response, self.rate_hz) {
+                return Err(NoiseFolderError::NoResponse { path, why }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Reverberation {
+    /// Most samples of an impulse response.
+    fn longest(&self) -> usize {
+        (LONGEST_S * f64::from(self.rate_hz)) as usize
+    }
+}
+
+/// Whether samples that are not silent can be a room's answer to a click: their peak comes before most of their energy,
+/// which decays.
+///
+/// # Errors
+/// What speaks against it.
+fn is_response(samples: &[f32], rate_hz: u32) -> Result<(), &'static str> {
+    let of = |seconds: f64| (seconds * f64::from(rate_hz)) as usize;
+    let (before, tail) = samples.split_at(loudest(samples).saturating_sub(of(BEFORE_S)));
+    let energy = |part: &[f32]| power(part) * part.len() as f64;
+    if energy(before) > energy(tail) {
+        return Err("most of its energy comes before its peak");
+    }
+    let quarter = tail.len() / 4;
+    if tail.len() >= of(JUDGED_S) && energy(&tail[..quarter]) < DECAY * energy(&tail[tail.len() - quarter..]) {
+        return Err("its energy does not decay after its peak");
+    }
+    Ok(())
 }
 
 /// Index of the direct sound in a recording.

@@ -400,7 +400,7 @@ fn of_a_long_file_only_the_stretch_is_read_up_to_its_last_sample() {
             }
         }
         // The last samples of the file can be drawn, too.
-        let files = noise_folder::NoiseFolder::scan(&folder.path().join(name), &[], RATE_HZ).unwrap();
+        let files = noise_folder::NoiseFolder::scan(&folder.path().join(name), &[], RATE_HZ, noise_folder::Use::Noise).unwrap();
         for seed in 0..100 {
             assert_eq!(files.stretch(0, 1, &mut rng(seed)).unwrap().len(), 1);
         }
@@ -458,7 +458,9 @@ fn noise_that_cannot_be_used_is_an_error_naming_it() {
     let root = folder.path().display().to_string();
     assert_eq!(
         error(&folder.config()),
-        format!("{root}: holds no WAV or FLAC file at any depth; unpack the recordings there")
+        format!(
+            "{root}: holds no audio file (.wav, .wave, .flac, .mp3, .ogg, .oga, .m4a, .aac, .aif, .aiff, .caf) at any depth; unpack the recordings there"
+        )
     );
     let missing = BackgroundNoise::new(folder.path().join("no"));
     assert!(
@@ -480,7 +482,7 @@ fn noise_that_cannot_be_used_is_an_error_naming_it() {
     fs::write(folder.path().join("noise/b.wav"), "no audio").unwrap();
     let message = error(&folder.config());
     assert!(message.starts_with("recording "), "{message}");
-    assert!(message.contains("b.wav: is neither WAV nor FLAC"), "{message}");
+    assert!(message.contains("b.wav: is no audio that is known here"), "{message}");
     fs::remove_file(folder.path().join("noise/b.wav")).unwrap();
     let noise = folder.config().build(RATE_HZ).unwrap();
     fs::remove_file(folder.path().join("noise/a.wav")).unwrap();

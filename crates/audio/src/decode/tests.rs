@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use super::*;
-use crate::{AudioFormat, WavEncoding, write_wav};
+use crate::write_wav;
 
 /// A WAV file of these chunks.
 fn riff(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Damaged WAV and FLAC files, each a function of a seed: for the tests, the example `mutate` and the fuzz target.
+//! Damaged audio files, each a function of a seed: for the tests, the example `mutate` and the fuzz target.
 
 /// Bytes from the start that are mutated most: headers and the first FLAC frame.
 const HEAD_BYTES: u64 = 100;

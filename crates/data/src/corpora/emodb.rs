@@ -3,6 +3,7 @@
 use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_files};
 use crate::emotion::GENDERS;
 use crate::labelling::{Labelling, Mapping};
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct Emodb {
     /// the dataset is called.
     #[serde(default)]
     pub people: Option<String>,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
 }
 
 /// Letter in the file name (from the German word) and canonical emotion.
@@ -104,6 +108,10 @@ impl CorpusKind for Emodb {
 
     fn people(&self, _dataset: &str) -> String {
         self.people.clone().unwrap_or_else(|| "emodb".to_owned())
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn vocabulary(&self) -> Vocabulary {

@@ -5,6 +5,7 @@ use crate::emotion::{GENDERS, canonical};
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::{Found, find_files, is_audio};
 use crate::{DataError, SplitName, text};
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct Esd {
     /// the dataset is called.
     #[serde(default)]
     pub people: Option<String>,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
 }
 
 /// Languages of ESD.
@@ -92,6 +96,10 @@ impl CorpusKind for Esd {
 
     fn people(&self, _dataset: &str) -> String {
         self.people.clone().unwrap_or_else(|| "esd".to_owned())
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn vocabulary(&self) -> Vocabulary {

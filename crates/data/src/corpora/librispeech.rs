@@ -5,6 +5,7 @@ use crate::emotion::gender;
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::{Found, find_files, is_audio};
 use crate::{DataError, SplitName, text};
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub struct Librispeech {
     /// the dataset is called.
     #[serde(default)]
     pub people: Option<String>,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
 }
 
 /// Subsets of LibriSpeech.
@@ -111,6 +115,10 @@ impl CorpusKind for Librispeech {
 
     fn people(&self, _dataset: &str) -> String {
         self.people.clone().unwrap_or_else(|| "librispeech".to_owned())
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn vocabulary(&self) -> Vocabulary {

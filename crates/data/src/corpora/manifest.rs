@@ -5,6 +5,7 @@ use crate::labelling::{Labelling, Mapping};
 use crate::table::{Row, Table};
 use crate::walk::{Found, check_root};
 use crate::{DataError, GENDERS, RowProblem, SplitName, emotion};
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -50,6 +51,9 @@ pub struct Manifest {
     /// alone; two tables of one corpus need the same name here.
     #[serde(default)]
     pub people: Option<String>,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
 }
 
 /// Names of a manifest's columns. A column that is named here must be there.
@@ -122,6 +126,10 @@ impl CorpusKind for Manifest {
 
     fn people(&self, dataset: &str) -> String {
         self.people.clone().unwrap_or_else(|| dataset.to_owned())
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn vocabulary(&self) -> Vocabulary {

@@ -13,6 +13,7 @@ pub mod synthetic;
 use crate::labelling::{Labelling, Mapping, Outcome, Vocabulary};
 use crate::walk::{Found, find_audio};
 use crate::{DataError, SkipReason, Skipped, SplitName};
+use emorun_audio::Channel;
 use emorun_audio::synthetic::VoiceSpec;
 use emorun_lang::{KindInfo, Kinded as _, Section, schema_of};
 use indexmap::{IndexMap, IndexSet};
@@ -304,6 +305,10 @@ pub(crate) trait CorpusKind {
     /// Name of the people whom its speakers' ids tell apart: a speaker is `people/id`, a group `people/column/id`. What the
     /// dataset says, or else the corpus' name, so that a corpus that is listed twice is of one set of people.
     fn people(&self, dataset: &str) -> String;
+    /// Which channel of its files is heard.
+    fn channel(&self) -> Channel {
+        Channel::Mix
+    }
     /// Whether its items can have a text.
     fn has_text(&self) -> bool {
         true

@@ -3,6 +3,7 @@
 use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_files};
 use crate::emotion::GENDERS;
 use crate::labelling::{Labelling, Mapping};
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub struct Ravdess {
     /// the dataset is called.
     #[serde(default)]
     pub people: Option<String>,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
 }
 
 /// Vocal channels of RAVDESS.
@@ -98,6 +102,10 @@ impl CorpusKind for Ravdess {
 
     fn people(&self, _dataset: &str) -> String {
         self.people.clone().unwrap_or_else(|| "ravdess".to_owned())
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn vocabulary(&self) -> Vocabulary {

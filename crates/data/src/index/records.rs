@@ -3,7 +3,7 @@
 use super::{BLOCK, END, Head, MAGIC, checksum};
 use crate::items::{Columns, Part, Profile, Stored};
 use crate::{AudioSource, ContentHash, Corpus, DataError, FilePath, Item, Items, Name, SplitName, Stamp};
-use emorun_audio::Segment;
+use emorun_audio::{Channel, Segment};
 use indexmap::IndexMap;
 use std::fs::File;
 use std::io::{self, Error, ErrorKind, Read, Seek, SeekFrom};
@@ -130,6 +130,10 @@ impl Records {
             }),
             false => None,
         };
+        let channel = match has(5) {
+            true => Channel::from_code(u16::from_le_bytes(from.array()?)),
+            false => Channel::Mix,
+        };
         let content = match has(2) {
             true => Some(ContentHash::from_bytes(from.array()?)),
             false => None,
@@ -152,7 +156,7 @@ impl Records {
         Ok(Item {
             key,
             dataset: profile.dataset.clone(),
-            audio: AudioSource::File { path, segment },
+            audio: AudioSource::File { path, segment, channel },
             speaker: profile.speaker.clone(),
             groups: profile.groups.clone(),
             labels: profile.labels.clone(),

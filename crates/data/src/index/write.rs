@@ -3,7 +3,7 @@
 use super::{BLOCK, Head, MAGIC};
 use crate::items::{identity, overlaps};
 use crate::{AudioSource, Corpus, Item, Name, SplitName, Stamp};
-use emorun_audio::Segment;
+use emorun_audio::{Channel, Segment};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
 use std::fs::File;
@@ -81,7 +81,7 @@ fn block(items: &[Item], folders: &IndexSet<&Path>, values: &[String]) -> io::Re
 }
 
 fn record(out: &mut Vec<u8>, item: &Item, folders: &IndexSet<&Path>, values: &[String]) -> io::Result<()> {
-    let AudioSource::File { path, segment } = &item.audio else {
+    let AudioSource::File { path, segment, channel } = &item.audio else {
         return Err(Error::other("generated audio is not indexed"));
     };
     if !item.soft_labels.is_empty() {
@@ -98,7 +98,8 @@ fn record(out: &mut Vec<u8>, item: &Item, folders: &IndexSet<&Path>, values: &[S
             | u8::from(segment.is_some()) << 1
             | u8::from(item.content.is_some()) << 2
             | u8::from(item.text.is_some()) << 3
-            | u8::from(item.stamp.is_some()) << 4,
+            | u8::from(item.stamp.is_some()) << 4
+            | u8::from(*channel != Channel::Mix) << 5,
     );
     text(out, &item.key)?;
     out.extend(number(folders.get_index_of(&*path.folder).unwrap_or_default())?);
@@ -109,6 +110,9 @@ fn record(out: &mut Vec<u8>, item: &Item, folders: &IndexSet<&Path>, values: &[S
     if let Some(Segment { start_s, end_s }) = segment {
         out.extend(start_s.to_le_bytes());
         out.extend(end_s.to_le_bytes());
+    }
+    if *channel != Channel::Mix {
+        out.extend(channel.code().to_le_bytes());
     }
     if let Some(content) = &item.content {
         out.extend(content.as_bytes());

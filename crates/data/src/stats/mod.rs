@@ -4,7 +4,7 @@ mod html;
 mod text;
 
 use crate::{AudioSource, Corpus, DataError, Item, parallel};
-use emorun_audio::{AudioError, integrated_loudness, load, probe};
+use emorun_audio::{AudioError, integrated_loudness, load_channel, probe};
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -140,10 +140,10 @@ fn measure(item: &Item) -> Result<Option<f64>, DataError> {
         error,
     };
     match &item.audio {
-        AudioSource::File { path, segment } => {
+        AudioSource::File { path, segment, channel } => {
             let path = path.to_path();
             let rate_hz = probe(&path).map_err(failed)?.rate_hz;
-            let clip = load(&path, rate_hz, *segment).map_err(failed)?;
+            let clip = load_channel(&path, rate_hz, *segment, *channel).map_err(failed)?;
             Ok(integrated_loudness(&clip.samples, rate_hz))
         }
         AudioSource::Synthetic(_) => Ok(integrated_loudness(&item.load_audio(GENERATED_HZ)?, GENERATED_HZ)),

@@ -5,9 +5,10 @@ mod text;
 
 use crate::corpora::{DatasetConfig, OnBadAudio, Source, Utterance, cremad, iemocap, ravdess};
 use crate::corpora::{esd, librispeech, manifest, musan};
-use crate::files::{Files, Request};
+use crate::files::{Files, Request, Wanted};
 use crate::walk::find_audio;
 use crate::{ContentHash, DataError, Skipped, parallel};
+use emorun_audio::{Channel, MIN_DURATION_S};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
 use published::{NO_CLASS, Part, part_of};
@@ -163,6 +164,7 @@ fn everything(config: &DatasetConfig) -> DatasetConfig {
             *own = librispeech::Librispeech {
                 subsets: None,
                 on_bad_audio: OnBadAudio::Error,
+                channel: Default::default(),
                 ..own.clone()
             }
         }
@@ -421,6 +423,7 @@ fn read(found: Vec<(Recording, Source)>, deep: bool, report: &mut Verification) 
         .map(|path| Request {
             path: path.to_path_buf(),
             parts: Vec::new(),
+            minimum_s: MIN_DURATION_S,
             hash: alike.contains(path),
             decode: deep,
         })
@@ -432,7 +435,10 @@ fn read(found: Vec<(Recording, Source)>, deep: bool, report: &mut Verification) 
             Source::File { found, part } => {
                 let file = sizes.get_index_of(found.path.as_path())?;
                 let parts = &mut requests.get_mut(file)?.parts;
-                parts.push(part.map(|part| (part.start_s, part.end_s)));
+                parts.push(Wanted {
+                    part: part.map(|part| (part.start_s, part.end_s)),
+                    channel: Channel::Mix,
+                });
                 Some((file, parts.len() - 1))
             }
             Source::Voice(_) => None,

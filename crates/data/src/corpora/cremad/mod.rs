@@ -6,6 +6,7 @@ use super::{CorpusKind, Facts, Gathered, OnBadAudio, Parsed, Vocabulary, gather_
 use crate::DataError;
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::check_root;
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -62,6 +63,9 @@ pub struct Cremad {
     /// the dataset is called.
     #[serde(default)]
     pub people: Option<String>,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
 }
 
 /// What decides an utterance's class.
@@ -140,6 +144,10 @@ impl CorpusKind for Cremad {
 
     fn people(&self, _dataset: &str) -> String {
         self.people.clone().unwrap_or_else(|| "cremad".to_owned())
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn vocabulary(&self) -> Vocabulary {

@@ -7,6 +7,7 @@ use crate::DataError;
 use crate::emotion::GENDERS;
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::{find_files, is_audio};
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use labels::Labels;
 use schemars::JsonSchema;
@@ -48,6 +49,9 @@ pub struct Iemocap {
     /// the dataset is called.
     #[serde(default)]
     pub people: Option<String>,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
 }
 
 /// Categories of IEMOCAP.
@@ -109,6 +113,10 @@ impl CorpusKind for Iemocap {
 
     fn people(&self, _dataset: &str) -> String {
         self.people.clone().unwrap_or_else(|| "iemocap".to_owned())
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn vocabulary(&self) -> Vocabulary {
