@@ -232,7 +232,11 @@ fn without_run(node: &str, what: &str) -> Failure {
 /// A recording as an item.
 fn item(path: &Path) -> Result<Item, Failure> {
     let unusable = |error: AudioError| Failure::Input(error.to_string());
-    let seconds = probe(path).map_err(unusable)?.duration_s();
+    let info = probe(path).map_err(unusable)?;
+    if let Some(remark) = info.remark {
+        tracing::warn!("{} is one of the files that {remark}", path.display());
+    }
+    let seconds = info.duration_s();
     if seconds < MIN_DURATION_S {
         return Err(unusable(AudioError::TooShort {
             path: path.to_owned(),

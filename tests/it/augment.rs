@@ -245,3 +245,86 @@ training: { epochs: 1 }
     let run = lab.run(&["masked.yaml", "--run-label", "masked"]);
     assert_eq!(json(run.join("summary.json"))["status"], "completed");
 }
+
+/// A WAV file with 16 bits at 16 kHz.
+fn wav(samples: &[f32]) -> Vec<u8> {
+    let bytes = samples.len() as u32 * 2;
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + bytes).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend(16_000_u32.to_le_bytes());
+    file.extend(32_000_u32.to_le_bytes());
+    file.extend(b"\x02\0\x10\0data");
+    file.extend(bytes.to_le_bytes());
+    file.extend(samples.iter().flat_map(|x| ((x * 32_767.0) as i16).to_le_bytes()));
+    file
+}
+
+#[test]
+fn recordings_that_are_of_no_use_are_named_before_a_run() {
+    let lab = Lab::new();
+    let noise: Vec<f32> = (0..16_000_u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 8) as f32 / f32::from(u16::MAX) / 256.0 - 0.5)
+        .collect();
+    let mut samples = noise.clone();
+    samples[3] = f32::NAN;
+    let mut nan = wav(&noise);
+    nan[20] = 3;
+    nan[32..36].copy_from_slice(b"\x04\0\x20\0");
+    nan.truncate(44);
+    nan.extend(samples.iter().flat_map(|x| x.to_le_bytes()));
+    let bytes = (nan.len() as u32 - 44).to_le_bytes();
+    nan[40..44].copy_from_slice(&bytes);
+    // A FLAC file that breaks off: its header is whole.
+    let flac = lab.path("whole.flac");
+    let clip = emorun_audio::Clip {
+        samples: noise.clone(),
+        rate_hz: 16_000,
+    };
+    emorun_audio::write_flac(&flac, &clip).unwrap();
+    let flac = fs::read(flac).unwrap();
+    lab.write("noise/a.wav", wav(&noise));
+    lab.write("noise/silent.wav", wav(&[0.0; 16_000]));
+    lab.write("noise/nan.wav", nan);
+    lab.write("noise/tiny.wav", wav(&noise[..5]));
+    lab.write("noise/cut.flac", &flac[..flac.len() / 2]);
+    lab.write("rooms/a.wav", wav(&noise));
+    lab.write(
+        "noisy.yaml",
+        "\
+extends: hubert.yaml
+augmentations:
+  gain: null
+  noise: { kind: background_noise, root: noise, p: 1.0 }
+  level: { kind: one_of, of: [room] }
+  room: { kind: reverb, response: { folder: rooms }, p: 1.0 }
+",
+    );
+    // The headers are whole.
+    let outcome = lab.emorun(&["check", "noisy.yaml"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let outcome = lab.emorun(&["check", "--deep", "noisy.yaml"]);
+    assert_ne!(outcome.code, 0);
+    let heard = format!("{}{}", outcome.stdout, outcome.stderr);
+    for expected in [
+        "noise/silent.wav: is silent",
+        "noise/nan.wav: sample 3 is NaN",
+        "noise/tiny.wav: lasts 0.000 s, less than 0.05 s",
+        "noise/cut.flac: is truncated",
+        "rooms/a.wav: is no impulse response",
+    ] {
+        assert!(heard.contains(expected), "{expected}: {heard}");
+    }
+    assert!(!heard.contains("noise/a.wav"), "{heard}");
+    let outcome = lab.emorun(&["run", "noisy.yaml"]);
+    assert_ne!(outcome.code, 0);
+    assert!(!lab.path("runs").exists(), "nothing was begun");
+    for name in ["silent.wav", "nan.wav", "tiny.wav", "cut.flac"] {
+        fs::remove_file(lab.path("noise").join(name)).unwrap();
+    }
+    let fall = noise.iter().enumerate();
+    let room: Vec<f32> = fall.map(|(at, x)| x * 0.999_f32.powi(at as i32)).collect();
+    lab.write("rooms/a.wav", wav(&room));
+    let outcome = lab.emorun(&["check", "--deep", "noisy.yaml"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+}

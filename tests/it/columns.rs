@@ -235,6 +235,7 @@ fn item(key: &str) -> Item {
         audio: AudioSource::File {
             path: "none.wav".into(),
             segment: None,
+            channel: Default::default(),
         },
         speaker: "d/1".into(),
         groups: Default::default(),

@@ -262,4 +262,43 @@ mod tests {
             "a.flac: is damaged (the decoder failed on it); copy or download it again"
         );
     }
+
+    #[test]
+    fn a_part_of_a_long_file_is_found_without_what_is_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.flac");
+        let mut state = 1_u32;
+        let samples = (0..700_000_u32).map(|at| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Loud and quiet by turns, so that blocks are of different sizes.
+            let level = if at / 50_000 % 2 == 0 { 0.5 } else { 0.01 };
+            level * ((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
+        });
+        let clip = crate::Clip {
+            samples: samples.collect(),
+            rate_hz: 16_000,
+        };
+        crate::write_flac(&path, &clip).unwrap();
+        let whole = crate::load(&path, 16_000, None).unwrap().samples;
+        let part = |first: usize, last: usize| {
+            let segment = crate::Segment {
+                start_s: first as f64 / 16_000.0,
+                end_s: last as f64 / 16_000.0,
+            };
+            crate::load(&path, 16_000, Some(segment)).map(|clip| clip.samples)
+        };
+        for first in [1, 65_536, 65_537, 100_001, 333_333, 500_000, 699_000, 699_990] {
+            for length in [10, 5000, 20_000] {
+                let last = (first + length).min(whole.len());
+                assert!(part(first, last).unwrap() == whole[first..last], "{first} to {last}");
+            }
+        }
+        // What is damaged early harms a late part no more, and the whole as before.
+        let mut content = std::fs::read(&path).unwrap();
+        let at = content.len() / 4;
+        content[at..at + 40].fill(0xa5);
+        std::fs::write(&path, &content).unwrap();
+        assert!(part(600_000, 610_000).unwrap() == whole[600_000..610_000]);
+        assert!(crate::load(&path, 16_000, None).is_err());
+    }
 }

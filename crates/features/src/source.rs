@@ -8,8 +8,8 @@ use std::sync::Arc;
 use walkdir::WalkDir;
 
 /// Extensions that a feature's key may have kept from the recording.
-const RECORDINGS: [&str; 14] = [
-    "wav", "wave", "flac", "mp3", "mp4", "ogg", "oga", "opus", "m4a", "aac", "aif", "aiff", "sph", "avi",
+const RECORDINGS: [&str; 16] = [
+    "wav", "wave", "flac", "mp3", "mp4", "ogg", "oga", "opus", "m4a", "aac", "aif", "aiff", "aifc", "caf", "sph", "avi",
 ];
 /// Items that a message names.
 const NAMED: usize = 5;

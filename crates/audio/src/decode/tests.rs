@@ -139,6 +139,18 @@ fn refuses_what_is_not_a_file() {
     assert!(matches!(error, AudioError::NotAFile { .. }), "{error}");
     let error = probe(&folder.0.path().join("missing.wav")).unwrap_err();
     assert!(matches!(error, AudioError::Open { .. }), "{error}");
+    #[cfg(unix)]
+    {
+        let link = folder.0.path().join("endless.wav");
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        let pipe = folder.0.path().join("pipe.wav");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [link.as_path(), &pipe, Path::new("/dev/zero")] {
+            for error in [probe(path).unwrap_err(), load(path, 16_000, None).unwrap_err()] {
+                assert!(matches!(error, AudioError::NotAFile { .. }), "{error}");
+            }
+        }
+    }
 }
 
 #[test]
