@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Device, activation::softmax};
 use emorun_kernels::on_cores;
-use emorun_metrics::{Agreement, Classification, Confusion};
+use emorun_metrics::{Agreement, Classification, Confusion, LogLoss};
 
+use super::losses::{NodeLoss, Sides};
 use super::state::Seen;
 use super::{Abort, StepNames};
 use crate::feed::Feed;
@@ -59,10 +60,14 @@ impl Regression {
 pub struct SplitResult {
     /// Number of items.
     pub n: u64,
-    /// Sum of the losses, each a mean over the items that it counts; `None` without such items.
+    /// Weighted sum of the losses, each a mean over the items that it counts; `None` without such items.
     pub loss: Option<f64>,
+    /// Each loss by its node's name.
+    pub losses: BTreeMap<String, NodeLoss>,
     /// Metrics of each head over the items that carry its label.
     pub heads: BTreeMap<String, Classification>,
+    /// How much probability each head gave to the true classes of these items.
+    pub log_losses: BTreeMap<String, LogLoss>,
     /// Predictions of each head, in the order of the items.
     pub predictions: BTreeMap<String, Vec<Prediction>>,
     /// Results of heads that predict numbers.
@@ -70,12 +75,18 @@ pub struct SplitResult {
 }
 
 impl SplitResult {
-    /// A metric by name: `loss`, or `<head>.<metric>`.
+    /// A metric by name: `loss`, `loss.<loss>`, or `<head>.<metric>`.
     pub fn metric(&self, name: &str) -> Option<f64> {
         if name == "loss" {
             return self.loss;
         }
         let (head, metric) = name.rsplit_once('.')?;
+        if let ("loss", Some(loss)) = (head, self.losses.get(metric)) {
+            return loss.value;
+        }
+        if metric == "log_loss" {
+            return self.log_losses.get(head)?.mean();
+        }
         if let Some(regression) = self.regressions.get(head) {
             return match metric {
                 "ccc" => regression.mean(Agreement::ccc),
@@ -88,16 +99,10 @@ impl SplitResult {
             "uar" => head.uar,
             "wa" => head.wa,
             "macro_f1" => head.macro_f1,
+            "weighted_f1" => head.weighted_f1,
             _ => None,
         }
     }
-}
-
-/// Sums of one loss over batches, so that the mean does not depend on how items are batched.
-#[derive(Default)]
-struct LossSums {
-    total: f64,
-    count: f64,
 }
 
 /// Evaluates a network (without autodiff) on items.
@@ -113,7 +118,8 @@ pub fn evaluate(
     device: &Device,
 ) -> Result<SplitResult, Abort> {
     let mut seen = Seen::default();
-    let mut losses: BTreeMap<String, LossSums> = BTreeMap::new();
+    let mut sides = Sides::of(network);
+    let mut log_losses: BTreeMap<String, LogLoss> = BTreeMap::new();
     let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
     let mut regressions: BTreeMap<String, Regression> = BTreeMap::new();
     let batches = evaluation_batches(items, batch_size, |item| feed.items.durations_s()[item]);
@@ -125,14 +131,10 @@ pub fn evaluate(
         let context = names.evaluation(keys);
         on_cores(device, || network.forward(Schedule::Evaluate, &mut values, &context)).map_err(Abort::Node)?;
         for loss in network.losses(&values, 1.0) {
-            let sums = losses.entry(loss.node.to_owned()).or_default();
             let mean = f64::from(loss.mean.into_scalar::<f32>());
-            // What no item counts in has no mean.
-            if loss.count > 0.0 {
-                sums.total += loss.weight * mean * loss.count;
-                sums.count += loss.count;
-            }
+            seen.losses.of(loss.node).add(loss.weight, mean, loss.count);
         }
+        sides.add(network, &values);
         seen.items += members.len() as u64;
         for head in network.wired().iter().filter_map(|node| node.regressor()) {
             if let (Some(Value::Vector(found)), Some(Value::Targets(truth))) =
@@ -170,9 +172,14 @@ pub fn evaluate(
                 .heads
                 .entry(head.name.to_owned())
                 .or_insert_with(|| Confusion::new(head.classes));
-            count(confusion, &rows[rows.len() - members.len()..])?;
+            let rows = &rows[rows.len() - members.len()..];
+            count(confusion, rows)?;
+            let log_loss = log_losses.entry(head.name.to_owned()).or_default();
+            let of_true = |row: &Prediction| row.probabilities.get(row.truth? as usize).copied();
+            rows.iter().filter_map(of_true).for_each(|p| log_loss.add(p.into()));
         }
     }
+    sides.enter(network, &mut seen.losses).map_err(Abort::Node)?;
     let places: HashMap<usize, usize> = items.iter().enumerate().map(|(at, &item)| (item, at)).collect();
     for rows in predictions.values_mut() {
         rows.sort_by_key(|row| places.get(&row.item));
@@ -182,11 +189,9 @@ pub fn evaluate(
     }
     Ok(SplitResult {
         n: seen.items,
-        loss: losses
-            .values()
-            .filter(|sums| sums.count > 0.0)
-            .map(|sums| sums.total / sums.count)
-            .reduce(|sum, loss| sum + loss),
+        loss: seen.losses.total(),
+        losses: seen.losses.by_node(network),
+        log_losses,
         heads: seen
             .heads
             .iter()

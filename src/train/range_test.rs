@@ -106,6 +106,7 @@ impl Trainer<'_> {
                 if !self.norm(&network, &mut gradients).is_finite() {
                     return Ok(tried);
                 }
+                let loss = loss.total;
                 average = SMOOTHING * average + (1.0 - SMOOTHING) * loss;
                 let smoothed = average / (1.0 - SMOOTHING.powf((step + 1) as f64));
                 let lr = test.lr(step);

@@ -25,6 +25,7 @@ mod faults;
 mod features;
 mod frozen;
 mod golden;
+mod losses;
 mod members;
 mod mixing;
 mod networks;
