@@ -23,6 +23,7 @@ mod experiments;
 mod explaining;
 mod faults;
 mod features;
+mod front_ends;
 mod frozen;
 mod golden;
 mod losses;
