@@ -110,7 +110,7 @@ impl Prepared {
     /// The pretrained weights of each encoder, in a run with this seed; without those that were not read.
     pub fn weights_facts(&self, seed: u64) -> IndexMap<String, WeightsFacts> {
         let of = |name: &str, config: &NodeConfig| {
-            let pretrained = config.pretrained()?;
+            let pretrained = config.pretrained()?.settings();
             let node = self.plan().node(name)?;
             let facts = self.facts.checkpoint(&pretrained.weights);
             let content = facts.and_then(|facts| facts.content);
