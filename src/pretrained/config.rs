@@ -301,7 +301,7 @@ impl SpeechConfig {
             position_kernel,
             position_groups: fields.size("num_conv_pos_embedding_groups", Some(16), WIDTHS)?,
             // The other architectures' classes do not know the key.
-            position_batch_norm: fields.flag("conv_pos_batch_norm", false)? && family == Family::Hubert,
+            position_batch_norm: family == Family::Hubert && fields.flag("conv_pos_batch_norm", false)?,
             stable: fields.flag("do_stable_layer_norm", false)? && !data2vec,
             eps: fields.eps("layer_norm_eps", 1e-5)?,
             relative: match family {
@@ -503,7 +503,6 @@ mod tests {
             ("hidden_dropout", json!(-0.1)),
             ("hidden_dropout", json!(1)),
             ("hidden_dropout", json!("0.1")),
-            ("attention_dropout", json!(null)),
             ("activation_dropout", json!(2)),
             ("feat_proj_dropout", json!(-1e-9)),
             ("layerdrop", json!(7)),

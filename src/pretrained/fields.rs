@@ -13,6 +13,11 @@ const MOST_ENTRIES: usize = 32;
 pub(super) struct Fields<'a>(pub(super) &'a Value);
 
 impl<'a> Fields<'a> {
+    /// The value of a key; one that is `null` counts as absent.
+    fn get(&self, key: &str) -> Option<&'a Value> {
+        self.0.get(key).filter(|value| !value.is_null())
+    }
+
     fn wrong(key: &str, value: &Value, wanted: &str) -> ConfigError {
         ConfigError::Range {
             key: key.to_owned(),
@@ -41,7 +46,7 @@ impl<'a> Fields<'a> {
         default: Option<usize>,
         range: RangeInclusive<usize>,
     ) -> Result<usize, ConfigError> {
-        match (self.0.get(key), default) {
+        match (self.get(key), default) {
             (Some(value), _) => Self::in_range(key, value, &range),
             (None, Some(default)) => Ok(default),
             (None, None) => Err(ConfigError::Field(format!("`{key}` is missing"))),
@@ -54,7 +59,7 @@ impl<'a> Fields<'a> {
         default: &[usize],
         range: &RangeInclusive<usize>,
     ) -> Result<Vec<usize>, ConfigError> {
-        let Some(value) = self.0.get(key) else {
+        let Some(value) = self.get(key) else {
             return Ok(default.to_vec());
         };
         match value.as_array() {
@@ -76,7 +81,7 @@ impl<'a> Fields<'a> {
         holds: impl Fn(f64) -> bool,
         wanted: &str,
     ) -> Result<f64, ConfigError> {
-        let Some(value) = self.0.get(key) else {
+        let Some(value) = self.get(key) else {
             return Ok(default);
         };
         let number = value.as_f64().filter(|number| holds(*number));
@@ -99,16 +104,15 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn flag(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
-        match self.0.get(key) {
+        match self.get(key) {
             None => Ok(default),
             Some(value) => value.as_bool().ok_or_else(|| Self::wrong(key, value, "true or false")),
         }
     }
 
-    /// A word; what is null counts as absent, as older files have it.
     pub(super) fn word(&self, key: &str, default: &'a str) -> Result<&'a str, ConfigError> {
-        match self.0.get(key) {
-            None | Some(Value::Null) => Ok(default),
+        match self.get(key) {
+            None => Ok(default),
             Some(value) => value.as_str().ok_or_else(|| Self::wrong(key, value, "a word")),
         }
     }
