@@ -10,21 +10,58 @@ use serde::{Serialize, Serializer};
 
 use crate::facts::Facts;
 use crate::host::{HostOp, ItemFeatures};
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
-use crate::nodes;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports};
 use crate::nodes::augmentation::{self, AugmentationNode};
+use crate::nodes::fbank::FbankNode;
 use crate::nodes::log_mel::LogMelNode;
+use crate::nodes::mfcc::MfccNode;
 use crate::nodes::onnx::Onnx;
+use crate::nodes::policy::PolicyKind;
 use crate::nodes::precomputed::Precomputed;
-use crate::nodes::pretrained::{Preparation, Pretrained};
+use crate::nodes::pretrained::{Preparation, PretrainedKind};
+use crate::nodes::ramp::Ramp;
+use crate::nodes::{self, EncoderKind, HeadKind, LossKind, Predicts};
 use crate::policies::layer::PolicyLayer;
 use crate::policies::{Rollout, Spec};
 use crate::pretrained::cache::Cache;
-use crate::pretrained::config::{ConfigError, Family};
-use crate::pretrained::known;
+use crate::pretrained::config::ConfigError;
 use crate::pretrained::load::RANDOM;
 use crate::pretrained::miniature::Miniature;
 use crate::value::Value;
+
+/// Matches the configurations of what does not run on the device.
+macro_rules! host_kinds {
+    () => {
+        NodeConfig::Dataset(_)
+            | NodeConfig::Augmentation(_)
+            | NodeConfig::LogMel(_)
+            | NodeConfig::Mfcc(_)
+            | NodeConfig::Fbank(_)
+            | NodeConfig::Precomputed(_)
+            | NodeConfig::Onnx(_)
+    };
+}
+
+/// The node as what its section asks of it; `None` in any other section. A kind that is listed in a section
+/// without being what this asks does not compile, so that none is forgotten.
+macro_rules! of_section {
+    (Encoders, Encoders, $node:expr) => {
+        Some($node)
+    };
+    (Heads, Heads, $node:expr) => {
+        Some($node)
+    };
+    (Losses, Losses, $node:expr) => {
+        Some($node)
+    };
+    (Policies, Policies, $node:expr) => {
+        Some($node)
+    };
+    ($wanted:ident, $section:ident, $node:expr) => {{
+        let _ = $node;
+        None
+    }};
+}
 
 /// Makes, from the list of device kinds, the enum of configurations, the enum of Burn modules and
 /// the dispatch over both: Burn's `Module` cannot be boxed.
@@ -39,6 +76,10 @@ macro_rules! device_kinds {
             Augmentation(AugmentationNode),
             /// Log-mel spectrogram on the host.
             LogMel(LogMelNode),
+            /// Mel-frequency cepstral coefficients on the host.
+            Mfcc(MfccNode),
+            /// Kaldi's filterbank energies on the host.
+            Fbank(FbankNode),
             /// Features from files.
             Precomputed(Precomputed),
             /// A frozen model from an ONNX file.
@@ -80,6 +121,24 @@ macro_rules! device_kinds {
             fn finish_fit(&mut self) {
                 match self { $(Self::$config(layer) => layer.finish_fit()),+ }
             }
+            fn relabel(&self, inputs: &Ports, context: &Context) -> Result<Option<Outputs>, NodeError> {
+                match self { $(Self::$config(layer) => layer.relabel(inputs, context)),+ }
+            }
+            fn is_hidden_matrix(&self, path: &str) -> bool {
+                match self { $(Self::$config(layer) => layer.is_hidden_matrix(path)),+ }
+            }
+        }
+
+        impl NodeLayer {
+            /// The module as that of a loss; `None` for any other node.
+            pub fn as_loss(&self) -> Option<&dyn Loss> {
+                match self { $(Self::$config(layer) => of_section!(Losses, $section, layer)),+ }
+            }
+
+            /// The module of a policy; `None` for any other node.
+            pub fn policy(&self) -> Option<&PolicyLayer> {
+                match self { $(Self::$config(layer) => of_section!(Policies, $section, layer)),+ }
+            }
         }
 
         impl NodeSpec for NodeConfig {
@@ -97,6 +156,8 @@ macro_rules! device_kinds {
                     }),
                     Self::Augmentation(config) => config.infer(),
                     Self::LogMel(config) => config.infer(inputs),
+                    Self::Mfcc(config) => config.infer(inputs),
+                    Self::Fbank(config) => config.infer(inputs),
                     Self::Precomputed(config) => config.infer(),
                     Self::Onnx(config) => config.infer(inputs),
                     $(Self::$config(config) => config.infer(inputs, facts)),+
@@ -110,6 +171,8 @@ macro_rules! device_kinds {
                     Self::Dataset(config) => config.serialize(serializer),
                     Self::Augmentation(config) => config.serialize(serializer),
                     Self::LogMel(config) => config.serialize(serializer),
+                    Self::Mfcc(config) => config.serialize(serializer),
+                    Self::Fbank(config) => config.serialize(serializer),
                     Self::Precomputed(config) => config.serialize(serializer),
                     Self::Onnx(config) => config.serialize(serializer),
                     $(Self::$config(config) => config.serialize(serializer)),+
@@ -124,7 +187,7 @@ macro_rules! device_kinds {
             /// As inference; a host node has no module; weights that cannot be used.
             pub fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NodeLayer, BuildError> {
                 match self {
-                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) | Self::Precomputed(_) | Self::Onnx(_) => {
+                    host_kinds!() => {
                         Err(InferError::invalid("kind", "a host node has no module").into())
                     }
                     $(Self::$config(config) => config.build(inputs, context).map(NodeLayer::$config)),+
@@ -134,8 +197,40 @@ macro_rules! device_kinds {
             /// What the numbers at the node's `input` stand for, where the node itself says so.
             pub fn input_names(&self) -> Option<Vec<String>> {
                 match self {
-                    Self::Dataset(_) | Self::Augmentation(_) | Self::LogMel(_) | Self::Precomputed(_) | Self::Onnx(_) => None,
+                    host_kinds!() => None,
                     $(Self::$config(config) => config.input_names()),+
+                }
+            }
+
+            /// The node as a kind of `encoders` that runs on the device.
+            fn as_encoder(&self) -> Option<&dyn EncoderKind> {
+                match self {
+                    host_kinds!() => None,
+                    $(Self::$config(config) => of_section!(Encoders, $section, config)),+
+                }
+            }
+
+            /// The node as a kind of `heads`.
+            fn as_head(&self) -> Option<&dyn HeadKind> {
+                match self {
+                    host_kinds!() => None,
+                    $(Self::$config(config) => of_section!(Heads, $section, config)),+
+                }
+            }
+
+            /// The node as a kind of `losses`.
+            fn as_loss(&self) -> Option<&dyn LossKind> {
+                match self {
+                    host_kinds!() => None,
+                    $(Self::$config(config) => of_section!(Losses, $section, config)),+
+                }
+            }
+
+            /// The node as a kind of `policies`.
+            fn as_policy(&self) -> Option<&dyn PolicyKind> {
+                match self {
+                    host_kinds!() => None,
+                    $(Self::$config(config) => of_section!(Policies, $section, config)),+
                 }
             }
 
@@ -144,9 +239,11 @@ macro_rules! device_kinds {
                 match self {
                     Self::Dataset(config) => config.kind(),
                     Self::Augmentation(config) => config.kind(),
-                    Self::LogMel(_) => "log_mel",
-                    Self::Precomputed(_) => "precomputed",
-                    Self::Onnx(_) => "onnx",
+                    Self::LogMel(_) => LOG_MEL.name,
+                    Self::Mfcc(_) => MFCC.name,
+                    Self::Fbank(_) => FBANK.name,
+                    Self::Precomputed(_) => PRECOMPUTED.name,
+                    Self::Onnx(_) => ONNX.name,
                     $(Self::$config(_) => stringify!($name)),+
                 }
             }
@@ -298,6 +395,26 @@ const LOG_MEL: KindInfo = KindInfo {
     outputs: "frames",
 };
 
+const MFCC: KindInfo = KindInfo {
+    name: "mfcc",
+    section: Section::Encoders,
+    summary: "mel-frequency cepstral coefficients, computed on the host",
+    source: "torchaudio.transforms.MFCC",
+    schema: schema_of::<MfccNode>,
+    inputs: "input: wave",
+    outputs: "frames",
+};
+
+const FBANK: KindInfo = KindInfo {
+    name: "fbank",
+    section: Section::Encoders,
+    summary: "Kaldi's log filterbank energies, computed on the host",
+    source: "Povey et al., ASRU 2011; torchaudio.compliance.kaldi.fbank",
+    schema: schema_of::<FbankNode>,
+    inputs: "input: wave",
+    outputs: "frames",
+};
+
 const PRECOMPUTED: KindInfo = KindInfo {
     name: "precomputed",
     section: Section::Encoders,
@@ -321,99 +438,66 @@ const ONNX: KindInfo = KindInfo {
 impl NodeConfig {
     /// The text of `weights:` of a pretrained encoder.
     pub fn weights(&self) -> Option<&str> {
-        self.pretrained().map(|pretrained| pretrained.weights.as_str())
+        self.pretrained()
+            .map(|pretrained| pretrained.settings().weights.as_str())
     }
 
     /// What training must know of a policy; `None` for any other node.
     pub fn policy(&self) -> Option<Spec> {
-        match self {
-            Self::Reinforce(config) => Some(config.spec()),
-            Self::Ppo(config) => Some(config.spec()),
-            Self::RandomPolicy(config) => Some(config.spec()),
-            Self::FixedPolicy(config) => Some(config.spec()),
-            _ => None,
-        }
+        self.as_policy().map(PolicyKind::spec)
     }
 
     /// Where a policy that this node holds finds what it learns from; `None` for a node that holds none.
     pub fn rollout(&self) -> Option<Rollout> {
-        match self {
-            Self::EarlyClassifier(_) => Some(nodes::early_classifier::ROLLOUT),
-            _ => None,
-        }
+        self.as_head()?.rollout()
     }
 
-    /// The common fields of a pretrained encoder.
-    pub fn pretrained(&self) -> Option<&Pretrained> {
-        match self {
-            Self::Hubert(node) => Some(&node.0),
-            Self::Wav2Vec2(node) => Some(&node.0),
-            Self::WavLm(node) => Some(&node.0),
-            Self::Data2VecAudio(node) => Some(&node.0),
-            Self::Whisper(node) => Some(&node.0),
-            _ => None,
-        }
+    /// The node as a pretrained encoder.
+    pub fn pretrained(&self) -> Option<&dyn PretrainedKind> {
+        self.as_encoder()?.pretrained()
     }
 
     /// How the waveform is prepared for a pretrained encoder that takes waveforms as they are; `None` for any other
     /// node (Whisper's spectrogram is always the same), and where the checkpoint is not known.
     pub fn preparation(&self, facts: &Facts) -> Option<Preparation> {
         let takes_waves = !matches!(self, Self::Whisper(_));
-        self.pretrained().filter(|_| takes_waves)?.preparation(facts)
+        let pretrained = self.pretrained().filter(|_| takes_waves)?;
+        pretrained.settings().preparation(facts)
     }
 
     /// Whether the sizes of a pretrained encoder are a guess: its checkpoint is not on this machine
     /// and not known by name.
     pub fn guesses_sizes(&self, facts: &Facts) -> bool {
-        let Some(pretrained) = self.pretrained() else {
-            return false;
-        };
-        let id = pretrained.id();
-        let known = match self {
-            Self::Hubert(_) => known::speech(Family::Hubert, id),
-            Self::Wav2Vec2(_) => known::speech(Family::Wav2Vec2, id),
-            Self::WavLm(_) => known::speech(Family::WavLm, id),
-            Self::Data2VecAudio(_) => known::speech(Family::Data2VecAudio, id),
-            _ => known::whisper_by_id(id),
-        };
-        pretrained.weights != RANDOM && facts.checkpoint(&pretrained.weights).is_none() && known.is_none()
+        self.pretrained().is_some_and(|pretrained| {
+            let weights = &pretrained.settings().weights;
+            weights != RANDOM && facts.checkpoint(weights).is_none() && !pretrained.is_known()
+        })
     }
 
     /// Seconds that an encoder hears of each item, where there is a bound.
     pub fn hears_s(&self) -> Option<f64> {
-        matches!(self, Self::Whisper(_)).then_some(30.0)
+        self.pretrained()?.hears_s()
     }
 
     /// How what cannot change is kept; `None` for a node that keeps nothing.
     pub fn cache(&self) -> Option<Cache> {
         match self {
             Self::Onnx(config) => Some(config.cache),
-            _ => self.pretrained().map(|pretrained| pretrained.cache),
+            _ => self.pretrained().map(|pretrained| pretrained.settings().cache),
         }
     }
 
     /// A tiny checkpoint in place of a pretrained encoder's own; `None` for any other node.
     pub fn miniature(&self, facts: &Facts, width: Option<usize>) -> Option<Result<Miniature, ConfigError>> {
-        match self {
-            Self::Hubert(node) => Some(node.miniature(facts, width)),
-            Self::Wav2Vec2(node) => Some(node.miniature(facts, width)),
-            Self::WavLm(node) => Some(node.miniature(facts, width)),
-            Self::Data2VecAudio(node) => Some(node.miniature(facts, width)),
-            Self::Whisper(node) => Some(node.miniature(facts, width)),
-            _ => None,
-        }
+        self.pretrained().map(|pretrained| pretrained.miniature(facts, width))
     }
 
     /// Why what is frozen of an encoder cannot be kept; `None` if it can.
     pub fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
-        match self {
-            Self::Hubert(node) => node.not_cacheable(inputs, facts),
-            Self::Wav2Vec2(node) => node.not_cacheable(inputs, facts),
-            Self::WavLm(node) => node.not_cacheable(inputs, facts),
-            Self::Data2VecAudio(node) => node.not_cacheable(inputs, facts),
-            Self::Whisper(node) => node.not_cacheable(inputs, facts),
-            Self::Onnx(_) => None,
-            _ => Some("it is no pretrained encoder".into()),
+        match (self, self.pretrained()) {
+            (Self::Onnx(_), _) => None,
+            (_, Some(pretrained)) => pretrained.not_cacheable(inputs, facts),
+            (_, None) => Some("it is no pretrained encoder".into()),
         }
     }
 
@@ -428,6 +512,8 @@ impl NodeConfig {
         });
         Ok(match (self, rate_hz) {
             (Self::LogMel(config), Some(rate_hz)) => Some(HostOp::LogMel(Box::new(config.extractor(rate_hz)?))),
+            (Self::Mfcc(config), Some(rate_hz)) => Some(HostOp::Mfcc(Box::new(config.extractor(rate_hz)?))),
+            (Self::Fbank(config), Some(rate_hz)) => Some(HostOp::Fbank(Box::new(config.extractor(rate_hz)?))),
             (Self::Precomputed(config), _) => facts.features(&config.place()).map(|source| {
                 HostOp::Precomputed(ItemFeatures {
                     source: source.clone(),
@@ -442,46 +528,25 @@ impl NodeConfig {
         })
     }
 
-    /// Metrics of the node as a head, the first of which chooses the best epoch.
+    /// Metrics of the node as a head, the first of which chooses the best epoch; none for any other node.
     pub fn metrics(&self) -> &'static [&'static str] {
-        match self {
-            Self::MlpRegressor(_) => &["ccc", "mse"],
-            _ => &["uar", "wa", "macro_f1"],
-        }
+        self.as_head().map_or(&[], |head| head.predicts().metrics())
     }
 
     /// Whether the node as a head predicts numbers.
     pub fn is_regressor(&self) -> bool {
-        matches!(self, Self::MlpRegressor(_))
+        self.as_head().is_some_and(|head| head.predicts() == Predicts::Numbers)
+    }
+
+    /// How the factor of a loss changes over training.
+    pub fn loss_ramp(&self) -> Option<Ramp> {
+        self.as_loss()?.factor().1
     }
 
     /// Factor in the sum of losses at a progress of training from 0 to 1; `None` for what is no loss.
     pub fn loss_weight(&self, progress: f64) -> Option<f64> {
-        let (weight, ramp) = match self {
-            Self::CrossEntropy(config) => (config.weight, config.ramp),
-            Self::Focal(config) => (config.weight, config.ramp),
-            Self::SoftLabelKl(config) => (config.weight, config.ramp),
-            Self::Ccc(config) => (config.weight, config.ramp),
-            Self::Mse(config) => (config.weight, config.ramp),
-            Self::Ctc(config) => (config.weight, config.ramp),
-            Self::Triplet(config) => (config.weight, config.ramp),
-            Self::Center(config) => (config.weight, config.ramp),
-            Self::SupervisedContrastive(config) => (config.weight, config.ramp),
-            _ => return None,
-        };
+        let (weight, ramp) = self.as_loss()?.factor();
         Some(weight * ramp.map_or(1.0, |ramp| ramp.at(progress)))
-    }
-}
-
-impl NodeLayer {
-    /// The module of a policy; `None` for any other node.
-    pub fn policy(&self) -> Option<&PolicyLayer> {
-        match self {
-            Self::Reinforce(layer) | Self::Ppo(layer) | Self::RandomPolicy(layer) | Self::FixedPolicy(layer) => {
-                Some(layer)
-            }
-            _ => None,
-        }
     }
 }
 
@@ -495,6 +560,8 @@ impl Default for Kinds {
         kinds.extend_from_slice(augmentation::KINDS);
         kinds.extend_from_slice(&nodes::augmentation_group::KINDS);
         kinds.push(LOG_MEL);
+        kinds.push(MFCC);
+        kinds.push(FBANK);
         kinds.push(PRECOMPUTED);
         kinds.push(ONNX);
         kinds.extend_from_slice(DEVICE_KINDS);
@@ -512,6 +579,12 @@ impl KindSet for Kinds {
     fn parse(&self, kind: &str, fields: &Tree) -> Result<NodeConfig, DeserializeError> {
         if kind == LOG_MEL.name {
             return from_tree(fields).map(NodeConfig::LogMel);
+        }
+        if kind == MFCC.name {
+            return from_tree(fields).map(NodeConfig::Mfcc);
+        }
+        if kind == FBANK.name {
+            return from_tree(fields).map(NodeConfig::Fbank);
         }
         if kind == PRECOMPUTED.name {
             return from_tree(fields).map(NodeConfig::Precomputed);

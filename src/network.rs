@@ -1,6 +1,6 @@
 //! The device side of the graph as Burn modules, and running a schedule of it on a batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -10,7 +10,7 @@ use emorun_lang::{InputSignals, Signal};
 use crate::draw::DrawKey;
 use crate::facts::Facts;
 use crate::kinds::{NodeConfig, NodeLayer};
-use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, PREFIX, Ports};
+use crate::node::{BuildContext, BuildError, Context, Layer, NodeError, PREFIX, Ports, Scope, SideLoss};
 use crate::policies::layer::PolicyLayer;
 use crate::precision::Precision;
 use crate::recompute::Segments;
@@ -131,9 +131,10 @@ pub struct Needed {
 pub enum Schedule {
     /// What losses need.
     Train,
-    /// What metrics need.
+    /// What metrics need, but for losses that compare items with each other: those are computed once for all
+    /// items of a side.
     Evaluate,
-    /// What is upstream of a node, for fitting it.
+    /// What is upstream of a node, and nothing else.
     Upto(usize),
 }
 
@@ -308,11 +309,102 @@ impl Network {
         }
     }
 
-    fn runs(&self, index: usize, schedule: Schedule) -> bool {
+    /// For each node whether a schedule runs it.
+    fn running(&self, schedule: Schedule) -> Vec<bool> {
         match schedule {
-            Schedule::Train => self.wired[index].needed.train,
-            Schedule::Evaluate => self.wired[index].needed.evaluate,
-            Schedule::Upto(last) => index < last,
+            Schedule::Train => self.wired.iter().map(|node| node.needed.train).collect(),
+            // What compares items is computed of all of them at once.
+            Schedule::Evaluate => {
+                let compares = self.layers.iter().map(|layer| side_of(layer).is_some());
+                let needed = self.wired.iter().map(|node| node.needed.evaluate);
+                needed
+                    .zip(compares)
+                    .map(|(needed, compares)| needed && !compares)
+                    .collect()
+            }
+            Schedule::Upto(last) => {
+                let mut wanted = vec![false; self.wired.len()];
+                let mut open = vec![last];
+                while let Some(at) = open.pop() {
+                    for (_, from, _) in &self.wired[at].inputs {
+                        let before = self
+                            .wired
+                            .iter()
+                            .position(|node| node.name == from.node && from.node != self.wired[at].name);
+                        if let Some(before) = before.filter(|before| !wanted[*before]) {
+                            wanted[before] = true;
+                            open.push(before);
+                        }
+                    }
+                }
+                wanted
+            }
+        }
+    }
+
+    /// Indices of losses that compare items with each other, as far as evaluation needs them.
+    pub fn side_losses(&self) -> impl Iterator<Item = usize> {
+        let nodes = self.wired.iter().zip(&self.layers).enumerate();
+        nodes
+            .filter(|(_, (node, layer))| node.needed.evaluate && side_of(layer).is_some())
+            .map(|(index, _)| index)
+    }
+
+    /// A loss that compares items with each other: its name, its factor outside training, and what computes it.
+    pub fn side_loss(&self, index: usize) -> Option<(&str, f64, &(dyn SideLoss + Sync))> {
+        let node = self.wired.get(index)?;
+        let loss = side_of(self.layers.get(index)?)?;
+        Some((&node.name, node.config.loss_weight(1.0)?, loss))
+    }
+
+    /// The node whose output a loss is about.
+    pub fn compared_by(&self, loss: &str) -> Option<&str> {
+        let node = self.wired.iter().find(|node| node.name == loss)?;
+        let (_, from, _) = node.inputs.iter().find(|(port, ..)| port == "input")?;
+        Some(&from.node)
+    }
+
+    /// How much a batch's items count in the losses that training needs, from their labels alone; without those of
+    /// which it is not known before the network has run.
+    ///
+    /// # Errors
+    /// A node got another kind of value than it was checked for.
+    pub fn counts(&self, mut labels: Values, step: &StepContext) -> Result<BTreeMap<String, f64>, RunError> {
+        let mut counts = BTreeMap::new();
+        for (index, (node, layer)) in self.wired.iter().zip(&self.layers).enumerate() {
+            if !node.needed.train {
+                continue;
+            }
+            let failed = |source| RunError {
+                node: node.name.clone(),
+                source,
+            };
+            let ports = self.ports(index, &labels);
+            if let Some(loss) = layer.as_loss() {
+                match loss.count(&ports) {
+                    Ok(count) => counts.insert(node.name.clone(), count),
+                    Err(NodeError::Missing(_)) => None,
+                    Err(error) => return Err(failed(error)),
+                };
+            } else if let Some(outputs) = layer.relabel(&ports, &self.context(node, step)).map_err(failed)? {
+                for (port, value) in outputs {
+                    labels.insert(PortId::new(&node.name, port), value);
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// What a node may know of a step.
+    fn context(&self, node: &Wired, step: &StepContext) -> Context {
+        Context {
+            training: step.training,
+            step: step.step.with(&node.name),
+            epoch: step.epoch.with(&node.name),
+            items: step.items.clone(),
+            precision: self.precision,
+            progress: step.progress,
+            segments: step.segments.clone(),
         }
     }
 
@@ -345,19 +437,12 @@ impl Network {
     /// # Errors
     /// A node got another kind of value than it was checked for.
     pub fn forward(&self, schedule: Schedule, values: &mut Values, step: &StepContext) -> Result<(), RunError> {
+        let running = self.running(schedule);
         for (index, (node, layer)) in self.wired.iter().zip(&self.layers).enumerate() {
-            if !self.runs(index, schedule) {
+            if !running[index] {
                 continue;
             }
-            let context = Context {
-                training: step.training,
-                step: step.step.with(&node.name),
-                epoch: step.epoch.with(&node.name),
-                items: step.items.clone(),
-                precision: self.precision,
-                progress: step.progress,
-                segments: step.segments.clone(),
-            };
+            let context = self.context(node, step);
             if step.training
                 && let Some(device) = layer.devices().first()
             {
@@ -426,6 +511,14 @@ pub struct NotFinite {
     pub node: String,
     /// Places of the items in the batch; empty where it is one number for all of them.
     pub items: Vec<usize>,
+}
+
+/// The module as a loss that compares items with each other.
+fn side_of(layer: &NodeLayer) -> Option<&(dyn SideLoss + Sync)> {
+    match layer.as_loss()?.scope() {
+        Scope::Side(loss) => Some(loss),
+        Scope::Items => None,
+    }
 }
 
 /// A module whose weights are there: Burn draws them at first use, which would be under the seed of

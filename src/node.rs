@@ -120,6 +120,53 @@ pub trait Layer: Module {
 
     /// Closes the statistics.
     fn finish_fit(&mut self) {}
+
+    /// Labels that the node makes of labels alone, such as blended ones: the same as those of
+    /// [`Layer::forward`] in the same step. `None` for a node that makes none.
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn relabel(&self, _inputs: &Ports, _context: &Context) -> Result<Option<Outputs>, NodeError> {
+        Ok(None)
+    }
+
+    /// Whether a tensor of two dimensions, by its path in the module, is the matrix of a hidden layer: not an
+    /// embedding, the centre of a class, or the last layer of scores, which optimizers for matrices leave alone.
+    fn is_hidden_matrix(&self, _path: &str) -> bool {
+        true
+    }
+}
+
+/// What is asked of the module of a loss, beside what every [`Layer`] gives.
+pub trait Loss {
+    /// How much the items of a batch count together, from what they are compared with alone: the count that
+    /// `forward` gives with its mean.
+    ///
+    /// # Errors
+    /// [`NodeError::Missing`] where it is not known before the network has run; as [`Layer::forward`].
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError>;
+
+    /// What the loss of a side of the split is.
+    fn scope(&self) -> Scope<'_>;
+}
+
+/// What the loss of many batches is.
+#[derive(Clone, Copy)]
+pub enum Scope<'a> {
+    /// The mean of those of the batches, by their counts: every item has a loss of its own.
+    Items,
+    /// Not that: items are compared with each other, and so all of a side at once.
+    Side(&'a (dyn SideLoss + Sync)),
+}
+
+/// A loss that compares items with each other.
+pub trait SideLoss {
+    /// The loss over all items at once, and how much they count together. Values lie on the host; this is as
+    /// `forward`, in double precision and in memory that grows with the items, not with their pairs.
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn over_side(&self, inputs: &Ports) -> Result<(f64, f64), NodeError>;
 }
 
 /// A node that another one holds: it is run when that one asks, as often as it asks.

@@ -109,7 +109,9 @@ pub struct Training {
     /// Which items come together in a batch.
     #[serde(default)]
     pub batching: Batching,
-    /// Micro-batches whose gradients are averaged, by their number of items, into one step.
+    /// Micro-batches whose gradients make one step, the same as that of one batch of all their items: each counts by
+    /// what its items count in a loss, such as their class weights. Losses that compare items (`ccc`, `triplet`,
+    /// `supervised_contrastive`) do so within each micro-batch, and batch normalisation takes its statistics there.
     #[serde(default = "default_accumulate")]
     #[schemars(range(min = 1, max = 4096))]
     pub accumulate: usize,
@@ -132,6 +134,11 @@ pub struct Training {
     #[serde(default)]
     #[schemars(length(max = 1000))]
     pub groups: Vec<ParameterGroup>,
+    /// Heads that no loss is meant to train, such as one whose weights come from `init_from`. A head that no loss
+    /// trains and that is not named here is a mistake.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub untrained: Vec<String>,
     /// Averages the weights over training; the average is what validation, the final evaluation and
     /// `init_from` of other runs take. Off when left out.
     #[serde(default)]
@@ -347,7 +354,7 @@ pub struct EarlyStopping {
     /// Epochs without improvement after which training stops.
     #[schemars(range(min = 1))]
     pub patience: u64,
-    /// Metric to watch on the validation split: `loss`, or `<head>.<metric>`; `evaluation.best`
+    /// Metric to watch on the validation split: `loss`, `loss.<loss>` or `<head>.<metric>`; `evaluation.best`
     /// when left out.
     #[serde(default)]
     pub metric: Option<String>,
@@ -473,10 +480,11 @@ kinded_enum! {
 #[serde(deny_unknown_fields)]
 pub struct AdamSettings {
     /// Learning rate.
-    #[schemars(range(min = 0.0))]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub lr: f64,
-    /// Decay rates of the two moments.
+    /// Decay rates of the two moments, each from 0 to below 1.
     #[serde(default = "default_betas")]
+    #[schemars(schema_with = "betas_schema")]
     pub betas: [f32; 2],
     /// Added to the denominator.
     #[serde(default = "default_eps")]
@@ -493,10 +501,11 @@ pub struct AdamSettings {
 #[serde(deny_unknown_fields)]
 pub struct AdamWSettings {
     /// Learning rate.
-    #[schemars(range(min = 0.0))]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub lr: f64,
-    /// Decay rates of the two moments.
+    /// Decay rates of the two moments, each from 0 to below 1.
     #[serde(default = "default_betas")]
+    #[schemars(schema_with = "betas_schema")]
     pub betas: [f32; 2],
     /// Added to the denominator.
     #[serde(default = "default_eps")]
@@ -513,11 +522,11 @@ pub struct AdamWSettings {
 #[serde(deny_unknown_fields)]
 pub struct SgdSettings {
     /// Learning rate.
-    #[schemars(range(min = 0.0))]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub lr: f64,
     /// Momentum; 0 is none.
     #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub momentum: f64,
     /// Nesterov's form of momentum.
     #[serde(default)]
@@ -534,18 +543,19 @@ pub struct SgdSettings {
 #[serde(deny_unknown_fields)]
 pub struct MuonSettings {
     /// Learning rate.
-    #[schemars(range(min = 0.0))]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub lr: f64,
     /// Momentum of the matrices' gradients.
     #[serde(default = "default_muon_momentum")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub momentum: f64,
     /// Newton-Schulz iterations that bring a matrix near orthogonality.
     #[serde(default = "default_ns_steps")]
     #[schemars(range(min = 1, max = 100))]
     pub ns_steps: usize,
-    /// Decay rates of AdamW's two moments.
+    /// Decay rates of AdamW's two moments, each from 0 to below 1.
     #[serde(default = "default_betas")]
+    #[schemars(schema_with = "betas_schema")]
     pub betas: [f32; 2],
     /// Added to AdamW's denominator.
     #[serde(default = "default_eps")]
@@ -641,7 +651,10 @@ impl Default for SchedulerConfig {
 #[serde(deny_unknown_fields)]
 pub struct ConstantSchedule {}
 
-/// Linear warm-up.
+/// Linear warm-up: step `t` (or epoch), counted from 0, has `lr · (t + 1) / (warm_up + 1)` while `t < warm_up`, and `lr`
+/// from `t = warm_up` on, so that the first step moves. transformers' schedules with warm-up
+/// (`get_constant_schedule_with_warmup`, `get_linear_schedule_with_warmup`) have `lr · t / warm_up` instead, which is 0
+/// in the first step: theirs of `warm_up + 1` steps are these, one step later.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUpSchedule {
@@ -652,7 +665,10 @@ pub struct WarmUpSchedule {
     pub warm_up: f64,
 }
 
-/// Half a cosine over the run.
+/// Half a cosine over the run: step `t` (or epoch) of `T`, counted from 0, has `lr · (t + 1) / (warm_up + 1)` while
+/// `t < warm_up`, and then `min_lr + (lr − min_lr) · (1 + cos(π · (t − warm_up) / (T − warm_up))) / 2`. transformers'
+/// `get_cosine_schedule_with_warmup` has `lr · t / warm_up` in the warm-up, which is 0 in the first step, and then the
+/// same cosine to 0.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CosineSchedule {
@@ -692,7 +708,7 @@ pub struct CosineWarmRestartsSchedule {
 #[serde(deny_unknown_fields)]
 pub struct OneCycleSchedule {
     /// Learning rate at the peak; the optimizer's `lr` is not used.
-    #[schemars(range(min = 0.0))]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub max_lr: f64,
     /// Share of the steps spent rising, from 0 to 1.
     #[serde(default = "default_pct_start")]
@@ -714,12 +730,13 @@ pub struct OneCycleSchedule {
 pub struct PlateauSchedule {
     /// Factor of the learning rate when nothing has improved.
     #[serde(default = "default_plateau_factor")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub factor: f64,
     /// Epochs without improvement that are waited for; the one after them lowers the rate.
     #[serde(default = "default_plateau_patience")]
     pub patience: u64,
-    /// Metric to watch on the validation split: `loss`, or `<head>.<metric>`; `loss` when left out.
+    /// Metric to watch on the validation split: `loss` (the weighted sum), `loss.<loss>` or `<head>.<metric>`; `loss`
+    /// when left out.
     #[serde(default)]
     pub metric: Option<String>,
     /// Share of the best value by which the next must be better to count.
@@ -742,15 +759,16 @@ pub struct Evaluation {
     /// Metrics shown while training and at the end; all are in the summary.
     #[serde(default = "default_metrics")]
     pub metrics: Vec<Metric>,
-    /// Metric on the validation split by which the best checkpoint is chosen: `loss`, or
-    /// `<head>.<metric>`; the first metric of the first head when left out.
+    /// Metric on the validation split by which the best checkpoint is chosen: `loss` (the weighted sum),
+    /// `loss.<loss>` or `<head>.<metric>`; the first metric of the first head when left out.
     #[serde(default)]
     pub best: Option<String>,
     /// Weights that the final evaluation uses; `best` needs a validation split, and is taken when
     /// there is one.
     #[serde(default)]
     pub weights: Option<FinalWeights>,
-    /// Items of one batch in evaluation; it changes no result.
+    /// Items of one batch in evaluation. It changes no result but for the rounding of sums, which
+    /// `precision: bf16` makes large enough to be seen.
     #[serde(default = "default_evaluation_batch")]
     #[schemars(range(min = 1, max = 65536))]
     pub batch_size: usize,
@@ -778,15 +796,25 @@ pub enum Metric {
     Wa,
     /// Mean of the classes' F1 scores.
     MacroF1,
+    /// Mean of the classes' F1 scores, each weighted by its number of items.
+    WeightedF1,
+    /// Mean of `−ln p` over the items, of the probability that their true class was given (scikit-learn's
+    /// `log_loss`); the lower, the better.
+    LogLoss,
 }
 
 impl Metric {
+    /// Every metric, in the order of tables.
+    pub const ALL: [Self; 5] = [Self::Uar, Self::Wa, Self::MacroF1, Self::WeightedF1, Self::LogLoss];
+
     /// Name in files and tags.
     pub fn name(self) -> &'static str {
         match self {
             Self::Uar => "uar",
             Self::Wa => "wa",
             Self::MacroF1 => "macro_f1",
+            Self::WeightedF1 => "weighted_f1",
+            Self::LogLoss => "log_loss",
         }
     }
 
@@ -796,6 +824,17 @@ impl Metric {
             Self::Uar => "UAR",
             Self::Wa => "WA",
             Self::MacroF1 => "macro F1",
+            Self::WeightedF1 => "weighted F1",
+            Self::LogLoss => "log loss",
+        }
+    }
+
+    /// A value as people read it: shares in percent.
+    pub fn text(self, value: Option<f64>) -> String {
+        match (self, value) {
+            (_, None) => "–".into(),
+            (Self::LogLoss, Some(value)) => format!("{value:.4}"),
+            (_, Some(value)) => format!("{:.2} %", 100.0 * value),
         }
     }
 }
@@ -858,6 +897,14 @@ fn default_cache() -> u64 {
 }
 fn default_memory() -> usize {
     2048
+}
+fn betas_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "type": "number", "minimum": 0.0, "exclusiveMaximum": 1.0 },
+        "minItems": 2,
+        "maxItems": 2,
+    })
 }
 fn default_betas() -> [f32; 2] {
     [0.9, 0.999]

@@ -319,13 +319,13 @@ impl HostPipeline {
             let output = match (&step.op, input.map(|(_, value)| value)) {
                 (HostOp::Precomputed(features), _) => self.item_features(&step.output.node, features, item, version)?,
                 (HostOp::LogMel(extractor), Some(HostValue::Wave(samples))) => {
-                    let values = extractor.compute(samples);
-                    let width = extractor.config().n_mels;
-                    HostValue::Frames {
-                        valid: values.len() / width.max(1),
-                        values,
-                        width,
-                    }
+                    HostValue::of_frames(extractor.compute(samples), extractor.config().n_mels)
+                }
+                (HostOp::Mfcc(extractor), Some(HostValue::Wave(samples))) => {
+                    HostValue::of_frames(extractor.compute(samples), extractor.config().n_mfcc)
+                }
+                (HostOp::Fbank(extractor), Some(HostValue::Wave(samples))) => {
+                    HostValue::of_frames(extractor.compute(samples), extractor.width())
                 }
                 (HostOp::WhisperMel(front), Some(HostValue::Wave(samples))) => HostValue::Frames {
                     values: front.compute(samples),

@@ -99,26 +99,38 @@ impl Feed {
         )
     }
 
+    /// What items are labelled with, at the ports of `data`, and their stable keys.
+    ///
+    /// # Errors
+    /// The corpus' index on disk cannot be read.
+    pub fn labels(&self, items: &[usize], network: &Network) -> Result<(Values, Arc<[String]>), FeedError> {
+        let rows = items.iter().map(|&item| self.items.get(item).map_err(FeedError::Data));
+        let rows = rows.collect::<Result<Vec<Item>, _>>()?;
+        let keys = rows.iter().map(|item| item.key.to_string()).collect();
+        Ok((self.labelled(&rows, network), keys))
+    }
+
+    fn labelled(&self, rows: &[Item], network: &Network) -> Values {
+        let mut values = Values::new();
+        for label in self.labels.iter() {
+            let column = rows.iter().map(|item| item.label(label)).collect();
+            values.insert(PortId::new("data", label), Value::Labels(Labels::new(column)));
+        }
+        for (port, signal) in network.targets() {
+            values.insert(port, Value::Targets(targets(rows.iter(), &signal)));
+        }
+        let texts = rows.iter().map(|item| item.text.as_deref().map(str::to_owned));
+        values.insert(PortId::new("data", "text"), Value::Text(texts.collect()));
+        values
+    }
+
     /// A batch's values at the ports that the network reads; what frozen nodes give and is not kept
     /// is computed, item by item, so that it depends neither on the batch nor on what is kept.
     ///
     /// # Errors
     /// A frozen node cannot be run.
     pub fn values(&self, batch: Batch, network: &Network, device: &Device) -> Result<Values, FeedError> {
-        let mut values = Values::new();
-        for label in self.labels.iter() {
-            let column = batch.rows.iter().map(|item| item.label(label)).collect();
-            values.insert(PortId::new("data", label), Value::Labels(Labels::new(column)));
-        }
-        for (port, signal) in network.targets() {
-            values.insert(port, Value::Targets(targets(batch.rows.iter(), &signal)));
-        }
-        let texts = batch
-            .rows
-            .iter()
-            .map(|item| item.text.as_deref().map(str::to_owned))
-            .collect();
-        values.insert(PortId::new("data", "text"), Value::Text(texts));
+        let mut values = self.labelled(&batch.rows, network);
         for (port, value) in self.pipeline.parts.wanted.iter().zip(batch.values) {
             values.insert(port.clone(), value.into_value(device));
         }

@@ -5,7 +5,7 @@ mod precomputed;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use emorun_audio::{LogMel, WhisperFront};
+use emorun_audio::{KaldiFbank, LogMel, Mfcc, WhisperFront};
 use emorun_features::Array;
 
 pub use precomputed::{ItemFeatureError, ItemFeatures, described};
@@ -48,6 +48,15 @@ impl HostValue {
                 valid,
             }),
             _ => None,
+        }
+    }
+
+    /// Frames of a width, row after row, all of them the item's own.
+    pub fn of_frames(values: Vec<f32>, width: usize) -> Self {
+        Self::Frames {
+            valid: values.len() / width.max(1),
+            values,
+            width,
         }
     }
 
@@ -94,6 +103,10 @@ impl HostValue {
 pub enum HostOp {
     /// Log-mel spectrogram.
     LogMel(Box<LogMel>),
+    /// Mel-frequency cepstral coefficients.
+    Mfcc(Box<Mfcc>),
+    /// Kaldi's filterbank energies.
+    Fbank(Box<KaldiFbank>),
     /// Whisper's log-mel spectrogram of 30 s.
     WhisperMel(Box<WhisperFront>),
     /// Features from files.
@@ -128,6 +141,8 @@ impl std::fmt::Debug for HostOp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LogMel(_) => f.write_str("LogMel"),
+            Self::Mfcc(_) => f.write_str("Mfcc"),
+            Self::Fbank(_) => f.write_str("Fbank"),
             Self::WhisperMel(_) => f.write_str("WhisperMel"),
             Self::Precomputed(_) => f.write_str("Precomputed"),
             Self::Model(_) => f.write_str("Model"),

@@ -7,7 +7,7 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{class_count, frames_on, labels_on, trainable};
+use super::{HeadKind, Predicts, class_count, frames_on, labels_on, trainable};
 use crate::facts::Facts;
 use crate::layers::pool::AttentionPool;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
@@ -43,6 +43,12 @@ fn default_hidden() -> usize {
 }
 fn default_dropout() -> f64 {
     0.3
+}
+
+impl HeadKind for AttentionClassifier {
+    fn predicts(&self) -> Predicts {
+        Predicts::Classes
+    }
 }
 
 impl Kind for AttentionClassifier {

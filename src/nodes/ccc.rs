@@ -3,18 +3,23 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
+use emorun_metrics::Agreement;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
 use super::numbers_compared;
 use super::ramp::Ramp;
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
-use crate::value::Value;
+use crate::node::{
+    BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
+};
+use crate::value::{Targets, Value};
 
 /// One minus the concordance correlation coefficient of predicted numbers with true ones over the
 /// batch, averaged over dimensions. A dimension counts that two or more items are labelled with; its
-/// variances are divided by their number.
+/// variances are divided by their number. On validation and test it is over the whole side at once, whatever
+/// `evaluation.batch_size`.
 ///
 /// # Source
 /// Lin, Biometrics 45, 1989, eq. 1; as a loss: Trigeorgis et al., ICASSP 2016.
@@ -35,6 +40,12 @@ pub struct Ccc {
     pub ramp: Option<Ramp>,
 }
 
+impl LossKind for Ccc {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
+}
+
 impl Kind for Ccc {
     type Layer = CccLayer;
 
@@ -50,6 +61,43 @@ impl Kind for Ccc {
 /// See [`Ccc`].
 #[derive(Module, Debug)]
 pub struct CccLayer {}
+
+/// Dimensions that two or more items are labelled with, and how many items count.
+fn counted(targets: &Targets) -> (usize, f64) {
+    let dimensions = targets.columns().filter(|&present| present > 1).count();
+    let items = targets.columns().max().unwrap_or(0);
+    (dimensions, if dimensions > 0 { items as f64 } else { 0.0 })
+}
+
+impl Loss for CccLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        Ok(counted(&inputs.targets("target")?).1)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Side(self)
+    }
+}
+
+impl SideLoss for CccLayer {
+    fn over_side(&self, inputs: &Ports) -> Result<(f64, f64), NodeError> {
+        let predicted: Vec<f32> = inputs.vector("input")?.into_data().iter::<f32>().collect();
+        let targets = inputs.targets("target")?;
+        let mut agreement = vec![Agreement::default(); targets.columns().count()];
+        let width = agreement.len().max(1);
+        for (truth, predicted) in targets.rows().zip(predicted.chunks_exact(width)) {
+            for (agreement, (truth, predicted)) in agreement.iter_mut().zip(truth.iter().zip(predicted)) {
+                if let Some(truth) = truth {
+                    agreement.add(f64::from(*truth), f64::from(*predicted));
+                }
+            }
+        }
+        let defined = agreement.iter().filter(|agreement| agreement.n > 1);
+        let sum: f64 = defined.map(|agreement| 1.0 - agreement.ccc().unwrap_or(0.0)).sum();
+        let (dimensions, count) = counted(&targets);
+        Ok((sum / dimensions.max(1) as f64, count))
+    }
+}
 
 impl Layer for CccLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
@@ -67,12 +115,8 @@ impl Layer for CccLayer {
         // Where nothing varies and all agree there is nothing to learn.
         let concordance = product.mul_scalar(2.0) / spread.clamp_min(1e-12);
         let defined = counts.greater_elem(1.5).float();
-        let dimensions = targets.columns().filter(|&present| present > 1).count();
+        let (dimensions, count) = counted(&targets);
         let sum = ((concordance.neg() + 1.0) * defined).sum();
-        let items = targets.columns().max().unwrap_or(0);
-        Ok(output(Value::Scalar(
-            sum.div_scalar(dimensions.max(1) as f64),
-            if dimensions > 0 { items as f64 } else { 0.0 },
-        )))
+        Ok(output(Value::Scalar(sum.div_scalar(dimensions.max(1) as f64), count)))
     }
 }

@@ -6,10 +6,11 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
 use super::ramp::Ramp;
 use super::{class_count, labels_on, vector_on};
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use crate::value::Value;
 
 /// Centre loss: half the mean squared distance of items to the learned centre of their class.
@@ -32,6 +33,12 @@ pub struct Center {
     /// How the factor changes over training; not at all when left out.
     #[serde(default)]
     pub ramp: Option<Ramp>,
+}
+
+impl LossKind for Center {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
 }
 
 impl Kind for Center {
@@ -62,6 +69,16 @@ impl Kind for Center {
 pub struct CenterLayer {
     /// `[classes, width]`
     centers: Param<Tensor<2>>,
+}
+
+impl Loss for CenterLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        Ok(inputs.labels("target")?.present() as f64)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Items
+    }
 }
 
 impl Layer for CenterLayer {

@@ -5,7 +5,8 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{frames_on, trainable};
+use super::pretrained::PretrainedKind;
+use super::{EncoderKind, frames_on, trainable};
 use crate::facts::Facts;
 use crate::layers::conv_block::ConvBlock;
 use crate::layers::conv_stack::{self, ConvStack};
@@ -31,6 +32,12 @@ pub struct ConvPool {
 
 fn default_channels() -> Vec<usize> {
     vec![16, 32, 64]
+}
+
+impl EncoderKind for ConvPool {
+    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
+        None
+    }
 }
 
 impl Kind for ConvPool {

@@ -5,7 +5,8 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{frames_on, slower};
+use super::pretrained::PretrainedKind;
+use super::{EncoderKind, frames_on, slower};
 use crate::facts::Facts;
 use crate::layers::conv_block::ConvBlock;
 use crate::layers::conv_stack::{self, ConvStack};
@@ -38,6 +39,12 @@ fn default_channels() -> Vec<usize> {
 }
 fn default_gru_hidden() -> usize {
     128
+}
+
+impl EncoderKind for Crnn {
+    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
+        None
+    }
 }
 
 impl Kind for Crnn {

@@ -6,10 +6,11 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, LabelSet, PortRef, S
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
 use super::ramp::Ramp;
 use super::{class_count, labels_on};
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use crate::value::Value;
 
 /// Cross-entropy of a head's logits against its target, over the items that carry the label. Soft labels, such
@@ -154,6 +155,12 @@ impl ClassWeights {
     }
 }
 
+impl LossKind for CrossEntropy {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
+}
+
 impl Kind for CrossEntropy {
     type Layer = CrossEntropyLayer;
 
@@ -179,6 +186,37 @@ pub struct CrossEntropyLayer {
     label_smoothing: f64,
 }
 
+impl CrossEntropyLayer {
+    fn weight(&self, class: usize) -> f32 {
+        self.class_weights.as_ref().map_or(1.0, |weights| weights[class])
+    }
+}
+
+impl Loss for CrossEntropyLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        let mut total = 0f32;
+        match inputs.get("target")? {
+            Value::Targets(soft) => {
+                for shares in soft.rows().filter(|shares| shares.iter().all(Option::is_some)) {
+                    for (class, share) in shares.iter().enumerate() {
+                        total += share.unwrap_or(0.0) * self.weight(class);
+                    }
+                }
+            }
+            _ => {
+                for label in inputs.labels("target")?.as_slice().iter().flatten() {
+                    total += self.weight(*label as usize);
+                }
+            }
+        }
+        Ok(total.into())
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Items
+    }
+}
+
 impl Layer for CrossEntropyLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let logits = inputs.logits("input")?;
@@ -186,15 +224,12 @@ impl Layer for CrossEntropyLayer {
         let device = logits.device();
         // Row i holds the weight of each class's −log p in item i: absent labels give a zero row.
         let mut targets = vec![0f32; batch * classes];
-        let mut total = 0f32;
-        let mut add = |row: &mut [f32], shares: &mut dyn Iterator<Item = (usize, f32)>| {
-            let weight = |class: usize| self.class_weights.as_ref().map_or(1.0, |weights| weights[class]);
+        let add = |row: &mut [f32], shares: &mut dyn Iterator<Item = (usize, f32)>| {
             for (class, target) in row.iter_mut().enumerate() {
-                *target = weight(class) * self.label_smoothing as f32 / classes as f32;
+                *target = self.weight(class) * self.label_smoothing as f32 / classes as f32;
             }
             for (class, share) in shares {
-                row[class] += share * (weight(class) * (1.0 - self.label_smoothing as f32));
-                total += share * weight(class);
+                row[class] += share * (self.weight(class) * (1.0 - self.label_smoothing as f32));
             }
         };
         let rows = targets.chunks_exact_mut(classes);
@@ -222,9 +257,10 @@ impl Layer for CrossEntropyLayer {
         }
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [batch, classes]), &device);
         let sum = (log_softmax(logits, 1) * targets).sum().neg();
+        let total = self.count(inputs)?;
         Ok(output(Value::Scalar(
-            sum.div_scalar(total.max(f32::MIN_POSITIVE)),
-            total.into(),
+            sum.div_scalar((total as f32).max(f32::MIN_POSITIVE)),
+            total,
         )))
     }
 }

@@ -8,11 +8,12 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
 use super::frames_on;
 use super::ramp::Ramp;
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
-use crate::value::Value;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use crate::value::{Lengths, Value};
 
 /// Connectionist temporal classification: the negative log-likelihood of an item's transcript over all
 /// its alignments to the frames, divided by the transcript's length and averaged over items.
@@ -46,6 +47,12 @@ pub struct Ctc {
 
 fn default_alphabet() -> String {
     " 'abcdefghijklmnopqrstuvwxyz".into()
+}
+
+impl LossKind for Ctc {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
 }
 
 impl Kind for Ctc {
@@ -109,6 +116,17 @@ impl CtcLayer {
         let class = |c: char| self.alphabet.iter().position(|of| *of == c);
         text.chars().filter_map(class).map(|class| class as i64 + 1).collect()
     }
+
+    /// Those that count: item, its frames, its classes.
+    fn counted(&self, texts: &[Option<String>], lengths: &Lengths) -> Vec<(usize, usize, Vec<i64>)> {
+        texts
+            .iter()
+            .zip(lengths.as_slice())
+            .enumerate()
+            .filter_map(|(item, (text, &frames))| Some((item, frames, self.classes(text.as_deref()?))))
+            .filter(|(_, frames, classes)| !classes.is_empty() && frames_needed(classes) <= *frames)
+            .collect()
+    }
 }
 
 /// Frames that a transcript needs: one a character, and a blank between equal ones.
@@ -116,19 +134,23 @@ fn frames_needed(classes: &[i64]) -> usize {
     classes.len() + classes.windows(2).filter(|pair| pair[0] == pair[1]).count()
 }
 
+impl Loss for CtcLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        let (_, lengths) = inputs.frames("input")?;
+        Ok(self.counted(&inputs.text("target")?, &lengths).len() as f64)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Items
+    }
+}
+
 impl Layer for CtcLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let (scores, lengths) = inputs.frames("input")?;
         let texts = inputs.text("target")?;
         let device = scores.device();
-        // (item, frames, classes) of those that count.
-        let counted: Vec<(usize, usize, Vec<i64>)> = texts
-            .iter()
-            .zip(lengths.as_slice())
-            .enumerate()
-            .filter_map(|(item, (text, &frames))| Some((item, frames, self.classes(text.as_deref()?))))
-            .filter(|(_, frames, classes)| !classes.is_empty() && frames_needed(classes) <= *frames)
-            .collect();
+        let counted = self.counted(&texts, &lengths);
         let count = counted.len();
         let longest = counted.iter().map(|(.., classes)| classes.len()).max().unwrap_or(0);
         if count == 0 {

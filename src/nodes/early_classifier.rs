@@ -8,7 +8,7 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, NodeRef, Placement, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{class_count, frames_on, labels_on, slower, trainable};
+use super::{HeadKind, Predicts, class_count, frames_on, labels_on, slower, trainable};
 use crate::facts::Facts;
 use crate::layers::gru::Gru;
 use crate::layers::stack::stacked;
@@ -97,6 +97,16 @@ pub const ROLLOUT: Rollout = Rollout {
 const HELD: &str = "uses.policy";
 /// The least action that answers.
 const ANSWER: f64 = 0.5;
+
+impl HeadKind for EarlyClassifier {
+    fn predicts(&self) -> Predicts {
+        Predicts::Classes
+    }
+
+    fn rollout(&self) -> Option<Rollout> {
+        Some(ROLLOUT)
+    }
+}
 
 impl Kind for EarlyClassifier {
     type Layer = EarlyClassifierLayer;

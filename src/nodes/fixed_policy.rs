@@ -4,7 +4,7 @@ use emorun_lang::{InferError, Inferred, InputSignals, NodeRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::policy::{Wiring, default_dimensions, names};
+use super::policy::{PolicyKind, Wiring, default_dimensions, names};
 use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Kind};
 use crate::policies::Spec;
@@ -42,9 +42,10 @@ impl FixedPolicy {
             dimensions: self.dimensions,
         }
     }
+}
 
-    /// What training must know of it.
-    pub fn spec(&self) -> Spec {
+impl PolicyKind for FixedPolicy {
+    fn spec(&self) -> Spec {
         Spec {
             acts_on: names(&self.acts_on),
             actions: self.wiring(&self.space()).actions(),

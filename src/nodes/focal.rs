@@ -6,12 +6,13 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
 use super::cross_entropy::{ClassWeights, scored_classes, scored_cost};
 use super::labels_on;
 use super::ramp::Ramp;
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
-use crate::value::Value;
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use crate::value::{Labels, Value};
 
 /// Focal loss of a head's logits against its target, over the items that carry the label:
 /// `Σ_i w_y (1 − p_y)^γ (−log p_y) / Σ_i w_y`, which is cross-entropy for `γ = 0`.
@@ -46,6 +47,12 @@ fn default_gamma() -> f64 {
     2.0
 }
 
+impl LossKind for Focal {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
+}
+
 impl Kind for Focal {
     type Layer = FocalLayer;
 
@@ -71,21 +78,36 @@ pub struct FocalLayer {
     class_weights: Option<Vec<f32>>,
 }
 
+impl FocalLayer {
+    /// How much each item counts.
+    fn weights(&self, labels: &Labels) -> Vec<f32> {
+        let weight = |label: &Option<u32>| match (label, &self.class_weights) {
+            (None, _) => 0.0,
+            (Some(_), None) => 1.0,
+            (Some(label), Some(weights)) => weights[*label as usize],
+        };
+        labels.as_slice().iter().map(weight).collect()
+    }
+}
+
+impl Loss for FocalLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        let weights = self.weights(&inputs.labels("target")?);
+        Ok(weights.iter().sum::<f32>().into())
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Items
+    }
+}
+
 impl Layer for FocalLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let logits = inputs.logits("input")?;
         let labels = inputs.labels("target")?;
         let [batch, _] = logits.dims();
         let device = logits.device();
-        let weights: Vec<f32> = labels
-            .as_slice()
-            .iter()
-            .map(|label| match (label, &self.class_weights) {
-                (None, _) => 0.0,
-                (Some(_), None) => 1.0,
-                (Some(label), Some(weights)) => weights[*label as usize],
-            })
-            .collect();
+        let weights = self.weights(&labels);
         let total: f32 = weights.iter().sum();
         let weights = Tensor::<1>::from_data(weights.as_slice(), &device);
         let log_p = log_softmax(logits, 1)

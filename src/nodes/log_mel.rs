@@ -1,11 +1,11 @@
 //! Log-mel spectrogram, computed on the host for each item.
 
 use emorun_audio::{LogMel, LogMelConfig, LogScale, MelNorm, MelScale, PadMode};
-use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
+use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::slower;
+use super::host_frames;
 
 /// Log-mel spectrogram with the parameters of `torchaudio.transforms.MelSpectrogram`, then
 /// `ln(mel + log_offset)`.
@@ -110,31 +110,11 @@ impl LogMelNode {
     /// # Errors
     /// The input is no waveform, or the parameters do not fit each other.
     pub fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
-        let rate_hz = match inputs.require("input")? {
-            Signal::Wave { rate_hz } => *rate_hz,
-            found => return Err(InferError::mismatch("input", "a waveform such as data.audio", found)),
-        };
-        self.extractor(rate_hz)?;
-        let rate = FrameRate::new(rate_hz, 1).map_or_else(
-            || Err(InferError::invalid("hop_length", "the sample rate is 0 Hz")),
-            |rate| slower(rate, self.hop_length, "hop_length"),
-        )?;
         let fft = self.n_fft as f64;
-        Ok(Inferred {
-            outputs: vec![(
-                String::new(),
-                Signal::Frames {
-                    width: self.n_mels,
-                    rate,
-                },
-            )],
-            placement: Placement::Host,
-            cost: Cost {
-                flops_per_second: rate.hz() * (2.5 * fft * fft.log2() + 2.0 * fft),
-                ..Cost::default()
-            },
-            reads_labels: false,
-            train_only: false,
+        host_frames(inputs, |rate_hz| {
+            self.extractor(rate_hz)?;
+            let work = 2.5 * fft * fft.log2() + 2.0 * fft;
+            Ok((self.n_mels, self.hop_length, "hop_length", work))
         })
     }
 

@@ -7,7 +7,7 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{class_count, frames_on, labels_on, trainable};
+use super::{HeadKind, Predicts, class_count, frames_on, labels_on, trainable};
 use crate::facts::Facts;
 use crate::layers::pool::mean_pool;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
@@ -35,6 +35,12 @@ pub struct MeanClassifier {
 
 fn default_hidden() -> usize {
     256
+}
+
+impl HeadKind for MeanClassifier {
+    fn predicts(&self) -> Predicts {
+        Predicts::Classes
+    }
 }
 
 impl Kind for MeanClassifier {

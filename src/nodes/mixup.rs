@@ -176,6 +176,15 @@ impl Blend {
 }
 
 impl Layer for MixupLayer {
+    fn relabel(&self, inputs: &Ports, context: &Context) -> Result<Option<Outputs>, NodeError> {
+        let labels = inputs.labels(TARGET)?;
+        let blend = self.blend(&labels, context);
+        Ok(Some(vec![(
+            TARGET,
+            Value::Targets(self.targets(&labels, blend.as_ref())),
+        )]))
+    }
+
     fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
         let labels = match context.training {
             true => Some(inputs.labels(TARGET)?),

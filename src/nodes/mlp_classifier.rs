@@ -7,7 +7,7 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{class_count, labels_on, trainable, vector_on};
+use super::{HeadKind, Predicts, class_count, labels_on, trainable, vector_on};
 use crate::facts::Facts;
 use crate::layers::activation::Activation;
 use crate::layers::batch_norm::BatchNorm;
@@ -123,6 +123,12 @@ impl MlpClassifier {
             dropout: self.dropout,
             batch_norm: self.batch_norm,
         })
+    }
+}
+
+impl HeadKind for MlpClassifier {
+    fn predicts(&self) -> Predicts {
+        Predicts::Classes
     }
 }
 

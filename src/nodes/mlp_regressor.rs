@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mlp_classifier::{Mlp, MlpLayer};
-use super::{values_on, vector_on};
+use super::{HeadKind, Predicts, values_on, vector_on};
 use crate::facts::Facts;
 use crate::layers::activation::Activation;
 use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
@@ -47,6 +47,12 @@ impl MlpRegressor {
             dropout: self.dropout,
             batch_norm: self.batch_norm,
         })
+    }
+}
+
+impl HeadKind for MlpRegressor {
+    fn predicts(&self) -> Predicts {
+        Predicts::Numbers
     }
 }
 

@@ -6,11 +6,13 @@ pub mod augmentation;
 pub mod augmentation_group;
 pub mod ccc;
 pub mod center;
+mod compared;
 pub mod conv_pool;
 pub mod crnn;
 pub mod cross_entropy;
 pub mod ctc;
 pub mod early_classifier;
+pub mod fbank;
 pub mod feature_noise;
 pub mod fixed_policy;
 pub mod focal;
@@ -19,6 +21,7 @@ pub mod gradient_reversal;
 pub mod linear;
 pub mod log_mel;
 pub mod mean_classifier;
+pub mod mfcc;
 pub mod mixup;
 pub mod mlp_classifier;
 pub mod mlp_regressor;
@@ -42,7 +45,53 @@ pub mod transformer;
 pub mod triplet;
 pub mod weighted_sum;
 
-use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, LabelSet, Signal};
+use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, LabelSet, Placement, Signal};
+
+use crate::policies::Rollout;
+use pretrained::PretrainedKind;
+use ramp::Ramp;
+
+/// What is asked of a kind of the section `encoders` that runs on the device.
+pub trait EncoderKind {
+    /// What is known of it as a pretrained encoder; `None` for one that starts from drawn weights.
+    fn pretrained(&self) -> Option<&dyn PretrainedKind>;
+}
+
+/// What is asked of a kind of the section `heads`.
+pub trait HeadKind {
+    /// What it predicts.
+    fn predicts(&self) -> Predicts;
+
+    /// Where a policy that it holds finds what it learns from; `None` for a head that holds none.
+    fn rollout(&self) -> Option<Rollout> {
+        None
+    }
+}
+
+/// What a head predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Predicts {
+    /// One of several classes.
+    Classes,
+    /// Numbers.
+    Numbers,
+}
+
+impl Predicts {
+    /// The metrics of such a head, the first of which chooses the best epoch.
+    pub fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Self::Classes => &["uar", "wa", "macro_f1", "weighted_f1", "log_loss"],
+            Self::Numbers => &["ccc", "mse"],
+        }
+    }
+}
+
+/// What is asked of a kind of the section `losses`.
+pub trait LossKind {
+    /// Its factor in the sum of losses, and how that changes over training.
+    fn factor(&self) -> (f64, Option<Ramp>);
+}
 
 /// The frames on a port: width and rate.
 ///
@@ -149,6 +198,34 @@ fn passed_while_evaluating(inputs: &InputSignals<'_>) -> Result<Inferred, InferE
     Ok(Inferred {
         train_only: true,
         ..Inferred::device(signal, cost)
+    })
+}
+
+/// What a node is that computes frames on the host from the waveform at `input`: `of` a sample rate in Hz it gives
+/// their width, the samples from one to the next, the field that this follows from, and the work for one of them in
+/// floating-point operations.
+///
+/// # Errors
+/// The port is missing or carries something else; as `of`.
+fn host_frames(
+    inputs: &InputSignals<'_>,
+    of: impl FnOnce(u32) -> Result<(usize, usize, &'static str, f64), InferError>,
+) -> Result<Inferred, InferError> {
+    let rate_hz = match inputs.require("input")? {
+        Signal::Wave { rate_hz } => *rate_hz,
+        found => return Err(InferError::mismatch("input", "a waveform such as data.audio", found)),
+    };
+    let (width, hop, field, work) = of(rate_hz)?;
+    let rate = FrameRate::new(rate_hz, 1)
+        .ok_or_else(|| InferError::invalid(field, "the sample rate is 0 Hz"))
+        .and_then(|rate| slower(rate, hop, field))?;
+    let cost = Cost {
+        flops_per_second: rate.hz() * work,
+        ..Cost::default()
+    };
+    Ok(Inferred {
+        placement: Placement::Host,
+        ..Inferred::device(Signal::Frames { width, rate }, cost)
     })
 }
 

@@ -5,10 +5,11 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
 use super::numbers_compared;
 use super::ramp::Ramp;
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use crate::value::Value;
 
 /// Mean squared error of predicted numbers, over those that items are labelled with.
@@ -29,6 +30,12 @@ pub struct Mse {
     pub ramp: Option<Ramp>,
 }
 
+impl LossKind for Mse {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
+}
+
 impl Kind for Mse {
     type Layer = MseLayer;
 
@@ -44,6 +51,16 @@ impl Kind for Mse {
 /// See [`Mse`].
 #[derive(Module, Debug)]
 pub struct MseLayer {}
+
+impl Loss for MseLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        Ok(inputs.targets("target")?.present() as f64)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Items
+    }
+}
 
 impl Layer for MseLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {

@@ -3,8 +3,15 @@
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, NodeRef, Placement, PortRef, RUN, Signal};
 
 use super::trainable;
+use crate::policies::Spec;
 use crate::policies::action::ActionSpace;
 use crate::policies::layer::Sizes;
+
+/// What is asked of a kind of the section `policies`.
+pub trait PolicyKind {
+    /// What training must know of it.
+    fn spec(&self) -> Spec;
+}
 
 /// Wiring of a policy, as its file says it.
 pub(super) struct Wiring<'a> {

@@ -7,7 +7,7 @@ use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::slower;
+use super::{EncoderKind, slower};
 use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Kind};
 use crate::pretrained::cache::Cache;
@@ -69,6 +69,27 @@ pub struct Preparation {
     pub normalise: bool,
     /// Whether that is an assumption: the checkpoint has no `preprocessor_config.json`, or it was not to be had.
     pub assumed: bool,
+}
+
+/// What is known of an encoder because it is pretrained.
+pub trait PretrainedKind {
+    /// The fields that all of them share.
+    fn settings(&self) -> &Pretrained;
+
+    /// Whether its checkpoint's sizes are known by its name.
+    fn is_known(&self) -> bool;
+
+    /// Seconds that it hears of each item, where there is a bound.
+    fn hears_s(&self) -> Option<f64>;
+
+    /// Why what is frozen cannot be kept; `None` if it can.
+    fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String>;
+
+    /// A tiny checkpoint in place of its own.
+    ///
+    /// # Errors
+    /// The configuration cannot be used.
+    fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError>;
 }
 
 /// What the fields come to for a checkpoint.
@@ -281,18 +302,31 @@ macro_rules! speech_kinds {
         #[serde(transparent)]
         pub struct $name(pub Pretrained);
 
-        impl $name {
-            /// Why what is frozen cannot be kept; `None` if it can.
-            pub fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
+        impl EncoderKind for $name {
+            fn pretrained(&self) -> Option<&dyn PretrainedKind> {
+                Some(self)
+            }
+        }
+
+        impl PretrainedKind for $name {
+            fn settings(&self) -> &Pretrained {
+                &self.0
+            }
+
+            fn is_known(&self) -> bool {
+                known::speech(Family::$family, self.0.id()).is_some()
+            }
+
+            fn hears_s(&self) -> Option<f64> {
+                None
+            }
+
+            fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
                 let (resolved, _) = self.0.speech(Family::$family, inputs, facts).ok()?;
                 (resolved.frozen == Frozen::Nothing).then(|| "everything of it trains".into())
             }
 
-            /// A tiny checkpoint in place of its own; see [`Miniature::speech`].
-            ///
-            /// # Errors
-            /// As there.
-            pub fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError> {
+            fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError> {
                 let config = self.0.speech_config(Family::$family, facts);
                 Miniature::speech(Family::$family, &config, self.0.preprocessor(facts), width)
             }
@@ -328,9 +362,26 @@ speech_kinds! {
 #[serde(transparent)]
 pub struct Whisper(pub Pretrained);
 
-impl Whisper {
-    /// Why what is frozen cannot be kept; `None` if it can.
-    pub fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
+impl EncoderKind for Whisper {
+    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
+        Some(self)
+    }
+}
+
+impl PretrainedKind for Whisper {
+    fn settings(&self) -> &Pretrained {
+        &self.0
+    }
+
+    fn is_known(&self) -> bool {
+        known::whisper_by_id(self.0.id()).is_some()
+    }
+
+    fn hears_s(&self) -> Option<f64> {
+        Some(30.0)
+    }
+
+    fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
         let resolved = self.0.whisper(inputs, facts).ok()?;
         match resolved.frozen {
             Frozen::Everything => None,
@@ -338,14 +389,12 @@ impl Whisper {
         }
     }
 
-    /// A tiny checkpoint in place of its own; see [`Miniature::whisper`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError> {
+    fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError> {
         Miniature::whisper(&self.0.whisper_config(facts), self.0.preprocessor(facts), width)
     }
+}
 
+impl Whisper {
     /// Its front end, which runs on the host.
     ///
     /// # Errors

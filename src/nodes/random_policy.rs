@@ -4,7 +4,7 @@ use emorun_lang::{InferError, Inferred, InputSignals, NodeRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::policy::{Wiring, default_action, default_dimensions, default_every, names};
+use super::policy::{PolicyKind, Wiring, default_action, default_dimensions, default_every, names};
 use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Kind};
 use crate::policies::Spec;
@@ -43,9 +43,10 @@ impl RandomPolicy {
             dimensions: self.dimensions,
         }
     }
+}
 
-    /// What training must know of it.
-    pub fn spec(&self) -> Spec {
+impl PolicyKind for RandomPolicy {
+    fn spec(&self) -> Spec {
         Spec {
             acts_on: names(&self.acts_on),
             actions: self.wiring().actions(),

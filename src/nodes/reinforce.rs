@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::policy::{
-    Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden, default_initial_std,
-    default_true, default_value_weight, names,
+    PolicyKind, Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden,
+    default_initial_std, default_true, default_value_weight, names,
 };
 use crate::facts::Facts;
 use crate::node::{BuildContext, BuildError, Kind};
@@ -121,9 +121,10 @@ impl Reinforce {
             critic: self.baseline == Baseline::Value,
         })
     }
+}
 
-    /// What training must know of it.
-    pub fn spec(&self) -> Spec {
+impl PolicyKind for Reinforce {
+    fn spec(&self) -> Spec {
         Spec {
             acts_on: names(&self.acts_on),
             actions: self.wiring().actions(),

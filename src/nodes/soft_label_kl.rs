@@ -6,10 +6,11 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
 use super::cross_entropy::scored_cost;
 use super::ramp::Ramp;
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use crate::value::Value;
 
 /// Kullback–Leibler divergence of the predicted classes from the shares of raters' votes,
@@ -31,6 +32,12 @@ pub struct SoftLabelKl {
     /// How the factor changes over training; not at all when left out.
     #[serde(default)]
     pub ramp: Option<Ramp>,
+}
+
+impl LossKind for SoftLabelKl {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
 }
 
 impl Kind for SoftLabelKl {
@@ -61,6 +68,16 @@ impl Kind for SoftLabelKl {
 /// See [`SoftLabelKl`].
 #[derive(Module, Debug)]
 pub struct SoftLabelKlLayer {}
+
+impl Loss for SoftLabelKlLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        Ok(inputs.targets("target")?.columns().max().unwrap_or(0) as f64)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Items
+    }
+}
 
 impl Layer for SoftLabelKlLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {

@@ -1,20 +1,28 @@
 //! Supervised contrastive loss over vectors.
 
+use std::collections::HashMap;
+
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
+use super::compared::{rows_and_labels, summed};
 use super::ramp::Ramp;
 use super::triplet::at_unit_length;
 use super::{labels_on, vector_on};
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::node::{
+    BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
+};
 use crate::value::Value;
 
 /// Supervised contrastive loss: among all items of the batch, those of an item's own class are to be
-/// the most similar to it, by cosine. The mean is over items that have another of their class.
+/// the most similar to it, by cosine. The mean is over items that have another of their class. On validation
+/// and test an item is compared with all of the side, whatever `evaluation.batch_size`: the more there are, the
+/// higher the loss is, so that it is not to be held against that of training.
 ///
 /// # Source
 /// Khosla et al., NeurIPS 2020, eq. 2 (the sum over positives outside the logarithm).
@@ -40,6 +48,12 @@ pub struct SupervisedContrastive {
 
 fn default_temperature() -> f64 {
     0.1
+}
+
+impl LossKind for SupervisedContrastive {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
 }
 
 impl Kind for SupervisedContrastive {
@@ -71,6 +85,49 @@ impl Kind for SupervisedContrastive {
 pub struct SupervisedContrastiveLayer {
     #[module(skip)]
     temperature: f64,
+}
+
+impl Loss for SupervisedContrastiveLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        let labels = inputs.labels("target")?;
+        let mut items: HashMap<u32, usize> = HashMap::new();
+        for label in labels.as_slice().iter().flatten() {
+            *items.entry(*label).or_default() += 1;
+        }
+        // Each item of a class that has another.
+        Ok(items.values().filter(|items| **items > 1).sum::<usize>() as f64)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Side(self)
+    }
+}
+
+impl SideLoss for SupervisedContrastiveLayer {
+    fn over_side(&self, inputs: &Ports) -> Result<(f64, f64), NodeError> {
+        let (rows, labels) = rows_and_labels(inputs)?;
+        let rows = rows.at_unit_length();
+        let labels = labels.as_slice();
+        let of_anchor = |at: usize| {
+            let Some(own) = labels[at] else { return (0.0, 0.0) };
+            let others = labels.iter().enumerate().filter(|(other, _)| *other != at);
+            let similar: Vec<(f64, bool)> = others
+                .filter_map(|(other, label)| {
+                    let label = (*label)?;
+                    Some((rows.product(at, other) / self.temperature, label == own))
+                })
+                .collect();
+            let positives: Vec<f64> = similar.iter().filter(|(_, same)| *same).map(|(s, _)| *s).collect();
+            if positives.is_empty() {
+                return (0.0, 0.0);
+            }
+            let most = similar.iter().map(|(s, _)| *s).fold(f64::NEG_INFINITY, f64::max);
+            let all = most + similar.iter().map(|(s, _)| (s - most).exp()).sum::<f64>().ln();
+            (all - positives.iter().sum::<f64>() / positives.len() as f64, 1.0)
+        };
+        let (sum, count) = summed(labels.len(), of_anchor);
+        Ok((sum / count.max(1.0), count))
+    }
 }
 
 impl Layer for SupervisedContrastiveLayer {

@@ -8,7 +8,8 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{frames_on, slower};
+use super::pretrained::PretrainedKind;
+use super::{EncoderKind, frames_on, slower};
 use crate::facts::Facts;
 use crate::layers::activation::Activation;
 use crate::layers::stack::stacked;
@@ -116,6 +117,12 @@ fn default_feed_forward() -> usize {
 }
 fn default_dropout() -> f64 {
     0.1
+}
+
+impl EncoderKind for Transformer {
+    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
+        None
+    }
 }
 
 impl Kind for Transformer {

@@ -6,16 +6,21 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::LossKind;
+use super::compared::{Rows, rows_and_labels, summed};
 use super::ramp::Ramp;
 use super::{labels_on, vector_on};
 use crate::facts::Facts;
-use crate::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use crate::node::{
+    BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
+};
 use crate::value::{Labels, Value};
 
 /// Triplet loss: an item is to be nearer to those of its own class than to any other, by a margin.
 ///
 /// Triplets are taken within a batch, among items that carry the label; their mean is over anchors
-/// (`batch_hard`) or over pairs of anchor and positive (`semi_hard`).
+/// (`batch_hard`) or over pairs of anchor and positive (`semi_hard`). On validation and test they are taken
+/// among all items of the side, whatever `evaluation.batch_size`.
 ///
 /// # Source
 /// Schroff et al., CVPR 2015, §3.2 (semi-hard); Hermans et al. 2017, eq. 5 (batch-hard).
@@ -78,6 +83,12 @@ fn yes() -> bool {
 
 /// Stands for a distance that must not be chosen.
 const FAR: f32 = 1e30;
+
+impl LossKind for Triplet {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
+}
 
 impl Kind for Triplet {
     type Layer = TripletLayer;
@@ -217,23 +228,91 @@ impl TripletLayer {
     }
 }
 
+impl TripletLayer {
+    /// The costs that count, one an anchor or one a pair of anchor and positive, row after row.
+    fn counted(&self, pairs: &Pairs) -> Vec<bool> {
+        let batch = pairs.batch;
+        match self.mining {
+            Mining::BatchHard => (0..batch).map(|at| pairs.is_anchor(at)).collect(),
+            Mining::SemiHard => (0..batch * batch)
+                .map(|at| pairs.same[at] && pairs.is_anchor(at / batch))
+                .collect(),
+        }
+    }
+
+    fn cost_of(&self, positive: f64, negative: f64) -> f64 {
+        let nearer = positive - negative;
+        match self.margin {
+            Margin::Hard(margin) => (nearer + margin).max(0.0),
+            // ln(1 + exp(x)) that overflows nowhere.
+            Margin::Soft => nearer.max(0.0) + (-nearer.abs()).exp().ln_1p(),
+        }
+    }
+
+    /// Cost of an anchor, and how much it counts.
+    fn of_anchor(&self, rows: &Rows, labels: &[Option<u32>], at: usize) -> (f64, f64) {
+        let Some(own) = labels[at] else { return (0.0, 0.0) };
+        let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+        for (other, label) in labels.iter().enumerate() {
+            match label {
+                Some(label) if *label != own => negatives.push(rows.distance(at, other)),
+                Some(_) if other != at => positives.push(rows.distance(at, other)),
+                _ => {}
+            }
+        }
+        negatives.sort_unstable_by(f64::total_cmp);
+        let (Some(&nearest), Some(&farthest)) = (negatives.first(), negatives.last()) else {
+            return (0.0, 0.0);
+        };
+        if positives.is_empty() {
+            return (0.0, 0.0);
+        }
+        match self.mining {
+            Mining::BatchHard => {
+                let positive = positives.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                (self.cost_of(positive, nearest), 1.0)
+            }
+            Mining::SemiHard => {
+                let cost = |&positive: &f64| {
+                    let farther = negatives.partition_point(|negative| *negative <= positive);
+                    self.cost_of(positive, negatives.get(farther).copied().unwrap_or(farthest))
+                };
+                (positives.iter().map(cost).sum(), positives.len() as f64)
+            }
+        }
+    }
+}
+
+impl Loss for TripletLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        let counted = self.counted(&Pairs::of(&inputs.labels("target")?));
+        Ok(counted.iter().filter(|counts| **counts).count() as f64)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Side(self)
+    }
+}
+
+impl SideLoss for TripletLayer {
+    fn over_side(&self, inputs: &Ports) -> Result<(f64, f64), NodeError> {
+        let (rows, labels) = rows_and_labels(inputs)?;
+        let rows = if self.normalise { rows.at_unit_length() } else { rows };
+        let labels = labels.as_slice();
+        let (sum, count) = summed(labels.len(), |at| self.of_anchor(&rows, labels, at));
+        Ok((sum / count.max(1.0), count))
+    }
+}
+
 impl Layer for TripletLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let x = inputs.vector("input")?;
         let pairs = Pairs::of(&inputs.labels("target")?);
         let x = if self.normalise { at_unit_length(x) } else { x };
-        let batch = pairs.batch;
-        let (cost, counts): (_, Vec<bool>) = match self.mining {
-            Mining::BatchHard => (
-                self.batch_hard(distances(x), &pairs),
-                (0..batch).map(|at| pairs.is_anchor(at)).collect(),
-            ),
-            Mining::SemiHard => (
-                self.semi_hard(distances(x), &pairs),
-                (0..batch * batch)
-                    .map(|at| pairs.same[at] && pairs.is_anchor(at / batch))
-                    .collect(),
-            ),
+        let counts = self.counted(&pairs);
+        let cost = match self.mining {
+            Mining::BatchHard => self.batch_hard(distances(x), &pairs),
+            Mining::SemiHard => self.semi_hard(distances(x), &pairs),
         };
         let count = counts.iter().filter(|counts| **counts).count();
         let shape = cost.dims();

@@ -400,7 +400,7 @@ impl Prepared {
             .graph
             .node(&node.name)
             .map(|node| &node.config)
-            .and_then(|config| Some((config, config.pretrained()?)));
+            .and_then(|config| Some((config, config.pretrained()?.settings())));
         let Some((config, pretrained)) = config else {
             return Err(Failure::Bug(format!("`{}` is no pretrained encoder", node.name)));
         };

@@ -13,6 +13,7 @@ mod policies;
 mod prepared;
 mod recordings;
 mod shortest;
+mod trained;
 
 pub use host::Caching;
 pub use identity::WeightsFacts;
@@ -253,6 +254,7 @@ pub fn prepare_with(
             &mut report,
         );
         policies::check(&draft, settings, &tree, &mut report);
+        trained::check(&draft, settings, &tree, &mut report);
     }
     let run_ports = policies::run_ports(&draft);
     let (experiment, mut report) = match draft.finish(&ports, &run_ports, &facts, report) {
@@ -635,6 +637,12 @@ fn check_settings<'a>(
         .clone()
         .filter(|(section, _, _)| *section == Section::Heads)
         .flat_map(|(_, head, metrics)| metrics.iter().map(move |metric| format!("{head}.{metric}")))
+        .chain(
+            nodes
+                .clone()
+                .filter(|(section, ..)| *section == Section::Losses)
+                .map(|(_, loss, _)| format!("loss.{loss}")),
+        )
         .collect();
     if !nodes.clone().any(|(section, ..)| section == Section::Losses) {
         wrong(

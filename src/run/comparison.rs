@@ -1,11 +1,11 @@
 //! The runs of a sweep beside each other: test metrics, their spread over members, differences with intervals.
 
-use emorun_metrics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference};
+use emorun_metrics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference, resampled_difference};
 use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::fallen::Fallen;
-use super::parent::Finished;
+use super::parent::{Finished, MemberTest};
 use super::report::table;
 
 /// What a sweep has found, as `summary.json` holds it.
@@ -20,9 +20,48 @@ pub struct Comparison {
     /// Mean and standard deviation over the members of each run that has several.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     spread: IndexMap<String, IndexMap<String, MeanSd>>,
-    /// How much each run exceeds the first, over the members (folds and seeds) of the same name.
+    /// How much each run exceeds the first, over the folds or seeds that both have.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     differences: IndexMap<String, IndexMap<String, PairedDifference>>,
+    /// How the intervals of those differences come about.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    intervals: IndexMap<String, Basis>,
+}
+
+/// What an interval is taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Basis {
+    /// Folds, which share training items: seeds are averaged in each, and the interval is that of the corrected
+    /// resampled t-test.
+    Folds {
+        /// Folds that both runs have.
+        folds: usize,
+        /// A fold's test items divided by its training items.
+        test_to_train: f64,
+    },
+    /// Seeds of one split, whose results are independent of each other on this split; they say nothing of other
+    /// speakers.
+    Seeds {
+        /// Seeds that both runs have.
+        seeds: usize,
+    },
+}
+
+impl Basis {
+    /// As people read it.
+    fn text(self) -> String {
+        match self {
+            Self::Folds { folds, test_to_train } => format!(
+                "over {folds} folds, seeds averaged in each: corrected resampled t (Nadeau & Bengio 2003), as folds share training items; variance × (1/{folds} + {test_to_train:.3})"
+            ),
+            Self::Seeds { seeds } => {
+                format!(
+                    "over {seeds} seeds of one split: paired t, for this split alone; it says nothing of other speakers"
+                )
+            }
+        }
+    }
 }
 
 impl Comparison {
@@ -34,6 +73,7 @@ impl Comparison {
             runs: IndexMap::new(),
             spread: IndexMap::new(),
             differences: IndexMap::new(),
+            intervals: IndexMap::new(),
         };
         for (label, run) in finished {
             comparison.runs.insert(label.clone(), run.test.clone());
@@ -44,7 +84,7 @@ impl Comparison {
                 let values: Vec<f64> = run
                     .members
                     .values()
-                    .filter_map(|test| test.get(metric))
+                    .filter_map(|member| member.metrics.get(metric))
                     .copied()
                     .collect();
                 Some((metric.clone(), mean_sd(&values)?))
@@ -54,9 +94,13 @@ impl Comparison {
             let Some((_, first)) = finished.first().filter(|(first, _)| first != label) else {
                 continue;
             };
+            let pairs = Pairs::of(run, first);
             let differences = run.test.keys();
-            let differences = differences.filter_map(|metric| Some((metric.clone(), difference(run, first, metric)?)));
+            let differences = differences.filter_map(|metric| Some((metric.clone(), pairs.difference(metric)?)));
             comparison.differences.insert(label.clone(), differences.collect());
+            comparison
+                .intervals
+                .extend(pairs.basis().map(|basis| (label.clone(), basis)));
         }
         comparison
     }
@@ -126,9 +170,16 @@ impl Comparison {
                     None => mean,
                 }
             });
-            text.push_str(&format!(
-                "\nabove {first}, fold by fold and seed by seed (95 % interval)\n{differences}"
-            ));
+            text.push_str(&format!("\nabove {first} (95 % interval)\n{differences}"));
+            let mut told: Vec<String> = Vec::new();
+            for (label, basis) in &self.intervals {
+                let basis = basis.text();
+                // Mostly all runs have the same folds and seeds.
+                if !told.contains(&basis) {
+                    text.push_str(&format!("interval of {label}: {basis}\n"));
+                    told.push(basis);
+                }
+            }
         }
         if !failures.is_empty() {
             text.push_str(&format!("\nnot whole\n{failures}"));
@@ -174,7 +225,7 @@ struct Unit {
 
 impl Unit {
     fn of(metric: &str) -> Self {
-        let is_share = ![".ccc", ".mse"].iter().any(|end| metric.ends_with(end));
+        let is_share = ![".ccc", ".mse", ".log_loss"].iter().any(|end| metric.ends_with(end));
         let (factor, digits, sign) = if is_share { (100.0, 2, " %") } else { (1.0, 4, "") };
         Self { factor, digits, sign }
     }
@@ -188,14 +239,64 @@ impl Unit {
     }
 }
 
-/// How much a run exceeds the first, where both have a member of the same name; `None` where they share none.
-fn difference(run: &Finished, first: &Finished, metric: &str) -> Option<PairedDifference> {
-    let pairs = run.members.iter().filter_map(|(member, test)| {
-        let other = first.members.get(member)?;
-        Some((*test.get(metric)?, *other.get(metric)?))
-    });
-    let (own, others): (Vec<f64>, Vec<f64>) = pairs.unzip();
-    paired_difference(&own, &others).ok().flatten()
+/// Members of the same name of two runs, by fold.
+struct Pairs<'a> {
+    folds: IndexMap<&'a str, Vec<(&'a MemberTest, &'a MemberTest)>>,
+}
+
+impl<'a> Pairs<'a> {
+    fn of(run: &'a Finished, first: &'a Finished) -> Self {
+        let mut folds: IndexMap<&str, Vec<(&MemberTest, &MemberTest)>> = IndexMap::new();
+        for (name, member) in &run.members {
+            if let Some(other) = first.members.get(name) {
+                folds.entry(&member.fold).or_default().push((member, other));
+            }
+        }
+        Self { folds }
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = &(&'a MemberTest, &'a MemberTest)> {
+        self.folds.values().flatten()
+    }
+
+    /// `None` where the runs share no two members.
+    fn basis(&self) -> Option<Basis> {
+        let pairs = self.pairs().count();
+        match self.folds.len() {
+            _ if pairs < 2 => None,
+            1 => Some(Basis::Seeds { seeds: pairs }),
+            folds => {
+                let ratios = self.pairs().map(|(member, _)| member.test_to_train);
+                Some(Basis::Folds {
+                    folds,
+                    test_to_train: ratios.sum::<f64>() / pairs as f64,
+                })
+            }
+        }
+    }
+
+    /// How much the run exceeds the first; `None` where they share no member that has the metric.
+    fn difference(&self, metric: &str) -> Option<PairedDifference> {
+        let both = |(member, other): &(&MemberTest, &MemberTest)| {
+            Some((*member.metrics.get(metric)?, *other.metrics.get(metric)?))
+        };
+        let (own, others): (Vec<f64>, Vec<f64>) = match self.basis() {
+            // Seeds of a fold differ by training alone, and all of them share its speakers.
+            Some(Basis::Folds { .. }) => {
+                let folds = self.folds.values().filter_map(|pairs| {
+                    let (own, others): (Vec<f64>, Vec<f64>) = pairs.iter().filter_map(both).unzip();
+                    Some((mean_sd(&own)?.mean, mean_sd(&others)?.mean))
+                });
+                folds.unzip()
+            }
+            _ => self.pairs().filter_map(both).unzip(),
+        };
+        let found = match self.basis() {
+            Some(Basis::Folds { test_to_train, .. }) => resampled_difference(&own, &others, test_to_train),
+            _ => paired_difference(&own, &others),
+        };
+        found.ok().flatten()
+    }
 }
 
 #[cfg(test)]
@@ -206,12 +307,20 @@ mod tests {
 
     fn run(pooled: f64, members: &[(&str, f64)]) -> Finished {
         let uar = |value: f64| IndexMap::from([("emotion.uar".to_owned(), value)]);
-        let members = members.iter();
+        let member = |(name, value): &(&str, f64)| {
+            let fold = name.split('/').filter(|part| !part.starts_with("seed-"));
+            let member = MemberTest {
+                metrics: uar(*value),
+                fold: fold.collect(),
+                test_to_train: 0.25,
+            };
+            ((*name).to_owned(), member)
+        };
         Finished {
             dir: PathBuf::new(),
             text: String::new(),
             test: uar(pooled),
-            members: members.map(|(name, value)| ((*name).to_owned(), uar(*value))).collect(),
+            members: members.iter().map(member).collect(),
             ..Finished::default()
         }
     }
@@ -256,7 +365,40 @@ mod tests {
             (numbers.number(0.5), numbers.signed(0.125)),
             ("0.5000".into(), "+0.1250".into())
         );
+        let seeds = "interval of better: over 3 seeds of one split: paired t";
+        assert!(text.contains(seeds), "{text}");
         let alone = Comparison::of(&finished[3..]).text();
         assert!(!alone.contains("±") && !alone.contains("interval"), "{alone}");
+    }
+
+    #[test]
+    fn folds_are_not_taken_for_independent_and_seeds_are_averaged_in_each() {
+        let of = |shift: [f64; 6]| {
+            let names = ["fold-1", "fold-2", "fold-3"].map(|fold| [1, 2].map(|seed| format!("{fold}/seed-{seed}")));
+            let names = names.concat();
+            let members: Vec<(&str, f64)> = names.iter().map(String::as_str).zip(shift).collect();
+            run(0.5, &members)
+        };
+        let base = of([0.50, 0.52, 0.60, 0.58, 0.40, 0.44]);
+        let better = of([0.53, 0.55, 0.62, 0.62, 0.41, 0.45]);
+        let finished = [("base".to_owned(), base), ("better".to_owned(), better)];
+        let comparison = Comparison::of(&finished);
+        // Differences of the folds' means: 0.03, 0.03, 0.01. With scipy,
+        // t.interval(0.95, 2, loc=d.mean(), scale=sqrt((1/3 + 0.25) * d.var(ddof=1))).
+        let found = &comparison.differences["better"]["emotion.uar"];
+        assert_eq!(found.difference.n, 3);
+        assert!((found.difference.mean - 0.07 / 3.0).abs() < 1e-12);
+        let interval = found.interval.unwrap();
+        assert!((interval.low + 0.014_612_497_0).abs() < 1e-9, "{interval:?}");
+        assert!((interval.high - 0.061_279_163_7).abs() < 1e-9, "{interval:?}");
+        let basis = Basis::Folds {
+            folds: 3,
+            test_to_train: 0.25,
+        };
+        assert_eq!(comparison.intervals["better"], basis);
+        let text = comparison.text();
+        assert!(text.contains("corrected resampled t (Nadeau & Bengio 2003)"), "{text}");
+        let json = serde_json::to_value(&comparison).unwrap();
+        assert_eq!(json["intervals"]["better"]["folds"]["folds"], 3, "{json}");
     }
 }

@@ -35,7 +35,7 @@ pub struct Finished {
     /// Its test metrics, `<head>.<metric>`; pooled over members.
     pub test: IndexMap<String, f64>,
     /// Those of each member, by its folder; of a run that has none, its own.
-    pub members: IndexMap<String, IndexMap<String, f64>>,
+    pub members: IndexMap<String, MemberTest>,
     /// Members that have failed and that nothing above counts.
     pub fallen: Vec<Fallen>,
     /// Number of members, with those.
@@ -55,6 +55,35 @@ impl Finished {
     pub fn whole(self) -> Result<Self, Failure> {
         self.failure().map_or(Ok(self), Err)
     }
+}
+
+/// What a member has found on its test side.
+#[derive(Clone, Debug, Default)]
+pub struct MemberTest {
+    /// Metrics, `<head>.<metric>`.
+    pub metrics: IndexMap<String, f64>,
+    /// Which of the splits it had: the same for members that differ in their seed alone.
+    pub fold: String,
+    /// Items that it was tested on, divided by those that it was trained on.
+    pub test_to_train: f64,
+}
+
+impl MemberTest {
+    fn new(spec: &MemberSpec, summary: &Summary) -> Option<Self> {
+        let test = summary.splits.get("test")?;
+        let trained = summary.splits.get("train").map_or(0, |train| train.n);
+        let parts = spec.path.split('/').filter(|part| *part != seed_folder(spec.seed));
+        Some(Self {
+            metrics: metrics(test),
+            fold: parts.collect::<Vec<_>>().join("/"),
+            test_to_train: test.n as f64 / trained.max(1) as f64,
+        })
+    }
+}
+
+/// Folder of a member of its own seed.
+fn seed_folder(seed: u64) -> String {
+    format!("seed-{seed}")
 }
 
 /// Where runs lie and how this one is called.
@@ -81,7 +110,7 @@ pub fn members(prepared: &Prepared) -> Vec<MemberSpec> {
         for seed in seeds {
             let mut parts: Vec<String> = split.label.iter().cloned().collect();
             if !training.seeds.is_empty() {
-                parts.push(format!("seed-{seed}"));
+                parts.push(seed_folder(seed));
             }
             members.push(MemberSpec {
                 path: parts.join("/"),
@@ -252,7 +281,10 @@ fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) ->
     Ok(Finished {
         dir: dir.path().to_owned(),
         text,
-        members: IndexMap::from([(spec.path.clone(), test.clone())]),
+        members: MemberTest::new(spec, &summary)
+            .map(|member| (spec.path.clone(), member))
+            .into_iter()
+            .collect(),
         test,
         fallen: Vec::new(),
         of: 1,
@@ -413,10 +445,9 @@ fn finish(
         dir: dir.path().to_owned(),
         text,
         test: metrics(&summary.pooled),
-        members: summary
-            .members
+        members: results
             .iter()
-            .map(|(member, test)| (member.clone(), metrics(test)))
+            .filter_map(|(spec, summary)| Some((spec.path.clone(), MemberTest::new(spec, summary)?)))
             .collect(),
         of: results.len() + fallen.len(),
         fallen,
@@ -427,8 +458,9 @@ fn finish(
 fn metrics(split: &SplitSummary) -> IndexMap<String, f64> {
     let mut metrics = IndexMap::new();
     for (name, head) in &split.heads {
-        for (metric, value) in [("uar", head.uar), ("wa", head.wa), ("macro_f1", head.macro_f1)] {
-            metrics.extend(value.map(|value| (format!("{name}.{metric}"), value)));
+        for metric in Metric::ALL {
+            let value = head.metric(metric);
+            metrics.extend(value.map(|value| (format!("{name}.{}", metric.name()), value)));
         }
     }
     for (name, head) in &split.regressions {

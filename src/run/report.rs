@@ -16,6 +16,15 @@ fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| "–".into(), |value| format!("{:.2} %", 100.0 * value))
 }
 
+/// A probability or an estimate with as many digits as give its bits back, nine at most.
+fn exact(value: f32) -> String {
+    if value == 0.0 || (1e-5..1e9).contains(&value.abs()) {
+        value.to_string()
+    } else {
+        format!("{value:e}")
+    }
+}
+
 /// A table with aligned columns; the first column is left-aligned, the others right-aligned.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
@@ -44,9 +53,34 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Per-split metrics, then each head's classes and confusion on the most telling split.
+/// The losses on every split, where there are several: each by itself, and their weighted sum.
+fn losses(splits: &IndexMap<SplitName, SplitResult>) -> String {
+    let Some(first) = splits.values().next().filter(|first| first.losses.len() > 1) else {
+        return String::new();
+    };
+    let header = ["split"].into_iter().chain(first.losses.keys().map(String::as_str));
+    let header: Vec<&str> = header.chain(["weighted sum"]).collect();
+    let row = |(name, split): (&SplitName, &SplitResult)| {
+        let each = first.losses.keys();
+        let each = each.map(|node| number(split.losses.get(node).and_then(|loss| loss.value)));
+        std::iter::once(name.to_string())
+            .chain(each)
+            .chain([number(split.loss)])
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = splits.iter().map(row).collect();
+    format!("\nlosses\n{}", table(&header, &rows))
+}
+
+/// The losses of a head alone, by their nodes.
+fn own_losses<'a>(split: &'a SplitResult, head: &str) -> Vec<(&'a String, Option<f64>)> {
+    let own = split.losses.iter().filter(|(_, loss)| loss.of == head);
+    own.map(|(node, loss)| (node, loss.value)).collect()
+}
+
+/// Losses and metrics of every split, then each head's classes and confusion on the most telling split.
 pub fn text(splits: &IndexMap<SplitName, SplitResult>) -> String {
-    let mut text = String::new();
+    let mut text = losses(splits);
     let heads: Vec<&String> = splits
         .values()
         .next()
@@ -57,19 +91,18 @@ pub fn text(splits: &IndexMap<SplitName, SplitResult>) -> String {
             .iter()
             .filter_map(|(name, split)| {
                 let report = split.heads.get(head)?;
-                let loss = split.loss.map_or_else(|| "–".into(), |loss| format!("{loss:.4}"));
-                Some(vec![
-                    name.to_string(),
-                    report.n.to_string(),
-                    loss,
-                    percent(report.uar),
-                    percent(report.wa),
-                    percent(report.macro_f1),
-                ])
+                let losses = own_losses(split, head).into_iter().map(|(_, loss)| number(loss));
+                let metrics = Metric::ALL.map(|metric| metric.text(split.metric(&format!("{head}.{}", metric.name()))));
+                let row = [name.to_string(), report.n.to_string()].into_iter().chain(losses);
+                Some(row.chain(metrics).collect())
             })
             .collect();
+        let nodes = splits.values().next().map(|split| own_losses(split, head));
+        let nodes: Vec<&str> = nodes.iter().flatten().map(|(node, _)| node.as_str()).collect();
+        let header = ["split", "items"].into_iter().chain(nodes);
+        let header: Vec<&str> = header.chain(Metric::ALL.map(Metric::title)).collect();
         let _ = writeln!(text, "\n{head}");
-        text.push_str(&table(&["split", "items", "loss", "UAR", "WA", "macro F1"], &rows));
+        text.push_str(&table(&header, &rows));
         if let Some((name, report)) = splits
             .iter()
             .next_back()
@@ -150,6 +183,18 @@ fn numbers(splits: &IndexMap<SplitName, SplitResult>) -> String {
         }
         let _ = writeln!(text, "\n{head}");
         text.push_str(&table(&["split", "items", "CCC", "Pearson", "MSE"], &rows));
+        let own = splits.iter().map(|(name, split)| (name, own_losses(split, head)));
+        let own: Vec<_> = own.filter(|(_, losses)| !losses.is_empty()).collect();
+        if let Some((_, first)) = own.first() {
+            let header = std::iter::once("split").chain(first.iter().map(|(node, _)| node.as_str()));
+            let header: Vec<&str> = header.collect();
+            let row = |(name, losses): &(&SplitName, Vec<(&String, Option<f64>)>)| {
+                let losses = losses.iter().map(|(_, loss)| number(*loss));
+                std::iter::once(name.to_string()).chain(losses).collect()
+            };
+            let _ = writeln!(text, "\n{head}: losses");
+            text.push_str(&table(&header, &own.iter().map(row).collect::<Vec<Vec<String>>>()));
+        }
     }
     text
 }
@@ -193,12 +238,8 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
     let mut text = String::new();
     for head in summary.mean.heads.keys() {
         let pick = |split: &SplitSummary, metric: Metric| {
-            let head = split.heads.get(head)?;
-            match metric {
-                Metric::Uar => head.uar,
-                Metric::Wa => head.wa,
-                Metric::MacroF1 => head.macro_f1,
-            }
+            let value = split.heads.get(head).and_then(|head| head.metric(metric));
+            metric.text(value)
         };
         let header: Vec<&str> = ["", "items"]
             .into_iter()
@@ -207,7 +248,7 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
         let row = |name: &str, items: u64, split: &SplitSummary| {
             [name.to_owned(), items.to_string()]
                 .into_iter()
-                .chain(metrics.iter().map(|&metric| percent(pick(split, metric))))
+                .chain(metrics.iter().map(|&metric| pick(split, metric)))
                 .collect::<Vec<_>>()
         };
         let mut rows: Vec<Vec<String>> = summary
@@ -224,13 +265,11 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
         rows.push(
             ["mean ± sd".to_owned(), String::new()]
                 .into_iter()
-                .chain(metrics.iter().map(|&metric| {
-                    format!(
-                        "{} ± {}",
-                        percent(pick(&summary.mean, metric)),
-                        percent(pick(&summary.sd, metric))
-                    )
-                }))
+                .chain(
+                    metrics
+                        .iter()
+                        .map(|&metric| format!("{} ± {}", pick(&summary.mean, metric), pick(&summary.sd, metric))),
+                )
                 .collect(),
         );
         rows.push(row("pooled", summary.pooled.n, &summary.pooled));
@@ -331,7 +370,7 @@ pub fn estimates_csv(items: &Items, head: &str, splits: &IndexMap<SplitName, Spl
                 .truth
                 .iter()
                 .map(|truth| truth.map_or_else(String::new, |truth| truth.to_string()));
-            let predicted = estimate.predicted.iter().map(|value| format!("{value:.6}"));
+            let predicted = estimate.predicted.iter().map(|value| exact(*value));
             writer
                 .write_record(fields.into_iter().chain(truth).chain(predicted))
                 .map_err(unwritten)?;
@@ -342,7 +381,8 @@ pub fn estimates_csv(items: &Items, head: &str, splits: &IndexMap<SplitName, Spl
         .map_err(|error| unwritten(error.into_error().into()))
 }
 
-/// `predictions.<head>.csv`: one row an item, `path,dataset,split,speaker,true,predicted,p_<label>…`.
+/// `predictions.<head>.csv`: one row an item, `path,dataset,split,speaker,true,predicted,p_<label>…`. Probabilities
+/// have as many digits as give their bits back, so that metrics follow from them.
 ///
 /// # Errors
 /// The corpus' index on disk cannot be read.
@@ -381,7 +421,7 @@ pub fn predictions_csv(
                 .write_record(
                     fields
                         .into_iter()
-                        .chain(prediction.probabilities.iter().map(|p| format!("{p:.6}"))),
+                        .chain(prediction.probabilities.iter().map(|p| exact(*p))),
                 )
                 .map_err(unwritten)?;
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use emorun_metrics::{Agreement, Classification, Confusion, mean_sd};
+use emorun_metrics::{Agreement, Classification, Confusion, LogLoss, mean_sd};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ancestry::HeardBefore;
+use crate::settings::Metric;
 use crate::train::evaluate::{Regression, SplitResult};
 use crate::train::state::Best;
 
@@ -31,8 +32,11 @@ pub struct Summary {
 pub struct SplitSummary {
     /// Number of items; for a mean or deviation, of members.
     pub n: u64,
-    /// Mean loss.
+    /// Weighted sum of the losses.
     pub loss: Option<f64>,
+    /// Each loss by its node's name, without its factor in the sum.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub losses: BTreeMap<String, Option<f64>>,
     /// Metrics of each head.
     pub heads: BTreeMap<String, HeadSummary>,
     /// Metrics of each head that predicts numbers.
@@ -97,9 +101,35 @@ pub struct HeadSummary {
     pub wa: Option<f64>,
     /// Macro F1.
     pub macro_f1: Option<f64>,
+    /// Weighted F1.
+    #[serde(default)]
+    pub weighted_f1: Option<f64>,
+    /// Log loss.
+    #[serde(default)]
+    pub log_loss: Option<f64>,
     /// Confusion counts; left out in a mean or deviation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
+}
+
+/// A mean over members, by their items; of those that have a value.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
+    sum: f64,
+    items: u64,
+}
+
+impl Mean {
+    fn add(&mut self, value: Option<f64>, items: u64) {
+        if let Some(value) = value {
+            self.sum += value * items as f64;
+            self.items += items;
+        }
+    }
+
+    fn value(&self) -> Option<f64> {
+        (self.items > 0).then(|| self.sum / self.items as f64)
+    }
 }
 
 /// Seconds spent.
@@ -139,13 +169,37 @@ pub struct ParentSummary {
     pub seconds: Seconds,
 }
 
-impl From<&Classification> for HeadSummary {
-    fn from(report: &Classification) -> Self {
+impl HeadSummary {
+    /// The metrics of a classification, and its log loss.
+    fn new(report: &Classification, log_loss: Option<f64>) -> Self {
         Self {
             uar: report.uar,
             wa: report.wa,
             macro_f1: report.macro_f1,
+            weighted_f1: report.weighted_f1,
+            log_loss,
             confusion: Some(report.confusion.clone()),
+        }
+    }
+
+    /// One of the metrics.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::Uar => self.uar,
+            Metric::Wa => self.wa,
+            Metric::MacroF1 => self.macro_f1,
+            Metric::WeightedF1 => self.weighted_f1,
+            Metric::LogLoss => self.log_loss,
+        }
+    }
+
+    fn metric_mut(&mut self, metric: Metric) -> &mut Option<f64> {
+        match metric {
+            Metric::Uar => &mut self.uar,
+            Metric::Wa => &mut self.wa,
+            Metric::MacroF1 => &mut self.macro_f1,
+            Metric::WeightedF1 => &mut self.weighted_f1,
+            Metric::LogLoss => &mut self.log_loss,
         }
     }
 }
@@ -155,10 +209,18 @@ impl From<&SplitResult> for SplitSummary {
         Self {
             n: result.n,
             loss: result.loss,
+            losses: result
+                .losses
+                .iter()
+                .map(|(node, loss)| (node.clone(), loss.value))
+                .collect(),
             heads: result
                 .heads
                 .iter()
-                .map(|(name, report)| (name.clone(), report.into()))
+                .map(|(name, report)| {
+                    let log_loss = result.log_losses.get(name).and_then(LogLoss::mean);
+                    (name.clone(), HeadSummary::new(report, log_loss))
+                })
                 .collect(),
             regressions: result
                 .regressions
@@ -176,12 +238,17 @@ impl SplitSummary {
     /// The results have different classes.
     pub fn pooled<'a>(members: impl Iterator<Item = &'a Self>) -> Result<Self, emorun_metrics::MetricsError> {
         let mut n = 0;
-        let mut loss = 0.0;
+        let mut loss = Mean::default();
+        let mut losses: BTreeMap<String, Mean> = BTreeMap::new();
+        let mut log_losses: BTreeMap<String, Mean> = BTreeMap::new();
         let mut confusions: BTreeMap<String, Confusion> = BTreeMap::new();
         let mut agreements: BTreeMap<String, Vec<(String, Agreement)>> = BTreeMap::new();
         for member in members {
             n += member.n;
-            loss += member.loss.unwrap_or(0.0) * member.n as f64;
+            loss.add(member.loss, member.n);
+            for (node, own) in &member.losses {
+                losses.entry(node.clone()).or_default().add(*own, member.n);
+            }
             for (name, head) in &member.regressions {
                 let sums = agreements.entry(name.clone()).or_insert_with(|| {
                     let none = |number: &String| (number.clone(), Agreement::default());
@@ -195,6 +262,8 @@ impl SplitSummary {
             }
             for (name, head) in &member.heads {
                 let Some(confusion) = &head.confusion else { continue };
+                let log_loss = log_losses.entry(name.clone()).or_default();
+                log_loss.add(head.log_loss, confusion.total());
                 match confusions.get_mut(name) {
                     Some(sum) => sum.merge(confusion)?,
                     None => {
@@ -205,11 +274,16 @@ impl SplitSummary {
         }
         let heads = confusions
             .iter()
-            .map(|(name, confusion)| (name.clone(), (&confusion.classification()).into()))
+            .map(|(name, confusion)| {
+                let log_loss = log_losses.get(name).and_then(Mean::value);
+                let head = HeadSummary::new(&confusion.classification(), log_loss);
+                (name.clone(), head)
+            })
             .collect();
         Ok(Self {
             n,
-            loss: (n > 0).then(|| loss / n as f64),
+            loss: loss.value(),
+            losses: losses.iter().map(|(node, mean)| (node.clone(), mean.value())).collect(),
             heads,
             regressions: agreements
                 .iter()
@@ -236,6 +310,12 @@ impl SplitSummary {
             loss: sd_loss,
             ..Self::default()
         };
+        let first = members.clone().next();
+        for node in first.into_iter().flat_map(|first| first.losses.keys()) {
+            let (own_mean, own_sd) = over(&|member: &Self| member.losses.get(node).copied().flatten());
+            mean.losses.insert(node.clone(), own_mean);
+            sd.losses.insert(node.clone(), own_sd);
+        }
         let regressors: Vec<String> = members
             .clone()
             .next()
@@ -260,31 +340,13 @@ impl SplitSummary {
             .map(|first| first.heads.keys().cloned().collect())
             .unwrap_or_default();
         for name in names {
-            let metric =
-                |pick: fn(&HeadSummary) -> Option<f64>| over(&|member: &Self| member.heads.get(&name).and_then(pick));
-            let (uar, wa, f1) = (
-                metric(|head| head.uar),
-                metric(|head| head.wa),
-                metric(|head| head.macro_f1),
-            );
-            mean.heads.insert(
-                name.clone(),
-                HeadSummary {
-                    uar: uar.0,
-                    wa: wa.0,
-                    macro_f1: f1.0,
-                    confusion: None,
-                },
-            );
-            sd.heads.insert(
-                name.clone(),
-                HeadSummary {
-                    uar: uar.1,
-                    wa: wa.1,
-                    macro_f1: f1.1,
-                    confusion: None,
-                },
-            );
+            let (mut of_mean, mut of_sd) = (HeadSummary::default(), HeadSummary::default());
+            for metric in Metric::ALL {
+                let found = over(&|member: &Self| member.heads.get(&name)?.metric(metric));
+                (*of_mean.metric_mut(metric), *of_sd.metric_mut(metric)) = found;
+            }
+            mean.heads.insert(name.clone(), of_mean);
+            sd.heads.insert(name.clone(), of_sd);
         }
         (mean, sd)
     }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Device, activation::softmax};
 use emorun_kernels::on_cores;
-use emorun_metrics::{Agreement, Classification, Confusion};
+use emorun_metrics::{Agreement, Classification, Confusion, LogLoss};
 
-use super::finite::{not_finite, work_on_batch};
+use super::finite::{REMEDY, not_finite, work_on_batch};
+use super::losses::{NodeLoss, Sides};
 use super::state::Seen;
 use super::{Abort, StepNames};
 use crate::feed::Feed;
@@ -60,10 +61,14 @@ impl Regression {
 pub struct SplitResult {
     /// Number of items.
     pub n: u64,
-    /// Sum of the losses, each a mean over the items that it counts; `None` without such items.
+    /// Weighted sum of the losses, each a mean over the items that it counts; `None` without such items.
     pub loss: Option<f64>,
+    /// Each loss by its node's name.
+    pub losses: BTreeMap<String, NodeLoss>,
     /// Metrics of each head over the items that carry its label.
     pub heads: BTreeMap<String, Classification>,
+    /// How much probability each head gave to the true classes of these items.
+    pub log_losses: BTreeMap<String, LogLoss>,
     /// Predictions of each head, in the order of the items.
     pub predictions: BTreeMap<String, Vec<Prediction>>,
     /// Results of heads that predict numbers.
@@ -71,12 +76,18 @@ pub struct SplitResult {
 }
 
 impl SplitResult {
-    /// A metric by name: `loss`, or `<head>.<metric>`.
+    /// A metric by name: `loss`, `loss.<loss>`, or `<head>.<metric>`.
     pub fn metric(&self, name: &str) -> Option<f64> {
         if name == "loss" {
             return self.loss;
         }
         let (head, metric) = name.rsplit_once('.')?;
+        if let ("loss", Some(loss)) = (head, self.losses.get(metric)) {
+            return loss.value;
+        }
+        if metric == "log_loss" {
+            return self.log_losses.get(head)?.mean();
+        }
         if let Some(regression) = self.regressions.get(head) {
             return match metric {
                 "ccc" => regression.mean(Agreement::ccc),
@@ -89,16 +100,10 @@ impl SplitResult {
             "uar" => head.uar,
             "wa" => head.wa,
             "macro_f1" => head.macro_f1,
+            "weighted_f1" => head.weighted_f1,
             _ => None,
         }
     }
-}
-
-/// Sums of one loss over batches, so that the mean does not depend on how items are batched.
-#[derive(Default)]
-struct LossSums {
-    total: f64,
-    count: f64,
 }
 
 /// Evaluates a network (without autodiff) on items.
@@ -114,7 +119,8 @@ pub fn evaluate(
     device: &Device,
 ) -> Result<SplitResult, Abort> {
     let mut seen = Seen::default();
-    let mut losses: BTreeMap<String, LossSums> = BTreeMap::new();
+    let mut sides = Sides::of(network);
+    let mut log_losses: BTreeMap<String, LogLoss> = BTreeMap::new();
     let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
     let mut regressions: BTreeMap<String, Regression> = BTreeMap::new();
     let batches = evaluation_batches(items, batch_size, |item| feed.items.durations_s()[item]);
@@ -139,18 +145,15 @@ pub fn evaluate(
             ));
         }
         for loss in network.losses(&values, 1.0) {
-            let sums = losses.entry(loss.node.to_owned()).or_default();
             let mean = f64::from(loss.mean.into_scalar::<f32>());
             // What no item counts in has no mean.
-            if loss.count > 0.0 {
-                if !mean.is_finite() {
-                    let what = format!("the loss `{}` is {mean}", loss.node);
-                    return Err(not_finite(network, &values, &feed.items, &members, &what));
-                }
-                sums.total += loss.weight * mean * loss.count;
-                sums.count += loss.count;
+            if loss.count > 0.0 && !mean.is_finite() {
+                let what = format!("the loss `{}` is {mean}", loss.node);
+                return Err(not_finite(network, &values, &feed.items, &members, &what));
             }
+            seen.losses.of(loss.node).add(loss.weight, mean, loss.count);
         }
+        sides.add(network, &values);
         seen.items += members.len() as u64;
         for head in network.wired().iter().filter_map(|node| node.regressor()) {
             if let (Some(Value::Vector(found)), Some(Value::Targets(truth))) =
@@ -196,7 +199,18 @@ pub fn evaluate(
                 .heads
                 .entry(head.name.to_owned())
                 .or_insert_with(|| Confusion::new(head.classes));
-            count(confusion, &rows[rows.len() - members.len()..])?;
+            let rows = &rows[rows.len() - members.len()..];
+            count(confusion, rows)?;
+            let log_loss = log_losses.entry(head.name.to_owned()).or_default();
+            let of_true = |row: &Prediction| row.probabilities.get(row.truth? as usize).copied();
+            rows.iter().filter_map(of_true).for_each(|p| log_loss.add(p.into()));
+        }
+    }
+    sides.enter(network, &mut seen.losses).map_err(Abort::Node)?;
+    for (node, loss) in seen.losses.by_node(network) {
+        if let Some(value) = loss.value.filter(|value| !value.is_finite()) {
+            let count = items.len();
+            return Err(Abort::Diverged(format!("the loss `{node}` over {count} items is {value}; {REMEDY}")));
         }
     }
     let places: HashMap<usize, usize> = items.iter().enumerate().map(|(at, &item)| (item, at)).collect();
@@ -208,11 +222,9 @@ pub fn evaluate(
     }
     Ok(SplitResult {
         n: seen.items,
-        loss: losses
-            .values()
-            .filter(|sums| sums.count > 0.0)
-            .map(|sums| sums.total / sums.count)
-            .reduce(|sum, loss| sum + loss),
+        loss: seen.losses.total(),
+        losses: seen.losses.by_node(network),
+        log_losses,
         heads: seen
             .heads
             .iter()

@@ -12,6 +12,7 @@ mod finite;
 pub mod interrupt;
 pub mod journal;
 pub mod learn;
+pub mod losses;
 pub mod parameters;
 pub mod policy;
 pub mod progress;
@@ -47,7 +48,7 @@ use parameters::Optimizer;
 use policy::{Policies, Sight};
 use progress::Progress;
 use replicas::Replicas;
-use state::{Best, LoopState};
+use state::LoopState;
 use step::Waiting;
 pub use step::total_loss;
 use writer::{CheckpointWriter, Job};
@@ -450,14 +451,14 @@ impl Trainer<'_> {
             session.state.batch += group.len();
             let seconds = epoch_started.elapsed().as_secs_f64().max(1e-9);
             let speed = (session.state.seen.items - items_before) as f64 / seconds;
-            progress.step(session.state.step, epoch + 1, step_loss, speed);
+            progress.step(session.state.step, epoch + 1, step_loss.total, speed);
             if session.state.step.is_multiple_of(self.settings.logging.every_steps) {
+                let losses = step_loss.by_node.into_iter();
+                let mut metrics = vec![("loss".to_owned(), Some(step_loss.total))];
+                metrics.extend(losses.map(|(node, loss)| (format!("loss.{node}"), Some(loss))));
+                metrics.extend([("lr".into(), Some(lr)), ("grad_norm".into(), Some(norm))]);
                 let line = Line {
-                    metrics: vec![
-                        ("loss".into(), Some(step_loss)),
-                        ("lr".into(), Some(lr)),
-                        ("grad_norm".into(), Some(norm)),
-                    ],
+                    metrics,
                     wall: vec![("items_per_second", speed), ("loader_wait_s", batches.seconds)],
                 };
                 session.journal.line(session.state.step, epoch + 1, "train", &line);
@@ -522,15 +523,10 @@ impl Trainer<'_> {
         state.epoch += 1;
         state.batch = 0;
         let seen = std::mem::take(&mut state.seen);
-        let mut summary = format!(
-            "epoch {}/{}  train loss {:.4}",
-            state.epoch,
-            self.settings.training.epochs,
-            seen.mean_loss().unwrap_or(f64::NAN)
-        );
         let train = SplitResult {
             n: seen.items,
-            loss: seen.mean_loss(),
+            loss: seen.losses.total(),
+            losses: seen.losses.by_node(live),
             heads: seen
                 .heads
                 .iter()
@@ -538,6 +534,12 @@ impl Trainer<'_> {
                 .collect(),
             ..SplitResult::default()
         };
+        let mut summary = format!(
+            "epoch {}/{}  train {}",
+            state.epoch,
+            self.settings.training.epochs,
+            losses_text(&train)
+        );
         journal.line(
             state.step,
             state.epoch,
@@ -571,7 +573,7 @@ impl Trainer<'_> {
                     wall: Vec::new(),
                 },
             );
-            summary.push_str(&format!("  validation loss {:.4}", validation.loss.unwrap_or(f64::NAN)));
+            summary.push_str(&format!("  validation {}", losses_text(&validation)));
             self.choose(state, &validation);
             if let SchedulerConfig::Plateau(plateau) = &self.settings.training.scheduler {
                 let metric = plateau.metric.as_deref().unwrap_or("loss");
@@ -635,44 +637,11 @@ impl Trainer<'_> {
 
     /// Notes the best epoch and how long nothing has improved.
     fn choose(&self, state: &mut LoopState, validation: &SplitResult) {
-        let better = |metric: &str, value: f64, than: f64, by: f64| {
-            if lower_is_better(metric) {
-                value < than - by
-            } else {
-                value > than + by
-            }
-        };
-        if let Some(value) = validation.metric(&self.best_metric) {
-            let this = Best {
-                step: state.step,
-                epoch: state.epoch,
-                metric: self.best_metric.clone(),
-                value,
-            };
-            let mut ranked: Vec<Best> = state.best.take().into_iter().chain(state.next_best.drain(..)).collect();
-            // Behind those that are as good: the first of equals is the best.
-            let beats = |other: &Best| better(&self.best_metric, value, other.value, 0.0);
-            let place = ranked.iter().position(beats).unwrap_or(ranked.len());
-            ranked.insert(place, this);
-            ranked.truncate(self.settings.training.checkpoints.keep_best.max(1));
-            let mut ranked = ranked.into_iter();
-            state.best = ranked.next();
-            state.next_best = ranked.collect();
-        }
-        let Some(stopping) = &self.settings.training.early_stopping else {
-            return;
-        };
-        let metric = stopping.metric.as_ref().unwrap_or(&self.best_metric);
-        let value = validation.metric(metric);
-        match (value, state.watched) {
-            (Some(value), Some(watched)) if !better(metric, value, watched, stopping.min_delta) => {
-                state.stale_epochs += 1
-            }
-            (None, _) => state.stale_epochs += 1,
-            (Some(value), _) => {
-                state.watched = Some(value);
-                state.stale_epochs = 0;
-            }
+        let keep = self.settings.training.checkpoints.keep_best;
+        state.rank(&self.best_metric, validation.metric(&self.best_metric), keep);
+        if let Some(stopping) = &self.settings.training.early_stopping {
+            let metric = stopping.metric.as_ref().unwrap_or(&self.best_metric);
+            state.watch(metric, validation.metric(metric), stopping.min_delta);
         }
     }
 
@@ -735,7 +704,21 @@ impl Trainer<'_> {
 
 /// Whether a metric is better the lower it is.
 fn lower_is_better(metric: &str) -> bool {
-    metric.ends_with("loss") || metric.ends_with(".mse")
+    metric.ends_with("loss") || metric.starts_with("loss.") || metric.ends_with(".mse")
+}
+
+/// The loss of a result for people, with its parts where there are several.
+fn losses_text(result: &SplitResult) -> String {
+    let number = |value: Option<f64>| format!("{:.4}", value.unwrap_or(f64::NAN));
+    let mut text = format!("loss {}", number(result.loss));
+    if result.losses.len() > 1 {
+        let parts = result.losses.iter();
+        let parts: Vec<String> = parts
+            .map(|(node, loss)| format!("{node} {}", number(loss.value)))
+            .collect();
+        text.push_str(&format!(" ({})", parts.join(", ")));
+    }
+    text
 }
 
 /// Which weights stand for a training with these validation items.
@@ -751,10 +734,17 @@ pub fn final_weights(settings: &Settings, validation: &[usize]) -> FinalWeights 
 /// Metrics of a result as named numbers.
 pub fn metrics_of(result: &SplitResult) -> Vec<(String, Option<f64>)> {
     let mut metrics = vec![("loss".to_owned(), result.loss)];
+    for (node, loss) in &result.losses {
+        metrics.push((format!("loss.{node}"), loss.value));
+    }
     for (head, report) in &result.heads {
         metrics.push((format!("{head}.uar"), report.uar));
         metrics.push((format!("{head}.wa"), report.wa));
         metrics.push((format!("{head}.macro_f1"), report.macro_f1));
+        metrics.push((format!("{head}.weighted_f1"), report.weighted_f1));
+        if let Some(log_loss) = result.log_losses.get(head) {
+            metrics.push((format!("{head}.log_loss"), log_loss.mean()));
+        }
     }
     for (head, regression) in &result.regressions {
         metrics.push((format!("{head}.ccc"), regression.mean(Agreement::ccc)));

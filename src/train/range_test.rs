@@ -178,6 +178,7 @@ impl Trainer<'_> {
                 if !self.norm(&network, &mut gradients).is_finite() {
                     return Ok(tried);
                 }
+                let loss = loss.total;
                 average = PAST * average + (1.0 - PAST) * loss;
                 // Freed of its bias to zero.
                 let recent = average / (1.0 - PAST.powf((step + 1) as f64));

@@ -24,6 +24,8 @@ pub struct Plateau {
 impl Plateau {
     /// Takes the watched metric after an epoch, in which `lr` was the learning rate.
     pub fn after_epoch(&mut self, config: &PlateauSchedule, metric: &str, value: Option<f64>, lr: f64) {
+        // What is no number is no improvement, and nothing to improve on.
+        let value = value.filter(|value| value.is_finite());
         let better = match (value, self.best) {
             (Some(value), Some(best)) if lower_is_better(metric) => value < best * (1.0 - config.threshold),
             (Some(value), Some(best)) => value > best * (1.0 + config.threshold),
@@ -115,6 +117,9 @@ impl Schedule {
             SchedulerConfig::CosineWarmRestarts(restarts) => {
                 let mut time = self.time(restarts.unit, step);
                 let mut period = restarts.t_0 as f64;
+                if restarts.t_mult == 1 {
+                    time %= period;
+                }
                 while time >= period {
                     time -= period;
                     period *= restarts.t_mult as f64;
@@ -139,7 +144,7 @@ impl Schedule {
 }
 
 /// Linear warm-up: `(time + 1) / (length + 1)` of the rate, so that the first step moves, full at
-/// `length`.
+/// `length`. transformers' schedules have `time / length`, which is 0 in the first step.
 fn warmed(time: f64, length: f64) -> f64 {
     if time >= length {
         1.0

@@ -1,5 +1,6 @@
 //! One optimizer step: batches in parts, their gradients, the change of the weights.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use emorun_kernels::on_cores;
 
 use super::evaluate::count_batch;
 use super::finite::{not_finite, work_on_batch};
+use super::losses::{Share, shares};
 use super::parameters::Gradients;
 use super::policy::Policies;
 use super::replicas::{self, Replicas};
@@ -16,7 +18,7 @@ use super::{Abort, Moment, Session, StepNames, Trainer};
 use crate::feed::Feed;
 use crate::feed::augment::Strengths;
 use crate::feed::loader::{Batch, Loader};
-use crate::network::{Network, Schedule, StepContext};
+use crate::network::{BatchLoss, Network, Schedule, StepContext};
 use crate::value::Values;
 
 /// Batches of an epoch in the parts that devices take, and how long training has waited for them.
@@ -57,9 +59,27 @@ impl Waiting {
     }
 }
 
+/// The losses of a step.
+#[derive(Debug, Default)]
+pub(super) struct StepLoss {
+    /// Their weighted sum.
+    pub(super) total: f64,
+    /// Each by itself, without its factor, by node.
+    pub(super) by_node: BTreeMap<String, f64>,
+}
+
+impl StepLoss {
+    fn add(&mut self, part: Self) {
+        self.total += part.total;
+        for (node, loss) in part.by_node {
+            *self.by_node.entry(node).or_default() += loss;
+        }
+    }
+}
+
 impl Trainer<'_> {
-    /// The gradients of one step over its micro-batches of these items, and its loss; `seen` counts
-    /// what was predicted.
+    /// The gradients of one step over its micro-batches of these items, and its losses: those of one batch of all
+    /// of them, but for losses that compare items, which do so within each part. `seen` counts what was predicted.
     pub(super) fn gradients(
         &self,
         (network, replicas): (&Network, &Replicas),
@@ -68,18 +88,22 @@ impl Trainer<'_> {
         batches: &mut Waiting,
         group: &[Vec<usize>],
         at: Moment,
-    ) -> Result<(Gradients, f64), Abort> {
-        let group_items: usize = group.iter().map(Vec::len).sum();
+    ) -> Result<(Gradients, StepLoss), Abort> {
+        let devices = replicas.devices();
+        let shares = shares((&self.feed, network), names, group, devices, at)?;
+        let mut first_part = 0;
         let mut sum: Option<Gradients> = None;
-        let mut step_loss = 0.0;
+        let mut step_loss = StepLoss::default();
         for (micro_batch, items) in group.iter().enumerate() {
             let parts = batches.next(items.len())?;
+            let shares = &shares[first_part..];
+            first_part += parts.len();
             let parts = replicas.each(network, &self.device, parts, |network, device, part, batch| {
                 let moment = Moment {
-                    micro_batch: micro_batch * replicas.devices() + part,
+                    micro_batch: micro_batch * devices + part,
                     ..at
                 };
-                self.part_gradients((network, device), names, moment, batch, group_items)
+                self.part_gradients((network, device), names, moment, batch, &shares[part])
             });
             for part in parts {
                 let (gradients, loss, part) = part?;
@@ -93,23 +117,22 @@ impl Trainer<'_> {
                         sum
                     }),
                 });
-                step_loss += loss;
+                step_loss.add(loss);
                 seen.merge(part).map_err(|error| Abort::Bug(error.to_string()))?;
             }
         }
         Ok((sum.unwrap_or_default(), step_loss))
     }
 
-    /// The gradients of a device's part of a step of `group_items` items, its share of the step's loss, and what it
-    /// predicted.
+    /// The gradients of a device's part of a step, its share of the step's losses, and what it predicted.
     fn part_gradients(
         &self,
         (network, device): (&Network, &Device),
         names: &StepNames,
         moment: Moment,
         batch: Batch,
-        group_items: usize,
-    ) -> Result<(Gradients, f64, Seen), Abort> {
+        share: &Share,
+    ) -> Result<(Gradients, StepLoss, Seen), Abort> {
         let items = batch.items.clone();
         work_on_batch(&self.feed.items, &items);
         let context = StepContext {
@@ -117,11 +140,14 @@ impl Trainer<'_> {
             ..names.training(&moment, batch.keys())
         };
         let mut values = self.feed.values(batch, network, device).map_err(Abort::Feed)?;
-        let share = items.len() as f64 / group_items as f64;
         // At one go: every change of threads costs as much as an operation on small tensors.
         on_cores(device, || {
-            let total = total_loss(network, &mut values, &context)?;
-            let loss = f64::from(total.clone().into_scalar::<f32>());
+            let losses = losses(network, &mut values, &context)?;
+            let total = weighted(&losses, |_| 1.0)?;
+            // At one go: each number asked for waits for the device.
+            let means = std::iter::once(total.clone()).chain(losses.iter().map(|loss| loss.mean.clone()));
+            let means: Vec<f32> = Tensor::cat(means.collect(), 0).into_data().iter::<f32>().collect();
+            let loss = f64::from(means.first().copied().unwrap_or(f32::NAN));
             let place = || format!(" at step {} (epoch {})", moment.step + 1, moment.epoch + 1);
             if !loss.is_finite() {
                 let what = format!("the loss is {loss}{}", place());
@@ -129,8 +155,21 @@ impl Trainer<'_> {
             }
             let mut seen = Seen {
                 items: items.len() as u64,
-                loss: loss * items.len() as f64,
                 ..Seen::default()
+            };
+            let mut step_loss = StepLoss::default();
+            for (loss, mean) in losses.iter().zip(means.iter().skip(1)) {
+                let (mean, share) = (f64::from(*mean), share.of(loss.node));
+                seen.losses.of(loss.node).add(loss.weight, mean, loss.count);
+                step_loss.total += loss.weight * mean * share;
+                step_loss.by_node.insert(loss.node.to_owned(), mean * share);
+            }
+            let total = match share.of_all() {
+                Some(share) => {
+                    step_loss.total = loss * share;
+                    total.mul_scalar(share)
+                }
+                None => weighted(&losses, |node| share.of(node))?,
             };
             if let Some(head) = count_batch(network, &values, &mut seen)? {
                 let what = format!("the scores of `{head}` are not finite{}", place());
@@ -138,8 +177,8 @@ impl Trainer<'_> {
             }
             Policies::observe(network, &values, &mut seen.rollouts);
             drop(values);
-            let gradients = Gradients::of_loss(network, total.mul_scalar(share), context.segments.as_deref());
-            Ok((gradients, loss * share, seen))
+            let gradients = Gradients::of_loss(network, total, context.segments.as_deref());
+            Ok((gradients, step_loss, seen))
         })
     }
 
@@ -176,10 +215,25 @@ impl Trainer<'_> {
 /// # Errors
 /// A node got another kind of value than it was checked for.
 pub fn total_loss(network: &Network, values: &mut Values, context: &StepContext) -> Result<Tensor<1>, Abort> {
+    weighted(&losses(network, values, context)?, |_| 1.0)
+}
+
+/// Runs the nodes that training needs on a batch; gives its losses.
+fn losses<'a>(network: &'a Network, values: &mut Values, context: &StepContext) -> Result<Vec<BatchLoss<'a>>, Abort> {
     network.forward(Schedule::Train, values, context).map_err(Abort::Node)?;
-    let losses = network.losses(values, context.progress).into_iter();
+    Ok(network.losses(values, context.progress))
+}
+
+/// The weighted sum of losses, each times its share.
+fn weighted(losses: &[BatchLoss<'_>], share: impl Fn(&str) -> f64) -> Result<Tensor<1>, Abort> {
+    let losses = losses.iter().map(|loss| {
+        let weighted = loss.mean.clone().mul_scalar(loss.weight);
+        match share(loss.node) {
+            1.0 => weighted,
+            share => weighted.mul_scalar(share),
+        }
+    });
     losses
-        .map(|loss| loss.mean.mul_scalar(loss.weight))
         .reduce(|sum, loss| sum + loss)
         .ok_or_else(|| Abort::Bug("the graph has no loss".into()))
 }

@@ -668,6 +668,14 @@ fn constant_and_warming_rates_follow_their_definition() {
         &[0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0],
         "by epoch",
     );
+    // transformers 5.23.0: the rates of get_constant_schedule_with_warmup(optimizer, 5) and of
+    // get_cosine_schedule_with_warmup(optimizer, 5, 9), whose first step has 0. Ours are theirs a step later.
+    let constant = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.0, 1.0, 1.0];
+    let found = warm(json!({ "kind": "warm_up", "unit": "step", "warm_up": 4.0 }));
+    assert_rates(&found, &constant[1..], "a step later than transformers");
+    let cosine = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 0.853553390593, 0.5, 0.146446609407];
+    let found = warm(json!({ "kind": "cosine", "unit": "step", "warm_up": 4.0 }));
+    assert_rates(&found, &cosine[1..], "a step later than transformers");
     let cosine = warm(json!({ "kind": "cosine", "unit": "step", "warm_up": 4.0, "min_lr": 0.2 }));
     let half = |progress: f64| 0.2 + 0.8 * (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0;
     assert_rates(

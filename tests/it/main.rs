@@ -29,6 +29,7 @@ mod from_outside;
 mod frozen;
 mod golden;
 mod lengths;
+mod losses;
 mod members;
 mod mixing;
 mod networks;

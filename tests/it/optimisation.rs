@@ -73,7 +73,7 @@ fn the_average_is_what_is_evaluated_and_what_other_runs_start_from() {
         "--set",
         "init_from={ run: runs/tiny/averaged }",
         "--set",
-        "training.optimizer={ kind: sgd, lr: 0.0 }",
+        "training.optimizer={ kind: sgd, lr: 1.0e-30 }",
         "--set",
         "training.scheduler={ kind: constant }",
         "--set",

@@ -339,7 +339,9 @@ fn every_device_kind_is_tested_here() {
         .kinds()
         .iter()
         // What has no ports are corpora and augmentations; these run on the host, for one item alone.
-        .filter(|kind| kind.section.has_ports() && !["log_mel", "onnx", "precomputed"].contains(&kind.name))
+        .filter(|kind| {
+            kind.section.has_ports() && !["log_mel", "mfcc", "fbank", "onnx", "precomputed"].contains(&kind.name)
+        })
         // What is asked step by step: `policies.rs`.
         .filter(|kind| kind.section != Section::Policies)
         .map(|kind| kind.name)

@@ -2,13 +2,15 @@
 //! seeds.
 //!
 //! Everything follows from a [`Confusion`]: count items batch by batch, merge the counts of folds,
-//! and ask for the [`Classification`] report. [`mean_sd`] and [`paired_difference`] summarise runs.
+//! and ask for the [`Classification`] report. [`mean_sd`], [`paired_difference`] and
+//! [`resampled_difference`] summarise runs.
 
 mod agreement;
 mod classification;
 mod confusion;
 mod error;
 mod kappa;
+mod log_loss;
 mod statistics;
 
 pub use agreement::Agreement;
@@ -16,4 +18,5 @@ pub use classification::{ClassReport, Classification};
 pub use confusion::Confusion;
 pub use error::MetricsError;
 pub use kappa::cohen_kappa;
-pub use statistics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference};
+pub use log_loss::LogLoss;
+pub use statistics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference, resampled_difference};

@@ -49,13 +49,34 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Mean of `first − second` over pairs (same fold, same seed), with a 95 % t-interval.
+/// Mean of `first − second` over pairs whose differences are independent of each other, such as of seeds,
+/// with a 95 % t-interval.
 ///
 /// `mean ± t(0.975, n − 1) · sd / √n`; none without pairs.
 ///
 /// # Errors
 /// The lists differ in length.
 pub fn paired_difference(first: &[f64], second: &[f64]) -> Result<Option<PairedDifference>, MetricsError> {
+    resampled_difference(first, second, 0.0)
+}
+
+/// Mean of `first − second` over the folds of a cross-validation, with a 95 % interval of the corrected
+/// resampled t-test. Folds share most of their training items, so that their differences are not
+/// independent and a plain t-interval is far too narrow.
+///
+/// `mean ± t(0.975, n − 1) · sd · √(1 / n + test_to_train)`, where `test_to_train` is the number of a fold's
+/// test items divided by that of its training items; none without pairs.
+///
+/// # Errors
+/// The lists differ in length.
+///
+/// # Source
+/// Nadeau & Bengio, "Inference for the generalization error", Machine Learning 52, 2003: the corrected resampled t-test.
+pub fn resampled_difference(
+    first: &[f64],
+    second: &[f64],
+    test_to_train: f64,
+) -> Result<Option<PairedDifference>, MetricsError> {
     if first.len() != second.len() {
         return Err(MetricsError::Lengths {
             left: first.len(),
@@ -66,7 +87,7 @@ pub fn paired_difference(first: &[f64], second: &[f64]) -> Result<Option<PairedD
     Ok(mean_sd(&differences).map(|difference| {
         let interval = difference.sd.map(|sd| {
             let n = difference.n as f64;
-            let half = t_quantile_975(difference.n - 1) * sd / n.sqrt();
+            let half = t_quantile_975(difference.n - 1) * sd * (1.0 / n + test_to_train).sqrt();
             Interval {
                 low: difference.mean - half,
                 high: difference.mean + half,
@@ -160,6 +181,27 @@ mod tests {
             let interval = paired.interval.unwrap();
             assert!((interval.low - case["low"].as_f64().unwrap()).abs() < 1e-9);
             assert!((interval.high - case["high"].as_f64().unwrap()).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn the_interval_over_folds_is_that_of_nadeau_and_bengio() {
+        let golden = include_str!("../tests/golden/statistics.json");
+        let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+        let cases = golden["resampled"].as_array().unwrap();
+        assert!(cases.len() > 2);
+        for case in cases {
+            let list = |key: &str| serde_json::from_value::<Vec<f64>>(case[key].clone()).unwrap();
+            let number = |key: &str| case[key].as_f64().unwrap();
+            let (first, second) = (list("first"), list("second"));
+            let ratio = number("test_to_train");
+            let found = resampled_difference(&first, &second, ratio).unwrap().unwrap();
+            let interval = found.interval.unwrap();
+            assert!((interval.low - number("low")).abs() < 1e-9, "{interval:?}");
+            assert!((interval.high - number("high")).abs() < 1e-9, "{interval:?}");
+            // It is wider than that of the plain test, which takes folds for independent.
+            let plain = paired_difference(&first, &second).unwrap().unwrap().interval.unwrap();
+            assert!(interval.low < plain.low && interval.high > plain.high);
         }
     }
 

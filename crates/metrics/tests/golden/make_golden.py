@@ -1,4 +1,4 @@
-"""Writes classification.json and statistics.json, the answers that the unit tests compare with.
+"""Writes classification.json, statistics.json and log_loss.json, the answers that the unit tests compare with.
 
 Made with scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6, Python 3.11.
 """
@@ -14,6 +14,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     confusion_matrix,
     f1_score,
+    log_loss,
     precision_recall_fscore_support,
 )
 
@@ -74,4 +75,45 @@ for n in (2, 3, 5, 18, 250):
     )
 freedoms = [1, 2, 3, 4, 5, 7, 10, 17, 30, 31, 99, 100, 200, 201, 1000, 10**6]
 t_975 = [[v, stats.t.ppf(0.975, v)] for v in freedoms]
-(here / "statistics.json").write_text(json.dumps({"t_975": t_975, "paired": paired}) + "\n")
+# Nadeau & Bengio 2003, from their formula with scipy's distribution.
+resampled = []
+rng = np.random.default_rng(1)
+for n, test_to_train in ((3, 0.5), (5, 0.25), (10, 1 / 9), (2, 1.0)):
+    first, second = rng.normal(0.6, 0.05, n), rng.normal(0.58, 0.05, n)
+    difference = first - second
+    scale = np.sqrt((1 / n + test_to_train) * difference.var(ddof=1))
+    low, high = stats.t.interval(0.95, n - 1, loc=difference.mean(), scale=scale)
+    resampled.append(
+        {
+            "first": first.tolist(),
+            "second": second.tolist(),
+            "test_to_train": test_to_train,
+            "low": low,
+            "high": high,
+        }
+    )
+(here / "statistics.json").write_text(
+    json.dumps({"t_975": t_975, "paired": paired, "resampled": resampled}) + "\n"
+)
+
+# Also probabilities of exactly 0 and 1, which are clipped.
+losses = []
+for classes, n, sharpness in ((2, 7, 1.0), (4, 30, 1.0), (4, 30, 0.05), (7, 50, 0.3), (3, 1, 1.0), (3, 9, 2.0)):
+    probabilities = rng.dirichlet(np.full(classes, sharpness), n)
+    probabilities[0] = np.eye(classes)[0]
+    truth = rng.integers(0, classes, n)
+    losses.append(
+        {
+            "truth": truth.tolist(),
+            "probabilities": probabilities.tolist(),
+            "log_loss": log_loss(truth, probabilities, labels=range(classes)),
+        }
+    )
+losses.append(
+    {
+        "truth": [1, 0],
+        "probabilities": [[1.0, 0.0], [1.0, 0.0]],
+        "log_loss": log_loss([1, 0], [[1.0, 0.0], [1.0, 0.0]], labels=range(2)),
+    }
+)
+(here / "log_loss.json").write_text(json.dumps({"cases": losses}) + "\n")
