@@ -479,6 +479,11 @@ impl NodeConfig {
         self.pretrained()?.hears_s()
     }
 
+    /// What the user should know of how a pretrained encoder is trained.
+    pub fn remark(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
+        self.pretrained()?.remark(inputs, facts)
+    }
+
     /// How what cannot change is kept; `None` for a node that keeps nothing.
     pub fn cache(&self) -> Option<Cache> {
         match self {

@@ -230,6 +230,17 @@ impl Network {
         found
     }
 
+    /// Whether a node is the last layer of a network: a `linear` layer whose output a loss compares by itself.
+    pub fn gives_scores(&self, name: &str) -> bool {
+        let takes = |node: &Wired| node.inputs.iter().any(|(_, from, _)| from.node == name);
+        let is_linear = |node: &&Wired| node.name == name && matches!(node.config, NodeConfig::Linear(_));
+        self.wired.iter().any(|node| is_linear(&node))
+            && self
+                .wired
+                .iter()
+                .any(|node| node.config.loss_weight(1.0).is_some() && takes(node))
+    }
+
     /// Node names and modules.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &NodeLayer)> {
         self.wired.iter().map(|node| node.name.as_str()).zip(&self.layers)

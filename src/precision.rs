@@ -17,11 +17,18 @@ pub enum Precision {
     #[default]
     F32,
     /// bfloat16: the range of single precision with 8 bits of significand. Twice as fast or more on
-    /// GPUs, slower on the CPU.
+    /// GPUs, slower on the CPU. Products are summed in an order that depends on the size of the batch, and rounding to
+    /// 8 bits makes that visible: an item's results differ by about 1e-4 from batch to batch, and with
+    /// `evaluation.batch_size`.
     Bf16,
 }
 
 impl Precision {
+    /// Whether what is computed beside an item shows in its results.
+    pub fn depends_on_the_batch(self) -> bool {
+        self == Self::Bf16
+    }
+
     /// Whether the CPU takes longer than in single precision.
     pub fn is_slow_on_cpu(self) -> bool {
         self == Self::Bf16

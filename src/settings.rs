@@ -469,8 +469,8 @@ kinded_enum! {
         adamw => AdamW(AdamWSettings),
         /// Stochastic gradient descent with momentum.
         sgd => Sgd(SgdSettings),
-        /// Muon (Jordan et al. 2024) for the matrices of hidden layers, AdamW for all else: vectors,
-        /// convolutions and heads.
+        /// Muon (Jordan et al. 2024) for the matrices of hidden layers, AdamW for all else: vectors, convolutions,
+        /// heads, `linear` layers that a loss takes, embeddings, attention's scores and the centres of classes.
         muon => Muon(MuonSettings),
     }
 }

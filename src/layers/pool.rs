@@ -78,6 +78,11 @@ impl MultiHeadAttentionPool {
         ((width + 2) * heads * hidden) as u64
     }
 
+    /// Whether a tensor, by its path, is what scores frames: a vector for each head, and no matrix of a layer.
+    pub fn is_scores(path: &str) -> bool {
+        path.ends_with("score")
+    }
+
     /// Pools the valid frames of each item.
     ///
     /// # Shapes

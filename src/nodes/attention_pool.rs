@@ -85,6 +85,10 @@ pub struct AttentionPoolLayer {
 }
 
 impl Layer for AttentionPoolLayer {
+    fn is_hidden_matrix(&self, path: &str) -> bool {
+        !MultiHeadAttentionPool::is_scores(path)
+    }
+
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let (frames, lengths) = inputs.frames("input")?;
         let pooled = self.pool.forward(frames, &lengths);

@@ -82,6 +82,11 @@ impl Loss for CenterLayer {
 }
 
 impl Layer for CenterLayer {
+    fn is_hidden_matrix(&self, _path: &str) -> bool {
+        // The centre of each class.
+        false
+    }
+
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let x = inputs.vector("input")?;
         let labels = inputs.labels("target")?;

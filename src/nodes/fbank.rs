@@ -158,3 +158,15 @@ impl FbankNode {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_as_torchaudio_has_it() {
+        // The defaults of the crate, whose golden vectors are torchaudio's.
+        let node: FbankNode = serde_json::from_value(serde_json::json!({ "input": "data.audio" })).unwrap();
+        assert_eq!(node.config(16_000), KaldiFbankConfig::default());
+    }
+}

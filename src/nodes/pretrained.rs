@@ -16,6 +16,7 @@ use crate::pretrained::cost::{Sizes, cost};
 use crate::pretrained::encoder::{PretrainedEncoder, Spec};
 use crate::pretrained::known::{self, Layout};
 use crate::pretrained::load::{self, RANDOM};
+use crate::pretrained::masks::{Masks, Spans};
 use crate::pretrained::miniature::Miniature;
 use crate::pretrained::train::{Frozen, Hidden, LearningRates, Part, Train};
 use crate::pretrained::wav2vec2::{self, Wav2Vec2};
@@ -40,6 +41,13 @@ pub struct Pretrained {
     /// What the node gives: the `last` hidden state, that of one layer, or the stack of `all`.
     #[serde(default)]
     pub output: Hidden,
+    /// Whether the last hidden state goes through the layer norm behind all layers, which large layouts (those with
+    /// norms in front of their sublayers) and Whisper have; all others give the same either way. `true`, the default,
+    /// is transformers' `last_hidden_state`, and `hidden_states[-1]` of its versions up to 4; `false` is the raw output
+    /// of the last layer, as `hidden_states[-1]` of such a layout is from version 5 on. States before the last are raw
+    /// in any case.
+    #[serde(default = "yes")]
+    pub final_norm: bool,
     /// What is trained.
     #[serde(default)]
     pub train: Train,
@@ -54,12 +62,48 @@ pub struct Pretrained {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 0.99))]
     pub layer_drop: Option<f64>,
+    /// SpecAugment behind the front end while training, as transformers has it: share of the frames in which masks
+    /// begin, times their length. 0, the default, masks nothing, whatever the checkpoint's config.json says. For
+    /// `train: all` of models of the wav2vec 2.0 layout; masked frames hold a learned vector.
+    #[serde(default)]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub mask_time_prob: f64,
+    /// Frames of each of these masks.
+    #[serde(default = "default_mask_length")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub mask_time_length: usize,
+    /// Least number of them in an item, where `mask_time_prob` is above 0.
+    #[serde(default = "default_min_masks")]
+    #[schemars(range(max = 65536))]
+    pub mask_time_min_masks: usize,
+    /// Share of the channels in which masks begin, times their length; masked channels are zero.
+    #[serde(default)]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
+    pub mask_feature_prob: f64,
+    /// Channels of each of these masks.
+    #[serde(default = "default_mask_length")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub mask_feature_length: usize,
+    /// Least number of them in an item, where `mask_feature_prob` is above 0.
+    #[serde(default)]
+    #[schemars(range(max = 65536))]
+    pub mask_feature_min_masks: usize,
     /// Learning rates of what trains.
     #[serde(default)]
     pub learning_rates: LearningRates,
     /// How what cannot change is kept from epoch to epoch and from run to run.
     #[serde(default)]
     pub cache: Cache,
+}
+
+fn yes() -> bool {
+    true
+}
+fn default_mask_length() -> usize {
+    10
+}
+fn default_min_masks() -> usize {
+    2
 }
 
 /// How a waveform is prepared for an encoder.
@@ -84,6 +128,9 @@ pub trait PretrainedKind {
 
     /// Why what is frozen cannot be kept; `None` if it can.
     fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String>;
+
+    /// What the user should know of how it is trained.
+    fn remark(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String>;
 
     /// A tiny checkpoint in place of its own.
     ///
@@ -185,7 +232,7 @@ impl Pretrained {
         Arc::new(Spec {
             output: self.output,
             depth: resolved.depth,
-            whole: resolved.depth == resolved.layers,
+            finished: self.final_norm && resolved.depth == resolved.layers,
             frozen: resolved.frozen,
             rates: Dropouts {
                 projection: rate(checkpoint.projection),
@@ -236,15 +283,68 @@ impl Pretrained {
         let preprocessor = Preprocessor::from_json(&preprocessor.unwrap_or_else(|| serde_json::json!({})))
             .map_err(|error| unusable("preprocessor_config.json", &error.to_string(), family.model_type()))?;
         let sizes = (config.layers, config.hidden, config.stride());
-        Ok((
-            self.resolve(inputs, config, preprocessor.sampling_rate, sizes)?,
-            preprocessor,
-        ))
+        let resolved = self.resolve(inputs, config, preprocessor.sampling_rate, sizes)?;
+        if let Some(field) = self.masked_axis()
+            && !matches!(resolved.frozen, Frozen::Nothing | Frozen::FrontEnd)
+        {
+            return Err(InferError::Invalid {
+                field: field.into(),
+                message: "masks what is frozen and computed once".into(),
+                help: Some("set `train: all`, or leave it out".into()),
+            });
+        }
+        Ok((resolved, preprocessor))
+    }
+
+    /// The field that asks for masks.
+    fn masked_axis(&self) -> Option<&'static str> {
+        let time = (self.mask_time_prob > 0.0).then_some("mask_time_prob");
+        time.or((self.mask_feature_prob > 0.0).then_some("mask_feature_prob"))
+    }
+
+    /// Spans that are masked over time and over channels.
+    fn spans(&self) -> [Spans; 2] {
+        [
+            Spans {
+                prob: self.mask_time_prob,
+                length: self.mask_time_length,
+                min_masks: self.mask_time_min_masks,
+            },
+            Spans {
+                prob: self.mask_feature_prob,
+                length: self.mask_feature_length,
+                min_masks: self.mask_feature_min_masks,
+            },
+        ]
+    }
+
+    /// Says that the checkpoint's configuration asks for masks that are off.
+    fn remark_on_masks(&self, resolved: &Resolved<SpeechConfig>, facts: &Facts) -> Option<String> {
+        let asked = resolved.config.masks;
+        let trains = matches!(resolved.frozen, Frozen::Nothing | Frozen::FrontEnd);
+        let wanted = asked.applied && (asked.time_prob > 0.0 || asked.feature_prob > 0.0);
+        (wanted && trains && self.masked_axis().is_none() && facts.checkpoint(&self.weights).is_some()).then(|| {
+            format!(
+                "the config.json of {} asks for SpecAugment while fine-tuning (mask_time_prob {}, mask_time_length {}, mask_feature_prob {}, mask_feature_length {}), as transformers would apply it; it is off here: set `mask_time_prob: {}` and the like to have it",
+                self.weights,
+                asked.time_prob,
+                asked.time_length,
+                asked.feature_prob,
+                asked.feature_length,
+                asked.time_prob
+            )
+        })
     }
 
     fn infer_speech(&self, family: Family, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError> {
         let (resolved, _) = self.speech(family, inputs, facts)?;
-        Ok(self.inferred(&resolved, &Sizes::of_speech(&resolved.config)))
+        let mut inferred = self.inferred(&resolved, &Sizes::of_speech(&resolved.config));
+        if self.mask_time_prob > 0.0 {
+            // The vector that stands in masked frames.
+            inferred.cost.parameters += resolved.width as u64;
+            inferred.cost.trainable += resolved.width as u64;
+        }
+        Ok(inferred)
     }
 
     fn build_speech(
@@ -264,7 +364,10 @@ impl Pretrained {
                 prefixes: &[family.prefix()],
                 probe: "feature_projection.projection.weight",
                 adaptation: self.train.adaptation(),
-                trains: &|name| self.train.trains(frozen, wav2vec2::part_of(name, stable)),
+                trains: &|name| {
+                    let part = wav2vec2::part_of(name, stable);
+                    self.train.trains(frozen, part) && (self.final_norm || part != Part::End)
+                },
                 skips: &|name| {
                     // Used for masking while pretraining; layers above the one asked for.
                     name == "masked_spec_embed"
@@ -272,7 +375,13 @@ impl Pretrained {
                 },
             },
             context,
-            |reader| Wav2Vec2::read(&resolved.config, preprocessor.do_normalize, reader),
+            |reader| {
+                let model = Wav2Vec2::read(&resolved.config, preprocessor.do_normalize, reader);
+                let [time, feature] = self.spans();
+                let masks = self.masked_axis();
+                let masks = masks.map(|_| Masks::read(time, feature, resolved.config.hidden, reader));
+                model.with_masks(masks)
+            },
         )?;
         Ok(PretrainedEncoder { model, spec })
     }
@@ -281,6 +390,9 @@ impl Pretrained {
         let config = self.whisper_config(facts);
         let config = WhisperConfig::from_json(&config)
             .map_err(|error| unusable("config.json", &error.to_string(), WhisperConfig::MODEL_TYPE))?;
+        if let Some(field) = self.masked_axis() {
+            return Err(InferError::invalid(field, "is for models of the wav2vec 2.0 layout"));
+        }
         let sizes = (config.layers, config.hidden, whisper::STRIDE);
         self.resolve(inputs, config, whisper::SAMPLE_RATE_HZ, sizes)
     }
@@ -324,6 +436,11 @@ macro_rules! speech_kinds {
             fn not_cacheable(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
                 let (resolved, _) = self.0.speech(Family::$family, inputs, facts).ok()?;
                 (resolved.frozen == Frozen::Nothing).then(|| "everything of it trains".into())
+            }
+
+            fn remark(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
+                let (resolved, _) = self.0.speech(Family::$family, inputs, facts).ok()?;
+                self.0.remark_on_masks(&resolved, facts)
             }
 
             fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError> {
@@ -389,6 +506,10 @@ impl PretrainedKind for Whisper {
         }
     }
 
+    fn remark(&self, _inputs: &InputSignals<'_>, _facts: &Facts) -> Option<String> {
+        None
+    }
+
     fn miniature(&self, facts: &Facts, width: Option<usize>) -> Result<Miniature, ConfigError> {
         Miniature::whisper(&self.0.whisper_config(facts), self.0.preprocessor(facts), width)
     }
@@ -428,7 +549,11 @@ impl Kind for Whisper {
                 prefixes: &["model.encoder.", "encoder."],
                 probe: "conv1.weight",
                 adaptation: self.0.train.adaptation(),
-                trains: &|name| !whisper::is_constant(name) && self.0.train.trains(frozen, whisper::part_of(name)),
+                trains: &|name| {
+                    let part = whisper::part_of(name);
+                    let is_used = !whisper::is_constant(name) && (self.0.final_norm || part != Part::End);
+                    is_used && self.0.train.trains(frozen, part)
+                },
                 skips: &|name| matches!(whisper::part_of(name), Part::Layer(layer) if layer >= depth),
             },
             context,

@@ -415,13 +415,17 @@ impl Prepared {
             }
             None => return Err(Failure::Bug(format!("the weights of `{}` were not read", node.name))),
         };
-        let what = serde_json::json!([
-            pretrained.layout,
-            pretrained.output,
+        let mut what = vec![
+            serde_json::json!(pretrained.layout),
+            serde_json::json!(pretrained.output),
             pretrained.train.frozen_part(),
-            self.settings.precision,
-            device
-        ]);
+            serde_json::json!(self.settings.precision),
+            serde_json::json!(device),
+        ];
+        if !pretrained.final_norm {
+            what.push("raw".into());
+        }
+        let what = serde_json::Value::Array(what);
         hash.update(what.to_string().as_bytes());
         Ok(CachedNode {
             name: node.name.clone(),

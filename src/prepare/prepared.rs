@@ -59,6 +59,19 @@ impl Prepared {
                     .into(),
             );
         }
+        if self.settings.precision.depends_on_the_batch() {
+            remarks.push(
+                "`precision: bf16` rounds products to 8 bits, in an order that depends on the batch: results change in the fourth digit with `evaluation.batch_size` and with what an item is computed beside"
+                    .into(),
+            );
+        }
+        for node in self.plan().nodes() {
+            let Some(found) = self.experiment.graph.node(&node.name) else {
+                continue;
+            };
+            let remark = found.config.remark(&node.input_signals(), &self.facts);
+            remarks.extend(remark.map(|remark| format!("`{}`: {remark}", node.name)));
+        }
         for (_, name, config) in self.nodes() {
             let Some(bound_s) = config.hears_s() else { continue };
             let durations_s = self.corpus.items.durations_s().iter().copied();

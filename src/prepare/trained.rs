@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emorun_lang::{Code, Diagnostic, EdgeKind, Producer, Report, Section, Tree, suggestion};
+use emorun_lang::{Code, Diagnostic, Edge, EdgeKind, Producer, Report, Section, Tree, suggestion};
 
 use super::{ExperimentDraft, at};
 use crate::kinds::NodeConfig;
@@ -26,8 +26,9 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
             .enumerate()
             .filter(move |(_, node)| node.section == section)
     };
-    // A loss whose fields have mistakes may train anything; those are reported.
-    if of_section(Section::Losses).any(|(_, node)| node.config.is_none()) {
+    // A loss whose fields or references have mistakes may train anything; those are reported.
+    let takes = |edge: &Edge| edge.kind == EdgeKind::Data && !edge.is_target();
+    if of_section(Section::Losses).any(|(_, node)| node.config.is_none() || !node.edges.iter().any(takes)) {
         return;
     }
     for (_, node) in of_section(Section::Losses) {
@@ -63,8 +64,7 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
     for (at, loss) in active {
         let mut open = vec![at];
         while let Some(at) = open.pop() {
-            let edges = nodes[at].edges.iter().filter(|edge| edge.kind == EdgeKind::Data);
-            for edge in edges.filter(|edge| !edge.is_target()) {
+            for edge in nodes[at].edges.iter().filter(|edge| takes(edge)) {
                 if let Producer::Node(from) = edge.from.producer
                     && !reaches.contains_key(&from)
                 {
@@ -75,7 +75,7 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
         }
     }
     let untrained = &settings.training.untrained;
-    for (index, head) in of_section(Section::Heads) {
+    for (index, head) in of_section(Section::Heads).filter(|(_, head)| head.config.is_some()) {
         let place = untrained.iter().position(|name| *name == head.name);
         match (reaches.get(&index), place) {
             (None, None) => {

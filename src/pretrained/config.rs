@@ -1,8 +1,12 @@
 //! What a checkpoint's `config.json` and `preprocessor_config.json` say, read as transformers reads
 //! them: absent keys have that library's defaults.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::fields::Fields;
 
 /// The architectures that share the wav2vec 2.0 layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,8 +48,7 @@ impl Family {
 }
 
 /// Where the convolutional front end normalises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeatureNorm {
     /// Each channel over time, after the first convolution only ("base" layouts).
     Group,
@@ -90,6 +93,27 @@ pub struct SpeechConfig {
     pub relative: Option<Relative>,
     /// Dropout probabilities that the checkpoint was trained with.
     pub dropout: Dropouts,
+    /// Masks that it asks for while fine-tuning.
+    pub masks: Masks,
+}
+
+/// SpecAugment inside the model, as transformers' configuration has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Masks {
+    /// Whether any are made.
+    pub applied: bool,
+    /// Share of the frames that masks begin in, times their length.
+    pub time_prob: f64,
+    /// Frames of a mask over time.
+    pub time_length: usize,
+    /// Least number of them in an item.
+    pub time_min_masks: usize,
+    /// Share of the channels that masks begin in, times their length.
+    pub feature_prob: f64,
+    /// Channels of a mask over channels.
+    pub feature_length: usize,
+    /// Least number of them in an item.
+    pub feature_min_masks: usize,
 }
 
 /// One convolution of the front end.
@@ -144,9 +168,19 @@ pub enum ConfigError {
         /// What the node's kind is for.
         wanted: String,
     },
-    /// A key is missing or has another type.
+    /// A key is missing.
     #[error("{0}")]
     Field(String),
+    /// A key has a value that no model has.
+    #[error("`{key}` is {value}; it must be {wanted}")]
+    Range {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What it can be.
+        wanted: String,
+    },
     /// It asks for something that is not built.
     #[error("`{key}: {value}` is not supported")]
     Unsupported {
@@ -160,125 +194,35 @@ pub enum ConfigError {
     Contradiction(String),
 }
 
-#[derive(Deserialize)]
-struct RawSpeech {
-    #[serde(default = "hidden_768")]
-    hidden_size: usize,
-    #[serde(default = "layers_12")]
-    num_hidden_layers: usize,
-    #[serde(default = "layers_12")]
-    num_attention_heads: usize,
-    #[serde(default = "ff_3072")]
-    intermediate_size: usize,
-    #[serde(default = "gelu")]
-    hidden_act: String,
-    #[serde(default = "gelu")]
-    feat_extract_activation: String,
-    #[serde(default = "tenth")]
-    hidden_dropout: f64,
-    #[serde(default = "tenth")]
-    activation_dropout: f64,
-    #[serde(default = "tenth")]
-    attention_dropout: f64,
-    #[serde(default)]
-    feat_proj_dropout: f64,
-    #[serde(default = "tenth")]
-    layerdrop: f64,
-    #[serde(default = "eps")]
-    layer_norm_eps: f64,
-    #[serde(default = "conv_dim")]
-    conv_dim: Vec<usize>,
-    #[serde(default = "conv_stride")]
-    conv_stride: Vec<usize>,
-    #[serde(default = "conv_kernel")]
-    conv_kernel: Vec<usize>,
-    #[serde(default)]
-    conv_bias: bool,
-    feat_extract_norm: Option<FeatureNorm>,
-    #[serde(default = "yes")]
-    feat_proj_layer_norm: bool,
-    num_conv_pos_embeddings: Option<usize>,
-    #[serde(default = "groups_16")]
-    num_conv_pos_embedding_groups: usize,
-    #[serde(default = "kernel_19")]
-    conv_pos_kernel_size: usize,
-    #[serde(default)]
-    conv_pos_batch_norm: bool,
-    #[serde(default)]
-    do_stable_layer_norm: bool,
-    #[serde(default)]
-    add_adapter: bool,
-    #[serde(default = "buckets_320")]
-    num_buckets: usize,
-    #[serde(default = "distance_800")]
-    max_bucket_distance: usize,
-}
+/// Widths of a transformer, and numbers of what it is divided into: a lie in the file must not become an allocation.
+const WIDTHS: RangeInclusive<usize> = 1..=16_384;
+/// Widths inside its feed-forward sublayers.
+const INNER_WIDTHS: RangeInclusive<usize> = 1..=65_536;
+/// Numbers of its layers.
+const LAYERS: RangeInclusive<usize> = 1..=512;
+/// Most samples that a frame may hear, and that lie between two.
+const MOST_SAMPLES: usize = 1 << 20;
 
-fn hidden_768() -> usize {
-    768
-}
-fn layers_12() -> usize {
-    12
-}
-fn ff_3072() -> usize {
-    3072
-}
-fn groups_16() -> usize {
-    16
-}
-fn kernel_19() -> usize {
-    19
-}
-fn buckets_320() -> usize {
-    320
-}
-fn distance_800() -> usize {
-    800
-}
-fn tenth() -> f64 {
-    0.1
-}
-fn eps() -> f64 {
-    1e-5
-}
-fn yes() -> bool {
-    true
-}
-fn gelu() -> String {
-    "gelu".into()
-}
-fn conv_dim() -> Vec<usize> {
-    vec![512; 7]
-}
-fn conv_stride() -> Vec<usize> {
-    vec![5, 2, 2, 2, 2, 2, 2]
-}
-fn conv_kernel() -> Vec<usize> {
-    vec![10, 3, 3, 3, 3, 2, 2]
-}
-
-/// Largest size that a configuration may ask for in any one place: a lie in the file must not
-/// become an allocation.
-const MOST: usize = 1 << 20;
-
-/// Reads the keys of a configuration; one that is `null` counts as absent.
-fn parse<T: for<'de> Deserialize<'de>>(config: &Value) -> Result<T, ConfigError> {
-    let mut keys = config.as_object().cloned().unwrap_or_default();
-    keys.retain(|_, value| !value.is_null());
-    let read = |keys: &serde_json::Map<String, Value>| T::deserialize(keys.clone());
-    read(&keys).map_err(|error| {
-        let error = error.to_string();
-        // Which key it is does not stand in the error: it is the one without which the error is another, or none.
-        let named = keys.iter().find(|(key, _)| {
-            let mut others = keys.clone();
-            others.remove(*key);
-            read(&others).err().is_none_or(|other| other.to_string() != error)
-        });
-        ConfigError::Field(match named {
-            Some((key, value)) => format!("`{key}: {value}` cannot be read: {error}"),
-            None => error,
+fn convolutions(fields: &Fields<'_>) -> Result<Vec<Convolution>, ConfigError> {
+    let channels = fields.sizes("conv_dim", &[512; 7], &WIDTHS)?;
+    let kernels = fields.sizes("conv_kernel", &[10, 3, 3, 3, 3, 2, 2], &(1..=4096))?;
+    let strides = fields.sizes("conv_stride", &[5, 2, 2, 2, 2, 2, 2], &(1..=4096))?;
+    if channels.len() != kernels.len() || channels.len() != strides.len() {
+        return Err(ConfigError::Contradiction(format!(
+            "`conv_dim`, `conv_kernel` and `conv_stride` have {}, {} and {} entries",
+            channels.len(),
+            kernels.len(),
+            strides.len()
+        )));
+    }
+    let sizes = channels.into_iter().zip(kernels).zip(strides);
+    Ok(sizes
+        .map(|((channels, kernel), stride)| Convolution {
+            channels,
+            kernel,
+            stride,
         })
-    })
+        .collect())
 }
 
 fn check_model_type(config: &Value, wanted: &str) -> Result<(), ConfigError> {
@@ -291,13 +235,6 @@ fn check_model_type(config: &Value, wanted: &str) -> Result<(), ConfigError> {
         None => Err(ConfigError::NoModelType {
             wanted: wanted.to_owned(),
         }),
-    }
-}
-
-fn check_sizes(sizes: &[(&str, usize)]) -> Result<(), ConfigError> {
-    match sizes.iter().find(|(_, size)| *size == 0 || *size > MOST) {
-        Some((key, size)) => Err(ConfigError::Field(format!("`{key}` is {size}"))),
-        None => Ok(()),
     }
 }
 
@@ -319,75 +256,76 @@ impl SpeechConfig {
     /// It is for another architecture, contradicts itself, or asks for something that is not built.
     pub fn from_json(family: Family, config: &Value) -> Result<Self, ConfigError> {
         check_model_type(config, family.model_type())?;
-        let raw: RawSpeech = parse(config)?;
-        for (key, value) in [
-            ("hidden_act", &raw.hidden_act),
-            ("feat_extract_activation", &raw.feat_extract_activation),
-        ] {
-            if value != "gelu" {
-                return Err(ConfigError::Unsupported {
-                    key,
-                    value: value.clone(),
-                });
-            }
+        let fields = Fields(config);
+        for key in ["hidden_act", "feat_extract_activation"] {
+            fields.only(key, "gelu")?;
         }
-        if raw.add_adapter {
+        if fields.flag("add_adapter", false)? {
             return Err(ConfigError::Unsupported {
                 key: "add_adapter",
                 value: "true".into(),
             });
         }
-        if raw.conv_dim.len() != raw.conv_kernel.len() || raw.conv_dim.len() != raw.conv_stride.len() {
-            return Err(ConfigError::Contradiction(format!(
-                "`conv_dim`, `conv_kernel` and `conv_stride` have {}, {} and {} entries",
-                raw.conv_dim.len(),
-                raw.conv_kernel.len(),
-                raw.conv_stride.len()
-            )));
-        }
         let data2vec = family == Family::Data2VecAudio;
-        let positions = raw.num_conv_pos_embeddings.unwrap_or(if data2vec { 5 } else { 128 });
+        let default_norm = if data2vec { "layer" } else { "group" };
+        let feature_norm = match fields.word("feat_extract_norm", default_norm)? {
+            "group" => FeatureNorm::Group,
+            "layer" => FeatureNorm::Layer,
+            other => {
+                return Err(ConfigError::Unsupported {
+                    key: "feat_extract_norm",
+                    value: other.to_owned(),
+                });
+            }
+        };
+        // data2vec counts convolutions where the others give the kernel of one.
+        let (position_layers, position_kernel) = if data2vec {
+            (
+                fields.size("num_conv_pos_embeddings", Some(5), 1..=64)?,
+                fields.size("conv_pos_kernel_size", Some(19), 1..=4096)?,
+            )
+        } else {
+            (1, fields.size("num_conv_pos_embeddings", Some(128), 1..=4096)?)
+        };
         let config = Self {
             family,
-            hidden: raw.hidden_size,
-            layers: raw.num_hidden_layers,
-            heads: raw.num_attention_heads,
-            feed_forward: raw.intermediate_size,
-            convolutions: raw
-                .conv_dim
-                .iter()
-                .zip(&raw.conv_kernel)
-                .zip(&raw.conv_stride)
-                .map(|((&channels, &kernel), &stride)| Convolution {
-                    channels,
-                    kernel,
-                    stride,
-                })
-                .collect(),
-            conv_bias: raw.conv_bias,
-            feature_norm: raw.feat_extract_norm.unwrap_or(if data2vec {
-                FeatureNorm::Layer
-            } else {
-                FeatureNorm::Group
-            }),
-            projection_norm: family != Family::Hubert || raw.feat_proj_layer_norm,
-            position_layers: if data2vec { positions } else { 1 },
-            position_kernel: if data2vec { raw.conv_pos_kernel_size } else { positions },
-            position_groups: raw.num_conv_pos_embedding_groups,
+            hidden: fields.size("hidden_size", Some(768), WIDTHS)?,
+            layers: fields.size("num_hidden_layers", Some(12), LAYERS)?,
+            heads: fields.size("num_attention_heads", Some(12), WIDTHS)?,
+            feed_forward: fields.size("intermediate_size", Some(3072), INNER_WIDTHS)?,
+            convolutions: convolutions(&fields)?,
+            conv_bias: fields.flag("conv_bias", false)?,
+            feature_norm,
+            projection_norm: fields.flag("feat_proj_layer_norm", true)? || family != Family::Hubert,
+            position_layers,
+            position_kernel,
+            position_groups: fields.size("num_conv_pos_embedding_groups", Some(16), WIDTHS)?,
             // The other architectures' classes do not know the key.
-            position_batch_norm: family == Family::Hubert && raw.conv_pos_batch_norm,
-            stable: raw.do_stable_layer_norm && !data2vec,
-            eps: raw.layer_norm_eps,
-            relative: (family == Family::WavLm).then_some(Relative {
-                buckets: raw.num_buckets,
-                max_distance: raw.max_bucket_distance,
-            }),
+            position_batch_norm: family == Family::Hubert && fields.flag("conv_pos_batch_norm", false)?,
+            stable: fields.flag("do_stable_layer_norm", false)? && !data2vec,
+            eps: fields.eps("layer_norm_eps", 1e-5)?,
+            relative: match family {
+                Family::WavLm => Some(Relative {
+                    buckets: fields.size("num_buckets", Some(320), 4..=65536)?,
+                    max_distance: fields.size("max_bucket_distance", Some(800), 1..=1 << 20)?,
+                }),
+                _ => None,
+            },
             dropout: Dropouts {
-                projection: raw.feat_proj_dropout,
-                hidden: raw.hidden_dropout,
-                attention: raw.attention_dropout,
-                activation: raw.activation_dropout,
-                layer: raw.layerdrop,
+                projection: fields.probability("feat_proj_dropout", 0.0)?,
+                hidden: fields.probability("hidden_dropout", 0.1)?,
+                attention: fields.probability("attention_dropout", 0.1)?,
+                activation: fields.probability("activation_dropout", 0.1)?,
+                layer: fields.probability("layerdrop", 0.1)?,
+            },
+            masks: Masks {
+                applied: fields.flag("apply_spec_augment", true)?,
+                time_prob: fields.probability("mask_time_prob", 0.05)?,
+                time_length: fields.size("mask_time_length", Some(10), 1..=65536)?,
+                time_min_masks: fields.size("mask_time_min_masks", Some(2), 0..=65536)?,
+                feature_prob: fields.probability("mask_feature_prob", 0.0)?,
+                feature_length: fields.size("mask_feature_length", Some(10), 1..=65536)?,
+                feature_min_masks: fields.size("mask_feature_min_masks", Some(0), 0..=65536)?,
             },
         };
         config.check()?;
@@ -395,38 +333,36 @@ impl SpeechConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        check_sizes(&[
-            ("hidden_size", self.hidden),
-            ("num_hidden_layers", self.layers),
-            ("num_attention_heads", self.heads),
-            ("intermediate_size", self.feed_forward),
-            ("num_conv_pos_embeddings", self.position_kernel),
-            ("num_conv_pos_embeddings", self.position_layers),
-            ("num_conv_pos_embedding_groups", self.position_groups),
-            ("conv_dim", self.convolutions.len()),
-        ])?;
-        for convolution in &self.convolutions {
-            check_sizes(&[
-                ("conv_dim", convolution.channels),
-                ("conv_kernel", convolution.kernel),
-                ("conv_stride", convolution.stride),
-            ])?;
-        }
         check_divides(("hidden_size", self.hidden), ("num_attention_heads", self.heads))?;
         check_divides(
             ("hidden_size", self.hidden),
             ("num_conv_pos_embedding_groups", self.position_groups),
         )?;
         if let Some(relative) = self.relative {
-            if relative.buckets < 4 || !relative.buckets.is_multiple_of(4) || relative.buckets > MOST {
-                return Err(ConfigError::Field(format!("`num_buckets` is {}", relative.buckets)));
-            }
+            check_divides(("num_buckets", relative.buckets), ("4", 4))?;
             if relative.max_distance <= relative.buckets / 4 {
                 return Err(ConfigError::Contradiction(format!(
                     "`max_bucket_distance` {} leaves no room for {} buckets",
                     relative.max_distance, relative.buckets
                 )));
             }
+        }
+        // Every factor is small, but there may be many.
+        let stride = self.convolutions.iter().try_fold(1_usize, |stride, convolution| {
+            stride
+                .checked_mul(convolution.stride)
+                .filter(|stride| *stride <= MOST_SAMPLES)
+        });
+        let heard = self.convolutions.iter().rev().try_fold(1_usize, |frames, convolution| {
+            let heard = (frames - 1)
+                .checked_mul(convolution.stride)?
+                .checked_add(convolution.kernel)?;
+            (heard <= MOST_SAMPLES).then_some(heard)
+        });
+        if stride.is_none() || heard.is_none() {
+            return Err(ConfigError::Contradiction(format!(
+                "`conv_kernel` and `conv_stride` together span more than {MOST_SAMPLES} samples"
+            )));
         }
         Ok(())
     }
@@ -455,18 +391,12 @@ impl SpeechConfig {
 }
 
 /// How a waveform is prepared for a model of the wav2vec 2.0 layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preprocessor {
     /// Each waveform brought to zero mean and unit variance.
-    #[serde(default = "yes")]
     pub do_normalize: bool,
     /// Sample rate in Hz.
-    #[serde(default = "rate_16000")]
     pub sampling_rate: u32,
-}
-
-fn rate_16000() -> u32 {
-    16_000
 }
 
 impl Preprocessor {
@@ -475,18 +405,19 @@ impl Preprocessor {
     /// # Errors
     /// A key has another type, or there is more than one channel.
     pub fn from_json(config: &Value) -> Result<Self, ConfigError> {
-        match config.get("feature_size").and_then(Value::as_u64) {
-            None | Some(1) => {}
-            Some(channels) => {
-                return Err(ConfigError::Unsupported {
-                    key: "feature_size",
-                    value: channels.to_string(),
-                });
-            }
+        let fields = Fields(config);
+        let channels = fields.size("feature_size", Some(1), 0..=usize::MAX)?;
+        if channels != 1 {
+            return Err(ConfigError::Unsupported {
+                key: "feature_size",
+                value: channels.to_string(),
+            });
         }
-        let read: Self = parse(config)?;
-        check_sizes(&[("sampling_rate", read.sampling_rate as usize)])?;
-        Ok(read)
+        let rate = fields.size("sampling_rate", Some(16_000), 1000..=192_000)?;
+        Ok(Self {
+            do_normalize: fields.flag("do_normalize", true)?,
+            sampling_rate: u32::try_from(rate).unwrap_or(u32::MAX),
+        })
     }
 }
 
@@ -509,37 +440,6 @@ pub struct WhisperConfig {
     pub dropout: Dropouts,
 }
 
-#[derive(Deserialize)]
-struct RawWhisper {
-    d_model: usize,
-    encoder_layers: usize,
-    encoder_attention_heads: usize,
-    encoder_ffn_dim: usize,
-    #[serde(default = "mels_80")]
-    num_mel_bins: usize,
-    #[serde(default = "positions_1500")]
-    max_source_positions: usize,
-    #[serde(default = "gelu")]
-    activation_function: String,
-    #[serde(default)]
-    dropout: f64,
-    #[serde(default)]
-    attention_dropout: f64,
-    #[serde(default)]
-    activation_dropout: f64,
-    #[serde(default)]
-    encoder_layerdrop: f64,
-    #[serde(default)]
-    scale_embedding: bool,
-}
-
-fn mels_80() -> usize {
-    80
-}
-fn positions_1500() -> usize {
-    1500
-}
-
 impl WhisperConfig {
     /// The value of `model_type` in `config.json`.
     pub const MODEL_TYPE: &'static str = "whisper";
@@ -550,45 +450,130 @@ impl WhisperConfig {
     /// As [`SpeechConfig::from_json`].
     pub fn from_json(config: &Value) -> Result<Self, ConfigError> {
         check_model_type(config, Self::MODEL_TYPE)?;
-        let raw: RawWhisper = parse(config)?;
-        if raw.activation_function != "gelu" {
-            return Err(ConfigError::Unsupported {
-                key: "activation_function",
-                value: raw.activation_function,
-            });
-        }
-        if raw.scale_embedding {
+        let fields = Fields(config);
+        fields.only("activation_function", "gelu")?;
+        if fields.flag("scale_embedding", false)? {
             return Err(ConfigError::Unsupported {
                 key: "scale_embedding",
                 value: "true".into(),
             });
         }
-        check_sizes(&[
-            ("d_model", raw.d_model),
-            ("encoder_layers", raw.encoder_layers),
-            ("encoder_attention_heads", raw.encoder_attention_heads),
-            ("encoder_ffn_dim", raw.encoder_ffn_dim),
-            ("num_mel_bins", raw.num_mel_bins),
-            ("max_source_positions", raw.max_source_positions),
-        ])?;
-        check_divides(
-            ("d_model", raw.d_model),
-            ("encoder_attention_heads", raw.encoder_attention_heads),
-        )?;
-        Ok(Self {
-            hidden: raw.d_model,
-            layers: raw.encoder_layers,
-            heads: raw.encoder_attention_heads,
-            feed_forward: raw.encoder_ffn_dim,
-            mels: raw.num_mel_bins,
-            positions: raw.max_source_positions,
+        let read = Self {
+            hidden: fields.size("d_model", None, WIDTHS)?,
+            layers: fields.size("encoder_layers", None, LAYERS)?,
+            heads: fields.size("encoder_attention_heads", None, WIDTHS)?,
+            feed_forward: fields.size("encoder_ffn_dim", None, INNER_WIDTHS)?,
+            mels: fields.size("num_mel_bins", Some(80), 1..=4096)?,
+            // Those of 30 s, which is what the front end gives.
+            positions: fields.size("max_source_positions", Some(1500), 1500..=1500)?,
             dropout: Dropouts {
                 projection: 0.0,
-                hidden: raw.dropout,
-                attention: raw.attention_dropout,
-                activation: raw.activation_dropout,
-                layer: raw.encoder_layerdrop,
+                hidden: fields.probability("dropout", 0.0)?,
+                attention: fields.probability("attention_dropout", 0.0)?,
+                activation: fields.probability("activation_dropout", 0.0)?,
+                layer: fields.probability("encoder_layerdrop", 0.0)?,
             },
-        })
+        };
+        check_divides(("d_model", read.hidden), ("encoder_attention_heads", read.heads))?;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::known::Layout;
+    use super::*;
+
+    fn message<T: std::fmt::Debug>(read: Result<T, ConfigError>) -> String {
+        read.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_number_of_a_speech_model_has_its_range() {
+        let with = |key: &str, value: Value| {
+            let mut config = Layout::TinyLarge.speech(Family::WavLm);
+            config[key] = value;
+            SpeechConfig::from_json(Family::WavLm, &config)
+        };
+        assert!(with("hidden_dropout", json!(0.99)).is_ok());
+        for (key, value) in [
+            ("hidden_dropout", json!(1.5)),
+            ("hidden_dropout", json!(-0.1)),
+            ("hidden_dropout", json!(1)),
+            ("hidden_dropout", json!("0.1")),
+            ("activation_dropout", json!(2)),
+            ("feat_proj_dropout", json!(-1e-9)),
+            ("layerdrop", json!(7)),
+            ("layer_norm_eps", json!(-1e-5)),
+            ("layer_norm_eps", json!(0.0)),
+            ("layer_norm_eps", json!(1e300)),
+            ("hidden_size", json!(0)),
+            ("hidden_size", json!(-768)),
+            ("hidden_size", json!(1_u64 << 40)),
+            ("hidden_size", json!(768.5)),
+            ("num_hidden_layers", json!(0)),
+            ("num_hidden_layers", json!(1_000_000)),
+            ("num_attention_heads", json!(0)),
+            ("intermediate_size", json!(u64::MAX)),
+            ("conv_dim", json!([])),
+            ("conv_dim", json!(vec![8; 100_000])),
+            ("conv_dim", json!([8, 8, 8, 0, 8, 8, 8])),
+            ("conv_kernel", json!(3)),
+            ("conv_stride", json!([5, 2, 2, 2, 2, 2, 1_u64 << 60])),
+            ("num_conv_pos_embeddings", json!(0)),
+            ("num_conv_pos_embedding_groups", json!(-4)),
+            ("num_buckets", json!(1_u64 << 50)),
+            ("num_buckets", json!(0)),
+            ("max_bucket_distance", json!(0)),
+            ("mask_time_prob", json!(1.5)),
+            ("mask_time_length", json!(0)),
+            ("do_stable_layer_norm", json!(1)),
+            ("feat_extract_norm", json!("batch")),
+        ] {
+            let told = message(with(key, value.clone()));
+            assert!(told.contains(&format!("`{key}")), "{key} {value}: {told}");
+        }
+        let spans = with("conv_stride", json!(vec![4096; 7]));
+        assert!(message(spans).contains("`conv_kernel` and `conv_stride` together span more than"));
+        assert!(message(with("num_buckets", json!(30))).contains("`num_buckets` 30 is not divisible by"));
+    }
+
+    #[test]
+    fn every_number_of_whisper_and_of_its_preparation_has_its_range() {
+        let with = |key: &str, value: Value| {
+            let mut config = Layout::TinyBase.whisper();
+            config[key] = value;
+            WhisperConfig::from_json(&config)
+        };
+        assert!(with("dropout", json!(0.0)).is_ok());
+        for (key, value) in [
+            ("dropout", json!(1.0)),
+            ("attention_dropout", json!(-1)),
+            ("activation_dropout", json!("no")),
+            ("encoder_layerdrop", json!(2)),
+            ("d_model", json!(0)),
+            ("encoder_layers", json!(1_u64 << 33)),
+            ("encoder_attention_heads", json!(-1)),
+            ("encoder_ffn_dim", json!(1e9)),
+            ("num_mel_bins", json!(0)),
+            ("max_source_positions", json!(750)),
+            ("activation_function", json!("relu")),
+        ] {
+            let told = message(with(key, value.clone()));
+            assert!(told.contains(&format!("`{key}")), "{key} {value}: {told}");
+        }
+        for (key, value) in [
+            ("sampling_rate", json!(0)),
+            ("sampling_rate", json!(-16000)),
+            ("sampling_rate", json!("16 kHz")),
+            ("feature_size", json!(2)),
+            ("feature_size", json!(-1)),
+            ("do_normalize", json!("yes")),
+        ] {
+            let told = message(Preprocessor::from_json(&json!({ key: value })));
+            assert!(told.contains(&format!("`{key}")), "{key}: {told}");
+        }
     }
 }

@@ -66,8 +66,8 @@ pub struct Spec {
     pub output: Hidden,
     /// Layers that are run.
     pub depth: usize,
-    /// Whether those are all layers, so that the last hidden state is finished.
-    pub whole: bool,
+    /// Whether those are all layers and the last hidden state is to go through the norm behind them.
+    pub finished: bool,
     /// What is frozen in front.
     pub frozen: Frozen,
     /// Dropout in what trains.
@@ -123,7 +123,7 @@ impl<M: Layered> PretrainedEncoder<M> {
         if !self.spec.gives(progress.at) {
             return;
         }
-        let at_the_end = self.spec.whole && progress.at == self.spec.depth;
+        let at_the_end = self.spec.finished && progress.at == self.spec.depth;
         let newest = progress.newest.value.clone();
         progress
             .given
@@ -273,6 +273,11 @@ impl<M: Layered> Layer for PretrainedEncoder<M> {
         }
         let (states, lengths) = self.frozen_states(inputs, context)?;
         Ok(Some(Value::Stack(states, lengths)))
+    }
+
+    fn is_hidden_matrix(&self, path: &str) -> bool {
+        // Embeddings: of relative positions, and of Whisper's positions.
+        !path.contains("rel_attn_embed") && !path.contains("embed_positions")
     }
 
     fn learning_rate(&self, path: &str) -> f64 {

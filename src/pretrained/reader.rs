@@ -34,6 +34,8 @@ pub enum Init {
     Ones,
     /// Normal around zero with this standard deviation.
     Normal(f64),
+    /// Uniform from zero to one.
+    Uniform,
 }
 
 /// Standard deviation of the weights of linear layers, as `initializer_range` in transformers.
@@ -139,14 +141,14 @@ impl<'a> WeightReader<'a> {
     /// A tensor.
     pub fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D], init: Init) -> Weight<D> {
         let data = self.values(name, &shape, init);
-        self.weight(name, TensorData::new(data, shape), |tensor| tensor)
+        self.weight(name, stored(data, shape), |tensor| tensor)
     }
 
     /// A matrix stored as `[output, input]`, given as `[input, output]`.
     fn transposed(&mut self, name: &str, input: usize, output: usize) -> Weight<2> {
         let data = self.values(name, &[output, input], LINEAR);
         // Laid out anew once, so that no product has to.
-        self.weight(name, TensorData::new(data, [output, input]), |tensor: Tensor<2>| {
+        self.weight(name, stored(data, [output, input]), |tensor: Tensor<2>| {
             Tensor::from_data(tensor.transpose().into_data(), &self.device.clone().inner())
         })
     }
@@ -165,7 +167,20 @@ impl<'a> WeightReader<'a> {
         }
     }
 
-    fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Vec<f32> {
+    /// A tensor that a checkpoint may lack, where it is drawn.
+    pub fn tensor_or_drawn<const D: usize>(&mut self, name: &str, shape: [usize; D], init: Init) -> Weight<D> {
+        if let Origin::Checkpoint { .. } = self.origin
+            && !self.has(name)
+        {
+            tracing::warn!("the checkpoint has no `{name}`: it is drawn at random, and trained");
+            let data = draw(&self.key.with(name), shape.iter().product(), init);
+            return self.weight(name, TensorData::new(data, shape), |tensor| tensor);
+        }
+        self.tensor(name, shape, init)
+    }
+
+    /// The values of a tensor; `None` after a mistake, so that no lie of a configuration becomes an allocation.
+    fn values(&mut self, name: &str, shape: &[usize], init: Init) -> Option<Vec<f32>> {
         self.listed.push(Listed {
             name: name.to_owned(),
             shape: shape.to_vec(),
@@ -173,7 +188,7 @@ impl<'a> WeightReader<'a> {
         });
         let count = shape.iter().product();
         match self.origin {
-            Origin::Random(key) => draw(&key.with(name), count, init),
+            Origin::Random(key) => Some(draw(&key.with(name), count, init)),
             Origin::Checkpoint { checkpoint, naming } => {
                 let stored = naming.stored(name);
                 let read = match stored.and_then(|stored| Some((stored, checkpoint.shape(stored)?))) {
@@ -186,10 +201,7 @@ impl<'a> WeightReader<'a> {
                     Some((stored, _)) => checkpoint.read_f32(stored).map_err(Mistake::Unreadable),
                 };
                 self.used.extend(stored.map(str::to_owned));
-                read.unwrap_or_else(|mistake| {
-                    self.mistakes.push(mistake);
-                    vec![0.0; count]
-                })
+                read.map_err(|mistake| self.mistakes.push(mistake)).ok()
             }
         }
     }
@@ -233,11 +245,23 @@ impl<'a> WeightReader<'a> {
     }
 }
 
+/// The values in their shape; where there are none, a single zero that nothing is computed with.
+fn stored<const D: usize>(values: Option<Vec<f32>>, shape: [usize; D]) -> TensorData {
+    match values {
+        Some(values) => TensorData::new(values, shape),
+        None => TensorData::new(vec![0f32], [1; D]),
+    }
+}
+
 /// Values for a key, the same on every machine.
 pub(super) fn draw(key: &DrawKey, count: usize, init: Init) -> Vec<f32> {
     match init {
         Init::Zeros => vec![0.0; count],
         Init::Ones => vec![1.0; count],
+        Init::Uniform => {
+            let mut rng = key.rng();
+            (0..count).map(|_| rng.random::<f64>() as f32).collect()
+        }
         Init::Normal(deviation) => {
             let mut rng = key.rng();
             let mut values = Vec::with_capacity(count + 1);

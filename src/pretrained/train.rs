@@ -14,10 +14,10 @@ pub enum Hidden {
     #[default]
     Last,
     /// All of them as a stack, from the transformer's input to its end: transformers'
-    /// `hidden_states`.
+    /// `hidden_states`, the last as `final_norm` says.
     All,
-    /// One of them: 0 is the transformer's input, N the output of its N-th layer. Layers above it
-    /// are not run.
+    /// One of them, `hidden_states[N]`: 0 is the transformer's input, N the output of its N-th layer, the last as
+    /// `final_norm` says. Layers above it are not run.
     Layer(usize),
 }
 

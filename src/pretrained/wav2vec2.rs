@@ -13,6 +13,7 @@ use emorun_kernels as kernels;
 use super::attend::{Extras, attend};
 use super::config::{Dropouts, FeatureNorm, Relative, SpeechConfig};
 use super::encoder::{Layered, masked};
+use super::masks::Masks;
 use super::positional::PositionalConvolutions;
 use super::reader::{Init, LINEAR, WeightReader};
 use super::train::Part;
@@ -27,6 +28,7 @@ pub struct Wav2Vec2 {
     feature_extractor: FeatureExtractor,
     feature_projection: FeatureProjection,
     encoder: Encoder,
+    masks: Option<Masks>,
     #[module(skip)]
     normalise: bool,
 }
@@ -39,8 +41,14 @@ impl Wav2Vec2 {
             feature_extractor: FeatureExtractor::read(config, reader),
             feature_projection: FeatureProjection::read(config, reader),
             encoder: Encoder::read(config, reader),
+            masks: None,
             normalise,
         }
+    }
+
+    /// The model with masks behind its front end while training.
+    pub fn with_masks(self, masks: Option<Masks>) -> Self {
+        Self { masks, ..self }
     }
 }
 
@@ -80,6 +88,10 @@ impl Layered for Wav2Vec2 {
     fn embed(&self, features: Tensor<3>, lengths: &Lengths, rates: &Dropouts, context: &Context) -> Tensor<3> {
         let x = self.feature_projection.forward(features, context);
         let x = context.dropout(x, rates.projection, "projection");
+        let x = match &self.masks {
+            Some(masks) => masks.forward(x, lengths, context),
+            None => x,
+        };
         let x = self.encoder.position(masked(x, lengths), lengths, context.precision);
         context.dropout(x, rates.hidden, "embedding")
     }

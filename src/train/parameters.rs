@@ -241,7 +241,7 @@ fn ways(training: &Training, network: &Network) -> (Vec<AnyRule>, BTreeMap<Strin
                     .unwrap_or_else(|| self.training.optimizer.weight_decay()),
             };
             let key = RuleKey {
-                matrix: D == 2 && self.hidden,
+                matrix: D == 2 && self.hidden && layer.is_hidden_matrix(within),
                 decay,
             };
             let known = self.rules.iter().position(|(known, _)| *known == key);
@@ -265,7 +265,7 @@ fn ways(training: &Training, network: &Network) -> (Vec<AnyRule>, BTreeMap<Strin
             training,
             path: Path(vec![name.to_owned()]),
             node: (name, node),
-            hidden: wired.head().is_none() && wired.regressor().is_none(),
+            hidden: wired.head().is_none() && wired.regressor().is_none() && !network.gives_scores(name),
             rules,
             ways,
         };

@@ -178,6 +178,64 @@ fn tone_of(number: usize, seconds: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
+#[test]
+fn a_number_that_no_model_has_is_named_with_its_file_and_key() {
+    let lab = Lab::new();
+    let golden = Path::new(REPOSITORY).join("tests/golden/encoders/hubert_large");
+    let config = fs::read_to_string(golden.join("config.json")).unwrap();
+    lab.write(
+        "wrong.yaml",
+        "extends: hubert.yaml\nencoders:\n  hubert: null\n  speech: { kind: hubert, input: data.audio, weights: weights/wrong }\nheads: { emotion: { input: speech } }\n",
+    );
+    for (right, wrong, told) in [
+        (
+            "\"hidden_dropout\": 0.0",
+            "\"hidden_dropout\": 1.5",
+            "`hidden_dropout` is 1.5; it must be a probability",
+        ),
+        (
+            "\"layer_norm_eps\": 1e-05",
+            "\"layer_norm_eps\": -1e-05",
+            "`layer_norm_eps` is -0.00001; it must be a number above 0",
+        ),
+        (
+            "\"num_hidden_layers\": 2",
+            "\"num_hidden_layers\": 9000000000",
+            "`num_hidden_layers` is 9000000000; it must be",
+        ),
+        (
+            "\"intermediate_size\": 24",
+            "\"intermediate_size\": 65536",
+            "but its config.json asks for",
+        ),
+        (
+            "\"num_hidden_layers\": 2",
+            "\"num_hidden_layers\": 512",
+            "tensors are missing",
+        ),
+    ] {
+        assert!(config.contains(right), "{right}");
+        lab.write("weights/wrong/config.json", config.replace(right, wrong));
+        lab.write(
+            "weights/wrong/model.safetensors",
+            fs::read(golden.join("model.safetensors")).unwrap(),
+        );
+        let outcome = lab.emorun(&["check", "wrong.yaml", "--deep"]);
+        assert!(
+            [3, 4].contains(&outcome.code),
+            "{wrong}: {} {}",
+            outcome.code,
+            outcome.stderr
+        );
+        assert!(outcome.stderr.contains(told), "{told}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("config.json") || told.contains("missing"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
 /// Arguments, exit code and name of the snapshot of stderr.
 const CASES: [(&str, i32, &[&str]); 37] = [
     ("missing_root", 4, &["missing_root.yaml"]),

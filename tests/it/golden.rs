@@ -593,6 +593,98 @@ fn five_steps_of_every_optimizer_and_their_averages_are_those_of_pytorch() {
 }
 
 #[test]
+fn muon_moves_the_matrices_of_hidden_layers_alone() {
+    let _turn = turn();
+    let frames = [("input", data("mel"), frames_signal(3))];
+    let of = |node: &str, signal: Signal| ("input", PortId::new(node, ""), signal);
+    let target = |name: &str| ("target", data(name), labels_signal(3));
+    let nodes = || {
+        vec![
+            wired(
+                "hidden",
+                "linear",
+                &json!({ "width": 4, "activation": "tanh" }),
+                &frames,
+            ),
+            wired(
+                "pooled",
+                "attention_pool",
+                &json!({ "heads": 2, "hidden": 3 }),
+                &[of("hidden", frames_signal(4))],
+            ),
+            wired(
+                "head",
+                "mlp_classifier",
+                &json!({ "hidden": [5] }),
+                &[of("pooled", Signal::Vector { width: 8 }), target("emotion")],
+            ),
+            wired(
+                "scores",
+                "linear",
+                &json!({ "width": 4 }),
+                &[of("hidden", frames_signal(4))],
+            ),
+            wired(
+                "ce",
+                "cross_entropy",
+                &json!({}),
+                &[of("head", logits_signal(3)), target("emotion")],
+            ),
+            wired(
+                "near",
+                "center",
+                &json!({}),
+                &[of("pooled", Signal::Vector { width: 8 }), target("emotion")],
+            ),
+            wired(
+                "text",
+                "ctc",
+                &json!({ "alphabet": "abc" }),
+                &[of("scores", frames_signal(4)), ("target", data("text"), Signal::Text)],
+            ),
+        ]
+    };
+    let inputs = [
+        (
+            data("mel"),
+            Value::Frames(tensor(&golden("optimizers.json")["frames"]), Lengths::new(vec![4; 6])),
+        ),
+        (
+            data("emotion"),
+            labels(&[Some(0), Some(1), Some(2), Some(0), Some(1), Some(2)]),
+        ),
+        (data("text"), Value::Text(vec![Some("ab".to_owned()); 6].into())),
+    ];
+    let stepped = |kind: &str| {
+        let settings = training(&json!({
+            "epochs": 1, "batch_size": 6, "optimizer": { "kind": kind, "lr": 0.01, "weight_decay": 0.1 }
+        }));
+        let mut network = network(nodes(), 1);
+        let values = run(&network, &inputs, true, 6);
+        let losses = network.losses(&values, 1.0).into_iter().map(|loss| loss.mean);
+        let total = losses.reduce(|sum, loss| sum + loss).unwrap();
+        let gradients = Gradients::of(&network, total.backward());
+        let mut optimizer = Optimizer::new(&settings, &network);
+        optimizer.step(&mut network, gradients, 0.01, 1.0);
+        collect(&network)
+    };
+    let (muon, adamw) = (stepped("muon"), stepped("adamw"));
+    let moved: Vec<&str> = muon
+        .iter()
+        .filter(|(name, data)| adamw[*name] != **data)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    // Jordan 2024: the last layer, embeddings and what is no matrix stay with AdamW. So does each of
+    // `near.centers`, `pooled.pool.score`, `scores.linear.weight`, and all of the head.
+    assert_eq!(moved, ["hidden.linear.weight", "pooled.pool.hidden.weight"]);
+    assert!(
+        muon.contains_key("near.centers") && muon.contains_key("pooled.pool.score"),
+        "{:?}",
+        muon.keys()
+    );
+}
+
+#[test]
 fn a_plateau_lowers_the_rate_when_pytorch_does() {
     let cases = golden("plateau.json");
     assert_eq!(array(&cases).len(), 6);

@@ -9,7 +9,7 @@ use emorun::network::{Network, Schedule};
 use emorun::train::losses::{LossTable, Sides};
 use emorun::value::{Targets, Value, Values};
 use emorun_lang::Signal;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::networks::{data, device, labels, labels_signal, network, step, turn, wired};
 use crate::support::{self, Lab, REPOSITORY, metrics};

@@ -26,6 +26,7 @@ mod faults;
 mod features;
 mod finite;
 mod from_outside;
+mod front_ends;
 mod frozen;
 mod golden;
 mod lengths;

@@ -215,7 +215,14 @@ fn a_killed_sweep_goes_on_where_it_was() {
     assert_eq!(lines[0], "test results");
     assert_eq!(
         lines[1].split_whitespace().collect::<Vec<_>>(),
-        ["run", "emotion.uar", "emotion.wa", "emotion.macro_f1"]
+        [
+            "run",
+            "emotion.uar",
+            "emotion.wa",
+            "emotion.macro_f1",
+            "emotion.weighted_f1",
+            "emotion.log_loss"
+        ]
     );
     let results = json(sweep.join("summary.json"));
     for (line, entry) in lines[2..].iter().zip(ENTRIES) {

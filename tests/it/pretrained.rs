@@ -206,6 +206,60 @@ fn every_hidden_state_is_that_of_transformers() {
 }
 
 #[test]
+fn the_last_hidden_state_is_raw_or_normalised_as_asked() {
+    let _turn = turn();
+    let mut differ = 0;
+    for (layout, kind) in speech() {
+        let golden = read(&folder(layout).join("golden.safetensors"));
+        let count = golden.keys().filter(|name| name.starts_with("hidden.")).count() - 1;
+        // What transformers 5 gives as hidden_states[-1] and as last_hidden_state; the same without a last norm.
+        let (raw, normalised) = (&golden[&format!("hidden.{count}")], last_hidden(&golden));
+        differ += usize::from(raw.1 != *normalised.1);
+        for (output, final_norm, (shape, expected)) in [
+            (json!("last"), json!(true), normalised),
+            (json!({ "layer": count }), json!(true), normalised),
+            (json!({ "layer": count }), json!(false), (&raw.0, &raw.1)),
+            (json!("all"), json!(false), (&raw.0, &raw.1)),
+            (json!("last"), json!(false), (&raw.0, &raw.1)),
+        ] {
+            for train in ["none", "all"] {
+                let fields = json!({ "output": output, "train": train, "final_norm": final_norm });
+                let network = encoder(layout, kind, &fields);
+                let (found, lengths) = states(&network, waves(&golden, 0.0), false);
+                let error = hidden_error(found.last().unwrap(), expected, shape, lengths.as_slice());
+                assert!(error <= HIDDEN, "{layout} {fields}: {error:.1e} standard deviations");
+            }
+        }
+    }
+    assert!(differ >= 3, "layouts with a norm behind their layers");
+}
+
+#[test]
+fn masked_frames_hold_what_transformers_puts_there() {
+    let _turn = turn();
+    let masked = read(&folder("masked.safetensors"));
+    for (layout, kind) in speech().filter(|(layout, _)| masked.contains_key(*layout)) {
+        let golden = read(&folder(layout).join("golden.safetensors"));
+        let mut fields = everything_trains();
+        fields["output"] = json!("last");
+        let plain = encoder(layout, kind, &fields);
+        // As many spans of one frame as there can be: every frame.
+        fields["mask_time_prob"] = json!(0.5);
+        fields["mask_time_length"] = json!(1);
+        fields["mask_time_min_masks"] = json!(60_000);
+        let network = encoder(layout, kind, &fields);
+        let (shape, expected) = &masked[layout];
+        let (found, lengths) = states(&network, waves(&golden, 0.0), true);
+        let error = hidden_error(&found[0], expected, shape, lengths.as_slice());
+        assert!(error <= HIDDEN, "{layout}: {error:.1e} standard deviations");
+        // Outside training nothing is masked.
+        let (found, _) = states(&network, waves(&golden, 0.0), false);
+        assert_eq!(found, states(&plain, waves(&golden, 0.0), false).0, "{layout}");
+    }
+    assert_eq!(masked.len(), 3);
+}
+
+#[test]
 fn products_in_bfloat16_are_close_to_those_in_single_precision() {
     let _turn = turn();
     for (layout, kind) in [("hubert_base", "hubert"), ("wavlm_large", "wavlm")] {
