@@ -302,7 +302,7 @@ fn item(path: &Path) -> Result<Item, Failure> {
         text: None,
         split: None,
         duration_s: seconds,
-        content: Some(ContentHash::of_file(path).map_err(Failure::io("read", path))?),
+        content: Some(ContentHash::of_audio(path).map_err(Failure::io("read", path))?),
         stamp: None,
     })
 }

@@ -24,7 +24,7 @@ const QUIET: f64 = 1e-4;
 /// Power of a band, beside that of the loudest frame, below which it is taken for empty.
 const FLOOR: f64 = 1e-9;
 /// Longest stretch from a recording's start that is looked at, in seconds.
-pub(crate) const LONGEST_S: f64 = 20.0;
+const LONGEST_S: f64 = 20.0;
 /// Share of bits that may differ in one recording. Copies at another rate, level or start, or coded as MP3, differ in a
 /// tenth at most; of all recordings of EmoDB and of eight actors of RAVDESS no two differ in less than a quarter.
 const MOST_DIFFERENT: f64 = 0.2;

@@ -5,6 +5,7 @@
 //! an [`AudioError`] that names the file, and neither panics nor allocates what a header merely
 //! claims.
 
+mod acoustic_fingerprint;
 mod apple;
 pub mod augment;
 mod channel;
@@ -28,6 +29,7 @@ pub mod synthetic;
 mod wav;
 mod whisper;
 
+pub use acoustic_fingerprint::{AcousticFingerprint, NoFingerprint, alike};
 pub use channel::Channel;
 pub use decode::{
     Checked, MAX_AMPLITUDE, MIN_DURATION_S, Segment, check_channel, check_clip, check_file, each_block, load,

@@ -11,6 +11,8 @@ use indexmap::{IndexMap, IndexSet};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+/// Items of silence that a remark names.
+const SILENT_SHOWN: usize = 5;
 /// Candidates whose files are read together.
 const READ_TOGETHER: usize = 1 << 16;
 
@@ -75,6 +77,7 @@ pub(crate) fn read_audio(
         }
     }
     corpus.warnings.extend(files.finish());
+    warn_of_silence(&candidates, datasets, corpus);
     remarks.sort_keys();
     for ((dataset, remark), paths) in remarks {
         if let (Some((name, _)), Some(first)) = (datasets.get_index(dataset), paths.first()) {
@@ -89,6 +92,27 @@ pub(crate) fn read_audio(
         candidates.retain(|_| index.next().is_some_and(|index| !bad.contains(&index)));
     }
     candidates
+}
+
+/// One remark a dataset on items of digital silence: nothing can be learned from them.
+fn warn_of_silence(candidates: &[Candidate], datasets: &IndexMap<String, DatasetConfig>, corpus: &mut Corpus) {
+    for (dataset, name) in datasets.keys().enumerate() {
+        let own = candidates
+            .iter()
+            .filter(|candidate| candidate.dataset == dataset && candidate.silent);
+        let mut keys: Vec<String> = own.map(|candidate| format!("`{}`", candidate.key)).collect();
+        let count = keys.len();
+        if count > SILENT_SHOWN {
+            keys.truncate(SILENT_SHOWN);
+            keys.push(format!("{} more", count - SILENT_SHOWN));
+        }
+        if count > 0 {
+            corpus.warnings.push(format!(
+                "dataset `{name}`: {count} items are digital silence, every sample of them 0: {}",
+                keys.join(", ")
+            ));
+        }
+    }
 }
 
 /// Files that can be read although something is odd about them, by dataset and remark.
@@ -170,6 +194,12 @@ fn read_together(
                         candidate.duration_s = seconds.unwrap_or(facts.duration_s);
                         candidate.segment = segment;
                         candidate.content = facts.content;
+                        if level == ScanLevel::Deep {
+                            candidate.silent = facts.peak == 0.0;
+                            // Parts of one recording are compared by their places in it.
+                            let whole = segment.is_none();
+                            candidate.print = whole.then(|| Box::new(std::mem::take(&mut facts.print)));
+                        }
                         candidate.stamp = facts.stamp;
                     }
                 },

@@ -4,7 +4,7 @@ use crate::corpora::{Facts, Part, Source, Utterance};
 use crate::walk::Found;
 use crate::{ContentHash, FilePath, Name, Stamp};
 use emorun_audio::synthetic::VoiceSpec;
-use emorun_audio::{Channel, Segment};
+use emorun_audio::{AcousticFingerprint, Channel, Segment};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +34,11 @@ pub(crate) struct Candidate {
     pub segment: Option<Segment>,
     pub duration_s: f64,
     pub content: Option<ContentHash>,
+    /// What all of a file sounds like, until it was compared with others.
+    pub print: Option<Box<AcousticFingerprint>>,
     pub stamp: Option<Stamp>,
+    /// Whether every sample of it is 0, as far as they were decoded.
+    pub silent: bool,
 }
 
 impl Candidate {
@@ -81,7 +85,9 @@ impl Interner {
             segment: None,
             duration_s: 0.0,
             content: None,
+            print: None,
             stamp: None,
+            silent: false,
         }
     }
 

@@ -7,7 +7,8 @@ use std::io;
 use std::num::NonZeroU64;
 use std::path::Path;
 
-/// BLAKE3 hash of an audio file's bytes (or of the description that generated audio follows from).
+/// BLAKE3 hash of an audio file's samples, or of its bytes where it cannot be decoded as a whole, or of the description that
+/// generated audio follows from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentHash([u8; 32]);
 

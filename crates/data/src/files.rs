@@ -1,8 +1,9 @@
 //! Reading the files of a corpus: headers, or every sample, remembered between scans.
 
 use crate::parallel;
+use crate::sound::Sound;
 use crate::{ContentHash, Stamp};
-use emorun_audio::{AudioError, AudioInfo, Channel, Remark, Segment, check_channel, probe};
+use emorun_audio::{AcousticFingerprint, AudioError, AudioInfo, Channel, Remark, Segment, check_channel, probe};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -25,7 +26,7 @@ pub(crate) struct Request {
     pub parts: Vec<Wanted>,
     /// Length in seconds below which a part is of no use.
     pub minimum_s: f64,
-    /// Whether to hash its bytes.
+    /// Whether to hash its samples.
     pub hash: bool,
     /// Whether to decode it.
     pub decode: bool,
@@ -44,6 +45,8 @@ pub(crate) struct FileFacts {
     pub remarks: Vec<Remark>,
     /// Largest magnitude of a sample of its parts, where they were decoded.
     pub peak: f32,
+    /// What it sounds like, where it was decoded.
+    pub print: AcousticFingerprint,
 }
 
 /// What is remembered of a file that was decoded without fault.
@@ -56,6 +59,7 @@ struct Remembered {
     parts: Vec<(Option<(f64, f64)>, Channel)>,
     remarks: Vec<Remark>,
     peak: f32,
+    print: String,
 }
 
 /// The cache file.
@@ -122,13 +126,26 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
         return Ok((FileFacts { stamp, ..facts }, None));
     }
     let info = probe(path)?;
-    let content = match request.hash || request.decode {
-        true => Some(ContentHash::of_file(path).map_err(|source| AudioError::Read {
-            path: path.clone(),
-            source,
-        })?),
+    // Of a file that cannot be decoded as a whole parts may be good: what is wrong with the others is found below.
+    let sound = match request.hash || request.decode {
+        true => Sound::of(path).ok(),
         false => None,
     };
+    let content = match &sound {
+        Some(sound) => Some(sound.content),
+        None if request.hash || request.decode => {
+            let hash = ContentHash::of_file(path).map_err(|source| AudioError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            Some(hash)
+        }
+        None => None,
+    };
+    let print = sound
+        .map(|sound| sound.print)
+        .filter(|_| request.decode)
+        .unwrap_or_default();
     let (mut remarks, mut peak): (Vec<Remark>, f32) = (info.remark.into_iter().collect(), 0.0);
     let parts: Vec<_> = request
         .parts
@@ -162,6 +179,7 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
                 parts,
                 remarks: remarks.clone(),
                 peak,
+                print: print.to_string(),
             })
         }
         _ => None,
@@ -174,6 +192,7 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
             parts,
             remarks,
             peak,
+            print,
         },
         remember,
     ))
@@ -229,6 +248,7 @@ impl Remembered {
             parts,
             remarks: self.remarks.clone(),
             peak: self.peak,
+            print: self.print.parse().ok()?,
         })
     }
 }

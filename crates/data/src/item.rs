@@ -140,7 +140,7 @@ impl Item {
         if let (AudioSource::File { path, .. }, Some(known)) = (&self.audio, self.stamp) {
             let path = path.to_path();
             let is_another = Stamp::of(&path).is_some_and(|stamp| stamp != known);
-            if is_another && ContentHash::of_file(&path).is_ok_and(|content| Some(content) != self.content) {
+            if is_another && ContentHash::of_audio(&path).is_ok_and(|content| Some(content) != self.content) {
                 let dataset = self.dataset.to_string();
                 return Err(DataError::Changed { dataset, path });
             }

@@ -7,6 +7,7 @@
 //! or every sample and gives the [`Corpus`]; [`split()`] assigns its items to sides and proves in a
 //! [`Certificate`] that nothing is on two of them.
 
+mod alike;
 mod audio;
 mod candidate;
 mod content;
@@ -27,6 +28,7 @@ mod parallel;
 mod person;
 mod recordings;
 mod scan;
+mod sound;
 pub mod split;
 pub mod stand_in;
 pub mod stats;

@@ -12,7 +12,7 @@ pub struct Recording {
     pub peak: f32,
     /// What is odd about it.
     pub remarks: Vec<Remark>,
-    /// Hash of its bytes.
+    /// Hash of its samples.
     pub content: Option<ContentHash>,
 }
 

@@ -9,7 +9,7 @@ use crate::index::Index;
 use crate::labelling::{Labelling, merge_classes};
 use crate::order::by_key;
 use crate::told::Told;
-use crate::{AudioSource, ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, person};
+use crate::{AudioSource, ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, alike, person};
 use emorun_audio::Channel;
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
@@ -123,7 +123,7 @@ fn read(
     person::unite(&mut candidates, datasets, &mut corpus);
     let names: Vec<&String> = datasets.keys().collect();
     let candidates = read_audio(candidates, datasets, level, cache, &mut corpus, &mut errors);
-    let candidates = count_once(candidates, datasets, &mut corpus, &mut errors);
+    let mut candidates = count_once(candidates, datasets, &mut corpus, &mut errors);
     warn_of_namesakes(&candidates, &names, &mut corpus);
     let mut left = vec![0_usize; names.len()];
     candidates.iter().for_each(|candidate| left[candidate.dataset] += 1);
@@ -176,6 +176,7 @@ fn read(
             }
         }
     }
+    corpus.alike = alike::groups(&mut candidates, &mut corpus);
     let mut told = Told::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
     let items: Vec<Item> = candidates.into_iter().map(|candidate| told.item(candidate)).collect();
     for (index, (name, config)) in datasets.iter().enumerate() {
@@ -183,6 +184,7 @@ fn read(
         corpus.datasets.insert(name.clone(), facts);
     }
     warn_of_people(&items, &mut corpus);
+    alike::warn_of_alike(&items, &mut corpus);
     corpus.items = items.into();
     Ok(corpus)
 }

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod alike;
 mod bad_input;
 mod copies;
 mod corpora;

@@ -30,6 +30,8 @@ fn emodb_is_535_utterances_of_ten_speakers_in_seven_emotions() {
         (corpus.duplicates.len(), corpus.skipped.len(), corpus.warnings.len()),
         (0, 0, 0)
     );
+    // Ten sentences, said again and again, are no copies of one another.
+    assert_eq!(corpus.alike, Vec::<Vec<usize>>::new());
     let counts = corpus.class_counts("emotion", &all);
     let counts: Vec<(&str, usize)> = counts.iter().map(|(class, count)| (class.as_str(), *count)).collect();
     assert_eq!(
@@ -62,6 +64,7 @@ fn ravdess_has_sixty_utterances_of_each_actor() {
     let Some(corpus) = deep("ravdess") else { return };
     let all: Vec<usize> = (0..corpus.items.len()).collect();
     assert_eq!((corpus.items.len(), corpus.speakers().len()), (480, 8));
+    assert_eq!(corpus.alike, Vec::<Vec<usize>>::new());
     assert_eq!(
         corpus.class_counts("emotion", &all).into_values().collect::<Vec<_>>(),
         [32, 64, 64, 64, 64, 64, 64, 64]
