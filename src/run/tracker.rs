@@ -180,15 +180,14 @@ fn pieces(text: &str) -> Option<Vec<String>> {
     if lines.is_empty() && first.trim_end() == "runs: []" {
         return Some(Vec::new());
     }
-    let start = format!("{INDENT}- ");
-    if first.trim_end() != "runs:" || !lines.first()?.starts_with(&start) || !lines.last()?.ends_with('\n') {
+    if first.trim_end() != "runs:" || !lines.first()?.starts_with(DASH) || !lines.last()?.ends_with('\n') {
         return None;
     }
     let mut entries: Vec<String> = Vec::new();
     for line in lines {
-        if line.starts_with(&start) {
+        if line.starts_with(DASH) {
             entries.push((*line).to_owned());
-        } else if line.starts_with(INDENT) && line[INDENT.len()..].starts_with(' ') {
+        } else if line.starts_with(' ') {
             entries.last_mut()?.push_str(line);
         } else {
             return None;
@@ -197,8 +196,8 @@ fn pieces(text: &str) -> Option<Vec<String>> {
     entries.iter().all(|entry| place(entry).is_some()).then_some(entries)
 }
 
-/// What stands in front of the dash of an entry.
-const INDENT: &str = "  ";
+/// How an entry begins.
+const DASH: &str = "- ";
 
 /// The line of an entry that names its directory.
 fn place(entry: &str) -> Option<&str> {
@@ -216,7 +215,7 @@ fn entry(run: &TrackedRun) -> Result<String, Failure> {
     let value = serde_json::to_value(&tracker).map_err(|error| Failure::Bug(error.to_string()))?;
     let text = emorun_lang::to_yaml(&value);
     text.strip_prefix("runs:\n")
-        .filter(|entry| entry.starts_with(INDENT))
+        .filter(|entry| entry.starts_with(DASH))
         .map(str::to_owned)
         .ok_or_else(|| Failure::Bug("a run of the tracker is written in another layout".to_owned()))
 }
@@ -270,7 +269,7 @@ mod tests {
         track(&files, folder.path(), run("one", "running")).unwrap();
         let labels: Vec<String> = written(folder.path()).into_iter().map(|run| run.label).collect();
         assert_eq!(labels, ["x", "one"]);
-        for wrong in ["runs: 3\n", "other: []\n", "runs:\n  - label: x\n", "\u{0}"] {
+        for wrong in ["runs: 3\n", "other: []\n", "runs:\n- label: x\n", "\u{0}"] {
             fs::write(folder.path().join(TRACKER), wrong).unwrap();
             let error = track(&files, folder.path(), run("one", "running")).unwrap_err();
             assert!(matches!(error, Failure::Corrupt { .. }), "{wrong:?}: {error}");

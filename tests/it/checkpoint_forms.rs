@@ -120,7 +120,8 @@ fn batch_norm_in_front_of_the_positions_is_that_of_transformers() {
 fn complaint(lab: &Lab, weights: &str) -> String {
     lab.write(
         "weights.yaml",
-        format!("extends: hubert.yaml\nencoders:\n  hubert: {{ weights: {weights}, layout: null, train: none, cache: null }}\n"),
+        format!("extends: hubert.yaml\nencoders:\n  hubert: null\n  enc: {{ kind: hubert, input: data.audio, weights: {weights}, train: none }}\n\
+             heads: {{ emotion: {{ input: enc }} }}\n"),
     );
     let outcome = lab.emorun(&["check", "weights.yaml", "--deep"]);
     assert_ne!(outcome.code, 0, "{weights}");

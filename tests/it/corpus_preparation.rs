@@ -313,5 +313,5 @@ fn labels_given_on_the_page_survive_a_kill_and_come_into_the_table() {
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let table = fs::read_to_string(lab.path("prepared/manifest.csv")).unwrap();
     assert_eq!(table.lines().count(), 64);
-    assert!(table.lines().nth(1).unwrap().contains(",anxious,3,"), "{table}");
+    assert!(table.lines().nth(1).unwrap().contains(",fearful,3,"), "{table}");
 }

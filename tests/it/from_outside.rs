@@ -133,8 +133,8 @@ fn a_list_of_runs_beyond_a_mebibyte_goes_on() {
     let mut list = "runs:\n".to_owned();
     for number in 0..20_000 {
         list += &format!(
-            "  - label: old-{number}\n    log_dir: runs/old/old-{number}\n    experiment: old\n    status: completed\n    \
-             test:\n      emotion.uar: 0.5\n"
+            "- label: old-{number}\n  log_dir: runs/old/old-{number}\n  experiment: old\n  status: completed\n  test:\n    \
+             emotion.uar: 0.5\n"
         );
     }
     assert!(list.len() > 1 << 20);
