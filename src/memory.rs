@@ -173,7 +173,8 @@ impl Load {
     pub fn peak_bytes(&self) -> u64 {
         let parameters = 4.0 * (self.cost.parameters + 3 * self.cost.trainable + self.cost.buffers) as f64;
         let item = |seconds: f64| {
-            4.0 * (self.cost.activation_floats_per_second * seconds + self.cost.activation_floats_per_item)
+            let of_square = self.cost.activation_floats_per_square_second * seconds * seconds;
+            4.0 * (self.cost.activation_floats_per_second * seconds + of_square + self.cost.activation_floats_per_item)
         };
         let recomputed = |seconds: f64| 4.0 * self.cost.recomputed_floats_per_second * seconds;
         let kept = if self.checkpointing {
@@ -224,6 +225,11 @@ mod tests {
         };
         assert!((activations(whole) / (0.35 * 16.0 * 4.0 * 5e5 * 1000.0) - 1.0).abs() < 1e-6);
         assert!((activations(load.of_one_item()) / 40e6 - 1.0).abs() < 1e-6);
+        let square = Cost {
+            activation_floats_per_square_second: 1e6,
+            ..load.cost
+        };
+        assert!((activations(Load { cost: square, ..load }) / (320e6 + 8.0 * 4.0 * 1e8) - 1.0).abs() < 1e-6);
         assert!(
             (activations(Load {
                 checkpointing: true,

@@ -119,6 +119,9 @@ fn default_dropout() -> f64 {
     0.1
 }
 
+/// What is kept of a layer's attention for the backward pass, each frames × frames for each head: scores before and after
+/// they are scaled, weights before and after dropout.
+const KEPT_OF_ATTENTION: usize = 4;
 impl EncoderKind for Transformer {
     fn pretrained(&self) -> Option<&dyn PretrainedKind> {
         None
@@ -181,6 +184,8 @@ impl Kind for Transformer {
                 trainable: parameters,
                 flops_per_second: 2.0 * parameters as f64 * out_rate.hz(),
                 activation_floats_per_second: out_rate.hz() * self.layers as f64 * (8 * d + 3 * ff) as f64,
+                activation_floats_per_square_second: out_rate.hz().powi(2)
+                    * (KEPT_OF_ATTENTION * self.layers * self.heads) as f64,
                 ..Cost::default()
             },
             reads_labels: false,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::{Lab, finished, json, wav};
+use crate::support::{Lab, Outcome, finished, json, wav};
 
 /// Two speakers a side with clips of half a second, and one of them with a clip of `short_s`.
 fn clips(lab: &Lab, rate_hz: u32, short_s: f64) {
@@ -198,41 +198,58 @@ fn the_estimate_of_memory_knows_what_augmentation_lengthens() {
     }
 }
 
-/// A limit on addresses stands in for a machine with little memory.
-#[test]
-fn memory_that_ends_is_told_with_the_recording_and_leaves_a_record() {
+/// Runs the small transformer on clips of which one is so long, with a limit on addresses that stands in for a machine
+/// with little memory.
+fn with_little_memory(long_s: f64, limit_mib: u64) -> (Lab, Outcome) {
     let lab = Lab::new();
-    let rate_hz = 8000;
-    clips(&lab, rate_hz, 900.0);
-    // Attention over every 20 ms of a quarter of an hour, which no estimate by the second knows of.
+    clips(&lab, 8000, long_s);
     lab.write(
         "long.yaml",
         "extends: transformer.yaml\ndatasets: { synthetic: null, clips: { kind: manifest, path: clips/all.csv } }\nencoders: { transformer: { input: masked, stack: 1 } }\nblocks: { noisy: null, dropped: null, cropped: null, mixed: null }\nlosses: { ce: { target: null } }\ntraining: { batching: random, epochs: 1 }\n",
     );
-    let limited = |limit_mib: u64, label: &str| {
-        let script = format!(
-            "ulimit -v {}; exec '{}' long.yaml --run-label {label}",
-            limit_mib * 1024,
-            env!("CARGO_BIN_EXE_emorun")
-        );
-        finished(
-            &lab.program("sh")
-                .args(["-c", &script])
-                .env("RAYON_NUM_THREADS", "2")
-                .output()
-                .unwrap(),
-        )
-    };
-    let outcome = limited(3000, "little");
+    let script = format!(
+        "ulimit -v {}; exec '{}' long.yaml --run-label little",
+        limit_mib * 1024,
+        env!("CARGO_BIN_EXE_emorun")
+    );
+    let output = lab.program("sh").args(["-c", &script]).output().unwrap();
+    (lab, finished(&output))
+}
+
+/// Attention over every 20 ms of a quarter of an hour: 45 000² weights for each head.
+#[test]
+fn a_recording_that_no_batch_can_hold_is_refused_by_name() {
+    let (lab, outcome) = with_little_memory(900.0, 3000);
     assert_eq!(outcome.code, 4, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("out of memory: "), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("short.wav (900.0 s)"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("error: a training step on ")
+            && outcome.stderr.contains("short.wav (900.0 s) alone needs about "),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!lab.path("runs/tiny").exists());
+    let plan = lab.emorun(&["check", "long.yaml"]);
+    assert!(plan.stdout.contains("short.wav (900.0 s)"), "{}", plan.stdout);
+}
+
+#[test]
+fn memory_that_ends_is_told_with_the_recording_and_leaves_a_record() {
+    let (lab, outcome) = with_little_memory(60.0, 1000);
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+    // Told before: an item alone would fit, a batch of four does not.
+    assert!(
+        outcome.stderr.contains("of memory are needed and"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stderr.contains("error: out of memory: "), "{}", outcome.stderr);
     let record = json(lab.path("runs/tiny/little/run.json"));
     assert_eq!((&record["status"], &record["exit_code"]), (&"failed".into(), &4.into()));
-    assert!(
-        record["error"].as_str().unwrap().contains("short.wav (900.0 s)"),
-        "{record}"
-    );
+    let error = record["error"].as_str().unwrap();
+    assert!(error.contains("short.wav (60.0 s)"), "{error}");
+    // Nothing is in the way of going on where there is more of it.
+    let resumed = lab.emorun(&["resume", "runs/tiny/little"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
 }
 
 /// A clock before 1970, as boards without a battery have it: a library in front of the system's stands in for one.

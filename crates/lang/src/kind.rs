@@ -146,6 +146,9 @@ pub struct Cost {
     pub activation_floats_per_second: f64,
     /// Activations kept for the backward pass that do not grow with length, in floats an item.
     pub activation_floats_per_item: f64,
+    /// Activations kept for the backward pass that grow with the square of the length, such as weights of attention, in
+    /// floats a square second.
+    pub activation_floats_per_square_second: f64,
     /// Activations of [`Cost::activation_floats_per_second`] that gradient checkpointing does without.
     pub recomputed_floats_per_second: f64,
     /// Forward work, in floating-point operations a second of audio.
@@ -161,6 +164,7 @@ impl AddAssign for Cost {
         self.buffers = self.buffers.saturating_add(other.buffers);
         self.activation_floats_per_second += other.activation_floats_per_second;
         self.activation_floats_per_item += other.activation_floats_per_item;
+        self.activation_floats_per_square_second += other.activation_floats_per_square_second;
         self.recomputed_floats_per_second += other.recomputed_floats_per_second;
         self.flops_per_second += other.flops_per_second;
         self.flops_per_item += other.flops_per_item;
