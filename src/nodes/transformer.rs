@@ -122,6 +122,7 @@ fn default_dropout() -> f64 {
 /// What is kept of a layer's attention for the backward pass, each frames × frames for each head: scores before and after
 /// they are scaled, weights before and after dropout.
 const KEPT_OF_ATTENTION: usize = 4;
+
 impl EncoderKind for Transformer {
     fn pretrained(&self) -> Option<&dyn PretrainedKind> {
         None
