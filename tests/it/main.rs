@@ -42,6 +42,7 @@ mod padding;
 mod policies;
 mod policy_runs;
 mod pretrained;
+mod readme;
 mod resuming;
 mod runs;
 mod smoke;
