@@ -25,8 +25,8 @@ use crate::{AudioFormat, AudioInfo, mp4};
 
 /// Largest file decoded, in bytes.
 const MAX_FILE_BYTES: u64 = 2 << 30;
-/// Frames by which the length in an MP3 file's tag may differ from what there is: two packets.
-const TAG_SLACK: u64 = 2 * 1152;
+/// Frames by which the length in an MP3 file's tag may differ from what there is: a packet, of which some count the tag.
+const TAG_SLACK: u64 = 1152;
 
 /// A validated header.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +103,7 @@ fn walk(source: &Source<'_>, container: Container, begin: u64, edit: mp4::Edit) 
         });
     };
     if let (Container::Mp3, Some(promised)) = (container, promised)
-        && frames + TAG_SLACK < promised
+        && frames.saturating_add(TAG_SLACK) < promised
     {
         return Err(truncated(source.path, promised, frames));
     }
@@ -159,8 +159,8 @@ fn decode_frames(
     while position < end {
         let Some(packet) = track.next(promised)? else { break };
         let told = track.frames_of(&packet, header.info.rate_hz, header.packet_frames);
-        let next = position + told;
-        if next + settling <= start {
+        let next = position.saturating_add(told);
+        if next.saturating_add(settling) <= start {
             (position, settled) = (next, false);
             continue;
         }
@@ -367,9 +367,16 @@ impl<'s> Track<'s> {
 }
 
 fn failed(path: &Path, container: Container, source: Error) -> AudioError {
-    AudioError::Decode {
-        path: path.to_owned(),
-        format: container.name(),
-        source,
+    let path = path.to_owned();
+    match source {
+        Error::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => AudioError::Malformed {
+            path,
+            source: MalformedFile::Ends,
+        },
+        source => AudioError::Decode {
+            path,
+            format: container.name(),
+            source,
+        },
     }
 }

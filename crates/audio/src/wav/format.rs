@@ -67,7 +67,7 @@ pub(super) fn read(source: &Source<'_>, chunk: &[u8], big_endian: bool) -> Resul
         return Err(source.channels(channels));
     }
     // The oldest form of the chunk ends before the number of bits.
-    let bits = short(14).unwrap_or(align / channels * 8);
+    let bits = short(14).unwrap_or((align / channels).saturating_mul(8));
     if tag == 0xfffe {
         let guid = chunk.get(26..40);
         tag = match (short(24), guid) {
