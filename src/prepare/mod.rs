@@ -520,12 +520,12 @@ fn probe(
 ) -> Result<(MergedCorpus, Vec<Assignment>), Vec<DataError>> {
     let corpus = emorun_data::scan(datasets, level, remembered(prepared).as_deref())?;
     let settings = &prepared.settings;
-    let assignments = emorun_data::split(
-        &corpus,
-        &settings.split,
-        &learned_columns(prepared, ports),
-        settings.seed,
-    )?;
+    let learned = learned_columns(prepared, ports);
+    let unlabelled = corpus.unlabelled(&learned);
+    if !unlabelled.is_empty() {
+        return Err(unlabelled);
+    }
+    let assignments = emorun_data::split(&corpus, &settings.split, &learned, settings.seed)?;
     Ok((MergedCorpus::new(corpus), assignments))
 }
 
@@ -600,7 +600,9 @@ fn at(diagnostic: Diagnostic, path: &[String], tree: &Tree) -> Diagnostic {
 fn add_data_errors(errors: &[DataError], tree: &Tree, report: &mut Report) {
     for error in errors {
         let code = match (error, error.class()) {
-            (DataError::RootMissing { .. } | DataError::NoAudio { .. }, _) => Code::MissingData,
+            (DataError::RootMissing { .. } | DataError::NoAudio { .. } | DataError::Pointers { .. }, _) => {
+                Code::MissingData
+            }
             (_, ErrorClass::Data) => Code::InvalidData,
             (_, ErrorClass::Invalid) => Code::InvalidValue,
         };

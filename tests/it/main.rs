@@ -47,5 +47,6 @@ mod resuming;
 mod runs;
 mod smoke;
 mod support;
+mod tables;
 mod tensorboard;
 mod terminal;

@@ -4,11 +4,14 @@ use crate::candidate::{Candidate, Origin, number};
 use crate::copies::published_copies;
 use crate::corpora::{DatasetConfig, OnBadAudio};
 use crate::files::{FileFacts, Files, Request, Wanted};
-use crate::{ContentHash, Corpus, DataError, ScanLevel, SkipReason, Skipped, parallel};
+use crate::foreign::{FETCH, is_lfs_pointer};
+use crate::{ContentHash, Corpus, DataError, Foreign, ScanLevel, SkipReason, Skipped, parallel};
 use emorun_audio::synthetic::{Gender, VoiceSpec, synthesise};
 use emorun_audio::{AudioError, MIN_DURATION_S, Remark};
+use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashSet;
+use std::mem::{Discriminant, discriminant};
 use std::path::{Path, PathBuf};
 
 /// Items of silence that a remark names.
@@ -35,6 +38,7 @@ pub(crate) fn read_audio(
         ScanLevel::Deep => HashSet::new(),
     };
     let mut files = Files::open(cache);
+    let mut wrong: Vec<Vec<Bad>> = datasets.iter().map(|_| Vec::new()).collect();
     let mut bad: HashSet<usize> = HashSet::new();
     // Files that cannot be read serve several items at times, and are named once.
     let mut named: HashSet<PathBuf> = HashSet::new();
@@ -59,21 +63,32 @@ pub(crate) fn read_audio(
                 }
                 Fault::Part(error) => error,
             };
-            let Some((dataset, config)) = datasets.get_index(candidate.dataset) else {
-                continue;
-            };
-            match config.corpus().on_bad_audio() {
-                OnBadAudio::Error => errors.push(DataError::BadAudio {
-                    dataset: dataset.clone(),
-                    row: candidate.row,
-                    error,
-                }),
-                OnBadAudio::Skip => corpus.skipped.push(Skipped {
-                    dataset: dataset.clone(),
-                    path,
-                    reason: SkipReason::BadAudio(error.to_string()),
-                }),
+            let row = candidate.row;
+            if let Some(wrong) = wrong.get_mut(candidate.dataset) {
+                wrong.push(Bad { row, path, error });
             }
+        }
+    }
+    for (at, ((dataset, config), wrong)) in datasets.iter().zip(wrong).enumerate() {
+        match config.corpus().on_bad_audio() {
+            OnBadAudio::Error => {
+                let (pointers, wrong): (Vec<Bad>, Vec<Bad>) = wrong.into_iter().partition(Bad::is_pointer);
+                if let Some(first) = pointers.first() {
+                    errors.push(DataError::Pointers {
+                        dataset: dataset.clone(),
+                        kind: config.kind(),
+                        count: pointers.len(),
+                        of: files_of(&candidates, at),
+                        path: first.path.clone(),
+                    });
+                }
+                errors.extend(told_together(dataset, wrong));
+            }
+            OnBadAudio::Skip => corpus.skipped.extend(wrong.into_iter().map(|bad| Skipped {
+                dataset: dataset.clone(),
+                reason: SkipReason::BadAudio(bad.reason()),
+                path: bad.path,
+            })),
         }
     }
     corpus.warnings.extend(files.finish());
@@ -117,6 +132,72 @@ fn warn_of_silence(candidates: &[Candidate], datasets: &IndexMap<String, Dataset
 
 /// Files that can be read although something is odd about them, by dataset and remark.
 type Remarks = IndexMap<(usize, Remark), IndexSet<PathBuf>>;
+
+/// A file that cannot be used.
+struct Bad {
+    /// Line of the manifest that names it.
+    row: Option<u64>,
+    path: PathBuf,
+    error: AudioError,
+}
+
+impl Bad {
+    fn is_pointer(&self) -> bool {
+        is_lfs_pointer(&self.path)
+    }
+
+    fn reason(&self) -> String {
+        match self.is_pointer() {
+            true => format!("{}: {}; {FETCH}", self.path.display(), Foreign::LfsPointer),
+            false => self.error.to_string(),
+        }
+    }
+}
+
+/// Files of one dataset that are named one by one, where the same is wrong with all of them.
+const NAMED: usize = 5;
+
+/// The errors of a dataset's files: one for each file, or one for many of which the same is wrong, in the order of the first
+/// of these.
+fn told_together(dataset: &str, wrong: Vec<Bad>) -> Vec<DataError> {
+    let mut groups: IndexMap<Discriminant<AudioError>, Vec<Bad>> = IndexMap::new();
+    for bad in wrong {
+        groups.entry(discriminant(&bad.error)).or_default().push(bad);
+    }
+    let mut errors = Vec::new();
+    for group in groups.into_values() {
+        let count = group.len();
+        let mut group = group.into_iter();
+        if count <= NAMED {
+            errors.extend(group.map(|Bad { row, error, .. }| DataError::BadAudio {
+                dataset: dataset.to_owned(),
+                row,
+                error,
+            }));
+        } else if let Some(Bad { row, error, .. }) = group.next() {
+            errors.push(DataError::ManyBad {
+                dataset: dataset.to_owned(),
+                count,
+                row,
+                error,
+                others: group.take(NAMED).map(|bad| bad.path).collect(),
+            });
+        }
+    }
+    errors
+}
+
+/// How many files a dataset has.
+fn files_of(candidates: &[Candidate], dataset: usize) -> usize {
+    let own = candidates.iter().filter(|candidate| candidate.dataset == dataset);
+    let paths: HashSet<PathBuf> = own
+        .filter_map(|candidate| match &candidate.origin {
+            Origin::File { path, .. } => Some(path.to_path()),
+            Origin::Voice(_) => None,
+        })
+        .collect();
+    paths.len()
+}
 
 /// What is wrong with the audio of a candidate.
 enum Fault {

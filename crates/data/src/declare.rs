@@ -70,12 +70,12 @@ pub fn declare(
     if let Some(labels) = emotion.filter(|_| datasets.values().any(|config| config.corpus().has_votes())) {
         ports.push((SOFT_EMOTION.to_owned(), Signal::SoftLabels { labels }));
     }
-    let open: Vec<&String> = datasets
+    let open: Vec<String> = datasets
         .values()
-        .flat_map(|config| config.corpus().label_columns())
+        .flat_map(|config| [config.corpus().label_columns(), config.corpus().attribute_columns()].concat())
         .collect();
     ports.extend(attribute_sets(datasets).into_iter().map(|(column, classes)| {
-        let set = match open.contains(&&column) {
+        let set = match open.contains(&column) {
             true => LabelSet::undetermined(&column),
             false => LabelSet::new(&column, classes),
         };
@@ -95,8 +95,8 @@ pub fn declare(
         (name, Signal::Values { names })
     }));
     for column in open {
-        if !ports.iter().any(|(name, _)| name == column) {
-            ports.push((column.clone(), labels(LabelSet::undetermined(column))));
+        if !ports.iter().any(|(name, _)| *name == column) {
+            ports.push((column.clone(), labels(LabelSet::undetermined(&column))));
         }
     }
     Ok(ports)

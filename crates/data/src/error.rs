@@ -1,5 +1,11 @@
 //! What can be wrong with datasets and splits.
 
+mod help;
+mod row;
+
+pub use row::{Also, RowProblem};
+
+use crate::table::TableProblem;
 use emorun_audio::AudioError;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -22,64 +28,6 @@ impl ErrorClass {
             Self::Data => 4,
         }
     }
-}
-
-/// What is wrong with one line of a manifest.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum RowProblem {
-    /// The line cannot be parsed at all.
-    #[error("{0}")]
-    Malformed(String),
-    /// A column that every line needs is empty.
-    #[error("column `{column}` is empty")]
-    Empty {
-        /// The column.
-        column: String,
-    },
-    /// A column names a file that is not there.
-    #[error("column `{column}` names {path:?}, which is no file")]
-    NoFile {
-        /// The column.
-        column: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A time is no number of seconds.
-    #[error("column `{column}` is `{value}`, which is no time in seconds (0 or more)")]
-    Time {
-        /// The column.
-        column: String,
-        /// What it holds.
-        value: String,
-    },
-    /// A continuous label is no number.
-    #[error("column `{column}` is `{value}`, which is no number")]
-    Number {
-        /// The column.
-        column: String,
-        /// What it holds.
-        value: String,
-    },
-    /// A part of a recording has no length.
-    #[error("it ends at {end_s} s, which is not after its start at {start_s} s")]
-    Order {
-        /// Start in seconds.
-        start_s: f64,
-        /// End in seconds.
-        end_s: f64,
-    },
-    /// A label is none of the known ones.
-    #[error("column `{column}` is `{value}`, which is no known label")]
-    Label {
-        /// The column.
-        column: String,
-        /// What it holds.
-        value: String,
-        /// The name it was probably meant to be.
-        nearest: Option<String>,
-        /// What the column may hold.
-        remedy: &'static str,
-    },
 }
 
 /// An error in a dataset or a split.
@@ -118,6 +66,8 @@ pub enum DataError {
         dataset: String,
         /// The folder.
         path: PathBuf,
+        /// Remarks on what is there and was not read.
+        remarks: Vec<String>,
     },
     /// Audio files, but none named as the corpus names them.
     #[error("dataset `{dataset}`: none of the {files} audio files in {path:?} is named {pattern}")]
@@ -140,6 +90,39 @@ pub enum DataError {
         row: Option<u64>,
         /// What is wrong with it; its message names the file.
         error: AudioError,
+    },
+    /// Many files that are no usable audio, for one reason.
+    #[error(
+        "dataset `{dataset}`: {count} audio files cannot be used, all for one reason. The first: {}{error}. Others: {}{}",
+        in_row(*.row), paths(.others), more(*.count, .others.len() + 1)
+    )]
+    ManyBad {
+        /// The dataset.
+        dataset: String,
+        /// How many files there are.
+        count: usize,
+        /// Line of the manifest that names the first.
+        row: Option<u64>,
+        /// What is wrong with the first; its message names the file.
+        error: AudioError,
+        /// Some of the others.
+        others: Vec<PathBuf>,
+    },
+    /// Files that Git left in place of audio.
+    #[error(
+        "dataset `{dataset}`: {count} of {of} audio files are Git LFS pointers, which stand for files that were not fetched, such as {path:?}"
+    )]
+    Pointers {
+        /// The dataset.
+        dataset: String,
+        /// Its kind.
+        kind: &'static str,
+        /// How many there are.
+        count: usize,
+        /// Audio files of the dataset.
+        of: usize,
+        /// The first.
+        path: PathBuf,
     },
     /// A file that is no longer what it was when the corpus was read.
     #[error("dataset `{dataset}`: {path:?} has changed since the corpus was read")]
@@ -174,8 +157,68 @@ pub enum DataError {
         /// What the first says, and what the other says.
         values: Box<[String; 2]>,
     },
+    /// A table that cannot be read as one.
+    #[error("dataset `{dataset}`: {path:?} {problem}")]
+    Table {
+        /// The dataset.
+        dataset: String,
+        /// The table.
+        path: PathBuf,
+        /// What is wrong.
+        problem: TableProblem,
+    },
+    /// Files that a manifest names by paths of Windows, elsewhere.
+    #[error(
+        "dataset `{dataset}`: {path:?} names files by Windows paths, which lead nowhere here, such as `{written}` in line {row}{also}"
+    )]
+    WindowsPaths {
+        /// The dataset.
+        dataset: String,
+        /// The manifest.
+        path: PathBuf,
+        /// First line, from 1.
+        row: u64,
+        /// The path in that line.
+        written: String,
+        /// The start of that path behind which it is that of a file here.
+        start: Option<String>,
+        /// Further lines.
+        also: Also,
+    },
+    /// A column that the experiment names and that holds nothing.
+    #[error("dataset `{dataset}`: column `{column}` of {path:?} is empty in every line")]
+    EmptyColumn {
+        /// The dataset.
+        dataset: String,
+        /// The table.
+        path: PathBuf,
+        /// The field that names the column.
+        field: &'static str,
+        /// The column.
+        column: String,
+    },
+    /// A label that no item has, where the experiment learns from it.
+    #[error("no item has a label of {column}, and the experiment takes `data.{column}`")]
+    NoLabel {
+        /// The label column.
+        column: String,
+        /// The datasets, each with its kind.
+        datasets: Vec<(String, String)>,
+    },
+    /// A key of `mapping` that no item is labelled with.
+    #[error("dataset `{dataset}`: `mapping` has the label `{name}`, which no item has; they have {}", list(.known))]
+    UnusedLabel {
+        /// The dataset.
+        dataset: String,
+        /// The label.
+        name: String,
+        /// The label that it was probably meant to be.
+        nearest: Option<String>,
+        /// Labels that items have.
+        known: Vec<String>,
+    },
     /// A line of a manifest.
-    #[error("dataset `{dataset}`: {path:?}, line {row}: {problem}")]
+    #[error("dataset `{dataset}`: {path:?}, line {row}: {problem}{also}")]
     Row {
         /// The dataset.
         dataset: String,
@@ -185,6 +228,8 @@ pub enum DataError {
         row: u64,
         /// What is wrong.
         problem: Box<RowProblem>,
+        /// Further lines of which the same is true.
+        also: Also,
     },
     /// A table of the corpus that the experiment needs.
     #[error("dataset `{dataset}`: `{field}` needs {table}, which is not in {path:?}, nor in the folder above it")]
@@ -207,7 +252,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A manifest of unknown format.
-    #[error("dataset `{dataset}`: the manifest {path:?} must end in .csv, .tsv or .jsonl")]
+    #[error("dataset `{dataset}`: the manifest {path:?} must end in .csv, .tsv, .txt or .jsonl")]
     ManifestFormat {
         /// The dataset.
         dataset: String,
@@ -278,7 +323,8 @@ pub enum DataError {
     },
     /// A dataset of which nothing is kept.
     #[error(
-        "dataset `{dataset}`: no recording is left: {filtered} are left out by the experiment and {bad} cannot be used"
+        "dataset `{dataset}`: no recording is left: {filtered} are left out by the experiment and {bad} cannot be used{}",
+        such_as(.reason)
     )]
     NothingLeft {
         /// The dataset.
@@ -287,6 +333,8 @@ pub enum DataError {
         filtered: usize,
         /// Files that cannot be used.
         bad: usize,
+        /// Why the first of these cannot.
+        reason: Option<String>,
     },
     /// A field of a dataset that is out of range.
     #[error("dataset `{dataset}`: `{field}` {problem}")]
@@ -429,6 +477,11 @@ impl DataError {
             | Self::NoAudio { .. }
             | Self::NoneMatch { .. }
             | Self::BadAudio { .. }
+            | Self::ManyBad { .. }
+            | Self::Pointers { .. }
+            | Self::Table { .. }
+            | Self::WindowsPaths { .. }
+            | Self::EmptyColumn { .. }
             | Self::Changed { .. }
             | Self::Index { .. }
             | Self::Contradiction { .. }
@@ -440,60 +493,6 @@ impl DataError {
                 _ => ErrorClass::Data,
             },
             _ => ErrorClass::Invalid,
-        }
-    }
-
-    /// What to do about it, where there is something to say.
-    #[must_use]
-    pub fn help(&self) -> Option<String> {
-        let meant = |nearest: &Option<String>| nearest.as_ref().map(|name| format!("did you mean `{name}`?"));
-        match self {
-            Self::RootMissing { .. } | Self::RootNotFolder { .. } => {
-                Some("give the folder that holds the corpus, relative to the working directory, as `root`".into())
-            }
-            Self::NoAudio { .. } => Some("is the corpus unpacked?".into()),
-            Self::BadAudio { .. } => Some("or leave such files out with `on_bad_audio: skip`".into()),
-            Self::Changed { .. } => Some(
-                "start again, so that it is read anew; a large corpus is read anew when its table changes, such as by `touch`".into(),
-            ),
-            Self::Index { .. } => Some("remove it: the next start reads the corpus again".into()),
-            Self::Contradiction { .. } => Some(
-                "correct one label or remove one of the two; or say in the dataset `on_copies: { other_labels: drop }` (neither is used) or `keep` (both are, on one side)"
-                    .into(),
-            ),
-            Self::Row { problem, .. } => match &**problem {
-                RowProblem::Label { nearest, remedy, .. } => Some(match meant(nearest) {
-                    Some(meant) => format!("{meant} {remedy}"),
-                    None => (*remedy).to_owned(),
-                }),
-                _ => None,
-            },
-            Self::MissingColumn {
-                field, column, known, ..
-            } => {
-                let nearest = crate::emotion::nearest(column, known.iter().map(String::as_str));
-                Some(meant(&nearest).unwrap_or_else(|| format!("name the table's own column in `{field}`")))
-            }
-            Self::UnknownEmotion { nearest, .. } | Self::UnknownSpeaker { nearest, .. } => meant(nearest),
-            Self::NothingLeft { .. } => Some("widen `emotions`, `mapping` or the corpus' own filters".into()),
-            Self::TooFewSpeakers { .. } => {
-                Some("ask for fewer sides or folds, or assign the speakers with `kind: fixed`".into())
-            }
-            Self::ProtocolSpeakers { .. } => {
-                Some("add them, or write the folds out with `folds: { groups: [[…], […]] }`".into())
-            }
-            Self::AmbiguousSpeaker { .. } => Some("write it as `people/id`; `dataset/*` is every speaker of a dataset".into()),
-            Self::SpeakersLeft { .. } | Self::ItemsLeft { .. } => {
-                Some("assign them, or say what happens to them: `rest: train`, `validation`, `test` or `drop`".into())
-            }
-            Self::ClassNotTrained { .. } => {
-                Some("leave the class out with `emotions`, or split so that a speaker who has it is in training".into())
-            }
-            Self::Leak { .. } => Some(
-                "keep it on one side; a split that must leak gives its reason in `leak: …`, which every report repeats"
-                    .into(),
-            ),
-            _ => None,
         }
     }
 
@@ -513,12 +512,26 @@ impl DataError {
             | Self::NoneMatch { dataset, .. } => dataset_field(dataset, "root"),
             Self::Unreadable { dataset, .. }
             | Self::BadAudio { dataset, .. }
+            | Self::ManyBad { dataset, .. }
+            | Self::Pointers { dataset, .. }
             | Self::Changed { dataset, .. }
             | Self::Contradiction { dataset, .. }
             | Self::NothingLeft { dataset, .. }
             | Self::RepeatedColumn { dataset, .. } => dataset_field(dataset, ""),
-            Self::Row { dataset, .. } | Self::EmptyManifest { dataset, .. } | Self::ManifestFormat { dataset, .. } => {
-                dataset_field(dataset, "path")
+            Self::Row { dataset, .. }
+            | Self::Table { dataset, .. }
+            | Self::WindowsPaths { dataset, .. }
+            | Self::EmptyManifest { dataset, .. }
+            | Self::ManifestFormat { dataset, .. } => dataset_field(dataset, "path"),
+            Self::EmptyColumn { dataset, field, .. } => dataset_field(dataset, field),
+            Self::NoLabel { datasets, .. } => match &datasets[..] {
+                [(dataset, _)] => dataset_field(dataset, ""),
+                _ => vec!["datasets".to_owned()],
+            },
+            Self::UnusedLabel { dataset, name, .. } => {
+                let mut path = dataset_field(dataset, "mapping");
+                path.push(name.clone());
+                path
             }
             Self::MissingColumn { dataset, field, .. } => dataset_field(dataset, field),
             Self::UnknownEmotion { dataset, field, .. } => {
@@ -539,6 +552,24 @@ impl DataError {
             Self::Index { .. } => vec!["datasets".to_owned()],
             _ => vec!["split".to_owned()],
         }
+    }
+}
+
+fn such_as(reason: &Option<String>) -> String {
+    reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(" (such as: {reason})"))
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths.iter().map(|path| format!("{path:?}")).collect();
+    shown.join(", ")
+}
+
+fn more(count: usize, shown: usize) -> String {
+    match count.saturating_sub(shown) {
+        0 => String::new(),
+        left => format!(" and {left} more"),
     }
 }
 

@@ -275,6 +275,26 @@ impl Corpus {
         speakers.into_iter().collect()
     }
 
+    /// An error for each of these label columns and attributes of which no item has a class: nothing can be learned from it.
+    #[must_use]
+    pub fn unlabelled(&self, columns: &[&str]) -> Vec<DataError> {
+        let is_told = |column: &str| {
+            let mut profiles = self.items.profiles().iter();
+            profiles.any(|profile| profile.label(column).is_some())
+        };
+        let missing = columns.iter().filter(|column| !is_told(column));
+        missing
+            .map(|column| DataError::NoLabel {
+                column: (*column).to_owned(),
+                datasets: self
+                    .datasets
+                    .iter()
+                    .map(|(name, facts)| (name.clone(), facts.kind.clone()))
+                    .collect(),
+            })
+            .collect()
+    }
+
     /// How many items each class of `column` has, over the items at `indices`.
     #[must_use]
     pub fn class_counts(&self, column: &str, indices: &[usize]) -> IndexMap<String, usize> {

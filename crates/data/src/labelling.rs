@@ -2,7 +2,7 @@
 
 use crate::DataError;
 use crate::emotion::{canonical, in_canonical_order, nearest};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 /// `mapping:` of a dataset: a label of the corpus, and the class it becomes (`null` drops its
 /// items).
@@ -168,6 +168,22 @@ impl<'a> Labelling<'a> {
         }
     }
 
+    /// Checks the mapping of a corpus with an open vocabulary against the labels that its files turned out to have.
+    pub fn check_mapping(&self, found: &IndexSet<String>) -> Vec<DataError> {
+        if self.vocabulary != Vocabulary::Open {
+            return Vec::new();
+        }
+        let keys = self.mapping.into_iter().flat_map(IndexMap::keys);
+        keys.filter(|key| !found.iter().any(|label| same(label, key)))
+            .map(|key| DataError::UnusedLabel {
+                dataset: self.dataset.to_owned(),
+                name: key.clone(),
+                nearest: nearest(key, found.iter().map(String::as_str)),
+                known: found.iter().cloned().collect(),
+            })
+            .collect()
+    }
+
     /// The nearest name that `label` could have meant.
     pub fn suggest(&self, label: &str) -> Option<String> {
         let own = self.subset.iter().flatten().map(String::as_str);
@@ -274,6 +290,22 @@ mod tests {
         assert_eq!(rules.resolve("hapy"), Outcome::Unknown);
         assert_eq!(rules.suggest("hapy"), Some("happy".to_owned()));
         assert_eq!(rules.check_subset(&names(&["happy"])).len(), 1);
+    }
+
+    #[test]
+    fn a_key_of_mapping_that_no_file_has_is_told_with_the_nearest_label() {
+        let mapping: Mapping = [
+            ("zufriden".to_owned(), Some("happy".to_owned())),
+            ("Joy".to_owned(), None),
+        ]
+        .into();
+        let rules = Labelling::new("d", None, Some(&mapping), Vocabulary::Open).unwrap();
+        let found: IndexSet<String> = names(&["zufrieden", "happiness"]).into_iter().collect();
+        let errors = rules.check_mapping(&found);
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].to_string().contains("`zufriden`"), "{}", errors[0]);
+        assert!(errors[0].help().unwrap().contains("`zufrieden`"));
+        assert_eq!(errors[0].document_path(), ["datasets", "d", "mapping", "zufriden"]);
     }
 
     #[test]

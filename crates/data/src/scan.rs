@@ -106,6 +106,11 @@ fn read(
                     let emotions: Vec<String> = found.emotions.iter().cloned().collect();
                     errors.extend(rules.check_subset(&emotions));
                 }
+                // A label that is not known may well be one that `mapping` misspells.
+                let is_read = |error: &DataError| matches!(error, DataError::Row { .. });
+                if found.errors.iter().all(is_read) {
+                    errors.extend(rules.check_mapping(&found.labels));
+                }
                 errors.append(&mut found.errors);
                 corpus.skipped.append(&mut found.skipped);
                 corpus.warnings.append(&mut found.warnings);
@@ -129,15 +134,13 @@ fn read(
     candidates.iter().for_each(|candidate| left[candidate.dataset] += 1);
     for ((left, name), (_, found)) in left.into_iter().zip(&names).zip(&gathered) {
         if left == 0 && errors.is_empty() {
-            let bad = corpus
-                .skipped
-                .iter()
-                .filter(|skipped| skipped.dataset == **name)
-                .count();
+            let skipped = corpus.skipped.iter().filter(|skipped| skipped.dataset == **name);
+            let reason = skipped.clone().next().map(|first| first.reason.to_string());
             errors.push(DataError::NothingLeft {
                 dataset: (*name).clone(),
                 filtered: found.filtered,
-                bad,
+                bad: skipped.count(),
+                reason,
             });
         }
     }
@@ -160,21 +163,20 @@ fn read(
         .insert("gender".to_owned(), GENDERS.map(str::to_owned).to_vec());
     corpus.attribute_sets = attribute_sets(datasets);
     corpus.values = value_names(datasets);
+    for column in datasets.values().flat_map(|config| config.corpus().attribute_columns()) {
+        let set = corpus.attribute_sets.entry(column.clone()).or_default();
+        add_classes(
+            set,
+            candidates.iter().filter_map(|one| one.facts.attributes.get(&column)),
+        );
+    }
     for column in datasets.values().flat_map(|config| config.corpus().label_columns()) {
-        let values: BTreeSet<&String> = candidates
-            .iter()
-            .filter_map(|candidate| candidate.facts.labels.get(column))
-            .collect();
         // A manifest may tell what other corpora tell of themselves.
-        let set = match corpus.attribute_sets.get_mut(column) {
+        let set = match corpus.attribute_sets.get_mut(&column) {
             Some(set) => set,
             None => corpus.label_sets.entry(column.clone()).or_default(),
         };
-        for value in values {
-            if !set.contains(value) {
-                set.push(value.clone());
-            }
-        }
+        add_classes(set, candidates.iter().filter_map(|one| one.facts.labels.get(&column)));
     }
     corpus.alike = alike::groups(&mut candidates, &mut corpus);
     let mut told = Told::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
@@ -187,6 +189,15 @@ fn read(
     alike::warn_of_alike(&items, &mut corpus);
     corpus.items = items.into();
     Ok(corpus)
+}
+
+/// Adds the values that are not among the classes yet, in alphabetical order.
+fn add_classes<'a>(set: &mut Vec<String>, values: impl Iterator<Item = &'a String>) {
+    for value in values.collect::<BTreeSet<&String>>() {
+        if !set.contains(value) {
+            set.push(value.clone());
+        }
+    }
 }
 
 /// The classes of what further describes items, over all datasets: as the corpora that tell a column list them, or by

@@ -1,6 +1,7 @@
 //! Text files of corpora: transcripts and labels.
 
-use crate::DataError;
+use crate::table::{TableProblem, not_a_file};
+use crate::{DataError, Foreign};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -19,16 +20,21 @@ pub(crate) struct Text {
 /// The text of a file, in UTF-8 or (with a byte order mark) UTF-16.
 ///
 /// # Errors
-/// Where the file cannot be read or is too large.
+/// Where the file cannot be read, is too large, or stands for one that was not fetched.
 pub(crate) fn read(dataset: &str, path: &Path) -> Result<Text, DataError> {
     let unreadable = |reason: String| DataError::Unreadable {
         dataset: dataset.to_owned(),
         path: path.to_owned(),
         reason,
     };
+    let wrong = |problem: TableProblem| DataError::Table {
+        dataset: dataset.to_owned(),
+        path: path.to_owned(),
+        problem,
+    };
     // Opening a pipe would wait for its other end.
-    if path.exists() && !path.is_file() {
-        return Err(unreadable("it is not a file".to_owned()));
+    if let Some(what) = path.metadata().ok().as_ref().and_then(not_a_file) {
+        return Err(wrong(TableProblem::NotAFile(what)));
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
@@ -38,7 +44,10 @@ pub(crate) fn read(dataset: &str, path: &Path) -> Result<Text, DataError> {
             "it has more than {MAX_BYTES} bytes, and is no file of the corpus"
         )));
     }
-    Ok(decode(&bytes))
+    match Foreign::of(&bytes) {
+        Some(pointer @ Foreign::LfsPointer) => Err(wrong(TableProblem::Foreign(pointer))),
+        _ => Ok(decode(&bytes)),
+    }
 }
 
 fn decode(bytes: &[u8]) -> Text {

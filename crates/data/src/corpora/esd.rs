@@ -4,7 +4,7 @@ use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabular
 use crate::emotion::{GENDERS, canonical};
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::{Found, find_files, is_audio};
-use crate::{DataError, SplitName, text};
+use crate::{SplitName, text};
 use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use schemars::JsonSchema;
@@ -119,17 +119,13 @@ impl CorpusKind for Esd {
 
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
         let root = self.root.as_path();
-        let (files, skipped) = match find_files(dataset, root, |path| is_audio(path) || is_transcript(path)) {
-            Ok(found) => found,
+        let found = find_files(dataset, root, |path| is_audio(path) || is_transcript(path));
+        let found = found.and_then(|tree| tree.check_audio(dataset, root, is_audio).map(|()| tree));
+        let mut tree = match found {
+            Ok(tree) => tree,
             Err(error) => return Gathered::failed(error),
         };
-        let (transcripts, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|found| is_transcript(&found.path));
-        if files.is_empty() && skipped.is_empty() {
-            return Gathered::failed(DataError::NoAudio {
-                dataset: dataset.to_owned(),
-                path: root.to_owned(),
-            });
-        }
+        let transcripts: Vec<Found> = tree.found.extract_if(.., |found| is_transcript(&found.path)).collect();
         let mut texts = HashMap::new();
         let mut damaged = Vec::new();
         for transcript in &transcripts {
@@ -139,9 +135,7 @@ impl CorpusKind for Esd {
                 Err(error) => return Gathered::failed(error),
             }
         }
-        let mut gathered = gather_found(dataset, root, PATTERN, rules, (files, skipped), |found| {
-            self.parse(found, &texts)
-        });
+        let mut gathered = gather_found(dataset, root, PATTERN, rules, tree, |found| self.parse(found, &texts));
         if let Some(first) = damaged.first() {
             gathered.warnings.push(format!(
                 "dataset `{dataset}`: {} transcripts are neither UTF-8 nor UTF-16, such as {first:?}; their texts are left out (convert them with iconv)",

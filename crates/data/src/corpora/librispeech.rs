@@ -4,7 +4,7 @@ use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabular
 use crate::emotion::gender;
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::{Found, find_files, is_audio};
-use crate::{DataError, SplitName, text};
+use crate::{SplitName, text};
 use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use schemars::JsonSchema;
@@ -139,14 +139,15 @@ impl CorpusKind for Librispeech {
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
         let root = self.root.as_path();
         let found = find_files(dataset, root, |path| is_audio(path) || table_of(path).is_some());
-        let (files, skipped) = match found {
-            Ok(found) => found,
+        let found = found.and_then(|tree| tree.check_audio(dataset, root, is_audio).map(|()| tree));
+        let mut tree = match found {
+            Ok(tree) => tree,
             Err(error) => return Gathered::failed(error),
         };
         let mut texts = HashMap::new();
         let mut readers = HashMap::new();
         let mut audio = Vec::new();
-        for found in files {
+        for found in tree.found {
             let Some(table) = table_of(&found.path) else {
                 audio.push(found);
                 continue;
@@ -157,13 +158,8 @@ impl CorpusKind for Librispeech {
                 (Err(error), _) => return Gathered::failed(error),
             }
         }
-        if audio.is_empty() && skipped.is_empty() {
-            return Gathered::failed(DataError::NoAudio {
-                dataset: dataset.to_owned(),
-                path: root.to_owned(),
-            });
-        }
-        let mut gathered = gather_found(dataset, root, PATTERN, rules, (audio, skipped), |found| {
+        tree.found = audio;
+        let mut gathered = gather_found(dataset, root, PATTERN, rules, tree, |found| {
             self.parse(found, &texts, &readers)
         });
         let silent = gathered

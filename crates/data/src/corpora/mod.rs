@@ -11,7 +11,7 @@ pub mod ravdess;
 pub mod synthetic;
 
 use crate::labelling::{Labelling, Mapping, Outcome, Vocabulary};
-use crate::walk::{Found, find_audio};
+use crate::walk::{Found, Tree, find_audio};
 use crate::{DataError, SkipReason, Skipped, SplitName};
 use emorun_audio::Channel;
 use emorun_audio::synthetic::VoiceSpec;
@@ -143,11 +143,11 @@ pub const KINDS: [KindInfo; 8] = [
     KindInfo {
         name: "manifest",
         section: Section::Datasets,
-        summary: "any other corpus, listed in a CSV, TSV or JSONL file",
+        summary: "any other corpus, listed in a CSV, TSV or JSONL file, as spreadsheets of any system write it",
         source: "",
         schema: schema_of::<manifest::Manifest>,
         inputs: "",
-        outputs: "data.audio, data.emotion, data.gender, data.text, one port for each of `labels` and `values`, and data.dimensions where `values` has valence, arousal or dominance",
+        outputs: "data.audio, data.emotion, data.gender, data.text, one port for each of `labels`, `attributes` and `values`, data.dimensions where `values` has valence, arousal or dominance, and data.emotion_soft with `votes`",
     },
     KindInfo {
         name: "synthetic",
@@ -211,7 +211,7 @@ pub enum OtherLabels {
 /// What a corpus tells of one recording, in its own terms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Facts {
-    /// The speaker's id among the people whom the corpus tells apart.
+    /// The speaker's id among the people whom the corpus tells apart; empty where it does not know who speaks.
     pub speaker: String,
     /// Name of those people, where it is not that of the whole corpus.
     pub people: Option<String>,
@@ -268,6 +268,8 @@ pub(crate) struct Gathered {
     pub filtered: usize,
     /// Emotions of the corpus after mapping and before the subset, as they appear.
     pub emotions: IndexSet<String>,
+    /// Emotion labels of its files, before mapping.
+    pub labels: IndexSet<String>,
     pub warnings: Vec<String>,
     pub errors: Vec<DataError>,
 }
@@ -285,11 +287,12 @@ impl Gathered {
     /// # Errors
     /// The label, where it is no emotion known here.
     pub fn push(&mut self, mut utterance: Utterance, rules: &Labelling<'_>) -> Result<(), String> {
+        for label in utterance.facts.votes.keys() {
+            self.note(label, rules);
+        }
         utterance.facts.votes = shares(&utterance.facts.votes, rules);
         if let Some(label) = utterance.facts.emotion.take() {
-            if let Outcome::Class(class) = rules.before_subset(&label) {
-                self.emotions.insert(class);
-            }
+            self.note(&label, rules);
             match rules.resolve(&label) {
                 Outcome::Class(class) => utterance.facts.emotion = Some(class),
                 Outcome::Dropped => {
@@ -301,6 +304,16 @@ impl Gathered {
         }
         self.utterances.push(utterance);
         Ok(())
+    }
+
+    /// Remembers a label that its files have.
+    fn note(&mut self, label: &str, rules: &Labelling<'_>) {
+        if !self.labels.contains(label) {
+            self.labels.insert(label.to_owned());
+            if let Outcome::Class(class) = rules.before_subset(label) {
+                self.emotions.insert(class);
+            }
+        }
     }
 }
 
@@ -358,9 +371,13 @@ pub(crate) trait CorpusKind {
     }
     /// The emotion labels it can have, before mapping.
     fn vocabulary(&self) -> Vocabulary;
-    /// Further label columns beside emotion and gender.
-    fn label_columns(&self) -> &[String] {
-        &[]
+    /// Further label columns beside emotion and gender, whose classes its files tell.
+    fn label_columns(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Columns that further describe items and whose classes its files tell.
+    fn attribute_columns(&self) -> Vec<String> {
+        Vec::new()
     }
     /// Columns that further describe items, each with its classes.
     fn attributes(&self) -> Vec<(&'static str, &'static [&'static str])> {
@@ -402,7 +419,7 @@ pub(crate) fn gather_files(
     parse: impl Fn(&Found) -> Parsed,
 ) -> Gathered {
     match find_audio(dataset, root) {
-        Ok(found) => gather_found(dataset, root, pattern, rules, found, parse),
+        Ok(tree) => gather_found(dataset, root, pattern, rules, tree, parse),
         Err(error) => Gathered::failed(error),
     }
 }
@@ -413,15 +430,16 @@ pub(crate) fn gather_found(
     root: &Path,
     pattern: &'static str,
     rules: &Labelling<'_>,
-    (files, skipped): (Vec<Found>, Vec<Skipped>),
+    tree: Tree,
     parse: impl Fn(&Found) -> Parsed,
 ) -> Gathered {
-    let count = files.len();
+    let count = tree.found.len();
     let mut gathered = Gathered {
-        skipped,
+        skipped: tree.skipped,
+        warnings: tree.remarks,
         ..Gathered::default()
     };
-    for found in files {
+    for found in tree.found {
         match parse(&found) {
             Parsed::Known(facts) => {
                 let (key, path) = (found.relative.clone(), found.path.clone());

@@ -261,13 +261,25 @@ impl Writer<'_> {
                     for group in &columns.groups {
                         row.entry(group.clone()).or_insert_with(|| format!("of {speaker}"));
                     }
-                    for column in &config.values {
+                    for (_, column) in config.values.iter() {
                         let value = (1 + (rank + take) % 5) as f64;
-                        row.entry(column.clone()).or_insert_with(|| format!("{value:.1}"));
+                        row.entry(column.to_owned()).or_insert_with(|| format!("{value:.1}"));
                     }
-                    for (at, column) in config.labels.iter().enumerate() {
+                    for (at, (_, column)) in config.labels.iter().chain(config.attributes.iter()).enumerate() {
                         let class = ["one", "two"][(rank + take + at) % 2];
-                        row.entry(column.clone()).or_insert_with(|| class.to_owned());
+                        row.entry(column.to_owned()).or_insert_with(|| class.to_owned());
+                    }
+                    match &config.votes {
+                        None => {}
+                        Some(manifest::Votes::Column(column)) => {
+                            row.entry(column.clone()).or_insert_with(|| format!("{label}:3"));
+                        }
+                        Some(manifest::Votes::Columns(columns)) => {
+                            for (voted, column) in columns {
+                                let count = if voted == label { "3" } else { "1" };
+                                row.entry(column.clone()).or_insert_with(|| count.to_owned());
+                            }
+                        }
                     }
                     rows.push(row);
                 }
@@ -284,6 +296,7 @@ impl Writer<'_> {
         Ok(manifest::Manifest {
             path: self.path(&path),
             root: None,
+            split_names: IndexMap::new(),
             ..config.clone()
         })
     }

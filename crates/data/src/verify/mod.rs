@@ -7,9 +7,10 @@ use crate::copies::is_published_twice;
 use crate::corpora::{DatasetConfig, OnBadAudio, Source, Utterance, cremad, iemocap, ravdess};
 use crate::corpora::{esd, librispeech, manifest, musan};
 use crate::files::{Files, Request, Wanted};
+use crate::foreign::{FETCH, is_lfs_pointer};
 use crate::walk::find_audio;
-use crate::{ContentHash, DataError, Skipped, parallel};
-use emorun_audio::{Channel, MIN_DURATION_S};
+use crate::{ContentHash, DataError, Foreign, Skipped, parallel};
+use emorun_audio::{AudioError, Channel, MIN_DURATION_S};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
 use published::{NO_CLASS, Part, part_of};
@@ -225,9 +226,9 @@ pub fn verify(dataset: &str, config: &DatasetConfig, deep: bool) -> Result<Verif
 pub fn verify_musan(root: &Path, deep: bool) -> Result<Verification, Vec<DataError>> {
     const NAME: &str = "musan";
     let parts = published::musan();
-    let (files, mut skipped) = find_audio(NAME, root).map_err(|error| vec![error])?;
-    let mut found = Vec::new();
-    for file in files {
+    let tree = find_audio(NAME, root).map_err(|error| vec![error])?;
+    let (mut found, mut skipped) = (Vec::new(), tree.skipped);
+    for file in tree.found {
         let category = musan::category(&file.relative);
         let Some(part) = category.and_then(|category| parts.iter().position(|part| part.name == category)) else {
             skipped.push(Skipped {
@@ -254,7 +255,9 @@ pub fn verify_musan(root: &Path, deep: bool) -> Result<Verification, Vec<DataErr
         ));
     }
     let start = Verification::new(NAME, NAME, &root.display().to_string());
-    Ok(compare(start, parts, found, (skipped, Vec::new()), deep, &|_, _| false))
+    Ok(compare(start, parts, found, (skipped, tree.remarks), deep, &|_, _| {
+        false
+    }))
 }
 
 fn root_of(config: &DatasetConfig) -> String {
@@ -468,11 +471,19 @@ fn read(found: Vec<(Recording, Source)>, deep: bool, report: &mut Verification) 
             }
             Err(error) => report.unusable.push(Unusable {
                 path: requests[file].path.display().to_string(),
-                problem: error.to_string(),
+                problem: problem(&requests[file].path, error),
             }),
         }
     }
     usable
+}
+
+/// What is wrong with a file.
+fn problem(path: &Path, error: &AudioError) -> String {
+    match is_lfs_pointer(path) {
+        true => format!("{}: {}; {FETCH}", path.display(), Foreign::LfsPointer),
+        false => error.to_string(),
+    }
 }
 
 /// The files that share their size and their start with another one: only these can be copies.

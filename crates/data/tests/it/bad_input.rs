@@ -334,11 +334,11 @@ fn links_in_a_circle_and_names_of_any_bytes_are_named_and_the_rest_is_read() {
 /// Root may read everything: as root the test runs itself again as nobody.
 #[cfg(unix)]
 #[test]
-fn files_and_folders_without_permission_are_named() {
+fn files_without_permission_are_named_and_folders_left_out_with_a_remark() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
     const NOBODY: u32 = 65_534;
-    const NAME: &str = "bad_input::files_and_folders_without_permission_are_named";
+    const NAME: &str = "bad_input::files_without_permission_are_named_and_folders_left_out_with_a_remark";
     let (root, mut config) = corpus();
     let allow = |path: &PathBuf, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let path = root.path().join("03a01Fa.wav");
@@ -388,8 +388,11 @@ fn files_and_folders_without_permission_are_named() {
     let folder = root.path().join("forbidden");
     fs::create_dir(&folder).unwrap();
     allow(&folder, 0o000);
-    let errors = scan(&datasets(json!({ "e": config })), ScanLevel::Metadata, None).unwrap_err();
-    let message = text(&errors);
+    let corpus = scanned(json!({ "e": config }));
+    let remarks = corpus.warnings.join("\n");
+    assert!(remarks.contains("1 folders may not be read by this user"), "{remarks}");
+    let alone = json!({ "kind": "emodb", "root": folder });
+    let message = text(&scan(&datasets(json!({ "e": alone })), ScanLevel::Metadata, None).unwrap_err());
     assert!(
         message.contains("forbidden") && message.contains("ermission"),
         "{message}"

@@ -519,7 +519,7 @@ fn ports_of_continuous_and_soft_labels_are_declared_and_filled() {
         config(json!(["arousal"])),
         ScanLevel::Metadata,
         ErrorClass::Data,
-        &["`arousal` is `high`", "`arousal` is `inf`"],
+        &["`arousal` is `high`, which is no number (and in 1 further line: 3)"],
     );
     refused(
         config(json!(["valence"])),

@@ -6,17 +6,19 @@ use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabular
 use crate::DataError;
 use crate::emotion::GENDERS;
 use crate::labelling::{Labelling, Mapping};
-use crate::walk::{find_files, is_audio};
+use crate::walk::{Found, find_files_within, is_audio};
 use emorun_audio::Channel;
 use emorun_lang::DataPath;
-use labels::Labels;
+use labels::{Labels, is_table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// The Interactive Emotional Dyadic Motion Capture database, utterances of speech.
 ///
 /// Utterances are found at any depth by their names, such as `Ses01F_impro01_M003.wav`; recordings of
-/// whole dialogues are not used. Labels come from the files in `EmoEvaluation` (one a dialogue, with
+/// whole dialogues are not used, and folders of video, motion capture and alignments (`dialog/MOCAP_head`, `dialog/avi`,
+/// `sentences/ForcedAlignment`, …) are not entered. Labels come from the files in `EmoEvaluation` (one a dialogue, with
 /// categories and valence, arousal and dominance from 1 to 5); where these are absent, from the raters'
 /// own files in `EmoEvaluation/Categorical` and `EmoEvaluation/Attribute`. Texts come from
 /// `transcriptions`. A session is a group: its two speakers are never on two sides of a split.
@@ -101,6 +103,26 @@ const FOUR: [&str; 4] = ["neutral", "happy", "sad", "angry"];
 const STYLES: [&str; 2] = ["improvised", "scripted"];
 const PATTERN: &str = "Ses<session><F or M>_<dialogue>_<F or M><number>.wav, such as Ses01F_impro01_M003.wav";
 
+/// Largest text file that is read, in bytes: the largest label file of the corpus has some ten thousand.
+const MAX_TABLE_BYTES: u64 = 1 << 22;
+
+/// Whether a folder may hold utterances, labels or texts. The corpus' many others (motion capture, whose `.txt` files have
+/// the names of the label files and gigabytes, video, alignments) do not.
+fn is_entered(folder: &Path) -> bool {
+    let name = |path: Option<&Path>| -> String {
+        let name = path.and_then(Path::file_name).unwrap_or_default();
+        name.to_string_lossy().to_lowercase()
+    };
+    let own = name(Some(folder));
+    match name(folder.parent()).as_str() {
+        "dialog" => ["emoevaluation", "transcriptions", "wav"].contains(&own.as_str()),
+        "sentences" => own == "wav",
+        // The actors' ratings of themselves are not those that the labels go by.
+        "emoevaluation" => ["categorical", "attribute"].contains(&own.as_str()),
+        _ => !own.starts_with("mocap") && !["avi", "lab", "forcedalignment"].contains(&own.as_str()),
+    }
+}
+
 impl CorpusKind for Iemocap {
     fn emotions(&self) -> Option<&[String]> {
         self.emotions.as_deref()
@@ -147,24 +169,27 @@ impl CorpusKind for Iemocap {
 
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
         let root = self.root.as_path();
-        let is_table = |path: &std::path::Path| labels::is_table(path);
-        let (files, skipped) = match find_files(dataset, root, |path| is_audio(path) || is_table(path)) {
-            Ok(found) => found,
+        let found = find_files_within(dataset, root, is_entered, |path| is_audio(path) || is_table(path));
+        let found = found.and_then(|tree| tree.check_audio(dataset, root, is_audio).map(|()| tree));
+        let mut tree = match found {
+            Ok(tree) => tree,
             Err(error) => return Gathered::failed(error),
         };
-        let (tables, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|found| is_table(&found.path));
-        if files.is_empty() && skipped.is_empty() {
-            return Gathered::failed(DataError::NoAudio {
-                dataset: dataset.to_owned(),
-                path: root.to_owned(),
-            });
+        let mut tables: Vec<Found> = tree.found.extract_if(.., |found| is_table(&found.path)).collect();
+        let large: Vec<Found> = tables.extract_if(.., |found| found.bytes > MAX_TABLE_BYTES).collect();
+        if let Some(first) = large.first() {
+            tree.remarks.push(format!(
+                "dataset `{dataset}`: {} text files have more than {MAX_TABLE_BYTES} bytes, as no label file of the corpus has, and are not read, such as {:?}",
+                large.len(),
+                first.path
+            ));
         }
         let labels = match Labels::read(dataset, &tables) {
             Ok(labels) => labels,
             Err(error) => return Gathered::failed(error),
         };
-        let is_utterance = |found: &crate::walk::Found| matches!(utterance(found.stem()), Name::Utterance(_));
-        if labels.is_empty() && files.iter().any(is_utterance) {
+        let is_utterance = |found: &Found| matches!(utterance(found.stem()), Name::Utterance(_));
+        if labels.is_empty() && tree.found.iter().any(is_utterance) {
             return Gathered::failed(DataError::TableMissing {
                 dataset: dataset.to_owned(),
                 field: "root",
@@ -172,7 +197,7 @@ impl CorpusKind for Iemocap {
                 path: root.to_owned(),
             });
         }
-        let mut gathered = gather_found(dataset, root, PATTERN, rules, (files, skipped), |found| {
+        let mut gathered = gather_found(dataset, root, PATTERN, rules, tree, |found| {
             self.parse(found.stem(), &labels)
         });
         gathered.warnings.extend(labels.remark(dataset));
