@@ -13,7 +13,7 @@ use crate::exit::Failure;
 use crate::memory::mib;
 use crate::prepare::{Caching, Depth, Prepared, prepare};
 use crate::run::parent;
-use crate::run::report::table;
+use crate::run::report::{heard_text, table};
 use crate::settings::{Batching, ByLength, Training};
 use crate::terminal::{is_terminal, tell, write_stderr};
 use crate::train::batches::{epoch_batches, padding_share};
@@ -283,9 +283,7 @@ fn plan_text(prepared: &Prepared) -> String {
         for claim in assignment.certificate.claims() {
             let _ = writeln!(text, "{claim}");
         }
-        for line in prepared.heard_lines(assignment) {
-            let _ = writeln!(text, "HEARD BEFORE: {line}");
-        }
+        text.push_str(heard_text(&prepared.heard_before(assignment), &prepared.ancestry).trim_start());
     }
     text
 }
