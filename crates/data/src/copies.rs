@@ -124,10 +124,15 @@ impl Found {
             };
             match policy.other_labels.unwrap_or(default) {
                 OtherLabels::Error => {
+                    // One file in two lines of a table is told by the lines.
+                    let named = |one: &Candidate| match one.row.filter(|_| earlier.key == candidate.key) {
+                        Some(row) => format!("{}, line {row}", one.own_key()),
+                        None => one.own_key().to_owned(),
+                    };
                     let error = DataError::Contradiction {
                         dataset: name.clone(),
-                        first: earlier.own_key().to_owned(),
-                        second: candidate.own_key().to_owned(),
+                        first: named(earlier),
+                        second: named(candidate),
                         column,
                         values: Box::new([first_value, second_value]),
                     };

@@ -2,7 +2,7 @@
 
 use crate::Corpus;
 use crate::candidate::Candidate;
-use crate::corpora::{DatasetConfig, Facts};
+use crate::corpora::{DatasetConfig, Facts, people_of};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -142,10 +142,7 @@ struct Renames {
 /// Gives speakers, groups and people whose names are spelled in several ways one name, and each item of a speaker who is
 /// not known a speaker of its own; the corpus gets remarks that say so.
 pub(crate) fn unite(candidates: &mut [Candidate], datasets: &IndexMap<String, DatasetConfig>, corpus: &mut Corpus) {
-    let own: Vec<String> = datasets
-        .iter()
-        .map(|(name, config)| config.corpus().people(name))
-        .collect();
+    let own = people_of(datasets);
     warn_of_unknown(candidates, datasets, corpus);
     let renames = renames(candidates, &own, corpus);
     let mut known: HashMap<(usize, *const Facts), Arc<Facts>> = HashMap::new();

@@ -3,7 +3,7 @@
 use crate::audio::read_audio;
 use crate::candidate::{Candidate, Interner};
 use crate::copies::{count_once, warn_of_namesakes};
-use crate::corpora::{DatasetConfig, Gathered, manifest};
+use crate::corpora::{DatasetConfig, Gathered, manifest, people_of};
 use crate::emotion::in_canonical_order;
 use crate::index::Index;
 use crate::labelling::{Labelling, merge_classes};
@@ -181,8 +181,9 @@ fn read(
     corpus.alike = alike::groups(&mut candidates, &mut corpus);
     let mut told = Told::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
     let items: Vec<Item> = candidates.into_iter().map(|candidate| told.item(candidate)).collect();
+    let people = people_of(datasets);
     for (index, (name, config)) in datasets.iter().enumerate() {
-        let facts = facts(name, config, filtered[index], &items, &corpus);
+        let facts = facts((name, &people[index]), config, filtered[index], &items, &corpus);
         corpus.datasets.insert(name.clone(), facts);
     }
     warn_of_people(&items, &mut corpus);
@@ -311,7 +312,13 @@ fn warn_of_names(corpus: &mut Corpus, datasets: &IndexMap<String, DatasetConfig>
     }
 }
 
-fn facts(name: &str, config: &DatasetConfig, filtered: usize, all: &[Item], corpus: &Corpus) -> DatasetFacts {
+fn facts(
+    (name, people): (&str, &str),
+    config: &DatasetConfig,
+    filtered: usize,
+    all: &[Item],
+    corpus: &Corpus,
+) -> DatasetFacts {
     let own: Vec<usize> = (0..all.len()).filter(|index| all[*index].dataset == name).collect();
     let items = || own.iter().map(|index| &all[*index]);
     let line = |item: &Item| {
@@ -341,7 +348,7 @@ fn facts(name: &str, config: &DatasetConfig, filtered: usize, all: &[Item], corp
     let lines = by_key(all, own.iter().copied()).into_iter();
     DatasetFacts {
         kind: config.kind().to_owned(),
-        people: config.corpus().people(name),
+        people: people.to_owned(),
         items: own.len(),
         speakers: items()
             .map(|item| &item.speaker)

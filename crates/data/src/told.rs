@@ -1,7 +1,7 @@
 //! From candidates to items, which share what they have in common.
 
 use crate::candidate::{Candidate, Origin};
-use crate::corpora::{DatasetConfig, Facts};
+use crate::corpora::{DatasetConfig, Facts, people_of};
 use crate::scan::CORPUS;
 use crate::{AudioSource, Item, Name};
 use indexmap::IndexMap;
@@ -47,10 +47,7 @@ impl<'a> Told<'a> {
     ) -> Self {
         Self {
             names: datasets.keys().map(|name| Name::from(name.as_str())).collect(),
-            people: datasets
-                .iter()
-                .map(|(name, config)| config.corpus().people(name))
-                .collect(),
+            people: people_of(datasets),
             label_sets,
             attribute_sets,
             interned: HashSet::new(),

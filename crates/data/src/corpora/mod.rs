@@ -19,6 +19,7 @@ use emorun_lang::{KindInfo, Kinded as _, Section, schema_of};
 use indexmap::{IndexMap, IndexSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 emorun_lang::kinded_enum! {
@@ -343,6 +344,23 @@ pub(crate) enum Parsed {
     Aside,
     /// No name of this corpus; the text says why.
     Unknown(String),
+}
+
+/// Name of each dataset's people: what it says itself, or else its corpus' name, or that of another dataset of the same
+/// table.
+pub(crate) fn people_of(datasets: &IndexMap<String, DatasetConfig>) -> Vec<String> {
+    let mut of_table: HashMap<PathBuf, String> = HashMap::new();
+    let people = |(name, config): (&String, &DatasetConfig)| {
+        let own = config.corpus().people(name);
+        match config.table() {
+            Some(table) if own == *name => {
+                let table = table.canonicalize().unwrap_or_else(|_| table.to_owned());
+                of_table.entry(table).or_insert(own).clone()
+            }
+            _ => own,
+        }
+    };
+    datasets.iter().map(people).collect()
 }
 
 /// What every kind of corpus answers.

@@ -201,7 +201,7 @@ fn a_line_given_twice_counts_once() {
         config,
         ScanLevel::Metadata,
         ErrorClass::Data,
-        &["speaker is `2` and not `1`"],
+        &["\"a.wav, line 3\" is the same audio as \"a.wav, line 2\", but its speaker is `2` and not `1`"],
     );
 }
 

@@ -111,6 +111,10 @@ fn the_file_can_say_that_people_are_or_are_not_the_same() {
     );
     let together = scanned(json!({ "a": table("a", Some("ours")), "b": table("b", Some("ours")) }));
     assert_eq!(together.speakers(), ["ours/01", "ours/02", "ours/03"]);
+    // One table that is listed twice is one set of people without a word.
+    let twice = scanned(json!({ "one": table("a", None), "two": table("a", None) }));
+    assert_eq!(twice.speakers(), ["one/01", "one/02"]);
+    assert_eq!(twice.datasets["two"].people, "one");
     // A table of RAVDESS' actors, and one that lists several corpora.
     write_ravdess(&root.path().join("rav"), &[1], FIXTURE_S).unwrap();
     write_manifest(
