@@ -498,7 +498,7 @@ fn label<T>(
     })
 }
 
-fn side(word: &str) -> Option<SplitName> {
+pub(super) fn side(word: &str) -> Option<SplitName> {
     match word.to_lowercase().as_str() {
         "train" | "training" => Some(SplitName::Train),
         "validation" | "valid" | "val" | "dev" | "development" => Some(SplitName::Validation),
