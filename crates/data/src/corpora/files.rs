@@ -5,6 +5,7 @@ use crate::emotion::{self, GENDERS, nearest};
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::{Found, find_audio};
 use crate::{DataError, SkipReason, Skipped, SplitName};
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use indexmap::{IndexMap, IndexSet};
 use regex::Regex;
@@ -52,6 +53,9 @@ pub struct Files {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
     /// What to do with one recording under several names.
     #[serde(default)]
     pub on_copies: OnCopies,
@@ -95,6 +99,10 @@ impl CorpusKind for Files {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn on_copies(&self) -> OnCopies {

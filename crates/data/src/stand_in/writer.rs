@@ -324,6 +324,7 @@ fn as_table(config: &files::Files) -> manifest::Manifest {
         },
         mapping: config.mapping.clone(),
         on_bad_audio: config.on_bad_audio,
+        channel: config.channel,
         on_copies: config.on_copies,
         people: config.people.clone(),
     }

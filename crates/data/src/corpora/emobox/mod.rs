@@ -19,6 +19,7 @@ use crate::labelling::{Labelling, Mapping};
 use crate::protocol::{PublishedFold, PublishedFolds};
 use crate::walk::{Found, find_files};
 use crate::{DataError, SkipReason, Skipped, canonical, emotion};
+use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use indexmap::{IndexMap, IndexSet};
 use list::{Known, Voices};
@@ -64,6 +65,9 @@ pub struct Emobox {
     /// What to do with a file that cannot be decoded or is too short.
     #[serde(default)]
     pub on_bad_audio: OnBadAudio,
+    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
+    #[serde(default)]
+    pub channel: Channel,
     /// What to do with one recording under several names.
     #[serde(default)]
     pub on_copies: OnCopies,
@@ -100,6 +104,10 @@ impl CorpusKind for Emobox {
 
     fn on_bad_audio(&self) -> OnBadAudio {
         self.on_bad_audio
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel
     }
 
     fn on_copies(&self) -> OnCopies {
