@@ -750,6 +750,8 @@ fn has_validation(settings: &Settings) -> bool {
             split.from.is_some() || !split.validation.is_empty() || split.rest == Some(Rest::Validation)
         }
         SplitConfig::Folds(split) => split.validation != FoldValidation::None,
+        SplitConfig::EmoboxFolds(split) => split.validation > 0.0,
+        SplitConfig::EmoboxCross(split) => split.validation > 0.0,
     }
 }
 

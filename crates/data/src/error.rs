@@ -5,6 +5,7 @@ mod row;
 
 pub use row::{Also, RowProblem};
 
+use crate::corpora::emobox::EmoboxError;
 use crate::table::TableProblem;
 use emorun_audio::AudioError;
 use std::path::PathBuf;
@@ -243,6 +244,37 @@ pub enum DataError {
         /// The corpus' folder.
         path: PathBuf,
     },
+    /// A field of a corpus that is read by its files' names.
+    #[error("dataset `{dataset}`: `{field}` {problem}")]
+    FilesField {
+        /// The dataset.
+        dataset: String,
+        /// The keys below the dataset that lead to it, joined by dots.
+        field: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A code in files' names that nothing explains.
+    #[error(
+        "dataset `{dataset}`: nothing says what `{code}` in the group `{group}` of `pattern` stands for; {count} files have it, such as {first:?}"
+    )]
+    UnknownCode {
+        /// The dataset.
+        dataset: String,
+        /// The group.
+        group: String,
+        /// What it matched.
+        code: String,
+        /// Files that have it.
+        count: usize,
+        /// The first of them, below the root.
+        first: String,
+        /// The code that it was probably meant to be.
+        nearest: Option<String>,
+    },
+    /// Something wrong with a corpus of EmoBox, or its folds.
+    #[error(transparent)]
+    Emobox(#[from] EmoboxError),
     /// A manifest without any line.
     #[error("dataset `{dataset}`: the manifest {path:?} lists no recording")]
     EmptyManifest {
@@ -487,6 +519,7 @@ impl DataError {
             | Self::Contradiction { .. }
             | Self::TableMissing { .. }
             | Self::EmptyManifest { .. } => ErrorClass::Data,
+            Self::Emobox(error) => error.class(),
             Self::NothingLeft { bad, .. } if *bad > 0 => ErrorClass::Data,
             Self::Row { problem, .. } => match **problem {
                 RowProblem::Label { .. } => ErrorClass::Invalid,
@@ -549,6 +582,9 @@ impl DataError {
             | Self::AmbiguousSpeaker { field, .. } => std::iter::once("split".to_owned())
                 .chain(field.split('.').map(str::to_owned))
                 .collect(),
+            Self::FilesField { dataset, field, .. } => dataset_field(dataset, field),
+            Self::UnknownCode { dataset, .. } => dataset_field(dataset, "pattern"),
+            Self::Emobox(error) => error.document_path(),
             Self::Index { .. } => vec!["datasets".to_owned()],
             _ => vec!["split".to_owned()],
         }
@@ -577,12 +613,12 @@ fn in_row(row: Option<u64>) -> String {
     row.map_or_else(String::new, |row| format!("line {row} names "))
 }
 
-fn within(fold: &Option<String>) -> String {
+pub(crate) fn within(fold: &Option<String>) -> String {
     fold.as_ref().map_or_else(String::new, |fold| format!("in {fold}, "))
 }
 
 /// Names in backticks, at most twelve of them.
-fn list(names: &[String]) -> String {
+pub(crate) fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
     let mut text = names
         .iter()

@@ -1,7 +1,7 @@
 //! What a scan yields: items, and the corpus that holds them.
 
 use crate::person::apart_as;
-use crate::{ContentHash, DataError, FilePath, Items, Name, Stamp};
+use crate::{ContentHash, DataError, FilePath, Items, Name, PublishedFolds, Stamp};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
 use emorun_audio::{Channel, Segment, load_channel};
 use indexmap::{IndexMap, IndexSet};
@@ -262,6 +262,8 @@ pub struct Corpus {
     /// Indices of items that sound like one recording without having its samples, each group in ascending order; a deep
     /// scan finds them.
     pub alike: Vec<Vec<usize>>,
+    /// The folds that datasets were published with, of those that bring them.
+    pub published: IndexMap<String, PublishedFolds>,
     /// Remarks for the person who runs the experiment.
     pub warnings: Vec<String>,
 }

@@ -13,8 +13,10 @@ pub type Mapping = IndexMap<String, Option<String>>;
 pub(crate) enum Vocabulary {
     /// These canonical names and no others.
     Closed(Vec<String>),
-    /// Whatever its files say.
+    /// Whatever words for emotions its files say.
     Open,
+    /// Whatever its files say: what is no word for an emotion known here is a class as it is written.
+    AsWritten,
 }
 
 /// The rules that turn one dataset's labels into classes.
@@ -110,7 +112,7 @@ impl<'a> Labelling<'a> {
             return Some(subset.clone());
         }
         match &self.vocabulary {
-            Vocabulary::Open => None,
+            Vocabulary::Open | Vocabulary::AsWritten => None,
             Vocabulary::Closed(labels) => {
                 let classes: Vec<String> = labels
                     .iter()
@@ -149,8 +151,10 @@ impl<'a> Labelling<'a> {
                 .find(|class| same(class, label))
                 .map(String::as_str)
         };
+        let as_written = || (self.vocabulary == Vocabulary::AsWritten).then_some(label.trim());
         canonical(label)
             .or_else(own)
+            .or_else(as_written)
             .map_or(Outcome::Unknown, |class| Outcome::Class(class.to_owned()))
     }
 
@@ -158,7 +162,7 @@ impl<'a> Labelling<'a> {
     /// turned out to have.
     pub fn check_subset(&self, found: &[String]) -> Vec<DataError> {
         match (&self.vocabulary, &self.subset) {
-            (Vocabulary::Open, Some(subset)) => subset
+            (Vocabulary::Open | Vocabulary::AsWritten, Some(subset)) => subset
                 .iter()
                 .enumerate()
                 .filter(|(_, name)| !found.contains(name))

@@ -114,6 +114,9 @@ fn read(
                 errors.append(&mut found.errors);
                 corpus.skipped.append(&mut found.skipped);
                 corpus.warnings.append(&mut found.warnings);
+                corpus
+                    .published
+                    .extend(found.published.take().map(|folds| (name.clone(), folds)));
                 gathered.push((rules, found));
             }
             Err(wrong) => errors.extend(wrong),

@@ -4,8 +4,8 @@ use crate::contents;
 use crate::download::Received;
 use crate::lfs::{self, Pointer};
 use crate::record::{RECORD, Record, RecordedFile};
-use crate::sources::{How, Lfs, RemoteFile, SOURCES, Source};
-use crate::{Client, Download, FetchError, Hash, Limits, Progress, Unpacked, download, unpack};
+use crate::sources::{How, Lfs, RemoteFile, Repository, SOURCES, Source};
+use crate::{Client, Download, FetchError, Hash, Limits, Progress, Unpacked, download, repository, unpack};
 use emorun_files::read_regular;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -170,6 +170,7 @@ pub fn fetch_corpus(
     match source.how {
         How::Archives(_) => work.in_parallel(&chosen, |file| work.archive(file))?,
         How::Lfs(lfs) => work.lfs(&lfs)?,
+        How::Repository(repository) => work.repository(&repository)?,
         How::Request(_) => {
             return Err(FetchError::OnRequest {
                 corpus: source.name.to_owned(),
@@ -186,7 +187,7 @@ pub fn fetch_corpus(
 fn parts(source: &Source, named: &[String]) -> Result<Vec<&'static RemoteFile>, FetchError> {
     let files: &'static [RemoteFile] = match source.how {
         How::Archives(files) => files,
-        How::Lfs(_) => &[],
+        How::Lfs(_) | How::Repository(_) => &[],
         How::Request(_) => {
             return Err(FetchError::OnRequest {
                 corpus: source.name.to_owned(),
@@ -368,6 +369,53 @@ impl Work<'_> {
             fs::remove_file(&archive).map_err(FetchError::io("remove", &archive))?;
         }
         (self.on_event)(Event::Done { file: file.name });
+        lock_of(&self.fetched).downloaded += 1;
+        Ok(())
+    }
+
+    /// Downloads the archive of a commit and keeps one folder of it.
+    fn repository(&self, repository: &Repository) -> Result<(), FetchError> {
+        const NAME: &str = "repository.tar.gz";
+        let known = lock_of(&self.record).files.get(NAME).cloned();
+        if known.is_some_and(|known| is_unpacked(&known, self.options.to)) {
+            (self.on_event)(Event::Present { file: NAME });
+            lock_of(&self.fetched).present += 1;
+            return Ok(());
+        }
+        let archive = self.hidden(NAME, "whole");
+        let url = self.address(repository.url, NAME);
+        let received = download(
+            self.client,
+            &Download {
+                url: &url,
+                name: NAME,
+                to: &archive,
+                aside: &self.hidden(NAME, "part"),
+                size: None,
+                promised: &[],
+                validate: true,
+            },
+            &mut |progress| self.pass(progress),
+        )?;
+        let scratch = self.hidden(NAME, "unpacked");
+        remove_folder(&scratch)?;
+        let mut on_file = |done: &Unpacked| {
+            (self.on_event)(Event::Unpacking {
+                file: NAME,
+                files: done.files,
+            });
+        };
+        let folder = repository::unpacked(repository, &archive, &scratch, &mut on_file);
+        let merged = folder.and_then(|folder| {
+            let tops = names(&folder)?;
+            merge(&folder, self.options.to, NAME)?;
+            Ok(tops)
+        });
+        remove_folder(&scratch)?;
+        // What is not the reviewed folder is not kept either, so that the next download starts anew.
+        fs::remove_file(&archive).map_err(FetchError::io("remove", &archive))?;
+        self.note(NAME, &url, &received, merged?)?;
+        (self.on_event)(Event::Done { file: NAME });
         lock_of(&self.fetched).downloaded += 1;
         Ok(())
     }

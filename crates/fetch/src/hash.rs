@@ -95,6 +95,13 @@ pub fn sha256_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The SHA-1 by which Git names a file of these bytes, in hexadecimal digits.
+pub(crate) fn git_of(bytes: &[u8]) -> String {
+    let mut hasher = Sha1::new_with_prefix(format!("blob {}\0", bytes.len()));
+    hasher.update(bytes);
+    hex(&hasher.finalize())
+}
+
 /// Reads a file to its end, in pieces, and gives the first of the promised hashes that it does not have.
 ///
 /// # Errors

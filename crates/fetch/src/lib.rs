@@ -18,6 +18,7 @@ mod hash;
 mod lfs;
 mod patience;
 mod record;
+mod repository;
 mod sources;
 
 pub use archive::{Limits, Unpacked, unpack};
@@ -28,5 +29,5 @@ pub use error::{Class, FetchError};
 pub use hash::{Hash, read_checked, sha256_of};
 pub use patience::Clock;
 pub use record::{RECORD, Record, RecordedFile};
-pub use sources::{Contents, How, Lfs, Licence, PlainFile, RemoteFile, SOURCES, Source, find};
+pub use sources::{Contents, How, Lfs, Licence, PlainFile, RemoteFile, Repository, SOURCES, Source, find};
 pub use ureq::{Body, Error as TransportError, http};

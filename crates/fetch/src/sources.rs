@@ -42,6 +42,8 @@ pub enum How {
     Archives(&'static [RemoteFile]),
     /// By downloading each file of a folder of a Git repository with large-file storage.
     Lfs(Lfs),
+    /// By downloading a folder of a Git repository.
+    Repository(Repository),
     /// By asking its owners: what to do, in order.
     Request(&'static [&'static str]),
 }
@@ -100,6 +102,20 @@ pub struct Lfs {
     pub plain: &'static [PlainFile],
 }
 
+/// A folder of a Git repository, out of the archive of a commit.
+#[derive(Clone, Copy, Debug)]
+pub struct Repository {
+    /// Archive of the commit (gzipped tar). Its own bytes may change; what it holds may not.
+    pub url: &'static str,
+    /// The folder, without a slash at its end.
+    pub folder: &'static str,
+    /// Number of files in the folder.
+    pub files: usize,
+    /// SHA-256 of the lines `blob path`, ordered by path below the folder, with the SHA-1 that Git names each file by
+    /// (`git ls-tree -r COMMIT:FOLDER` has both).
+    pub listing_sha256: &'static str,
+}
+
 /// A file in a repository's archive.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainFile {
@@ -139,7 +155,7 @@ macro_rules! librispeech {
 }
 
 /// All corpora, in the order in which they are listed.
-pub const SOURCES: [Source; 7] = [
+pub const SOURCES: [Source; 8] = [
     Source {
         name: "ravdess",
         title: "RAVDESS: 24 actors, eight emotions, English speech and song",
@@ -258,6 +274,24 @@ pub const SOURCES: [Source; 7] = [
         }),
     },
     Source {
+        name: "emobox",
+        title: "EmoBox: lists, labels and folds of 32 corpora of emotional speech, without audio",
+        folder: "emobox",
+        page: "https://github.com/emo-box/EmoBox",
+        licence: Licence {
+            name: "MIT (the metadata)",
+            url: "https://opensource.org/license/mit",
+            note: "any use, with the notice; the audio of each corpus is its owners', under their terms",
+        },
+        cite: "Ma, Chen, Zhang, Zheng, Chen, Li, Ye, Chen & Hain, Interspeech 2024, arXiv:2406.07162",
+        how: How::Repository(Repository {
+            url: "https://codeload.github.com/emo-box/EmoBox/tar.gz/08280f279d47fb55d2c614061c70523d0a338d6b",
+            folder: "data",
+            files: 552,
+            listing_sha256: "75cd63d7f375302911ffac2646980a1a2d57dbb57d152750ea414a62ed4341ca",
+        }),
+    },
+    Source {
         name: "musan",
         title: "MUSAN: noise, speech and music to mix with",
         folder: "musan",
@@ -353,7 +387,7 @@ impl Source {
                 .map(|file| file.size)
                 .sum(),
             How::Lfs(lfs) => Some(lfs.bytes),
-            How::Request(_) => None,
+            How::Repository(_) | How::Request(_) => None,
         }
     }
 }
@@ -387,6 +421,10 @@ mod tests {
                     assert!(digits(lfs.listing_sha256, 64) && lfs.folder.ends_with('/'));
                     assert!(lfs.files_url.ends_with('/'));
                     assert!(lfs.plain.iter().all(|file| digits(file.sha256, 64)));
+                }
+                How::Repository(repository) => {
+                    assert!(digits(repository.listing_sha256, 64) && !repository.folder.ends_with('/'));
+                    assert!(repository.url.starts_with("https://") && repository.files > 0);
                 }
                 How::Request(steps) => assert!(steps.len() > 1),
             }

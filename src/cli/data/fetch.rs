@@ -186,6 +186,7 @@ fn list() -> String {
         match source.how {
             How::Archives(files) => rows.extend(files.iter().map(|file| row(file.part, size(file.size)))),
             How::Lfs(lfs) => rows.push(row("all", size(Some(lfs.bytes)))),
+            How::Repository(_) => rows.push(row("all", size(None))),
             How::Request(_) => rows.push(row("on request", String::new())),
         }
     }

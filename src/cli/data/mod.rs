@@ -7,11 +7,12 @@ mod progress;
 mod stats;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use emorun_data::DatasetConfig;
+use emorun_data::corpora::emobox::EmoboxCorpus;
 use indexmap::IndexMap;
 
 use super::{Common, Format, check};
@@ -51,6 +52,9 @@ pub(super) fn data(arguments: &Arguments, common: Common) -> Result<(), Failure>
 /// MUSAN can be verified, but is no dataset.
 const MUSAN: &str = "musan";
 
+/// Kind of the corpora that EmoBox lists.
+const EMOBOX: &str = "emobox";
+
 fn kinds() -> PossibleValuesParser {
     let kinds = emorun_data::KINDS.iter().map(|kind| kind.name);
     PossibleValuesParser::new(kinds.chain([MUSAN]))
@@ -71,6 +75,12 @@ struct CorpusArguments {
     /// Folder of the corpus; of a manifest, its table.
     #[arg(long, value_name = "PATH", requires = "kind")]
     root: Option<PathBuf>,
+    /// Of kind emobox: the corpus, by its name in EmoBox, such as savee.
+    #[arg(long, value_name = "NAME", requires = "kind")]
+    corpus: Option<String>,
+    /// Of kind emobox: the folder of EmoBox's metadata.
+    #[arg(long, value_name = "FOLDER", requires = "corpus")]
+    metadata: Option<PathBuf>,
     /// How the result is written.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -83,8 +93,21 @@ impl CorpusArguments {
     /// The experiment has mistakes, or the kind is none of a dataset.
     fn datasets(&self, common: Common) -> Result<IndexMap<String, DatasetConfig>, Failure> {
         if let (Some(kind), Some(root)) = (&self.kind, &self.root) {
+            if kind == EMOBOX {
+                return Ok(IndexMap::from([(kind.clone(), self.emobox(root)?)]));
+            }
+            if let Some(corpus) = &self.corpus {
+                return Err(Failure::Usage(format!(
+                    "--corpus {corpus} is for --kind {EMOBOX}; `{kind}` is one corpus"
+                )));
+            }
             let config = emorun_data::whole(kind, root)
-                .ok_or_else(|| Failure::Usage(format!("`{kind}` is no corpus of utterances")))?;
+                .ok_or_else(|| match kind.as_str() {
+                    MUSAN => Failure::Usage(format!("`{kind}` is no corpus of utterances")),
+                    _ => Failure::Usage(format!(
+                        "a root alone does not describe a corpus of kind `{kind}`; give an experiment that has it as a dataset"
+                    )),
+                })?;
             return Ok(IndexMap::from([(kind.clone(), config)]));
         }
         let source = Source {
@@ -96,5 +119,27 @@ impl CorpusArguments {
             check::write(report, sources, common.format);
         })?;
         serde_json::from_value(prepared.resolved["datasets"].clone()).map_err(|error| Failure::Bug(error.to_string()))
+    }
+
+    /// A corpus of EmoBox.
+    fn emobox(&self, root: &Path) -> Result<DatasetConfig, Failure> {
+        let known = || {
+            let names = EmoboxCorpus::ALL.map(EmoboxCorpus::name);
+            names.join(", ")
+        };
+        let Some(name) = &self.corpus else {
+            return Err(Failure::Usage(format!(
+                "--kind {EMOBOX} needs --corpus NAME, one of {}",
+                known()
+            )));
+        };
+        let corpus = EmoboxCorpus::ALL.into_iter().find(|corpus| corpus.name() == name);
+        let corpus =
+            corpus.ok_or_else(|| Failure::Usage(format!("EmoBox has no corpus `{name}`; it has {}", known())))?;
+        let mut config = serde_json::json!({ "kind": EMOBOX, "corpus": corpus, "root": root });
+        if let Some(metadata) = &self.metadata {
+            config["metadata"] = serde_json::json!(metadata);
+        }
+        serde_json::from_value(config).map_err(|error| Failure::Bug(error.to_string()))
     }
 }

@@ -141,11 +141,9 @@ fn read(arguments: &Arguments, common: Common) -> Result<Preparation, Failure> {
 fn download(preparation: &Preparation, arguments: &Arguments, common: Common) -> Result<(), Failure> {
     for (name, dataset) in &preparation.datasets {
         let config = serde_json::to_value(dataset).map_err(|error| Failure::Bug(error.to_string()))?;
-        let Some(root) = config
-            .get("root")
-            .and_then(serde_json::Value::as_str)
-            .map(PathBuf::from)
-        else {
+        // Of EmoBox the metadata can be fetched, not the audio that it lists.
+        let field = if dataset.kind() == "emobox" { "metadata" } else { "root" };
+        let Some(root) = config.get(field).and_then(serde_json::Value::as_str).map(PathBuf::from) else {
             continue;
         };
         let Some(source) = emorun_fetch::find(dataset.kind()) else {

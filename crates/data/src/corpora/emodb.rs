@@ -132,7 +132,7 @@ impl CorpusKind for Emodb {
     }
 }
 
-fn parse(stem: &str) -> Parsed {
+pub(super) fn parse(stem: &str) -> Parsed {
     let letters: Vec<char> = stem.chars().collect();
     // Some recordings carry no version letter in public copies.
     let [s1, s2, t1, t2, t3, emotion, ..] = letters[..] else {

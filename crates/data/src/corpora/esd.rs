@@ -147,7 +147,7 @@ impl CorpusKind for Esd {
 }
 
 impl Esd {
-    fn parse(&self, found: &Found, texts: &HashMap<String, String>) -> Parsed {
+    pub(super) fn parse(&self, found: &Found, texts: &HashMap<String, String>) -> Parsed {
         let Some((speaker, number)) = name(found.stem()) else {
             return Parsed::Unknown(format!(
                 "the name is not a speaker from 0001 to {SPEAKERS:04}, `_` and a number from 000001 to {:06}",

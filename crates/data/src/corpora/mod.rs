@@ -1,8 +1,10 @@
 //! The kinds of corpora: one file each, and one line each in [`DatasetConfig`].
 
 pub mod cremad;
+pub mod emobox;
 pub mod emodb;
 pub mod esd;
+pub mod files;
 pub mod iemocap;
 pub mod librispeech;
 pub mod manifest;
@@ -12,7 +14,7 @@ pub mod synthetic;
 
 use crate::labelling::{Labelling, Mapping, Outcome, Vocabulary};
 use crate::walk::{Found, Tree, find_audio};
-use crate::{DataError, SkipReason, Skipped, SplitName};
+use crate::{DataError, PublishedFolds, SkipReason, Skipped, SplitName};
 use emorun_audio::Channel;
 use emorun_audio::synthetic::VoiceSpec;
 use emorun_lang::{KindInfo, Kinded as _, Section, schema_of};
@@ -32,6 +34,8 @@ emorun_lang::kinded_enum! {
         iemocap => Iemocap(iemocap::Iemocap),
         esd => Esd(esd::Esd),
         librispeech => Librispeech(librispeech::Librispeech),
+        emobox => Emobox(emobox::Emobox),
+        files => Files(files::Files),
         manifest => Manifest(manifest::Manifest),
         synthetic => Synthetic(synthetic::Synthetic),
     }
@@ -46,6 +50,8 @@ impl DatasetConfig {
             Self::Iemocap(config) => config,
             Self::Esd(config) => config,
             Self::Librispeech(config) => config,
+            Self::Emobox(config) => config,
+            Self::Files(config) => config,
             Self::Manifest(config) => config,
             Self::Synthetic(config) => config,
         }
@@ -86,7 +92,7 @@ impl DatasetConfig {
 }
 
 /// The kinds of datasets, for the registry and the documentation.
-pub const KINDS: [KindInfo; 8] = [
+pub const KINDS: [KindInfo; 10] = [
     KindInfo {
         name: "ravdess",
         section: Section::Datasets,
@@ -140,6 +146,24 @@ pub const KINDS: [KindInfo; 8] = [
         schema: schema_of::<librispeech::Librispeech>,
         inputs: "",
         outputs: "data.audio, data.gender, data.text, data.subset",
+    },
+    KindInfo {
+        name: "emobox",
+        section: Section::Datasets,
+        summary: "any of the 32 corpora of EmoBox, with its published labels and folds",
+        source: "Ma et al., Interspeech 2024",
+        schema: schema_of::<emobox::Emobox>,
+        inputs: "",
+        outputs: "data.audio, data.emotion, data.gender, data.text, data.language, and what else the corpus' own kind has",
+    },
+    KindInfo {
+        name: "files",
+        section: Section::Datasets,
+        summary: "any other corpus whose file names tell speaker and emotion, by a regular expression",
+        source: "",
+        schema: schema_of::<files::Files>,
+        inputs: "",
+        outputs: "data.audio, data.emotion, data.gender, data.text, and one port for each of `labels`",
     },
     KindInfo {
         name: "manifest",
@@ -272,6 +296,8 @@ pub(crate) struct Gathered {
     /// Emotion labels of its files, before mapping.
     pub labels: IndexSet<String>,
     pub warnings: Vec<String>,
+    /// The folds that the corpus was published with, where it brings them.
+    pub published: Option<PublishedFolds>,
     pub errors: Vec<DataError>,
 }
 

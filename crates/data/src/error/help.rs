@@ -78,6 +78,14 @@ impl DataError {
                 "keep it on one side; a split that must leak gives its reason in `leak: …`, which every report repeats"
                     .into(),
             ),
+            Self::UnknownCode {
+                group, code, nearest, ..
+            } => {
+                let remedy =
+                    format!("say it in `values: {{ {group}: {{ {code}: … }} }}`, with `null` to leave these files out");
+                Some(meant(nearest).map_or(remedy.clone(), |meant| format!("{meant} {remedy}")))
+            }
+            Self::Emobox(error) => Some(error.help()),
             _ => None,
         }
     }

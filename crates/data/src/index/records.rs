@@ -355,6 +355,8 @@ pub(super) fn read(path: &Path, state: &[u8; 32]) -> io::Result<Corpus> {
         skipped: head.skipped,
         duplicates: head.duplicates,
         alike: head.alike,
+        // Tables bring none.
+        published: IndexMap::new(),
         warnings: head.warnings,
     })
 }

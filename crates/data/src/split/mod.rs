@@ -4,6 +4,7 @@ mod assign;
 mod by_speaker;
 mod certificate;
 mod claims;
+mod emobox;
 mod fixed;
 mod folds;
 mod speakers;
@@ -11,6 +12,7 @@ mod units;
 
 pub use by_speaker::BySpeaker;
 pub use certificate::{Certificate, Shared, SideFacts, TextFacts, shared_between_sides};
+pub use emobox::{EmoboxCross, EmoboxFolds};
 pub use fixed::{Fixed, SplitSource};
 pub use folds::{FoldScheme, FoldValidation, Folds, NamedFolds};
 pub(crate) use speakers::glob;
@@ -26,6 +28,8 @@ emorun_lang::kinded_enum! {
         by_speaker => BySpeaker(BySpeaker),
         fixed => Fixed(Fixed),
         folds => Folds(Folds),
+        emobox_folds => EmoboxFolds(EmoboxFolds),
+        emobox_cross => EmoboxCross(EmoboxCross),
     }
 }
 
@@ -64,5 +68,7 @@ pub fn split(
         SplitConfig::BySpeaker(config) => by_speaker::split(corpus, config, learned, seed).map(|one| vec![one]),
         SplitConfig::Fixed(config) => fixed::split(corpus, config, learned).map(|one| vec![one]),
         SplitConfig::Folds(config) => folds::split(corpus, config, learned, seed),
+        SplitConfig::EmoboxFolds(config) => emobox::folds(corpus, config, learned, seed),
+        SplitConfig::EmoboxCross(config) => emobox::cross(corpus, config, learned, seed).map(|one| vec![one]),
     }
 }

@@ -1,11 +1,12 @@
 //! Small generated corpora in place of those that an experiment names, in their own layouts and with
 //! the speakers that its split needs: what `emorun smoke` runs on.
 
+mod emobox;
 mod writer;
 
 use crate::corpora::{DatasetConfig, emodb, esd};
 use crate::fixtures::FixtureError;
-use crate::split::{FoldScheme, Folds, SpeakerRef, SplitConfig, SplitSource, glob};
+use crate::split::{EmoboxFolds, FoldScheme, Folds, SpeakerRef, SplitConfig, SplitSource, glob};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
 use std::path::Path;
@@ -62,6 +63,7 @@ pub fn stand_in(
             speakers,
             named: named.is_some(),
             sides_by_column,
+            folds: folds_of(split),
         };
         written.insert(name.clone(), corpus.write(config)?);
     }
@@ -73,8 +75,16 @@ pub fn stand_in(
 
 /// The split with fewer folds, of which one is run.
 fn one_fold(split: &SplitConfig) -> SplitConfig {
-    let SplitConfig::Folds(folds) = split else {
-        return split.clone();
+    let folds = match split {
+        SplitConfig::Folds(folds) => folds,
+        SplitConfig::EmoboxFolds(folds) => {
+            let first = folds.only.as_ref().and_then(|only| only.first()).copied().unwrap_or(1);
+            return SplitConfig::EmoboxFolds(EmoboxFolds {
+                only: Some(vec![first]),
+                ..folds.clone()
+            });
+        }
+        SplitConfig::BySpeaker(_) | SplitConfig::Fixed(_) | SplitConfig::EmoboxCross(_) => return split.clone(),
     };
     let first = folds.only.as_ref().and_then(|only| only.first()).copied().unwrap_or(1);
     let (scheme, only) = match &folds.folds {
@@ -89,6 +99,14 @@ fn one_fold(split: &SplitConfig) -> SplitConfig {
     })
 }
 
+/// How many published folds the split asks for.
+fn folds_of(split: &SplitConfig) -> usize {
+    match split {
+        SplitConfig::EmoboxFolds(folds) => folds.only.iter().flatten().copied().max().unwrap_or(1),
+        _ => 1,
+    }
+}
+
 /// Speakers that the split names, by dataset.
 fn named_speakers<'a>(
     datasets: &'a IndexMap<String, DatasetConfig>,
@@ -96,7 +114,7 @@ fn named_speakers<'a>(
 ) -> IndexMap<&'a str, IndexSet<String>> {
     let mut named: IndexMap<&str, IndexSet<String>> = IndexMap::new();
     let lists: Vec<&SpeakerRef> = match split {
-        SplitConfig::BySpeaker(_) => Vec::new(),
+        SplitConfig::BySpeaker(_) | SplitConfig::EmoboxFolds(_) | SplitConfig::EmoboxCross(_) => Vec::new(),
         SplitConfig::Fixed(fixed) => [&fixed.train, &fixed.validation, &fixed.test]
             .into_iter()
             .flatten()
@@ -174,7 +192,9 @@ fn speaker_id(config: &DatasetConfig, text: &str) -> Option<String> {
             .filter(|id| (1..=esd::SPEAKERS).contains(id))
             .map(|id| format!("{id:04}")),
         DatasetConfig::Librispeech(_) => number().map(|id| id.to_string()),
-        DatasetConfig::Manifest(_) => Some(text.to_owned()),
+        // Their recordings are named by the writer.
+        DatasetConfig::Emobox(_) => None,
+        DatasetConfig::Manifest(_) | DatasetConfig::Files(_) => Some(text.to_owned()),
         DatasetConfig::Synthetic(synthetic) => number()
             .filter(|id| (1..=synthetic.speakers).contains(id))
             .map(|id| format!("{id:02}")),
@@ -197,7 +217,10 @@ fn first_speakers(config: &DatasetConfig, count: usize) -> Vec<String> {
             speakers.into_iter().take(count).map(|id| format!("{id:04}")).collect()
         }
         DatasetConfig::Librispeech(_) => (1..=count).map(|id| (100 + id).to_string()).collect(),
-        DatasetConfig::Manifest(_) => (1..=count).map(|id| format!("speaker{id}")).collect(),
+        DatasetConfig::Manifest(_) | DatasetConfig::Files(_) => (1..=count).map(|id| format!("speaker{id}")).collect(),
+        DatasetConfig::Emobox(own) => (1..=emobox::speakers(own.corpus, count))
+            .map(|id| id.to_string())
+            .collect(),
         DatasetConfig::Emodb(_) => {
             let first = emodb::SPEAKERS[0].1;
             let (one, other): (Vec<&str>, Vec<&str>) = (
@@ -267,6 +290,11 @@ mod tests {
             json!({ "kind": "esd", "root": "no/such" }),
             json!({ "kind": "librispeech", "root": "no/such", "subsets": ["train-other-500"] }),
             json!({ "kind": "synthetic", "speakers": 40, "utterances": 9 }),
+            json!({ "kind": "emobox", "corpus": "emovo", "root": "no/such" }),
+            json!({
+                "kind": "files", "root": "no/such", "pattern": "(?P<speaker>..)-(?P<emotion>.)-(?P<take>.)", "labels": ["take"],
+                "values": { "emotion": { "a": "angry", "b": "sleepy", "c": null } }, "constant": { "gender": "male" },
+            }),
             manifest.clone(),
         ];
         let splits = [
@@ -295,6 +323,24 @@ mod tests {
             let rule = json!({ "kind": "folds", "folds": { "named": protocol } });
             checked(json!({ kind: { "kind": kind, "root": "x" } }), rule);
         }
+    }
+
+    #[test]
+    fn every_corpus_of_emobox_stands_in_with_its_folds_and_its_own_speakers() {
+        use serde_json::json;
+        for corpus in crate::corpora::emobox::EmoboxCorpus::ALL {
+            let dataset = json!({ corpus.name(): { "kind": "emobox", "corpus": corpus, "root": "no/such" } });
+            let rule = json!({ "kind": "emobox_folds", "only": [4], "leak": "as published" });
+            let (_, assignments) = checked(dataset, rule);
+            assert_eq!(assignments[0].label.as_deref(), Some("fold-4"), "{}", corpus.name());
+        }
+        let datasets = json!({
+            "savee": { "kind": "emobox", "corpus": "savee", "root": "x" },
+            "ravdess": { "kind": "ravdess", "root": "x", "emotions": ["neutral", "happy", "sad", "angry"] },
+        });
+        let (_, assignments) = checked(datasets, json!({ "kind": "emobox_cross", "test": ["savee"] }));
+        assert_eq!(assignments[0].test.len(), 4 * 4);
+        assert!(assignments[0].certificate.leak.is_none());
     }
 
     #[test]

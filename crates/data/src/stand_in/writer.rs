@@ -1,11 +1,14 @@
 //! Writing a small corpus in the layout of each kind.
 
 use super::SHORTEST_S;
-use crate::corpora::{DatasetConfig, Parsed, cremad, emodb, esd, iemocap, librispeech, manifest, ravdess, synthetic};
+use crate::corpora::{
+    DatasetConfig, Parsed, cremad, emodb, esd, files, iemocap, librispeech, manifest, ravdess, synthetic,
+};
 use crate::fixtures::{
     FixtureError, IemocapLabels, Reader, Turn, esd_path, tone_at, write, write_cremad_tables, write_dialogue,
     write_esd_transcript, write_readers,
 };
+use crate::labelling::Mapping;
 use crate::{SplitName, canonical};
 use emorun_lang::DataPath;
 use indexmap::{IndexMap, IndexSet};
@@ -25,6 +28,8 @@ pub(super) struct Writer<'a> {
     pub named: bool,
     /// Whether a manifest's column assigns the sides.
     pub sides_by_column: bool,
+    /// Published folds of a corpus that brings them.
+    pub folds: usize,
 }
 
 impl Writer<'_> {
@@ -36,12 +41,14 @@ impl Writer<'_> {
             DatasetConfig::Iemocap(config) => DatasetConfig::Iemocap(self.iemocap(config)?),
             DatasetConfig::Esd(config) => DatasetConfig::Esd(self.esd(config)?),
             DatasetConfig::Librispeech(config) => DatasetConfig::Librispeech(self.librispeech(config)?),
+            DatasetConfig::Emobox(config) => DatasetConfig::Emobox(self.emobox(config, self.folds)?),
+            DatasetConfig::Files(config) => DatasetConfig::Manifest(self.manifest(&as_table(config))?),
             DatasetConfig::Manifest(config) => DatasetConfig::Manifest(self.manifest(config)?),
             DatasetConfig::Synthetic(config) => DatasetConfig::Synthetic(self.synthetic(config)),
         })
     }
 
-    fn path(&self, path: &Path) -> DataPath {
+    pub(super) fn path(&self, path: &Path) -> DataPath {
         DataPath::new(path.to_string_lossy())
     }
 
@@ -51,7 +58,7 @@ impl Writer<'_> {
     }
 
     /// Writes the file `number`, a tone that is higher and louder with `rank`.
-    fn tone(&self, name: &str, rate_hz: u32, number: usize, rank: usize) -> Result<f64, FixtureError> {
+    pub(super) fn tone(&self, name: &str, rate_hz: u32, number: usize, rank: usize) -> Result<f64, FixtureError> {
         let seconds = self.seconds(number);
         // The name alone would give two corpora of one kind the same sound.
         let own = format!("{}/{name}", self.dataset);
@@ -302,6 +309,43 @@ impl Writer<'_> {
     }
 }
 
+/// A table with what a corpus tells by its files' names: no file can be named for any pattern.
+fn as_table(config: &files::Files) -> manifest::Manifest {
+    let told = |name: &str| {
+        let values = config
+            .values
+            .get(name)
+            .or(config.derived.get(name).map(|derived| &derived.values));
+        let constant = config.constant.get(name).into_iter();
+        let values = values.into_iter().flat_map(|values| values.values().flatten());
+        values.chain(constant).cloned().collect::<IndexSet<String>>()
+    };
+    let emotions = told("emotion");
+    manifest::Manifest {
+        path: config.root.clone(),
+        root: None,
+        columns: manifest::Columns {
+            groups: config.groups.clone(),
+            ..manifest::Columns::default()
+        },
+        labels: manifest::Named::List(config.labels.clone()),
+        values: manifest::Named::default(),
+        attributes: manifest::Named::default(),
+        votes: None,
+        split_names: IndexMap::new(),
+        emotions: match (&config.emotions, &config.mapping) {
+            (Some(emotions), _) => Some(emotions.clone()),
+            (None, None) if !emotions.is_empty() => Some(emotions.into_iter().collect()),
+            (None, _) => None,
+        },
+        mapping: config.mapping.clone(),
+        on_bad_audio: config.on_bad_audio,
+        channel: config.channel,
+        on_copies: config.on_copies,
+        people: config.people.clone(),
+    }
+}
+
 /// Vocal channel, intensity, statement and repetition, the ones first that differ least.
 fn combinations() -> impl Iterator<Item = (usize, usize, usize, usize)> {
     (1..=2).flat_map(|repetition| {
@@ -313,12 +357,17 @@ fn combinations() -> impl Iterator<Item = (usize, usize, usize, usize)> {
 
 /// Labels that a manifest would have for its node's `emotions` and `mapping` to make sense.
 fn manifest_labels(config: &manifest::Manifest) -> Vec<String> {
+    labels_for(config.mapping.as_ref(), config.emotions.as_deref())
+}
+
+/// Labels with which a node's `mapping` and `emotions` make sense.
+pub(super) fn labels_for(mapping: Option<&Mapping>, emotions: Option<&[String]>) -> Vec<String> {
     let plain = |label: &str| canonical(label).map_or_else(|| label.trim().to_lowercase(), str::to_owned);
-    let mapped = config.mapping.iter().flatten();
+    let mapped = mapping.into_iter().flatten();
     let mut labels: Vec<String> = mapped.clone().map(|(label, _)| label.clone()).collect();
     let targets: IndexSet<String> = mapped.filter_map(|(_, target)| target.as_deref().map(plain)).collect();
-    let further: Vec<String> = match &config.emotions {
-        Some(emotions) => emotions.clone(),
+    let further: Vec<String> = match emotions {
+        Some(emotions) => emotions.to_vec(),
         None if targets.len() > 1 => Vec::new(),
         None => EMOTIONS.map(str::to_owned).to_vec(),
     };

@@ -5,7 +5,7 @@ mod text;
 
 use crate::copies::is_published_twice;
 use crate::corpora::{DatasetConfig, OnBadAudio, Source, Utterance, cremad, iemocap, ravdess};
-use crate::corpora::{esd, librispeech, manifest, musan};
+use crate::corpora::{emobox, esd, librispeech, manifest, musan};
 use crate::files::{Files, Request, Wanted};
 use crate::foreign::{FETCH, is_lfs_pointer};
 use crate::walk::find_audio;
@@ -109,6 +109,8 @@ struct Recording {
     class: String,
     speaker: String,
     session: Option<String>,
+    /// Length in seconds that it was published with, where that is known.
+    seconds: Option<f64>,
 }
 
 /// A dataset of this kind with all of its recordings, wherever it lies; `None` of a kind that is not
@@ -172,8 +174,16 @@ fn everything(config: &DatasetConfig) -> DatasetConfig {
                 ..own.clone()
             }
         }
-        // A table's own labels may need its mapping.
-        DatasetConfig::Manifest(_) | DatasetConfig::Synthetic(_) => {}
+        DatasetConfig::Emobox(own) => {
+            *own = emobox::Emobox {
+                missing: emobox::OnMissing::Skip,
+                emotions: None,
+                mapping: None,
+                ..own.clone()
+            }
+        }
+        // A corpus' own labels may need its mapping.
+        DatasetConfig::Manifest(_) | DatasetConfig::Files(_) | DatasetConfig::Synthetic(_) => {}
     }
     config
 }
@@ -193,9 +203,11 @@ pub fn verify(dataset: &str, config: &DatasetConfig, deep: bool) -> Result<Verif
         return Err(gathered.errors);
     }
     let utterances = std::mem::take(&mut gathered.utterances);
+    let mut lengths = published::lengths(&config);
     let mut found = Vec::new();
     for utterance in utterances {
         let recording = Recording {
+            seconds: lengths.remove(&utterance.key),
             part: part_of(&config, &utterance),
             stem: utterance.stem().unwrap_or(&utterance.key).to_owned(),
             path: utterance.key.clone(),
@@ -245,6 +257,7 @@ pub fn verify_musan(root: &Path, deep: bool) -> Result<Verification, Vec<DataErr
             class: parts[part].name.to_owned(),
             speaker: String::new(),
             session: None,
+            seconds: None,
         };
         found.push((
             recording,
@@ -268,6 +281,8 @@ fn root_of(config: &DatasetConfig) -> String {
         DatasetConfig::Iemocap(own) => &own.root,
         DatasetConfig::Esd(own) => &own.root,
         DatasetConfig::Librispeech(own) => &own.root,
+        DatasetConfig::Emobox(own) => &own.root,
+        DatasetConfig::Files(own) => &own.root,
         DatasetConfig::Manifest(own) => &own.path,
         DatasetConfig::Synthetic(_) => return String::new(),
     };
@@ -454,6 +469,7 @@ fn read(found: Vec<(Recording, Source)>, deep: bool, report: &mut Verification) 
         })
         .collect();
     let read = Files::open(None).read(&requests);
+    let mut other_lengths = OtherLengths::default();
     let mut usable = Vec::with_capacity(found.len());
     for ((recording, _), asked) in found.into_iter().zip(asked) {
         let Some((file, part)) = asked else {
@@ -466,6 +482,8 @@ fn read(found: Vec<(Recording, Source)>, deep: bool, report: &mut Verification) 
         };
         match outcome {
             Ok((content, segment)) => {
+                let whole_s = read[file].as_ref().map_or(0.0, |facts| facts.duration_s);
+                other_lengths.compare(&recording, segment.map_or(whole_s, |part| part.end_s - part.start_s));
                 let times = segment.map(|segment| (segment.start_s.to_bits(), segment.end_s.to_bits()));
                 usable.push((recording, content, times));
             }
@@ -475,7 +493,43 @@ fn read(found: Vec<(Recording, Source)>, deep: bool, report: &mut Verification) 
             }),
         }
     }
+    report.remarks.extend(other_lengths.remark());
     usable
+}
+
+/// Recordings that are not as long as published: somebody has changed them.
+#[derive(Default)]
+struct OtherLengths {
+    compared: usize,
+    others: usize,
+    first: String,
+}
+
+impl OtherLengths {
+    fn compare(&mut self, recording: &Recording, found_s: f64) {
+        /// Lengths differ by so much where encoders pad.
+        const SLACK_S: f64 = 0.1;
+        let Some(published_s) = recording.seconds else { return };
+        self.compared += 1;
+        if (found_s - published_s).abs() > SLACK_S {
+            self.others += 1;
+            if self.others == 1 {
+                self.first = format!(
+                    "{:?} with {found_s:.2} s in place of {published_s:.2} s",
+                    recording.path
+                );
+            }
+        }
+    }
+
+    fn remark(self) -> Option<String> {
+        (self.others > 0).then(|| {
+            format!(
+                "{} of {} recordings are not as long as published, such as {}: this is a changed copy, and results on it are not comparable with published ones",
+                self.others, self.compared, self.first
+            )
+        })
+    }
 }
 
 /// What is wrong with a file.

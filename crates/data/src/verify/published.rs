@@ -1,7 +1,9 @@
 //! What the corpora were published with.
 
+use crate::corpora::emobox::Emobox;
 use crate::corpora::{DatasetConfig, Utterance, cremad, emodb, esd, iemocap, librispeech, musan};
 use crate::emotion::EMOTIONS as CANONICAL;
+use std::collections::{HashMap, HashSet};
 
 /// A part of a corpus that is given out by itself.
 #[derive(Clone, Debug)]
@@ -70,7 +72,9 @@ pub(super) fn parts(config: &DatasetConfig) -> Vec<Part> {
                 names: None,
             })
             .collect(),
-        DatasetConfig::Manifest(_) | DatasetConfig::Synthetic(_) => Vec::new(),
+        // Metadata that cannot be read, gathering has told.
+        DatasetConfig::Emobox(own) => emobox(own).into_iter().collect(),
+        DatasetConfig::Manifest(_) | DatasetConfig::Files(_) | DatasetConfig::Synthetic(_) => Vec::new(),
     }
 }
 
@@ -86,6 +90,49 @@ pub(super) fn part_of(config: &DatasetConfig, utterance: &Utterance) -> Option<u
         }
         _ => Some(0),
     }
+}
+
+/// All that EmoBox lists of a corpus. Classes are counted, and names where each is that of one file alone.
+fn emobox(config: &Emobox) -> Option<Part> {
+    let listed = config.listed()?;
+    let mut classes: Vec<(&'static str, String, usize)> = Vec::new();
+    for recording in &listed {
+        match classes.iter_mut().find(|(_, class, _)| *class == recording.class) {
+            Some((_, _, count)) => *count += 1,
+            None => classes.push(("class", recording.class.clone(), 1)),
+        }
+    }
+    classes.sort_by_key(|(_, class, _)| {
+        CANONICAL
+            .iter()
+            .position(|known| known == class)
+            .unwrap_or(CANONICAL.len())
+    });
+    let stems: HashSet<String> = listed.iter().map(|recording| recording.stem.to_lowercase()).collect();
+    Some(Part {
+        name: config.corpus.name(),
+        files: listed.len(),
+        counts: classes,
+        speakers: None,
+        names: (stems.len() == listed.len()).then(|| {
+            listed
+                .into_iter()
+                .map(|recording| (recording.stem, recording.speaker))
+                .collect()
+        }),
+    })
+}
+
+/// The lengths in seconds that a corpus was published with, by the recordings' keys.
+pub(super) fn lengths(config: &DatasetConfig) -> HashMap<String, f64> {
+    let listed = match config {
+        DatasetConfig::Emobox(own) => own.listed().unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    listed
+        .into_iter()
+        .filter_map(|recording| Some((recording.key, recording.seconds?)))
+        .collect()
 }
 
 /// MUSAN's categories.

@@ -12,6 +12,8 @@ mod alike;
 mod bad_input;
 mod copies;
 mod corpora;
+mod emobox;
+mod files;
 mod folds;
 mod listings;
 mod manifest;

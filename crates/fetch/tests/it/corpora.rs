@@ -5,7 +5,7 @@ use crate::client;
 use crate::server::{Reply, Request, Server, part, sha256};
 use emorun_fetch::{
     Contents, Event, FetchError, Fetched, How, Lfs, Licence, Options, PlainFile, Presence, RECORD, Record, RemoteFile,
-    Source, fetch_corpus, presence,
+    Repository, Source, fetch_corpus, presence,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -495,4 +495,65 @@ fn a_listing_or_a_stored_file_that_is_another_one_is_refused() {
         "{error}"
     );
     assert!(!place.to().join(NAMES[1]).exists());
+}
+
+/// A repository of which the folder `data` is wanted; the blobs are what `git hash-object` says.
+fn repository(url: &str) -> Source {
+    let listing =
+        "9c59e24b8393179a5d712de4f990178df5734d99 a/one.txt\ne019be006cf33489e2d0177a3837a2384eddebc5 two.txt\n";
+    source(How::Repository(Repository {
+        url: leak(format!("{url}/archive")),
+        folder: "data",
+        files: 2,
+        listing_sha256: leak(sha256(listing.as_bytes())),
+    }))
+}
+
+fn answer_repository(two: &'static [u8]) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
+    move |request| {
+        let archive = tarred(&[
+            Entry::File("EmoBox-1/README.md", b"no part of it"),
+            Entry::File("EmoBox-1/data/a/one.txt", b"first\n"),
+            Entry::File("EmoBox-1/data/two.txt", two),
+        ]);
+        part(&archive, request.from())
+    }
+}
+
+#[test]
+fn one_folder_of_a_repository_is_kept_when_it_is_the_reviewed_one() {
+    let place = Place::new(answer_repository(b"second\n"));
+    let source = repository(&place.server.url());
+    let fetched = place.fetch(&source, &[]).unwrap();
+    assert_eq!((fetched.downloaded, fetched.present), (1, 0));
+    assert_eq!(
+        (place.read("a/one.txt").as_str(), place.read("two.txt").as_str()),
+        ("first\n", "second\n")
+    );
+    assert!(
+        !place
+            .names()
+            .iter()
+            .any(|name| name.contains("README") || name.contains("repository"))
+    );
+    assert_eq!(place.fetch(&source, &[]).unwrap().present, 1);
+    assert_eq!(place.server.requests().len(), 1);
+
+    let place = Place::new(answer_repository(b"another\n"));
+    let error = place
+        .fetch(&repository(&place.server.url()), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("2 files were reviewed, and it has 2, or others"),
+        "{error}"
+    );
+    assert!(
+        !place
+            .names()
+            .iter()
+            .any(|name| name.contains("txt") || name.contains("repository")),
+        "{:?}",
+        place.names()
+    );
 }

@@ -11,7 +11,8 @@ use emorun_lang::DataPath;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tables::{Actor, Rating};
+pub(super) use tables::Actor;
+use tables::Rating;
 
 /// The Crowd-sourced Emotional Multimodal Actors Dataset, audio only.
 ///
@@ -235,7 +236,7 @@ impl CorpusKind for Cremad {
 
 impl Cremad {
     /// The actors that the table lists.
-    fn actors(&self, dataset: &str) -> Result<IndexMap<String, Actor>, DataError> {
+    pub(super) fn actors(&self, dataset: &str) -> Result<IndexMap<String, Actor>, DataError> {
         let root = self.root.as_path();
         check_root(dataset, root)?;
         let table = match &self.demographics {
@@ -297,7 +298,7 @@ impl Cremad {
     }
 }
 
-fn parse(stem: &str, actors: &IndexMap<String, Actor>) -> Parsed {
+pub(super) fn parse(stem: &str, actors: &IndexMap<String, Actor>) -> Parsed {
     let code = stem.to_uppercase();
     let parts: Vec<&str> = code.split('_').collect();
     let [actor, sentence, emotion, level] = parts[..] else {

@@ -15,7 +15,7 @@ pub(super) const SUMMARY: &str = "summaryTable.csv";
 
 /// An actor, as far as the table tells.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Actor {
+pub(crate) struct Actor {
     pub gender: Option<String>,
     /// In years, when recorded.
     pub age: Option<f32>,

@@ -234,18 +234,14 @@ impl Iemocap {
             Some((name, *votes))
         });
         let mut facts = Facts {
-            speaker: format!("Ses{:02}{}", name.session, name.speaker),
             emotion: emotion.map(str::to_owned),
-            gender: Some(GENDERS[usize::from(name.speaker == 'M')].to_owned()),
             text: labels.text(stem),
-            groups: vec![format!("session/{}", name.session)],
-            attributes: [("style".to_owned(), STYLES[usize::from(name.scripted)].to_owned())].into(),
             values: crate::DIMENSIONS
                 .into_iter()
                 .zip(label.dimensions)
                 .filter_map(|(dimension, value)| Some((dimension.to_owned(), value?)))
                 .collect(),
-            ..Facts::default()
+            ..name.facts()
         };
         for (category, count) in votes {
             *facts.votes.entry(category.to_owned()).or_default() += count;
@@ -270,6 +266,27 @@ struct Utterance {
     /// `F` or `M`: the sex of who speaks, which tells the two actors of a session apart.
     speaker: char,
     scripted: bool,
+}
+
+impl Utterance {
+    /// Who speaks, and how.
+    fn facts(&self) -> Facts {
+        Facts {
+            speaker: format!("Ses{:02}{}", self.session, self.speaker),
+            gender: Some(GENDERS[usize::from(self.speaker == 'M')].to_owned()),
+            groups: vec![format!("session/{}", self.session)],
+            attributes: [("style".to_owned(), STYLES[usize::from(self.scripted)].to_owned())].into(),
+            ..Facts::default()
+        }
+    }
+}
+
+/// What the name of an utterance tells, without labels.
+pub(super) fn named(stem: &str) -> Option<Facts> {
+    match utterance(stem) {
+        Name::Utterance(name) => Some(name.facts()),
+        Name::Dialogue | Name::Other => None,
+    }
 }
 
 enum Name {

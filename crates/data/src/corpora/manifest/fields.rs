@@ -177,7 +177,7 @@ pub(super) fn label<T>(
 }
 
 /// The side that a word means, where an experiment does not say otherwise.
-pub(super) fn side(word: &str) -> Option<SplitName> {
+pub(in crate::corpora) fn side(word: &str) -> Option<SplitName> {
     match word.to_lowercase().as_str() {
         "train" | "training" => Some(SplitName::Train),
         "validation" | "valid" | "val" | "dev" | "devel" | "development" => Some(SplitName::Validation),

@@ -1,6 +1,6 @@
 //! Any other corpus, described by a table with one line a recording.
 
-mod fields;
+pub(super) mod fields;
 mod named;
 mod places;
 mod rows;
