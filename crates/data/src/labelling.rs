@@ -174,7 +174,7 @@ impl<'a> Labelling<'a> {
 
     /// Checks the mapping of a corpus with an open vocabulary against the labels that its files turned out to have.
     pub fn check_mapping(&self, found: &IndexSet<String>) -> Vec<DataError> {
-        if self.vocabulary != Vocabulary::Open {
+        if matches!(self.vocabulary, Vocabulary::Closed(_)) {
             return Vec::new();
         }
         let keys = self.mapping.into_iter().flat_map(IndexMap::keys);
