@@ -65,6 +65,10 @@ fn find(
     };
     if search != Search::Glance {
         located.notes.iter().for_each(|note| tracing::info!("{text}: {note}"));
+        located
+            .warnings
+            .iter()
+            .for_each(|warning| tracing::warn!("{text}: {warning}"));
     }
     let checkpoint = Checkpoint::open(&located)?;
     let content = match search {

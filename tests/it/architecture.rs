@@ -20,7 +20,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("emorun-features", &["emorun-files"]),
     ("emorun-fetch", &["emorun-files"]),
     ("emorun-weights", &["emorun-fetch", "emorun-files"]),
-    ("emorun-onnx", &[]),
+    ("emorun-onnx", &["emorun-files"]),
     ("emorun-kernels", &[]),
     (
         "emorun-data",

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use emorun_files::{open_regular, read_regular};
 use rten::{NodeId, ValueOrView, ValueView};
 use rten_tensor::AsView;
 
@@ -74,7 +74,7 @@ impl Model {
                 )));
             }
             let beside = folder.join(name);
-            let mut file = fs::File::open(&beside).map_err(failed(&beside))?;
+            let mut file = open_regular(&beside).map_err(failed(&beside))?;
             let length = file.metadata().map_err(failed(&beside))?.len();
             let end = outline
                 .outside
@@ -168,7 +168,10 @@ fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> OnnxError {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, OnnxError> {
-    let length = fs::metadata(path).map_err(failed(path))?.len();
+    let length = open_regular(path)
+        .and_then(|file| file.metadata())
+        .map_err(failed(path))?
+        .len();
     if length > MAX_BYTES {
         return Err(OnnxError::Damaged {
             path: path.to_owned(),
@@ -177,7 +180,7 @@ fn read(path: &Path) -> Result<Vec<u8>, OnnxError> {
             ),
         });
     }
-    fs::read(path).map_err(failed(path))
+    read_regular(path, MAX_BYTES).map_err(failed(path))
 }
 
 /// The runtime is another's code and the file anybody's: should it panic, the file is to blame, not the run.

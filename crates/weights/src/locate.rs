@@ -38,6 +38,8 @@ pub struct Located {
     pub revision: Option<String>,
     /// What the user should be told, one line each, lower case.
     pub notes: Vec<String>,
+    /// What may be another than the user means, one line each, lower case.
+    pub warnings: Vec<String>,
 }
 
 /// Finds the files of a checkpoint, downloading those that the cache does not have. Gives `None` for `random` alone.
@@ -81,7 +83,7 @@ fn in_folder(folder: &Path) -> Result<Located, WeightsError> {
         .collect();
     let (config, preprocessor) = configurations(folder)?;
     let found = found?;
-    let notes = match others.as_slice() {
+    let warnings = match others.as_slice() {
         [] => Vec::new(),
         others => vec![format!(
             "{} is read, as transformers does, and not {} beside it; if they differ, remove those that are out of date",
@@ -109,7 +111,8 @@ fn in_folder(folder: &Path) -> Result<Located, WeightsError> {
         index,
         tensors,
         revision: None,
-        notes,
+        notes: Vec::new(),
+        warnings,
     })
 }
 
@@ -139,6 +142,7 @@ fn beside(file: &Path) -> Result<Located, WeightsError> {
         tensors,
         revision: None,
         notes: Vec::new(),
+        warnings: Vec::new(),
     })
 }
 

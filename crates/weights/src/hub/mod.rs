@@ -45,6 +45,7 @@ pub(crate) fn locate(
         tensors,
         revision: commit.map(|commit| commit.to_string()),
         notes,
+        warnings: Vec::new(),
     })
 }
 

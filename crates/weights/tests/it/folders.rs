@@ -39,6 +39,12 @@ fn the_better_file_of_a_folder_is_taken() {
     fill(folder.path(), &[("model.safetensors", "mixed.safetensors")]);
     let located = find(folder.path()).unwrap();
     assert!(located.tensors[0].ends_with("model.safetensors"));
+    // transformers' order; one of the two may be out of date.
+    assert!(
+        located.warnings[0].contains("not pytorch_model.bin beside it"),
+        "{:?}",
+        located.warnings
+    );
     assert_eq!(
         (located.preprocessor, located.index, located.revision),
         (None, None, None)
