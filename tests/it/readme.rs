@@ -30,7 +30,7 @@ fn the_result_of_the_quickstart_is_the_one_that_the_readme_shows() {
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     // Processors with other vector instructions round otherwise, and a few items may then be heard as another emotion.
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") {
+    if is_x86_feature_detected!("avx2") && !is_x86_feature_detected!("avx512f") {
         assert_eq!(without_run(&shown), without_run(&outcome.stdout));
         return;
     }
@@ -38,7 +38,9 @@ fn the_result_of_the_quickstart_is_the_one_that_the_readme_shows() {
         let words = text.split_whitespace().filter(|word| word.parse::<f64>().is_err());
         words.map(str::to_owned).collect()
     };
-    println!("skipped: the numbers shown are those of a processor with AVX-512; only the tables are compared");
+    println!(
+        "skipped: the numbers shown are those of a processor with AVX2 and without AVX-512; only the tables are compared"
+    );
     assert_eq!(
         tables(&without_run(&shown).join("\n")),
         tables(&without_run(&outcome.stdout).join("\n"))

@@ -51,6 +51,12 @@ pub fn stand_in(
     for (name, config) in datasets {
         let named = named.get(name.as_str());
         let speakers: Vec<String> = match (named, split) {
+            (Some(named), SplitConfig::Fixed(fixed)) if fixed.rest.is_some() => {
+                // Lists name some of its people: `rest` says what happens to others.
+                let others = first_speakers(config, SPEAKERS);
+                let others = others.into_iter().filter(|speaker| !named.contains(speaker)).take(2);
+                named.iter().cloned().chain(others).collect()
+            }
             (Some(named), _) => named.iter().cloned().collect(),
             // No list mentions it: `rest` says what happens to its speakers.
             (None, SplitConfig::Fixed(fixed)) if fixed.from.is_none() => first_speakers(config, 2),
