@@ -383,15 +383,15 @@ fn hiss(seed: u32) -> Vec<u8> {
     )
 }
 
-/// The response of a room to a click: hiss that dies away.
+/// An impulse response: noise that dies away behind its first sample.
 fn room(seed: u32) -> Vec<u8> {
     let mut state = seed;
     wav(
         16_000,
-        (0..16_000).map(move |at| {
+        (0..8000).map(move |at| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let level = if at == 0 { 8.0 } else { (-f64::from(at) / 1500.0).exp() };
-            (f64::from((state >> 20) as i16) * level) as i16
+            let loud = f64::from((state >> 20) as i16) * (-f64::from(at) / 600.0).exp() * 4.0;
+            if at == 0 { 30_000 } else { loud as i16 }
         }),
     )
 }
@@ -420,21 +420,21 @@ fn a_run_goes_on_with_the_noise_and_rooms_that_it_began_with() {
     kill(lab.start_until(&["noisy.yaml", "--run-label", "cut"], &run.join("metrics.jsonl"), 11));
     let files = json(run.join("run.json"))["files"].clone();
     assert_eq!(files.as_object().unwrap().len(), 2, "{files}");
-    for (path, node, of, before) in [
-        ("noise/kinds/1.wav", "noise", hiss as fn(u32) -> Vec<u8>, 1),
-        ("rooms/2.wav", "room", room, 12),
+    for (path, node, (own, other)) in [
+        ("noise/kinds/1.wav", "noise", (hiss(1), hiss(77))),
+        ("rooms/2.wav", "room", (room(12), room(77))),
     ] {
         // Long enough ago to be remembered.
         std::thread::sleep(std::time::Duration::from_millis(2100));
         lab.emorun(&["check", "noisy.yaml", "--deep"]);
-        replace(&lab.path(path), &of(77));
+        replace(&lab.path(path), &other);
         let then = files[node].as_str().unwrap();
         refused(
             &lab.emorun(&["resume", "runs/tiny/cut"]),
             5,
             &[&format!("files that `{node}` reads"), then],
         );
-        lab.write(path, of(before));
+        lab.write(path, own);
     }
     // Another place is no other noise.
     fs::rename(lab.path("noise"), lab.path("elsewhere")).unwrap();
