@@ -22,7 +22,7 @@ const RISEN: f64 = 0.5;
 /// … or by this share of its least, if it has hardly fallen: batches differ by less.
 const RISEN_OF_LEAST: f64 = 0.25;
 /// A fall that is no more than so many deviations of the smoothed loss is none: batches differ.
-const FALLEN: f64 = 4.0;
+const FALLEN: f64 = 8.0;
 
 /// Which learning rates are tried.
 #[derive(Clone, Copy, Debug)]
@@ -78,10 +78,12 @@ pub fn suggest(tried: &[Tried], steps: u64) -> Option<Suggestion> {
         .iter()
         .enumerate()
         .min_by(|(_, a), (_, b)| a.smoothed.total_cmp(&b.smoothed))?;
-    let squares: f64 = before.iter().map(|tried| (tried.loss - tried.smoothed).powi(2)).sum();
+    // Up to the least: behind it the loss begins to jump.
+    let until = &before[..=least_at];
+    let squares: f64 = until.iter().map(|tried| (tried.loss - tried.smoothed).powi(2)).sum();
     // A mean with the weights of a normal distribution is over 2√π deviations.
     let averaged = 2.0 * std::f64::consts::PI.sqrt() * deviation(steps);
-    let noise = (squares / before.len() as f64 / averaged).sqrt();
+    let noise = (squares / until.len() as f64 / averaged).sqrt();
     if before.first()?.smoothed - least.smoothed <= FALLEN * noise {
         return None;
     }

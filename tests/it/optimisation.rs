@@ -115,22 +115,6 @@ fn rising_learning_rates_are_drawn_and_one_is_suggested() {
     );
     assert!(rows.windows(2).all(|pair| pair[1][0] > pair[0][0]), "{table}");
     assert!(!lab.path("runs").exists(), "nothing is kept of the test");
-    let constant = "training.scheduler={ kind: constant }";
-    let other = lab.emorun(&[
-        "lr-find",
-        "crnn.yaml",
-        "--steps",
-        "40",
-        "--out",
-        "other.svg",
-        "--set",
-        constant,
-    ]);
-    assert!(
-        other.stdout.contains("--set training.optimizer.lr="),
-        "{}",
-        other.stdout
-    );
     let again = lab.emorun(&["lr-find", "crnn.yaml", "--out", "rates.svg"]);
     assert_eq!(again.code, 5, "{}", again.stderr);
     let turned = lab.emorun(&["lr-find", "crnn.yaml", "--from", "1", "--to", "0.1"]);
