@@ -41,13 +41,18 @@ const SHOWN: usize = 5;
 /// that are not seen, spaces around it and a number's leading zeros make no other person.
 #[must_use]
 pub fn key_of(id: &str) -> String {
-    let key: String = tidy(id).to_lowercase().nfkc().collect();
+    let key = folded(id);
     let is_number = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
     match key.trim_start_matches('0') {
         "" if is_number => "0".to_owned(),
         plain if is_number => plain.to_owned(),
         _ => key,
     }
+}
+
+/// An id without what makes no other person, but for a number's leading zeros.
+pub(crate) fn folded(id: &str) -> String {
+    tidy(id).to_lowercase().nfkc().collect()
 }
 
 /// An id as it is seen: composed, of usual width, with single spaces inside and none around.

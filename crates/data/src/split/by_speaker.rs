@@ -3,6 +3,7 @@
 use super::Assignment;
 use super::assign::{assemble, draw};
 use super::units::{Unit, units};
+use crate::person::is_unknown;
 use crate::{Corpus, DataError, SplitName};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Speakers drawn at random, by the experiment's seed, to training, validation and test.
 ///
 /// Each dataset is split by itself, then the sides are merged. Of many draws the most even one in
-/// genders, classes and numbers of items is taken.
+/// genders, classes and numbers of items is taken. Items of speakers who are not known are trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BySpeaker {
@@ -61,6 +62,13 @@ pub(super) fn split(
         .collect();
     let mut sides = vec![None; corpus.items.len()];
     for (dataset, own) in by_dataset(&units) {
+        // Who is not known may be anybody: nothing is chosen by them or reported on.
+        let (unknown, own): (Vec<&Unit>, Vec<&Unit>) = own
+            .into_iter()
+            .partition(|unit| unit.speakers.iter().any(|speaker| is_unknown(speaker)));
+        for item in unknown.into_iter().flat_map(|unit| &unit.items) {
+            sides[*item] = Some(SplitName::Train);
+        }
         // A single speaker is never enough: even a split without test or validation would report on
         // nobody else.
         let least = needed.len().max(2);

@@ -1,7 +1,7 @@
 //! Speakers and datasets named in the experiment file.
 
 use crate::emotion::nearest;
-use crate::person::{apart_as, key_of};
+use crate::person::{apart_as, folded, key_of};
 use crate::{Corpus, DataError, SplitName};
 use indexmap::IndexSet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -72,10 +72,11 @@ impl SpeakerRef {
             None => (None, text),
         };
         if text.contains('*') {
+            let own = folded(own);
             let found = all_of(&|share| {
                 let (people, id) = share.people_and_id();
                 let within = |prefix: &str| glob(prefix, people) || glob(prefix, share.dataset);
-                prefix.is_none_or(within) && glob(own, id)
+                prefix.is_none_or(within) && glob(&own, &folded(id))
             });
             return if found.is_empty() {
                 Err(self.unknown(shares, field))

@@ -211,7 +211,7 @@ fn one_speaker_in_several_spellings_is_one_person() {
     );
     let sides = fixed(
         &corpus,
-        json!({ "train": ["m/s01"], "test": [7, "JOSE\u{301}"], "rest": "validation" }),
+        json!({ "train": ["m/s0*"], "test": [7, "JOSE\u{301}"], "rest": "validation" }),
     )
     .unwrap();
     assert_apart(&corpus, &sides);
@@ -256,7 +256,7 @@ fn speakers_whom_nobody_knows_are_never_one_person_nor_taken_for_unheard() {
             .values()
             .map(|side| side.unknown_speakers)
             .collect();
-        assert_eq!(unknown.iter().filter(|count| **count > 0).collect::<Vec<_>>(), [&5]);
+        assert_eq!(unknown, [5, 0, 0], "nothing is reported on people whom nobody knows");
         let listed: usize = drawn.certificate.splits.values().map(|side| side.speakers.len()).sum();
         assert_eq!(listed, 4);
     }
