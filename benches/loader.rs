@@ -89,7 +89,7 @@ impl<'a> Bench<'a> {
         let assignment = &prepared.assignments[0];
         let pipeline = HostPipeline::new(
             settings.sample_rate_hz,
-            prepared.host_parts(settings.seed)?,
+            prepared.host_parts(settings.seed, "cpu")?,
             loader.memory_mib.saturating_mul(1 << 20),
         );
         let device = Device::flex().autodiff();

@@ -320,7 +320,7 @@ fn a_run_knows_its_pretrained_weights_and_goes_on_with_no_others() {
     refused(
         &lab.emorun(&start),
         4,
-        &["`emotion` was trained behind other", &parts[1], &parts[2]],
+        &["`emotion` was trained behind other", parts[1], parts[2]],
     );
     fs::remove_dir_all(lab.path("runs/tiny/start")).unwrap();
     // What the preprocessor says is part of them; where nothing changes by its absence, nothing is refused.
@@ -737,7 +737,7 @@ training: { epochs: 1, batch_size: 1, optimizer: { kind: sgd, lr: 1.0e-30 }, sch
             "no place here for first.weight [5, 3] as judge.layers.weight",
         ),
         (
-            format!("file: head.pt, map: {{ first: judge.layers.1.linear }}"),
+            "file: head.pt, map: { first: judge.layers.1.linear }".to_owned(),
             4,
             "first.weight is [5, 3], judge.layers.1.linear.weight wants [5, 5]",
         ),

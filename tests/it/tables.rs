@@ -24,10 +24,13 @@ fn speakers(lab: &Lab, header: &str, cells: impl Fn(usize) -> String) {
 
 const TO_GENDER: &str = "heads:\n  emotion: { target: data.gender }\n";
 
+/// Name, dataset, target, the emotion of each line, and what the error says.
+type Case<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(usize) -> String, &'a [&'a str]);
+
 #[test]
 fn a_label_that_no_item_has_is_an_error_with_its_own_remedy_and_no_panic() {
     let classes = |at: usize| ["neutral", "angry"][at % 2].to_owned();
-    let cases: [(&str, &str, &str, &dyn Fn(usize) -> String, &[&str]); 3] = [
+    let cases: [Case<'_>; 3] = [
         (
             "an empty column",
             "{ kind: manifest, path: m.csv }",

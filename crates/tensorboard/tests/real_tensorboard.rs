@@ -1,5 +1,7 @@
 //! The `tensorboard` package itself reads what is written here.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{path::Path, process::Command};
 
 use emorun_tensorboard::{EventError, EventWriter, HParam, HParams};

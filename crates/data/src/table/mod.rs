@@ -170,7 +170,7 @@ impl Table {
             let breaks: usize = record.iter().map(|cell| cell.matches('\n').count()).sum();
             let number = (skipped + records.position().line()).saturating_sub(1 + breaks as u64);
             let surplus = record.iter().skip(width).any(|cell| !cell.trim().is_empty());
-            let is_last = record.iter().last().is_some_and(|cell| cell.contains(END));
+            let is_last = record.iter().next_back().is_some_and(|cell| cell.contains(END));
             let row = if is_last {
                 Err((line, "it opens a quotation mark that is never closed".to_owned()))
             } else if record.len() < width || surplus {

@@ -96,6 +96,9 @@ fn manifest(file: &str) -> Value {
     json!({ "kind": "manifest", "path": format!("ROOT/{file}") })
 }
 
+/// Name, two things to read, and pairs of what is said of them.
+type Case<'a, A, B> = (&'a str, A, B, &'a [(&'a str, &'a str)]);
+
 #[test]
 fn manifests_of_spreadsheets_and_other_systems_are_read() {
     let same = str::to_owned;
@@ -258,7 +261,7 @@ fn tables_that_cannot_be_read_are_refused_with_what_they_are_and_what_to_do() {
         .map(|byte| if *byte == b'?' { 0xfc } else { *byte })
         .collect();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n";
-    let cases: [(&str, &str, Vec<u8>, &[(&str, &str)]); 14] = [
+    let cases: [Case<'_, &str, Vec<u8>>; 14] = [
         (
             "Windows-1252",
             "m.csv",
@@ -368,7 +371,7 @@ fn tables_that_cannot_be_read_are_refused_with_what_they_are_and_what_to_do() {
 #[test]
 fn the_same_fault_in_many_lines_is_one_error_with_the_lines() {
     let rows = |count: usize, row: &dyn Fn(usize) -> String| -> String { (0..count).map(row).collect() };
-    let cases: [(&str, String, Value, &[(&str, &str)]); 5] = [
+    let cases: [Case<'_, String, Value>; 5] = [
         (
             "an unknown label",
             rows(300, &|at| {

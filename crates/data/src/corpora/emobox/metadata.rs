@@ -118,13 +118,16 @@ struct BalancedLine {
     speaker: String,
 }
 
+/// What tells one entry from another: its path, times in bits and key.
+type Known = (String, Option<(u64, u64)>, String);
+
 /// Reads of one corpus, with the mistakes that were found.
 struct Reader<'a> {
     dataset: &'a str,
     corpus: EmoboxCorpus,
     metadata: Metadata,
-    /// Places of entries by path, times and key.
-    known: HashMap<(String, Option<(u64, u64)>, String), usize>,
+    /// Places of entries.
+    known: HashMap<Known, usize>,
     errors: Vec<DataError>,
 }
 

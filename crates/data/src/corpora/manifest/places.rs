@@ -33,6 +33,10 @@ pub(super) struct Place {
     pub bytes: u64,
 }
 
+/// Paths of Windows: the first line with one, as it is written, the start of it behind which it is that of a file here, and
+/// the other lines.
+pub(super) type OfWindows = (u64, String, Option<String>, Also);
+
 impl Noted {
     fn add(&mut self, row: u64, written: &str) {
         match &self.first {
@@ -150,7 +154,7 @@ impl<'a> Places<'a> {
 
     /// A remark on names that differ from those on disk, and the lines with paths of Windows with the start of the first
     /// one behind which it is that of a file here.
-    pub fn finish(self, dataset: &str) -> (Option<String>, Option<(u64, String, Option<String>, Also)>) {
+    pub fn finish(self, dataset: &str) -> (Option<String>, Option<OfWindows>) {
         let remark = self.respelt.into_parts().map(|(row, written, also)| {
             format!(
                 "dataset `{dataset}`: {} files are found by names that differ from the table's in letter case or Unicode form, such as {written:?} in line {row}",
