@@ -158,7 +158,7 @@ impl Journal {
         }
     }
 
-    /// Writes one line of metrics, and each number as a TensorBoard scalar below [`tag_of`] its split.
+    /// Writes one line of metrics, and each number as a TensorBoard scalar below the group of its split.
     pub fn line(&mut self, step: u64, epoch: u64, split: &str, line: &Line) {
         let mut object = Map::new();
         object.insert("step".into(), json!(step));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is odd about a file that can be read all the same. `{}` tells it of several files: "… files <remark>".
+/// What is odd about a file that can be read all the same. `{}` tells it of several files: "… files REMARK".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Remark {

@@ -18,7 +18,7 @@ pub struct Recording {
 
 /// Decodes recordings, in their order; none may be shorter than `minimum_s` seconds.
 ///
-/// `cache` is the file in which [`crate::scan`] remembers what it has decoded: what has not changed since is not decoded
+/// `cache` is the file in which [`crate::scan()`] remembers what it has decoded: what has not changed since is not decoded
 /// again. The text is a remark on it.
 #[must_use]
 pub fn check_recordings(
