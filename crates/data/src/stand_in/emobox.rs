@@ -62,9 +62,11 @@ impl Writer<'_> {
         files.extend(stand_in_lists(config.corpus).map(|list| (format!("track2/{list}"), balanced)));
         for fold in 1..=folds.max(FOLDS) {
             // One speaker alone is on both sides, with other takes.
-            let is_tested = |speaker: usize, take: usize| match self.speakers.len() {
+            // The two of a session are never apart.
+            let together = if config.corpus == EmoboxCorpus::Iemocap { 2 } else { 1 };
+            let is_tested = |speaker: usize, take: usize| match self.speakers.len().div_ceil(together) {
                 1 => take == 0,
-                count => speaker == (fold - 1) % count.max(1),
+                count => speaker / together == (fold - 1) % count.max(1),
             };
             let file = |side: &str| format!("{name}/fold_{fold}/{name}_{side}_fold_{fold}.jsonl");
             files.push((file("train"), of(&|speaker, take| !is_tested(speaker, take))));
@@ -148,6 +150,8 @@ pub(super) fn speakers(corpus: EmoboxCorpus, wanted: usize) -> usize {
         EmoboxCorpus::Savee => wanted.min(4),
         EmoboxCorpus::Tess => wanted.min(2),
         EmoboxCorpus::Emns | EmoboxCorpus::Pavoque => wanted.min(1),
+        // Validation is drawn from sessions.
+        EmoboxCorpus::Iemocap => wanted.max(10),
         _ => wanted,
     }
 }
