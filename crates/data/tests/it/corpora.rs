@@ -319,7 +319,7 @@ fn bad_audio_is_named_file_by_file_or_left_out() {
     fs::write(file("03a01Fa.wav"), "this is text").unwrap();
     fs::write(file("03a01Na.wav"), "").unwrap();
     let whole = fs::read(file("03a01Wa.wav")).unwrap();
-    fs::write(file("03a01Wa.wav"), &whole[..whole.len() - 100]).unwrap();
+    fs::write(file("03a01Wa.wav"), &whole[..whole.len() / 2]).unwrap();
     write_emodb(&root.path().join("short"), &["03"], 0.01).unwrap();
     fs::copy(root.path().join("short/wav/03a02Aa.wav"), file("03a02Aa.wav")).unwrap();
     fs::remove_dir_all(root.path().join("short")).unwrap();
