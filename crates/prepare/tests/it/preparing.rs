@@ -379,6 +379,8 @@ fn told(corpus: &emorun_data::Corpus, prefix: &str) -> std::collections::BTreeMa
                     .filter(|(share, _)| **share > 0.0)
                     .map(|(share, class)| format!("{class}:{share:.3}")),
             );
+            // Which of the experiment's datasets an item is of is no label of its own.
+            told.retain(|one| !one.starts_with("corpus="));
             told[3..].sort();
             (key, told)
         })

@@ -209,7 +209,7 @@ fn a_remembered_hash_is_used_until_the_file_is_another_one() {
     let memory = elsewhere.path().join("below/hashes.json");
     fill(
         folder.path(),
-        &[("config.json", "{}"), ("model.safetensors", "mixed.safetensors")],
+        &[("config.json", "{\"a\":1}"), ("model.safetensors", "mixed.safetensors")],
     );
     settle(folder.path());
     let hash = || outcome(folder.path()).unwrap().content(Some(&memory)).unwrap();
@@ -242,7 +242,7 @@ fn a_remembered_hash_is_used_until_the_file_is_another_one() {
     // Other bytes of the same size with the time of the old ones, as `rsync -t` leaves them, are other weights.
     let path = folder.path().join("config.json");
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    fs::write(&path, "[]").unwrap();
+    fs::write(&path, "{\"a\":2}").unwrap();
     File::options()
         .write(true)
         .open(&path)
