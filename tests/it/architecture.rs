@@ -175,7 +175,11 @@ const MODULES: [(&str, &[&str]); 32] = [
 
 /// Files that may write to stdout and stderr by themselves: all else goes through the first, which no broken terminal
 /// stops; workers of benchmarks answer on stdout.
-const TERMINAL: [&str; 3] = ["src/terminal.rs", "src/cli/bench/", "crates/data/src/corpora/emobox/tests.rs"];
+const TERMINAL: [&str; 3] = [
+    "src/terminal.rs",
+    "src/cli/bench/",
+    "crates/data/src/corpora/emobox/tests.rs",
+];
 
 /// Licences that ask for no more than to be named.
 const PERMISSIVE: [&str; 13] = [

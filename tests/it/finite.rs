@@ -36,7 +36,10 @@ fn diverged(lab: &Lab, label: &str, sets: &[&str]) -> String {
 fn weights_that_only_validation_sees_end_the_run() {
     let lab = Lab::new();
     let stderr = diverged(&lab, "validation", &["training.optimizer.lr=1e38"]);
-    assert!(stderr.contains("validation after epoch 1: a value is not finite"), "{stderr}");
+    assert!(
+        stderr.contains("validation after epoch 1: a value is not finite"),
+        "{stderr}"
+    );
     assert!(stderr.contains("is that of node `"), "{stderr}");
 }
 
@@ -49,7 +52,10 @@ fn weights_that_only_the_final_evaluation_sees_end_the_run() {
         "evaluation.best=null",
     ];
     let stderr = diverged(&lab, "final", &alone);
-    assert!(stderr.contains("final evaluation on train: a value is not finite"), "{stderr}");
+    assert!(
+        stderr.contains("final evaluation on train: a value is not finite"),
+        "{stderr}"
+    );
 }
 
 #[test]
