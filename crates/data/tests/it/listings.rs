@@ -1,7 +1,7 @@
 //! The real names of published corpora: every one has to tell what EmoBox's metadata says of it.
 //!
 //! EmoBox (Ma et al., Interspeech 2024, MIT licence) lists each file of a corpus with its label, and publishes folds by
-//! speaker. Where its archive is beside the project, its names are laid out as links to one file and scanned.
+//! speaker. Where its archive is beside the project, its names are laid out, each a recording of its own, and scanned.
 
 use super::{items, scanned};
 use emorun_audio::{Clip, write_wav};
@@ -120,20 +120,22 @@ fn every_published_name_tells_the_label_and_speaker_that_emobox_states() {
         };
         assert_eq!(all.len(), files, "{corpus}");
         let root = tempfile::tempdir().unwrap();
-        let sound = root.path().join("sound");
-        let samples = (0..1600).map(|at| 0.1 * (at as f32 * 0.1).sin()).collect();
-        write_wav(
-            &sound,
-            &Clip {
-                samples,
-                rate_hz: 16_000,
-            },
-        )
-        .unwrap();
-        for file in &all {
+        for (at, file) in all.iter().enumerate() {
             let path = root.path().join(&file.path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::hard_link(&sound, path).unwrap();
+            // No two recordings are the same, or their labels would contradict each other.
+            let samples = (0..160).map(|sample| {
+                if sample < 32 && at >> sample & 1 == 1 {
+                    0.1
+                } else {
+                    -0.1
+                }
+            });
+            let clip = Clip {
+                samples: samples.collect(),
+                rate_hz: 16_000,
+            };
+            write_wav(&path, &clip).unwrap();
         }
         if corpus == "iemocap" {
             write_labels(root.path(), &all);
