@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use emorun::exit::Failure;
-use emorun::feed::Feed;
-use emorun::feed::augment::Strengths;
-use emorun::feed::host::HostPipeline;
-use emorun::network::Network;
-use emorun::prepare::{Depth, Prepared, Source, prepare};
-use emorun::train::batches::epoch_batches;
-use emorun::train::parameters::{Gradients, Optimizer};
-use emorun::train::{Abort, Moment, StepNames, total_loss};
-use emorun::value::Values;
+use emorun_engine::exit::Failure;
+use emorun_engine::feed::Feed;
+use emorun_engine::feed::augment::Strengths;
+use emorun_engine::feed::host::HostPipeline;
+use emorun_engine::train::batches::epoch_batches;
+use emorun_engine::train::optimizer::{Gradients, Optimizer};
+use emorun_engine::train::{Abort, Moment, StepNames, total_loss};
+use emorun_experiment::prepare::{Depth, Prepared, Source, prepare};
 use emorun_kernels::on_cores;
+use emorun_nn::value::Values;
+use emorun_nodes::network::Network;
 
 const PAIRS: u64 = 5;
 

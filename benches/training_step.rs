@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
-use emorun::draw::DrawKey;
-use emorun::facts::Facts;
-use emorun::node::{BuildContext, Context, Kind, Layer, Ports};
-use emorun::nodes::crnn::Crnn;
-use emorun::precision::Precision;
-use emorun::value::{Lengths, Value};
 use emorun_lang::{FrameRate, InputSignals, PortRef, Signal};
+use emorun_nn::draw::DrawKey;
+use emorun_nn::facts::Facts;
+use emorun_nn::node::{BuildContext, Context, Kind, Layer, Ports};
+use emorun_nn::precision::Precision;
+use emorun_nn::value::{Lengths, Value};
+use emorun_nodes::encoders::crnn::Crnn;
 
 const BATCH: usize = 32;
 const BANDS: usize = 64;

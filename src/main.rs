@@ -35,7 +35,7 @@ unsafe impl GlobalAlloc for Allocator {
 
 fn noted(block: *mut u8, size: usize) -> *mut u8 {
     if block.is_null() {
-        emorun::memory::refuse(size);
+        emorun_engine::memory::refuse(size);
     }
     block
 }

@@ -9,11 +9,11 @@ use emorun_features::{Removed, Stats, Store, StoreError};
 use serde_json::json;
 
 use super::{Format, print};
-use crate::exit::Failure;
-use crate::folders;
-use crate::memory::mib;
-use crate::run::report::table;
-use crate::settings::LoaderSettings;
+use emorun_engine::exit::Failure;
+use emorun_engine::memory::mib;
+use emorun_engine::settings::LoaderSettings;
+use emorun_experiment::folders;
+use emorun_runs::run::report::table;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use super::file_kind::FileKind;
 use super::{Common, ExperimentArguments, Format, print};
-use crate::exit::Failure;
-use crate::memory::mib;
-use crate::prepare::{Caching, Depth, Prepared, prepare};
-use crate::run::parent;
-use crate::run::report::{heard_text, table};
-use crate::settings::{Batching, ByLength, Training};
-use crate::terminal::{is_terminal, tell, write_stderr};
-use crate::train::batches::{epoch_batches, padding_share};
+use emorun_engine::exit::Failure;
+use emorun_engine::memory::mib;
+use emorun_engine::settings::{Batching, ByLength, Training};
+use emorun_engine::terminal::{is_terminal, tell, write_stderr};
+use emorun_engine::train::batches::{epoch_batches, padding_share};
+use emorun_experiment::prepare::{Caching, Depth, Prepared, prepare};
+use emorun_runs::run::parent;
+use emorun_runs::run::report::{heard_text, table};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -6,10 +6,10 @@ use clap::Args;
 use emorun_features::Precision;
 
 use super::{Common, parse_device, print};
-use crate::device::DeviceRequest;
-use crate::exit::Failure;
-use crate::prepare::Source;
-use crate::run::embed::{Request, TrainedRun, embed as write, recordings};
+use emorun_engine::device::DeviceRequest;
+use emorun_engine::exit::Failure;
+use emorun_experiment::prepare::Source;
+use emorun_runs::run::embed::{Request, TrainedRun, embed as write, recordings};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

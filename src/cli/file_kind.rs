@@ -4,8 +4,8 @@ use std::path::Path;
 
 use emorun_lang::{Report, Sources, Value, load};
 
-use crate::exit::Failure;
-use crate::prepare::read_text;
+use emorun_engine::exit::Failure;
+use emorun_experiment::prepare::read_text;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

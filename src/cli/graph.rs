@@ -3,8 +3,8 @@
 use clap::{Args, ValueEnum};
 
 use super::{Common, ExperimentArguments, print};
-use crate::exit::Failure;
-use crate::prepare::{Depth, prepare};
+use emorun_engine::exit::Failure;
+use emorun_experiment::prepare::{Depth, prepare};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

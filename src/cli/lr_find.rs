@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Common, ExperimentArguments, parse_device, print};
-use crate::device::DeviceRequest;
-use crate::exit::Failure;
-use crate::run::batch_size::settle;
-use crate::run::lr_find::{csv, draw, range_test};
-use crate::train::range_test::{RangeTest, suggest};
+use emorun_engine::device::DeviceRequest;
+use emorun_engine::exit::Failure;
+use emorun_engine::train::range_test::{RangeTest, suggest};
+use emorun_runs::run::batch_size::settle;
+use emorun_runs::run::lr_find::{csv, draw, range_test};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -22,10 +22,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use file_kind::FileKind;
 
-use crate::device::DeviceRequest;
-use crate::exit::{ExitCode, Failure, guarded};
-use crate::prepare::Source;
-use crate::terminal::{lost, print, tell};
+use emorun_engine::device::DeviceRequest;
+use emorun_engine::exit::{ExitCode, Failure, guarded};
+use emorun_engine::terminal::{lost, print, tell};
+use emorun_experiment::prepare::Source;
 
 /// Declarative experiments on emotion in speech: `emorun EXPERIMENT.yaml` checks, trains,
 /// evaluates and reports.
@@ -193,9 +193,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return code;
         }
     };
-    crate::logging::init(cli.verbose);
-    crate::train::interrupt::outlive_file_limits();
-    crate::run::last_words::install();
+    emorun_runs::logging::init(cli.verbose);
+    emorun_engine::train::interrupt::outlive_file_limits();
+    emorun_runs::run::last_words::install();
     let common = Common {
         format: cli.message_format,
         offline: cli.offline,

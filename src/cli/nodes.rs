@@ -7,9 +7,9 @@ use emorun_lang::{KINDED_MARK, KindInfo, KindSet as _, Section, nearest, schema_
 use serde_json::{Map, Value, json};
 
 use super::print;
-use crate::exit::Failure;
-use crate::kinds::Kinds;
-use crate::settings::Settings;
+use emorun_engine::exit::Failure;
+use emorun_engine::settings::Settings;
+use emorun_nodes::kinds::Kinds;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

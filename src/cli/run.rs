@@ -6,15 +6,15 @@ use emorun_files::Files;
 
 use super::file_kind::FileKind;
 use super::{Common, ExperimentArguments, Format, PlaceArguments, ResumeArguments, print};
-use crate::device::{self, Chosen, DeviceRequest};
-use crate::exit::Failure;
-use crate::prepare::{Depth, Prepared, Source, prepare};
-use crate::run::batch_size::settle;
-use crate::run::dir::RunDir;
-use crate::run::fallen::Retry;
-use crate::run::parent::{self, Finished, Place};
-use crate::terminal::tell;
-use crate::train::interrupt;
+use emorun_engine::device::{self, Chosen, DeviceRequest};
+use emorun_engine::exit::Failure;
+use emorun_engine::terminal::tell;
+use emorun_engine::train::interrupt;
+use emorun_experiment::prepare::{Depth, Prepared, Source, prepare};
+use emorun_runs::run::batch_size::settle;
+use emorun_runs::run::dir::RunDir;
+use emorun_runs::run::fallen::Retry;
+use emorun_runs::run::parent::{self, Finished, Place};
 
 pub(super) fn run(experiment: &ExperimentArguments, place: &PlaceArguments, common: Common) -> Result<(), Failure> {
     FileKind::Experiment.expect(&experiment.experiment)?;
@@ -61,7 +61,7 @@ pub(super) fn resume(arguments: &ResumeArguments, common: Common) -> Result<(), 
         return super::sweep::resume(path, &device, retry, common);
     }
     let dir = RunDir::open(path, &Files::default())?;
-    let record: crate::run::record::RunRecord = crate::run::dir::read_json(&path.join("run.json"))?;
+    let record: emorun_runs::run::record::RunRecord = emorun_runs::run::dir::read_json(&path.join("run.json"))?;
     if let Some(parent) = record.parent {
         return Err(Failure::Usage(format!(
             "{} is a member of {parent}; continue that: emorun resume {parent}",

@@ -6,10 +6,10 @@ use clap::Args;
 use emorun_prepare::Preparation;
 
 use super::print;
-use crate::exit::Failure;
-use crate::prepare::language;
-use crate::run::sweep::SweepFile;
-use crate::train::checkpoint::write_atomically;
+use emorun_engine::exit::Failure;
+use emorun_engine::train::checkpoint::write_atomically;
+use emorun_experiment::prepare::language;
+use emorun_runs::run::sweep::SweepFile;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

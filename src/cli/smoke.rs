@@ -3,11 +3,11 @@
 use clap::Args;
 
 use super::{Common, ExperimentArguments, print};
-use crate::device::DeviceRequest;
-use crate::exit::Failure;
-use crate::smoke;
-use crate::terminal::tell;
-use crate::train::interrupt;
+use emorun_engine::device::DeviceRequest;
+use emorun_engine::exit::Failure;
+use emorun_engine::terminal::tell;
+use emorun_engine::train::interrupt;
+use emorun_runs::smoke;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -32,8 +32,8 @@ pub(super) fn smoke(arguments: &Arguments, common: Common) -> Result<(), Failure
         &mut |report, sources| super::check::write(report, sources, common.format),
     );
     // An interrupted run is to be resumed there.
-    let keep =
-        arguments.keep || matches!(&outcome, Err(failure) if failure.code() == crate::exit::ExitCode::Interrupted);
+    let keep = arguments.keep
+        || matches!(&outcome, Err(failure) if failure.code() == emorun_engine::exit::ExitCode::Interrupted);
     if keep {
         tell(&format!("kept: {}", folder.display()));
     } else if let Err(error) = std::fs::remove_dir_all(&folder) {

@@ -6,13 +6,13 @@ use clap::Args;
 
 use super::file_kind::FileKind;
 use super::{Common, PlaceArguments, print};
-use crate::device::Chosen;
-use crate::exit::Failure;
-use crate::run::dir::RunDir;
-use crate::run::fallen::Retry;
-use crate::run::record::time_label;
-use crate::run::sweep::{self, Checked, Compared};
-use crate::train::interrupt;
+use emorun_engine::device::Chosen;
+use emorun_engine::exit::Failure;
+use emorun_engine::train::interrupt;
+use emorun_runs::run::dir::RunDir;
+use emorun_runs::run::fallen::Retry;
+use emorun_runs::run::record::time_label;
+use emorun_runs::run::sweep::{self, Checked, Compared};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

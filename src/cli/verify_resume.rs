@@ -3,11 +3,11 @@
 use clap::Args;
 
 use super::{Common, ExperimentArguments, print};
-use crate::exit::Failure;
-use crate::smoke::temporary_folder;
-use crate::terminal::tell;
-use crate::train::interrupt;
-use crate::verify::{Request, verify_resume as verify};
+use emorun_engine::exit::Failure;
+use emorun_engine::terminal::tell;
+use emorun_engine::train::interrupt;
+use emorun_runs::smoke::temporary_folder;
+use emorun_runs::verify::{Request, verify_resume as verify};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

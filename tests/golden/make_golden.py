@@ -1,4 +1,4 @@
-"""Writes the golden vectors of tests/it/golden.rs from PyTorch, in double precision.
+"""Writes the golden vectors of crates/nodes/tests/it/golden.rs from PyTorch, in double precision.
 
 Made with Python 3.11 and torch 2.15.0: python tests/golden/make_golden.py
 

@@ -1,4 +1,4 @@
-"""Writes objectives.json, the golden vectors of losses for tests/it/golden.rs, in double precision.
+"""Writes objectives.json, the golden vectors of losses for crates/nodes/tests/it/golden.rs, in double precision.
 
 Made with Python 3.11, torch 2.15.0 and pytorch-metric-learning 2.9.0:
 python tests/golden/make_objectives.py

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::REPOSITORY;
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 21] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
@@ -19,7 +19,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("emorun-figures", &[]),
     ("emorun-features", &["emorun-files"]),
     ("emorun-fetch", &["emorun-files"]),
-    ("emorun-weights", &["emorun-fetch", "emorun-files"]),
+    ("emorun-weights", &["emorun-files", "emorun-fetch"]),
     ("emorun-onnx", &["emorun-files"]),
     ("emorun-kernels", &[]),
     (
@@ -29,12 +29,110 @@ const CRATES: [(&str, &[&str]); 14] = [
     (
         "emorun-prepare",
         &[
-            "emorun-audio",
-            "emorun-data",
-            "emorun-fetch",
-            "emorun-files",
             "emorun-lang",
+            "emorun-audio",
             "emorun-metrics",
+            "emorun-files",
+            "emorun-fetch",
+            "emorun-data",
+        ],
+    ),
+    (
+        "emorun-nn",
+        &[
+            "emorun-lang",
+            "emorun-audio",
+            "emorun-features",
+            "emorun-weights",
+            "emorun-kernels",
+        ],
+    ),
+    (
+        "emorun-pretrained",
+        &[
+            "emorun-lang",
+            "emorun-features",
+            "emorun-weights",
+            "emorun-kernels",
+            "emorun-nn",
+        ],
+    ),
+    (
+        "emorun-nodes",
+        &[
+            "emorun-lang",
+            "emorun-audio",
+            "emorun-metrics",
+            "emorun-features",
+            "emorun-kernels",
+            "emorun-data",
+            "emorun-nn",
+            "emorun-pretrained",
+        ],
+    ),
+    (
+        "emorun-engine",
+        &[
+            "emorun-lang",
+            "emorun-audio",
+            "emorun-metrics",
+            "emorun-files",
+            "emorun-tensorboard",
+            "emorun-figures",
+            "emorun-features",
+            "emorun-kernels",
+            "emorun-data",
+            "emorun-nn",
+            "emorun-nodes",
+        ],
+    ),
+    (
+        "emorun-experiment",
+        &[
+            "emorun-lang",
+            "emorun-audio",
+            "emorun-files",
+            "emorun-figures",
+            "emorun-features",
+            "emorun-weights",
+            "emorun-onnx",
+            "emorun-data",
+            "emorun-nn",
+            "emorun-pretrained",
+            "emorun-nodes",
+            "emorun-engine",
+        ],
+    ),
+    (
+        "emorun-runs",
+        &[
+            "emorun-lang",
+            "emorun-audio",
+            "emorun-metrics",
+            "emorun-files",
+            "emorun-tensorboard",
+            "emorun-figures",
+            "emorun-features",
+            "emorun-weights",
+            "emorun-data",
+            "emorun-nn",
+            "emorun-nodes",
+            "emorun-engine",
+            "emorun-experiment",
+        ],
+    ),
+    (
+        "emorun-bench",
+        &[
+            "emorun-audio",
+            "emorun-files",
+            "emorun-kernels",
+            "emorun-nn",
+            "emorun-pretrained",
+            "emorun-nodes",
+            "emorun-engine",
+            "emorun-experiment",
+            "emorun-runs",
         ],
     ),
     (
@@ -42,141 +140,93 @@ const CRATES: [(&str, &[&str]); 14] = [
         &[
             "emorun-lang",
             "emorun-audio",
-            "emorun-metrics",
             "emorun-files",
-            "emorun-onnx",
-            "emorun-kernels",
             "emorun-tensorboard",
-            "emorun-figures",
             "emorun-features",
             "emorun-fetch",
-            "emorun-weights",
+            "emorun-kernels",
             "emorun-data",
             "emorun-prepare",
+            "emorun-nn",
+            "emorun-nodes",
+            "emorun-engine",
+            "emorun-experiment",
+            "emorun-runs",
+            "emorun-bench",
         ],
     ),
 ];
 
-/// Modules of `src/` and which of them each may use, itself only those above it.
-const MODULES: [(&str, &[&str]); 32] = [
-    ("terminal", &[]),
-    ("exit", &[]),
-    ("draw", &[]),
-    ("value", &[]),
-    ("memory", &[]),
-    ("recompute", &[]),
-    ("precision", &[]),
-    ("settings", &["precision"]),
-    ("folders", &[]),
-    ("host", &[]),
-    ("facts", &["host"]),
-    ("ancestry", &["exit"]),
-    ("device", &["exit"]),
-    ("logging", &["exit", "terminal"]),
-    ("node", &["draw", "facts", "precision", "recompute", "value"]),
-    ("layers", &["value"]),
-    ("pretrained", &["draw", "node", "precision", "recompute", "value"]),
-    ("policies", &["draw", "node", "value"]),
+/// Crates that have several rooms: their modules, and which of them each may use, itself only those above it.
+const ROOMS: [(&str, &[(&str, &[&str])]); 5] = [
+    (
+        "nn",
+        &[
+            ("draw", &[]),
+            ("value", &[]),
+            ("precision", &[]),
+            ("recompute", &[]),
+            ("host", &[]),
+            ("facts", &["host"]),
+            ("node", &["draw", "value", "precision", "recompute", "facts"]),
+            ("layers", &["value"]),
+        ],
+    ),
     (
         "nodes",
-        &["draw", "facts", "layers", "node", "policies", "pretrained", "value"],
-    ),
-    (
-        "kinds",
-        &["facts", "host", "node", "nodes", "policies", "pretrained", "value"],
-    ),
-    (
-        "network",
         &[
-            "draw",
-            "facts",
-            "kinds",
-            "node",
-            "policies",
-            "precision",
-            "recompute",
-            "value",
-        ],
-    ),
-    ("feed", &["draw", "host", "memory", "network", "node", "value"]),
-    ("checkpoints", &["facts", "memory"]),
-    (
-        "prepare",
-        &[
-            "ancestry",
-            "checkpoints",
-            "draw",
-            "exit",
-            "facts",
-            "feed",
-            "folders",
-            "host",
-            "kinds",
-            "memory",
-            "network",
-            "node",
-            "nodes",
-            "pretrained",
-            "settings",
-            "value",
+            ("inference", &[]),
+            ("ramp", &[]),
+            ("policies", &["inference"]),
+            ("augmentations", &[]),
+            ("encoders", &["inference"]),
+            ("blocks", &["inference", "ramp"]),
+            ("heads", &["inference", "policies"]),
+            ("losses", &["inference", "ramp"]),
+            (
+                "kinds",
+                &["ramp", "policies", "augmentations", "encoders", "heads", "losses"],
+            ),
+            ("network", &["policies", "kinds"]),
+            ("parameters", &["network"]),
         ],
     ),
     (
-        "train",
+        "engine",
         &[
-            "draw",
-            "exit",
-            "feed",
-            "kinds",
-            "memory",
-            "network",
-            "node",
-            "policies",
-            "recompute",
-            "settings",
-            "terminal",
-            "value",
+            ("terminal", &[]),
+            ("exit", &[]),
+            ("memory", &[]),
+            ("device", &["exit"]),
+            ("settings", &[]),
+            ("feed", &["memory"]),
+            ("train", &["terminal", "exit", "memory", "settings", "feed"]),
         ],
     ),
     (
-        "run",
+        "experiment",
         &[
-            "ancestry", "device", "draw", "exit", "feed", "kinds", "logging", "memory", "network", "node", "prepare",
-            "settings", "terminal", "train", "value",
-        ],
-    ),
-    ("smoke", &["device", "exit", "kinds", "prepare", "run"]),
-    ("verify", &["draw", "exit", "run", "train"]),
-    (
-        "bench",
-        &[
-            "device",
-            "draw",
-            "exit",
-            "memory",
-            "network",
-            "prepare",
-            "pretrained",
-            "run",
-            "train",
-            "value",
+            ("folders", &[]),
+            ("ancestry", &[]),
+            ("checkpoints", &[]),
+            ("prepare", &["folders", "ancestry", "checkpoints"]),
         ],
     ),
     (
-        "cli",
+        "runs",
         &[
-            "bench", "device", "exit", "folders", "kinds", "logging", "memory", "prepare", "run", "settings", "smoke",
-            "terminal", "train", "verify",
+            ("logging", &[]),
+            ("run", &["logging"]),
+            ("smoke", &["run"]),
+            ("verify", &["run"]),
         ],
     ),
-    ("lib", &[]),
-    ("main", &["cli", "memory"]),
 ];
 
 /// Files that may write to stdout and stderr by themselves: all else goes through the first, which no broken terminal
 /// stops; workers of benchmarks answer on stdout.
 const TERMINAL: [&str; 3] = [
-    "src/terminal.rs",
+    "crates/engine/src/terminal.rs",
     "src/cli/bench/",
     "crates/data/src/corpora/emobox/tests.rs",
 ];
@@ -253,7 +303,8 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn lists_of_edges_go_one_way() {
-    for list in [&CRATES[..], &MODULES[..]] {
+    let rooms = ROOMS.iter().map(|(_, modules)| *modules);
+    for list in rooms.chain([&CRATES[..]]) {
         for (at, (name, below)) in list.iter().enumerate() {
             for used in *below {
                 assert!(
@@ -292,35 +343,52 @@ fn crates_use_only_the_crates_listed() {
             .iter()
             .map(|dependency| text(dependency, "name"))
             .find(|used| used.starts_with("burn") || used.starts_with("cubecl"));
-        let may = ["emorun", "emorun-kernels"].contains(&name);
+        // All below the network's parts is built without Burn, and the command line does not touch tensors.
+        let may = [
+            "emorun",
+            "emorun-kernels",
+            "emorun-nn",
+            "emorun-pretrained",
+            "emorun-nodes",
+            "emorun-engine",
+            "emorun-experiment",
+            "emorun-runs",
+            "emorun-bench",
+        ]
+        .contains(&name);
         assert!(may || heavy.is_none(), "{name} uses {heavy:?}");
     }
 }
 
 #[test]
 fn modules_use_only_the_modules_listed() {
-    let mut used: Vec<(&str, BTreeSet<String>)> = MODULES.iter().map(|(name, _)| (*name, BTreeSet::new())).collect();
-    for (path, text) in sources("src") {
-        let below = Path::new(&path).strip_prefix("src").unwrap();
-        let module = below.components().next().unwrap().as_os_str().to_str().unwrap();
-        let module = module.trim_end_matches(".rs");
-        let (_, edges) = used
-            .iter_mut()
-            .find(|(name, _)| *name == module)
-            .unwrap_or_else(|| panic!("{path} is of no listed module"));
-        for line in text.lines().map(|line| line.split("//").next().unwrap_or_default()) {
-            let within = if module == "main" { "emorun::" } else { "crate::" };
-            for rest in line.split(within).skip(1) {
-                let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                if name != module && MODULES.iter().any(|(listed, _)| *listed == name) {
-                    edges.insert(name);
+    for (room, modules) in ROOMS {
+        let folder = format!("crates/{room}/src");
+        let mut used: Vec<(&str, BTreeSet<&str>)> = modules.iter().map(|(name, _)| (*name, BTreeSet::new())).collect();
+        for (path, text) in sources(&folder) {
+            let below = Path::new(&path).strip_prefix(&folder).unwrap();
+            let module = below.components().next().unwrap().as_os_str().to_str().unwrap();
+            let module = module.trim_end_matches(".rs");
+            if module == "lib" {
+                continue;
+            }
+            let (_, edges) = used
+                .iter_mut()
+                .find(|(name, _)| *name == module)
+                .unwrap_or_else(|| panic!("{path} is of no listed module"));
+            for line in text.lines().map(|line| line.split("//").next().unwrap_or_default()) {
+                for rest in line.split("crate::").skip(1) {
+                    let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                    if let Some((listed, _)) = modules.iter().find(|(listed, _)| *listed == name && name != module) {
+                        edges.insert(listed);
+                    }
                 }
             }
         }
-    }
-    for ((name, edges), (_, allowed)) in used.iter().zip(MODULES) {
-        let allowed: BTreeSet<String> = allowed.iter().map(|&module| module.to_owned()).collect();
-        assert_eq!(*edges, allowed, "what src/{name} uses");
+        for ((name, edges), (_, allowed)) in used.iter().zip(modules) {
+            let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+            assert_eq!(*edges, allowed, "what {folder}/{name} uses");
+        }
     }
 }
 
@@ -347,9 +415,16 @@ fn only_the_command_line_writes_to_the_terminal() {
     let folders = [
         "src",
         "crates/audio/src",
+        "crates/bench/src",
         "crates/data/src",
+        "crates/engine/src",
+        "crates/experiment/src",
         "crates/figures/src",
         "crates/metrics/src",
+        "crates/nn/src",
+        "crates/nodes/src",
+        "crates/pretrained/src",
+        "crates/runs/src",
     ];
     for (path, text) in folders.into_iter().flat_map(sources) {
         if TERMINAL.iter().any(|allowed| path.starts_with(allowed)) {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use emorun::feed::augment::Version;
-use emorun::feed::host::HostPipeline;
-use emorun::host::HostValue;
-use emorun::prepare::{Depth, Prepared, Source, prepare_with};
-use emorun::run::listen::{Heard, Request, listen};
 use emorun_audio::load;
+use emorun_engine::feed::augment::Version;
+use emorun_engine::feed::host::HostPipeline;
+use emorun_experiment::prepare::{Depth, Prepared, Source, prepare_with};
+use emorun_nn::host::HostValue;
+use emorun_runs::run::listen::{Heard, Request, listen};
 
 use crate::support::{Lab, json};
 

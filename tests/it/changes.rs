@@ -273,7 +273,7 @@ fn a_clock_that_jumps_back_changes_nothing() {
         .collect();
     assert_eq!(events.len(), 2);
     assert_eq!(run.join(&events[0]), future, "what is newer sorts behind");
-    let differences = emorun::verify::compare(&whole, &run, &mut std::collections::BTreeMap::new()).unwrap();
+    let differences = emorun_runs::verify::compare(&whole, &run, &mut std::collections::BTreeMap::new()).unwrap();
     assert_eq!(differences, Vec::<String>::new());
 }
 

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use emorun::draw::DrawKey;
-use emorun::feed::augment::{Strengths, Version};
-use emorun::feed::host::{HostParts, HostPipeline, HostStep};
-use emorun::host::{HostOp, ItemFeatures};
-use emorun::value::PortId;
 use emorun_data::{AudioSource, Item};
+use emorun_engine::feed::augment::{Strengths, Version};
+use emorun_engine::feed::host::{HostParts, HostPipeline, HostStep};
 use emorun_features::{Array, Common, FeatureFile, FeatureSource, FeatureWriter, Precision};
+use emorun_nn::draw::DrawKey;
+use emorun_nn::host::{HostOp, ItemFeatures};
+use emorun_nn::value::PortId;
 
 use crate::support::{Lab, assert_same_run, json, kill};
 

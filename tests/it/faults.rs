@@ -6,14 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use emorun::device::{Chosen, DeviceRequest, choose};
-use emorun::exit::{ExitCode, Failure};
-use emorun::prepare::{Depth, Prepared, Source, prepare_with};
-use emorun::run::dir::RunDir;
-use emorun::run::fallen::Retry;
-use emorun::run::parent::{Finished, Place, resume, start};
-use emorun::verify::compare;
+use emorun_engine::device::{Chosen, DeviceRequest, choose};
+use emorun_engine::exit::{ExitCode, Failure};
+use emorun_experiment::prepare::{Depth, Prepared, Source, prepare_with};
 use emorun_files::{Files, Operation, Verdict, Watch};
+use emorun_runs::run::dir::RunDir;
+use emorun_runs::run::fallen::Retry;
+use emorun_runs::run::parent::{Finished, Place, resume, start};
+use emorun_runs::verify::compare;
 
 use crate::networks::turn;
 use crate::support::{Lab, json, metrics};

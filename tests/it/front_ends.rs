@@ -1,8 +1,8 @@
 //! Front ends on the host, and statistics that are taken of what they give.
 
 use burn::tensor::{Tensor, TensorData};
-use emorun::network::Schedule;
-use emorun::value::{Lengths, PortId, Value, Values};
+use emorun_nn::value::{Lengths, PortId, Value, Values};
+use emorun_nodes::network::Pass;
 use serde_json::json;
 
 use crate::networks::{data, device, frames_signal, network, step, turn, wired};
@@ -84,9 +84,7 @@ fn what_is_upstream_of_a_node_runs_and_nothing_else() {
     );
     let frames = Tensor::from_data(TensorData::new(vec![0.5f32; 6], [1, 2, 3]), &device());
     let mut values = Values::from([(data("mel"), Value::Frames(frames, Lengths::new(vec![2])))]);
-    network
-        .forward(Schedule::Upto(4), &mut values, &step(false, 1))
-        .unwrap();
+    network.forward(Pass::Upto(4), &mut values, &step(false, 1)).unwrap();
     let mut ran: Vec<&str> = values.keys().map(|port| port.node.as_str()).collect();
     ran.sort_unstable();
     assert_eq!(ran, ["data", "first", "second"]);

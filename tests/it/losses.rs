@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
-use emorun::network::{Network, Schedule};
-use emorun::train::losses::{LossTable, Sides};
-use emorun::value::{Targets, Value, Values};
+use emorun_engine::train::losses::{LossTable, Sides};
 use emorun_lang::Signal;
+use emorun_nn::value::{Targets, Value, Values};
+use emorun_nodes::network::{Network, Pass};
 use serde_json::Value as Json;
 
 use crate::networks::{data, device, labels, labels_signal, network, step, turn, wired};
@@ -32,7 +32,7 @@ fn over_side(network: &Network, items: usize, size: usize, batch: impl Fn(usize,
         let end = (start + size).min(items);
         let mut values = batch(start, end);
         let step = step(false, end - start);
-        frozen.forward(Schedule::Evaluate, &mut values, &step).unwrap();
+        frozen.forward(Pass::Evaluate, &mut values, &step).unwrap();
         assert!(frozen.losses(&values, 1.0).is_empty(), "a batch alone has no loss");
         sides.add(&frozen, &values);
     }

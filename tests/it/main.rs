@@ -10,6 +10,13 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+// Small networks and golden vectors, which the tests of nodes have.
+#[expect(dead_code, reason = "what only the tests of nodes need")]
+#[path = "../../crates/nodes/tests/it/networks.rs"]
+mod networks;
+#[path = "../../crates/nodes/tests/it/vectors.rs"]
+mod vectors;
+
 mod architecture;
 mod augment;
 mod bench;
@@ -28,17 +35,14 @@ mod finite;
 mod from_outside;
 mod front_ends;
 mod frozen;
-mod golden;
 mod lengths;
 mod losses;
 mod members;
-mod mixing;
-mod networks;
 mod objectives;
 mod onnx;
 mod optimisation;
+mod optimizers;
 mod origin;
-mod padding;
 mod policies;
 mod policy_runs;
 mod pretrained;

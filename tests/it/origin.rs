@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use emorun::kinds::Kinds;
-use emorun::node::Layer;
-use emorun::train::parameters::collect;
 use emorun_lang::{KindSet, Section, Signal};
+use emorun_nn::node::Layer;
+use emorun_nodes::kinds::Kinds;
+use emorun_nodes::parameters::collect;
 use serde_json::{Value, json as value};
 
 use crate::networks::{data, frames_signal, labels_signal, logits_signal, network, turn, wired};
@@ -812,7 +812,7 @@ fn matrices_of_linear_layers_are_known_by_their_module() {
         let network = network(vec![node], 5);
         let mut found = Matrices(BTreeSet::new(), Vec::new());
         network.nodes().for_each(|(_, layer)| layer.visit(&mut found));
-        let turned = emorun::train::parameters::transposed_in_torch(&network);
+        let turned = emorun_nodes::parameters::transposed_in_torch(&network);
         assert_eq!(found.0.len() - turned.len(), same, "{turned:?} of {:?}", found.0);
     }
 }

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
-use emorun::checkpoints::{Search, gather};
-use emorun::facts::Facts;
-use emorun::network::{Network, Schedule, StepContext};
-use emorun::precision::Precision;
-use emorun::recompute::Segments;
-use emorun::train::parameters::{NamedTensors, collect, restore};
-use emorun::value::{Lengths, PortId, Value, Values};
+use emorun_experiment::checkpoints::{Search, gather};
 use emorun_lang::Signal;
+use emorun_nn::facts::Facts;
+use emorun_nn::precision::Precision;
+use emorun_nn::recompute::Segments;
+use emorun_nn::value::{Lengths, PortId, Value, Values};
+use emorun_nodes::network::{Network, Pass, StepContext};
+use emorun_nodes::parameters::{NamedTensors, collect, restore};
 use safetensors::SafeTensors;
 use serde_json::{Value as Json, json};
 
@@ -611,7 +611,7 @@ fn trained_step(network: &Network, input: &(PortId, Value), items: usize, again:
         ..step(true, items)
     };
     let mut values = Values::from([input.clone()]);
-    network.forward(Schedule::Train, &mut values, &context).unwrap();
+    network.forward(Pass::Train, &mut values, &context).unwrap();
     let Value::Stack(states, _) = values.remove(&PortId::new("node", "")).unwrap() else {
         panic!("no hidden states")
     };
@@ -677,8 +677,8 @@ fn layers_that_are_computed_again_have_the_same_gradients() {
 
 #[test]
 fn learning_rates_fall_from_layer_to_layer() {
-    use emorun::kinds::NodeLayer;
-    use emorun::node::Layer;
+    use emorun_nn::node::Layer;
+    use emorun_nodes::kinds::NodeLayer;
     let _turn = turn();
     let rates = json!({ "factor": 0.5, "layer_decay": 0.8 });
     let network = encoder(

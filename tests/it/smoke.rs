@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use emorun::device::{DeviceRequest, choose};
-use emorun::exit::Failure;
-use emorun::prepare::Source;
-use emorun::smoke::{Smoked, smoke};
+use emorun_engine::device::{DeviceRequest, choose};
+use emorun_engine::exit::Failure;
+use emorun_experiment::prepare::Source;
+use emorun_runs::smoke::{Smoked, smoke};
 use serde_json::Value;
 
 use crate::networks::turn;

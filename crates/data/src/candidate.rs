@@ -1,8 +1,8 @@
 //! Utterances on their way to items, with what they share kept once.
 
-use crate::corpora::{Facts, Part, Source, Utterance};
+use crate::corpora::{Facts, FilePart, Source, Utterance};
 use crate::walk::Found;
-use crate::{ContentHash, FilePath, Name, Stamp};
+use crate::{ContentHash, FilePath, Name, ShortStamp};
 use emorun_audio::synthetic::VoiceSpec;
 use emorun_audio::{AcousticFingerprint, Channel, Segment};
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) enum Origin {
     File {
         path: FilePath,
-        part: Option<Part>,
+        part: Option<FilePart>,
         channel: Channel,
         bytes: u64,
     },
@@ -36,7 +36,7 @@ pub(crate) struct Candidate {
     pub content: Option<ContentHash>,
     /// What all of a file sounds like, until it was compared with others.
     pub print: Option<Box<AcousticFingerprint>>,
-    pub stamp: Option<Stamp>,
+    pub stamp: Option<ShortStamp>,
     /// Whether every sample of it is 0, as far as they were decoded.
     pub silent: bool,
 }

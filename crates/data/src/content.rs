@@ -63,9 +63,9 @@ impl ContentHash {
 
 /// An [`emorun_files::Stamp`] in eight bytes, of which a corpus has many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp(NonZeroU64);
+pub struct ShortStamp(NonZeroU64);
 
-impl Stamp {
+impl ShortStamp {
     /// The stamp of a file; `None` where the system does not tell it.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {

@@ -2,7 +2,7 @@
 
 use crate::parallel;
 use crate::sound::Sound;
-use crate::{ContentHash, Stamp};
+use crate::{ContentHash, ShortStamp};
 use emorun_audio::{AcousticFingerprint, AudioError, AudioInfo, Channel, Remark, Segment, check_channel, probe};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ pub(crate) struct FileFacts {
     pub duration_s: f64,
     pub content: Option<ContentHash>,
     /// Which file it was, before it was read.
-    pub stamp: Option<Stamp>,
+    pub stamp: Option<ShortStamp>,
     /// For each part asked for: its segment, or what is wrong with it.
     pub parts: Vec<Result<Option<Segment>, AudioError>>,
     /// What is odd about it.
@@ -118,9 +118,9 @@ impl<'a> Files<'a> {
 
 fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts, Option<Remembered>), AudioError> {
     let path = &request.path;
-    let stamp = Stamp::of(path);
+    let stamp = ShortStamp::of(path);
     if request.decode
-        && let Some(memory) = memory.filter(|memory| stamp.map(Stamp::number) == Some(memory.stamp))
+        && let Some(memory) = memory.filter(|memory| stamp.map(ShortStamp::number) == Some(memory.stamp))
         && let Some(facts) = memory.recall(request)
     {
         return Ok((FileFacts { stamp, ..facts }, None));
@@ -166,7 +166,7 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
         })
         .collect();
     // A file that changed while it was read is told when it is used.
-    let unchanged = stamp.filter(|_| request.decode && Stamp::of(path) == stamp);
+    let unchanged = stamp.filter(|_| request.decode && ShortStamp::of(path) == stamp);
     let remember = match (unchanged, content) {
         (Some(stamp), Some(content)) if parts.iter().all(Result::is_ok) => {
             let spans = parts.iter().flatten();

@@ -1,7 +1,7 @@
 //! A large corpus as it was read, in one file of which most stays on disk.
 //!
 //! A scan of millions of files takes hours, most of all a deep one. What it found out about corpora that tables describe
-//! is written to a file, which counts as long as the tables have the same [`Stamp`] and the datasets are configured alike. A file of audio that changes meanwhile is told by its own when it is used.
+//! is written to a file, which counts as long as the tables have the same [`ShortStamp`] and the datasets are configured alike. A file of audio that changes meanwhile is told by its own when it is used.
 //!
 //! The file begins with [`MAGIC`] and the state of the tables. Then come the items' own records, in blocks of
 //! [`BLOCK`]; two numbers for each item ([`crate::items::identity`] and [`crate::items::text`]); what is held in memory: the columns that every pass
@@ -14,7 +14,7 @@ mod write;
 
 use crate::candidate::number;
 use crate::corpora::DatasetConfig;
-use crate::{Corpus, DatasetFacts, Duplicate, ScanLevel, Skipped, Stamp};
+use crate::{Corpus, DatasetFacts, Duplicate, ScanLevel, ShortStamp, Skipped};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -60,7 +60,7 @@ impl Index {
     pub fn of(datasets: &IndexMap<String, DatasetConfig>, level: ScanLevel, folder: &Path) -> Option<Self> {
         let mut state = blake3::Hasher::new();
         for config in datasets.values() {
-            state.update(&Stamp::of(config.table()?)?.number().to_le_bytes());
+            state.update(&ShortStamp::of(config.table()?)?.number().to_le_bytes());
         }
         let name = blake3::hash(&serde_json::to_vec(datasets).ok()?).to_hex();
         let file = |level: &str| folder.join("corpora").join(format!("{}.{level}.index", &name[..32]));

@@ -1,7 +1,7 @@
 //! What a scan yields: items, and the corpus that holds them.
 
 use crate::person::apart_as;
-use crate::{ContentHash, DataError, FilePath, Items, Name, PublishedFolds, Stamp};
+use crate::{ContentHash, DataError, FilePath, Items, Name, PublishedFolds, ShortStamp};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
 use emorun_audio::{Channel, Segment, load_channel};
 use indexmap::{IndexMap, IndexSet};
@@ -96,7 +96,7 @@ pub struct Item {
     /// Hash of the audio's bytes; `None` where the scan had no reason to read them.
     pub content: Option<ContentHash>,
     /// Which file it was when it was read; `None` where that is not known.
-    pub stamp: Option<Stamp>,
+    pub stamp: Option<ShortStamp>,
 }
 
 impl Item {
@@ -131,7 +131,7 @@ impl Item {
         class_of(&self.labels, &self.attributes, column)
     }
 
-    /// Whether the file is still the one that the corpus was read from: by its [`Stamp`], or else, for a stamp changes with
+    /// Whether the file is still the one that the corpus was read from: by its [`ShortStamp`], or else, for a stamp changes with
     /// rights and links too, by its content. A file that is gone or cannot be read is for [`Self::load_audio`] to tell.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ impl Item {
     pub fn check_unchanged(&self) -> Result<(), DataError> {
         if let (AudioSource::File { path, .. }, Some(known)) = (&self.audio, self.stamp) {
             let path = path.to_path();
-            let is_another = Stamp::of(&path).is_some_and(|stamp| stamp != known);
+            let is_another = ShortStamp::of(&path).is_some_and(|stamp| stamp != known);
             if is_another && ContentHash::of_audio(&path).is_ok_and(|content| Some(content) != self.content) {
                 let dataset = self.dataset.to_string();
                 return Err(DataError::Changed { dataset, path });

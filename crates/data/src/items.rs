@@ -91,12 +91,12 @@ pub(crate) trait Stored: Send + Sync {
     fn each_number(&self, take: &mut dyn FnMut(usize, u128, u64)) -> Result<(), DataError>;
 
     /// As [`overlaps`].
-    fn overlaps(&self) -> &[Vec<Part>];
+    fn overlaps(&self) -> &[Vec<Overlap>];
 }
 
 /// A part of a recording that more than one item is of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Part {
+pub(crate) struct Overlap {
     pub start_s: f64,
     pub end_s: f64,
     /// Index of the item.
@@ -247,7 +247,7 @@ impl Items {
     }
 
     /// Recordings of which items have parts in common, each with all its items, the earliest part first.
-    pub(crate) fn overlaps(&self) -> Cow<'_, [Vec<Part>]> {
+    pub(crate) fn overlaps(&self) -> Cow<'_, [Vec<Overlap>]> {
         match &self.0.details {
             Details::Memory(items) => Cow::Owned(overlaps(items)),
             Details::Stored(records) => Cow::Borrowed(records.overlaps()),
@@ -334,7 +334,7 @@ pub(crate) fn text(item: &Item) -> u64 {
 }
 
 /// Recordings of which items have parts in common.
-pub(crate) fn overlaps(items: &[Item]) -> Vec<Vec<Part>> {
+pub(crate) fn overlaps(items: &[Item]) -> Vec<Vec<Overlap>> {
     let mut recordings: Vec<(u128, usize)> = items
         .iter()
         .enumerate()
@@ -343,29 +343,29 @@ pub(crate) fn overlaps(items: &[Item]) -> Vec<Vec<Part>> {
     recordings.sort_unstable();
     let same = recordings.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1);
     let parts = same.map(|same| {
-        let mut parts: Vec<Part> = same.iter().map(|&(_, index)| part(items, index)).collect();
+        let mut parts: Vec<Overlap> = same.iter().map(|&(_, index)| part(items, index)).collect();
         parts.sort_by(|a, b| a.start_s.total_cmp(&b.start_s).then(a.item.cmp(&b.item)));
         parts
     });
     parts.filter(|parts| !chained(parts).is_empty()).collect()
 }
 
-fn part(items: &[Item], item: usize) -> Part {
+fn part(items: &[Item], item: usize) -> Overlap {
     let (start_s, end_s) = match &items[item].audio {
         AudioSource::File {
             segment: Some(segment), ..
         } => (segment.start_s, segment.end_s),
         _ => (0.0, f64::INFINITY),
     };
-    Part { start_s, end_s, item }
+    Overlap { start_s, end_s, item }
 }
 
 /// Pairs of items among parts of one recording, the earliest first, that hold the same sound: enough of them to connect
 /// all that do.
-pub(crate) fn chained(parts: &[Part]) -> Vec<(usize, usize)> {
+pub(crate) fn chained(parts: &[Overlap]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     // The part that reaches furthest so far: whoever starts before its end shares sound with it.
-    let mut furthest: Option<&Part> = None;
+    let mut furthest: Option<&Overlap> = None;
     for part in parts {
         match furthest {
             Some(other) if part.start_s < other.end_s => {
@@ -387,7 +387,7 @@ fn recording(item: &Item) -> u128 {
         match (item.content, &item.audio) {
             (Some(content), _) => hasher.update(b"content").update(content.as_bytes()),
             (None, AudioSource::File { .. }) if cfg!(unix) && item.stamp.is_some() => {
-                let stamp = item.stamp.map_or(0, crate::Stamp::number);
+                let stamp = item.stamp.map_or(0, crate::ShortStamp::number);
                 hasher.update(b"file").update(&stamp.to_le_bytes())
             }
             (None, AudioSource::File { path, .. }) => {

@@ -131,7 +131,7 @@ impl<'a> Spellings<'a> {
 
 /// Names of some people's speakers and groups.
 #[derive(Default)]
-struct Told<'a> {
+struct PersonNames<'a> {
     speakers: IndexSet<&'a str>,
     groups: IndexSet<&'a str>,
 }
@@ -176,7 +176,7 @@ pub(crate) fn unite(candidates: &mut [Candidate], datasets: &IndexMap<String, Da
 }
 
 fn renames(candidates: &[Candidate], own: &[String], corpus: &mut Corpus) -> Renames {
-    let mut told: IndexMap<&str, Told<'_>> = IndexMap::new();
+    let mut told: IndexMap<&str, PersonNames<'_>> = IndexMap::new();
     for Candidate { dataset, facts, .. } in candidates {
         let told = told
             .entry(facts.people.as_deref().unwrap_or(&own[*dataset]))

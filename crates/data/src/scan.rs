@@ -6,9 +6,9 @@ use crate::copies::{count_once, warn_of_namesakes};
 use crate::corpora::{DatasetConfig, Gathered, manifest, people_of};
 use crate::emotion::in_canonical_order;
 use crate::index::Index;
+use crate::item_builder::ItemBuilder;
 use crate::labelling::{Labelling, merge_classes};
 use crate::order::by_key;
-use crate::told::Told;
 use crate::{AudioSource, ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, alike, person};
 use emorun_audio::Channel;
 use emorun_lang::Kinded as _;
@@ -182,7 +182,7 @@ fn read(
         add_classes(set, candidates.iter().filter_map(|one| one.facts.labels.get(&column)));
     }
     corpus.alike = alike::groups(&mut candidates, &mut corpus);
-    let mut told = Told::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
+    let mut told = ItemBuilder::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
     let items: Vec<Item> = candidates.into_iter().map(|candidate| told.item(candidate)).collect();
     let people = people_of(datasets);
     for (index, (name, config)) in datasets.iter().enumerate() {

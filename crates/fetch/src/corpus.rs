@@ -5,7 +5,7 @@ use crate::download::Received;
 use crate::lfs::{self, Pointer};
 use crate::record::{RECORD, Record, RecordedFile};
 use crate::sources::{How, Lfs, RemoteFile, Repository, SOURCES, Source};
-use crate::{Client, Download, FetchError, Hash, Limits, Progress, Unpacked, download, repository, unpack};
+use crate::{Client, Download, DownloadProgress, FetchError, Hash, Limits, Unpacked, download, repository, unpack};
 use emorun_files::read_regular;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -526,7 +526,7 @@ impl Work<'_> {
             },
             &mut |progress| {
                 // Of thousands of small files only the waits are told one by one.
-                if matches!(progress, Progress::Busy { .. }) {
+                if matches!(progress, DownloadProgress::Busy { .. }) {
                     self.pass(progress);
                 }
             },
@@ -534,11 +534,11 @@ impl Work<'_> {
         Ok(true)
     }
 
-    fn pass(&self, progress: Progress<'_>) {
+    fn pass(&self, progress: DownloadProgress<'_>) {
         (self.on_event)(match progress {
-            Progress::Waiting { .. } => Event::Waiting,
-            Progress::Received { file, bytes, total } => Event::Received { file, bytes, total },
-            Progress::Busy { file, status, wait } => Event::Busy { file, status, wait },
+            DownloadProgress::Waiting { .. } => Event::Waiting,
+            DownloadProgress::Received { file, bytes, total } => Event::Received { file, bytes, total },
+            DownloadProgress::Busy { file, status, wait } => Event::Busy { file, status, wait },
         });
     }
 

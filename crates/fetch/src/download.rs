@@ -26,7 +26,7 @@ const MOST_VERSION: u64 = 1 << 20;
 
 /// What a download is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress<'a> {
+pub enum DownloadProgress<'a> {
     /// Another process downloads the same file; it is waited for.
     Waiting {
         /// The file.
@@ -57,7 +57,7 @@ pub enum Progress<'a> {
 pub struct Download<'a> {
     /// Where from.
     pub url: &'a str,
-    /// Its name in [`Progress`].
+    /// Its name in [`DownloadProgress`].
     pub name: &'a str,
     /// Where to; the name appears when all of the file is right and on the disk.
     pub to: &'a Path,
@@ -119,7 +119,7 @@ impl Version {
 }
 
 /// How a connection ended.
-enum Broke {
+enum ConnectionEnd {
     /// Reading failed or stopped; another connection may bring more.
     Off(String),
     /// The server is busy.
@@ -140,7 +140,7 @@ enum Broke {
 pub fn download(
     client: &Client,
     file: &Download<'_>,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(DownloadProgress<'_>),
 ) -> Result<Received, FetchError> {
     let failed = |action| FetchError::io(action, file.aside);
     let mut wrong = None;
@@ -236,7 +236,7 @@ impl<'a> Receiver<'a> {
     }
 
     /// Fills `out` to the size that was promised; `false` when more comes than that.
-    fn receive(&mut self, out: &mut File, progress: &mut dyn FnMut(Progress<'_>)) -> Result<bool, FetchError> {
+    fn receive(&mut self, out: &mut File, progress: &mut dyn FnMut(DownloadProgress<'_>)) -> Result<bool, FetchError> {
         let path = self.file.aside;
         let mut fruitless = 0;
         let mut patience = Patience::default();
@@ -253,7 +253,7 @@ impl<'a> Receiver<'a> {
                 Some(size) if have > size => return Ok(false),
                 _ => {}
             }
-            progress(Progress::Received {
+            progress(DownloadProgress::Received {
                 file: self.file.name,
                 bytes: have,
                 total: self.size(),
@@ -263,8 +263,8 @@ impl<'a> Receiver<'a> {
                 .client
                 .get(self.file.url, have, unchanged)
                 .map_err(|error| match error {
-                    NoAnswer::Broke(reason) => Broke::Off(reason),
-                    NoAnswer::Refused(reason) => Broke::Refused(reason),
+                    NoAnswer::Broke(reason) => ConnectionEnd::Off(reason),
+                    NoAnswer::Refused(reason) => ConnectionEnd::Refused(reason),
                 })
                 .and_then(|response| self.append(response, have, out, progress));
             let mut gave_up = false;
@@ -272,30 +272,32 @@ impl<'a> Receiver<'a> {
                 // Without a promised size, the end of the answer is the end of the file.
                 Ok(()) if self.size().is_none() => return Ok(true),
                 Ok(()) => "the connection ended early".to_owned(),
-                Err(Broke::TooLong) => return Ok(false),
-                Err(Broke::Off(reason)) => reason,
-                Err(Broke::Here(error)) => return Err(error),
-                Err(Broke::Refused(reason)) => {
+                Err(ConnectionEnd::TooLong) => return Ok(false),
+                Err(ConnectionEnd::Off(reason)) => reason,
+                Err(ConnectionEnd::Here(error)) => return Err(error),
+                Err(ConnectionEnd::Refused(reason)) => {
                     return Err(FetchError::Refused {
                         url: self.file.url.to_owned(),
                         reason,
                     });
                 }
-                Err(Broke::Busy(status, headers)) => match patience.next(status, &headers, self.client.clock.now()) {
-                    Ok(wait) => {
-                        progress(Progress::Busy {
-                            file: self.file.name,
-                            status: status.as_u16(),
-                            wait,
-                        });
-                        self.client.clock.sleep(wait);
-                        continue;
+                Err(ConnectionEnd::Busy(status, headers)) => {
+                    match patience.next(status, &headers, self.client.clock.now()) {
+                        Ok(wait) => {
+                            progress(DownloadProgress::Busy {
+                                file: self.file.name,
+                                status: status.as_u16(),
+                                wait,
+                            });
+                            self.client.clock.sleep(wait);
+                            continue;
+                        }
+                        Err(reason) => {
+                            gave_up = true;
+                            reason
+                        }
                     }
-                    Err(reason) => {
-                        gave_up = true;
-                        reason
-                    }
-                },
+                }
             };
             let received = out.seek(SeekFrom::End(0)).map_err(FetchError::io("read", path))?;
             // More than ever before, not than just before: a server may make the download start anew each time.
@@ -324,10 +326,10 @@ impl<'a> Receiver<'a> {
         response: Response<Body>,
         have: u64,
         out: &mut File,
-        progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<(), Broke> {
+        progress: &mut dyn FnMut(DownloadProgress<'_>),
+    ) -> Result<(), ConnectionEnd> {
         let path = self.file.aside;
-        let here = |error| Broke::Here(FetchError::io("write", path)(error));
+        let here = |error| ConnectionEnd::Here(FetchError::io("write", path)(error));
         let mut have = match response.status() {
             StatusCode::PARTIAL_CONTENT if self.continues(&response, have) => have,
             StatusCode::OK => {
@@ -335,14 +337,14 @@ impl<'a> Receiver<'a> {
                     out.set_len(0).and_then(|()| out.rewind()).map_err(here)?;
                 }
                 self.version = Version::of(response.headers());
-                self.remember().map_err(Broke::Here)?;
+                self.remember().map_err(ConnectionEnd::Here)?;
                 if self
                     .file
                     .size
                     .zip(self.version.total)
                     .is_some_and(|(size, total)| total > size)
                 {
-                    return Err(Broke::TooLong);
+                    return Err(ConnectionEnd::TooLong);
                 }
                 0
             }
@@ -350,10 +352,12 @@ impl<'a> Receiver<'a> {
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
                 out.set_len(0).map_err(here)?;
                 self.version = Version::default();
-                return Err(Broke::Off("the server does not send the rest of the file".to_owned()));
+                return Err(ConnectionEnd::Off(
+                    "the server does not send the rest of the file".to_owned(),
+                ));
             }
-            status if is_busy(status) => return Err(Broke::Busy(status, response.headers().clone())),
-            status => return Err(Broke::Off(format!("the server answers {status}"))),
+            status if is_busy(status) => return Err(ConnectionEnd::Busy(status, response.headers().clone())),
+            status => return Err(ConnectionEnd::Off(format!("the server answers {status}"))),
         };
         let size = self.size();
         let most = size.unwrap_or(MOST_UNKNOWN).saturating_add(1);
@@ -363,17 +367,17 @@ impl<'a> Receiver<'a> {
             let room = most.saturating_sub(have).min(PIECE as u64);
             let room = usize::try_from(room).unwrap_or(PIECE);
             if room == 0 {
-                return Err(Broke::TooLong);
+                return Err(ConnectionEnd::TooLong);
             }
             let read = body
                 .read(&mut piece[..room])
-                .map_err(|error| Broke::Off(error.to_string()))?;
+                .map_err(|error| ConnectionEnd::Off(error.to_string()))?;
             if read == 0 {
                 return Ok(());
             }
             out.write_all(&piece[..read]).map_err(here)?;
             have += read as u64;
-            progress(Progress::Received {
+            progress(DownloadProgress::Received {
                 file: self.file.name,
                 bytes: have,
                 total: size,

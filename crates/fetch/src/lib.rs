@@ -24,7 +24,7 @@ mod sources;
 pub use archive::{Limits, Unpacked, unpack};
 pub use client::{Client, Network, NoAnswer, origin, redirect};
 pub use corpus::{Event, Fetched, Options, Presence, fetch_corpus, presence};
-pub use download::{Download, Progress, Received, download};
+pub use download::{Download, DownloadProgress, Received, download};
 pub use error::{Class, FetchError};
 pub use hash::{Hash, read_checked, sha256_of};
 pub use patience::Clock;

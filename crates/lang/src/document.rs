@@ -268,7 +268,7 @@ enum Key {
 }
 
 /// A reason to stop reading; boxed to keep results small.
-type Stop = Box<Diagnostic>;
+type Fatal = Box<Diagnostic>;
 
 struct Builder<'a> {
     place: Place,
@@ -312,7 +312,7 @@ impl<'a> Builder<'a> {
         );
     }
 
-    fn event(&mut self, event: Event<'_>, range: Range<usize>) -> Result<(), Stop> {
+    fn event(&mut self, event: Event<'_>, range: Range<usize>) -> Result<(), Fatal> {
         let span = self.place.span(range);
         match event {
             Event::DocumentStart(..) => {
@@ -346,7 +346,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, span: Span) -> Result<(), Stop> {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, span: Span) -> Result<(), Fatal> {
         if self.expects_key() {
             return self.key(text, span);
         }
@@ -374,7 +374,7 @@ impl<'a> Builder<'a> {
         )
     }
 
-    fn key(&mut self, text: &str, span: Span) -> Result<(), Stop> {
+    fn key(&mut self, text: &str, span: Span) -> Result<(), Fatal> {
         self.spend(
             Size {
                 nodes: 0,
@@ -405,7 +405,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn open(&mut self, span: Span, anchor: usize, content: Content) -> Result<(), Stop> {
+    fn open(&mut self, span: Span, anchor: usize, content: Content) -> Result<(), Fatal> {
         if self.expects_key() {
             return Err(Box::new(
                 Diagnostic::error(Code::UnsupportedYaml, "a key must be a scalar, not a list or a mapping")
@@ -435,7 +435,7 @@ impl<'a> Builder<'a> {
         )
     }
 
-    fn close(&mut self, end: Span) -> Result<(), Stop> {
+    fn close(&mut self, end: Span) -> Result<(), Fatal> {
         let Some(frame) = self.stack.pop() else {
             return Ok(());
         };
@@ -456,7 +456,7 @@ impl<'a> Builder<'a> {
         self.complete(Tree { value, span }, frame.anchor, frame.size)
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> Result<(), Stop> {
+    fn alias(&mut self, id: usize, span: Span) -> Result<(), Fatal> {
         if self.expects_key() {
             return Err(Box::new(
                 Diagnostic::error(Code::UnsupportedYaml, "a key can't be an alias").label(span, "used as a key"),
@@ -482,7 +482,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a complete value to what is open.
-    fn complete(&mut self, tree: Tree, anchor: usize, size: Size) -> Result<(), Stop> {
+    fn complete(&mut self, tree: Tree, anchor: usize, size: Size) -> Result<(), Fatal> {
         if anchor != 0 {
             // The copy kept for later aliases counts too: anchors inside anchors are copied each.
             self.spend(size, tree.span)?;
@@ -510,7 +510,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn spend(&mut self, size: Size, span: Span) -> Result<(), Stop> {
+    fn spend(&mut self, size: Size, span: Span) -> Result<(), Fatal> {
         if exceeds(self.total, size) {
             return Err(Box::new(too_many_at(span)));
         }

@@ -41,13 +41,13 @@ pub struct Wanted {
     /// Where its sound is.
     pub audio: AudioSource,
     /// What its sound looked like on the disk.
-    pub stamp: Stamp,
+    pub stamp: SourceStamp,
 }
 
 /// What a source looked like when it was read: another stamp is another sound.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stamp {
+pub struct SourceStamp {
     /// Length of the file in bytes.
     pub bytes: u64,
     /// When it was changed, in nanoseconds since 1970.
@@ -211,13 +211,13 @@ fn wanted(item: &Item, emotion: usize, corpus_emotion: &str) -> Wanted {
     }
 }
 
-fn stamp(audio: &AudioSource) -> Stamp {
+fn stamp(audio: &AudioSource) -> SourceStamp {
     match audio {
         AudioSource::File { path, segment, channel } => {
             let metadata = std::fs::metadata(path.to_path()).ok();
             let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
             let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            Stamp {
+            SourceStamp {
                 bytes: metadata.as_ref().map_or(0, std::fs::Metadata::len),
                 modified_ns: since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
                 file: metadata
@@ -227,7 +227,7 @@ fn stamp(audio: &AudioSource) -> Stamp {
                 channel: *channel,
             }
         }
-        AudioSource::Synthetic(spec) => Stamp {
+        AudioSource::Synthetic(spec) => SourceStamp {
             bytes: 0,
             // The description is all there is to change.
             modified_ns: described(spec),

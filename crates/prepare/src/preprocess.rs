@@ -1,6 +1,6 @@
 //! Every utterance brought to one sampling rate and loudness, and measured.
 
-use crate::plan::{Stamp, Wanted, file_of, own_rate};
+use crate::plan::{SourceStamp, Wanted, file_of, own_rate};
 use crate::{Audio, Journal, Measures, Plan, Preparation, PrepareError, measure, normalise};
 use emorun_audio::{Clip, resample, write_wav};
 use emorun_data::{AudioSource, ContentHash};
@@ -23,7 +23,7 @@ pub struct Done {
     /// The utterance.
     pub key: String,
     /// What its source looked like.
-    pub stamp: Stamp,
+    pub stamp: SourceStamp,
     /// Hash of the settings.
     pub settings: String,
     /// What became of it.

@@ -31,7 +31,7 @@ pub use content::hash_files;
 pub use convert::Dtype;
 pub use emorun_fetch::Clock;
 pub use error::WeightsError;
-pub use hub::{HubSettings, Progress};
+pub use hub::{DownloadProgress, HubSettings};
 pub use locate::{Located, locate};
 pub use names::{Mismatch, match_names};
 pub use source::WeightsSource;

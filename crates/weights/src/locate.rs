@@ -1,6 +1,6 @@
 //! The files that belong to a checkpoint.
 
-use crate::hub::{self, HubSettings, Progress};
+use crate::hub::{self, DownloadProgress, HubSettings};
 use crate::source::EXTENSIONS;
 use crate::{WeightsError, WeightsSource, stand_in};
 use emorun_files::{open_regular, read_regular};
@@ -52,7 +52,7 @@ pub struct Located {
 pub fn locate(
     source: &WeightsSource,
     hub: &HubSettings,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(DownloadProgress<'_>),
 ) -> Result<Option<Located>, WeightsError> {
     match source {
         WeightsSource::Random => Ok(None),

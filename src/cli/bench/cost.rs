@@ -7,12 +7,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::parse;
-use crate::bench::cost::{CostSetup, Costs, Trainee, costs, train_own};
 use crate::cli::{Format, print};
-use crate::exit::Failure;
-use crate::run::report::table;
-use crate::smoke::temporary_folder;
-use crate::terminal::tell;
+use emorun_bench::cost::{CostSetup, Costs, Trainee, costs, train_own};
+use emorun_engine::exit::Failure;
+use emorun_engine::terminal::tell;
+use emorun_runs::run::report::table;
+use emorun_runs::smoke::temporary_folder;
 
 #[derive(Debug, Args)]
 pub(super) struct Loop {

@@ -10,13 +10,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{number, parse, peer, range};
-use crate::bench::data::{Chain, RATE_HZ, Setup, Timed, find, generate_noise, generate_speech, time, work as work_on};
-use crate::bench::{Outcome, median};
 use crate::cli::{Format, print};
-use crate::exit::Failure;
-use crate::run::report::table;
-use crate::smoke::temporary_folder;
-use crate::terminal::tell;
+use emorun_bench::data::{Chain, RATE_HZ, Setup, Timed, find, generate_noise, generate_speech, time, work as work_on};
+use emorun_bench::{Outcome, median};
+use emorun_engine::exit::Failure;
+use emorun_engine::terminal::tell;
+use emorun_runs::run::report::table;
+use emorun_runs::smoke::temporary_folder;
 
 #[derive(Debug, Args)]
 pub(super) struct Data {

@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Format, print};
-use crate::bench::{Outcome, Peer, Setup, Task, median, time, work};
-use crate::exit::Failure;
-use crate::memory::mib;
-use crate::run::report::table;
-use crate::terminal::tell;
+use emorun_bench::{Outcome, Peer, Setup, Task, median, time, work};
+use emorun_engine::exit::Failure;
+use emorun_engine::memory::mib;
+use emorun_engine::terminal::tell;
+use emorun_runs::run::report::table;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

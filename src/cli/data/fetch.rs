@@ -8,9 +8,9 @@ use emorun_fetch::{Class, Client, Event, FetchError, How, Network, Options, SOUR
 
 use super::progress::Bars;
 use crate::cli::{Common, print};
-use crate::exit::Failure;
-use crate::run::report::table;
-use crate::terminal::{tell, write_stderr};
+use emorun_engine::exit::Failure;
+use emorun_engine::terminal::{tell, write_stderr};
+use emorun_runs::run::report::table;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

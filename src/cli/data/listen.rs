@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::{Common, ExperimentArguments, check, print};
-use crate::exit::Failure;
-use crate::prepare::{Depth, prepare};
-use crate::run::listen::{Heard, Request, listen as hear};
-use crate::run::report::table;
+use emorun_engine::exit::Failure;
+use emorun_experiment::prepare::{Depth, prepare};
+use emorun_runs::run::listen::{Heard, Request, listen as hear};
+use emorun_runs::run::report::table;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

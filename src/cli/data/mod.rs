@@ -16,8 +16,8 @@ use emorun_data::corpora::emobox::EmoboxCorpus;
 use indexmap::IndexMap;
 
 use super::{Common, Format, check};
-use crate::exit::Failure;
-use crate::prepare::{Depth, Source, prepare as check_experiment};
+use emorun_engine::exit::Failure;
+use emorun_experiment::prepare::{Depth, Source, prepare as check_experiment};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

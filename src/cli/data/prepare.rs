@@ -12,9 +12,9 @@ use super::fetch::{Job, bring};
 use super::progress::Bars;
 use crate::cli::file_kind::FileKind;
 use crate::cli::{Common, check, print};
-use crate::exit::Failure;
-use crate::prepare::read_text;
-use crate::terminal::tell;
+use emorun_engine::exit::Failure;
+use emorun_engine::terminal::tell;
+use emorun_experiment::prepare::read_text;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

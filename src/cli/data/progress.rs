@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::terminal::is_terminal;
-use crate::train::progress::say;
+use emorun_engine::terminal::is_terminal;
+use emorun_engine::train::progress::say;
 
 /// Shows how far each of several files is; used from several threads.
 pub(super) struct Bars {

@@ -7,8 +7,8 @@ use emorun_data::ScanLevel;
 
 use super::CorpusArguments;
 use crate::cli::{Common, Format, print};
-use crate::exit::Failure;
-use crate::terminal::tell;
+use emorun_engine::exit::Failure;
+use emorun_engine::terminal::tell;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{CorpusArguments, MUSAN};
 use crate::cli::{Common, Format, print};
-use crate::exit::Failure;
+use emorun_engine::exit::Failure;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

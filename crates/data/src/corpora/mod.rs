@@ -261,7 +261,7 @@ pub(crate) struct Facts {
 
 /// A part of a file, in seconds; without an end it lasts to the file's.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Part {
+pub(crate) struct FilePart {
     pub start_s: f64,
     pub end_s: Option<f64>,
 }
@@ -269,7 +269,7 @@ pub(crate) struct Part {
 /// Where a recording's sound comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Source {
-    File { found: Found, part: Option<Part> },
+    File { found: Found, part: Option<FilePart> },
     Voice(VoiceSpec),
 }
 

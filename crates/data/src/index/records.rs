@@ -1,8 +1,8 @@
 //! An index as it is used: its columns in memory, its records read when they are asked for.
 
 use super::{BLOCK, END, Head, MAGIC, NUMBERS, checksum};
-use crate::items::{Columns, Part, Profile, Stored};
-use crate::{AudioSource, ContentHash, Corpus, DataError, FilePath, Item, Items, Name, SplitName, Stamp};
+use crate::items::{Columns, Overlap, Profile, Stored};
+use crate::{AudioSource, ContentHash, Corpus, DataError, FilePath, Item, Items, Name, ShortStamp, SplitName};
 use emorun_audio::{Channel, Segment};
 use indexmap::IndexMap;
 use std::fs::File;
@@ -28,7 +28,7 @@ struct Records {
     values: Vec<String>,
     no_values: Arc<IndexMap<String, f32>>,
     no_soft_labels: Arc<IndexMap<String, Vec<f32>>>,
-    overlaps: Vec<Vec<Part>>,
+    overlaps: Vec<Vec<Overlap>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ impl Stored for Records {
         Ok(())
     }
 
-    fn overlaps(&self) -> &[Vec<Part>] {
+    fn overlaps(&self) -> &[Vec<Overlap>] {
         &self.overlaps
     }
 }
@@ -146,7 +146,7 @@ impl Records {
             false => None,
         };
         let stamp = match has(4) {
-            true => Stamp::from_number(u64::from_le_bytes(from.array()?)),
+            true => ShortStamp::from_number(u64::from_le_bytes(from.array()?)),
             false => None,
         };
         let mut values = IndexMap::new();
@@ -312,7 +312,7 @@ pub(super) fn read(path: &Path, state: &[u8; 32]) -> io::Result<Corpus> {
     let folders = list(&mut from, |from| Ok(Path::new(from.text()?).into()))?;
     let overlaps = list(&mut from, |from| {
         list(from, |from| {
-            Ok(Part {
+            Ok(Overlap {
                 start_s: f64::from_le_bytes(from.array()?),
                 end_s: f64::from_le_bytes(from.array()?),
                 item: Some(from.number()?).filter(|item| *item < items).ok_or_else(damaged)?,

@@ -2,7 +2,7 @@
 
 use super::{BLOCK, Head, MAGIC};
 use crate::items::{identity, overlaps};
-use crate::{AudioSource, Corpus, Item, Name, SplitName, Stamp};
+use crate::{AudioSource, Corpus, Item, Name, ShortStamp, SplitName};
 use emorun_audio::{Channel, Segment};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
@@ -122,7 +122,7 @@ fn record(out: &mut Vec<u8>, item: &Item, folders: &IndexSet<&Path>, values: &[S
         text(out, said)?;
     }
     if let Some(stamp) = item.stamp {
-        out.extend(Stamp::number(stamp).to_le_bytes());
+        out.extend(ShortStamp::number(stamp).to_le_bytes());
     }
     for name in values {
         // A number that is absent is none.

@@ -1,7 +1,7 @@
 //! Connected groups of speakers: what a split must not cut.
 
 use crate::Corpus;
-use crate::items::{Part, chained};
+use crate::items::{Overlap, chained};
 use crate::person::apart_as;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
@@ -109,7 +109,7 @@ fn join(parents: &mut [usize], a: usize, b: usize) {
 pub(crate) fn same_audio(corpus: &Corpus, wanted: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
     let recordings = corpus.items.overlaps();
     let pairs = recordings.iter().flat_map(|parts| {
-        let parts: Vec<Part> = parts.iter().filter(|part| wanted(part.item)).copied().collect();
+        let parts: Vec<Overlap> = parts.iter().filter(|part| wanted(part.item)).copied().collect();
         chained(&parts)
     });
     pairs.collect()

@@ -13,7 +13,7 @@ use crate::{ContentHash, DataError, Foreign, Skipped, parallel};
 use emorun_audio::{AudioError, Channel, MIN_DURATION_S};
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
-use published::{NO_CLASS, Part, part_of};
+use published::{NO_CLASS, PublishedPart, part_of};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -310,7 +310,7 @@ impl Verification {
 
 fn compare(
     mut report: Verification,
-    parts: Vec<Part>,
+    parts: Vec<PublishedPart>,
     found: Vec<(Recording, Source)>,
     (skipped, remarks): (Vec<Skipped>, Vec<String>),
     deep: bool,
@@ -359,7 +359,7 @@ impl PartReport {
     }
 }
 
-fn part_report(part: &Part, found: &[&Recording], is_here: bool) -> PartReport {
+fn part_report(part: &PublishedPart, found: &[&Recording], is_here: bool) -> PartReport {
     let mut tallies: HashMap<(&str, &str), usize> = HashMap::new();
     for recording in found {
         let session = recording.session.as_deref().map(|session| ("session", session));

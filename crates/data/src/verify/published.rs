@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 /// A part of a corpus that is given out by itself.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
+pub(super) struct PublishedPart {
     /// What it is called.
     pub name: &'static str,
     /// How many files it has.
@@ -52,7 +52,7 @@ const IEMOCAP_CLASSES: [(&str, usize); 11] = [
 const EMODB: &str = include_str!("emodb.txt");
 
 /// The published parts of a corpus; none of a manifest or of generated speech.
-pub(super) fn parts(config: &DatasetConfig) -> Vec<Part> {
+pub(super) fn parts(config: &DatasetConfig) -> Vec<PublishedPart> {
     match config {
         DatasetConfig::Ravdess(_) => vec![ravdess("speech", 1), ravdess("song", 2)],
         DatasetConfig::Cremad(_) => vec![cremad()],
@@ -64,7 +64,7 @@ pub(super) fn parts(config: &DatasetConfig) -> Vec<Part> {
         ],
         DatasetConfig::Librispeech(_) => librispeech::SUBSETS
             .into_iter()
-            .map(|(name, files, speakers)| Part {
+            .map(|(name, files, speakers)| PublishedPart {
                 name,
                 files,
                 counts: Vec::new(),
@@ -93,7 +93,7 @@ pub(super) fn part_of(config: &DatasetConfig, utterance: &Utterance) -> Option<u
 }
 
 /// All that EmoBox lists of a corpus. Classes are counted, and names where each is that of one file alone.
-fn emobox(config: &Emobox) -> Option<Part> {
+fn emobox(config: &Emobox) -> Option<PublishedPart> {
     let listed = config.listed()?;
     let mut classes: Vec<(&'static str, String, usize)> = Vec::new();
     for recording in &listed {
@@ -109,7 +109,7 @@ fn emobox(config: &Emobox) -> Option<Part> {
             .unwrap_or(CANONICAL.len())
     });
     let stems: HashSet<String> = listed.iter().map(|recording| recording.stem.to_lowercase()).collect();
-    Some(Part {
+    Some(PublishedPart {
         name: config.corpus.name(),
         files: listed.len(),
         counts: classes,
@@ -136,10 +136,10 @@ pub(super) fn lengths(config: &DatasetConfig) -> HashMap<String, f64> {
 }
 
 /// MUSAN's categories.
-pub(super) fn musan() -> Vec<Part> {
+pub(super) fn musan() -> Vec<PublishedPart> {
     musan::CATEGORIES
         .into_iter()
-        .map(|(name, files)| Part {
+        .map(|(name, files)| PublishedPart {
             name,
             files,
             counts: Vec::new(),
@@ -150,7 +150,7 @@ pub(super) fn musan() -> Vec<Part> {
 }
 
 /// A part of which every name is known: name, class and speaker of each file.
-fn named(name: &'static str, files: Vec<(String, &'static str, String)>) -> Part {
+fn named(name: &'static str, files: Vec<(String, &'static str, String)>) -> PublishedPart {
     let tally = |column, values: Vec<&str>| {
         let mut counts: Vec<(&'static str, String, usize)> = Vec::new();
         for value in values {
@@ -167,7 +167,7 @@ fn named(name: &'static str, files: Vec<(String, &'static str, String)>) -> Part
         "speaker",
         files.iter().map(|(_, _, speaker)| speaker.as_str()).collect(),
     ));
-    Part {
+    PublishedPart {
         name,
         files: files.len(),
         counts,
@@ -177,7 +177,7 @@ fn named(name: &'static str, files: Vec<(String, &'static str, String)>) -> Part
 }
 
 /// 60 spoken recordings of each of 24 actors, and 44 sung ones of each but actor 18.
-fn ravdess(name: &'static str, channel: u32) -> Part {
+fn ravdess(name: &'static str, channel: u32) -> PublishedPart {
     let mut files = Vec::new();
     for actor in (1..=24_u32).filter(|actor| channel == 1 || *actor != 18) {
         for (emotion, class) in (1..=8_u32).zip(CANONICAL) {
@@ -198,7 +198,7 @@ fn ravdess(name: &'static str, channel: u32) -> Part {
     named(name, files)
 }
 
-fn cremad() -> Part {
+fn cremad() -> PublishedPart {
     let mut files = Vec::new();
     for actor in 1001..=1091_u32 {
         for (sentence, _) in cremad::SENTENCES {
@@ -220,7 +220,7 @@ fn cremad() -> Part {
     named("speech", files)
 }
 
-fn emodb() -> Part {
+fn emodb() -> PublishedPart {
     let mut files = Vec::new();
     for line in EMODB.lines() {
         let mut words = line.split(' ');
@@ -236,7 +236,7 @@ fn emodb() -> Part {
     named("speech", files)
 }
 
-fn iemocap() -> Part {
+fn iemocap() -> PublishedPart {
     let mut counts: Vec<(&'static str, String, usize)> = IEMOCAP_CLASSES
         .iter()
         .map(|(code, files)| {
@@ -250,7 +250,7 @@ fn iemocap() -> Part {
             .zip(IEMOCAP_SESSIONS)
             .map(|(session, files)| ("session", format!("{session}"), files)),
     );
-    Part {
+    PublishedPart {
         name: "utterances",
         files: IEMOCAP_SESSIONS.iter().sum(),
         counts,
@@ -260,7 +260,7 @@ fn iemocap() -> Part {
 }
 
 /// 350 recordings of each speaker in each emotion.
-fn esd(name: &'static str, speakers: std::ops::RangeInclusive<u32>) -> Part {
+fn esd(name: &'static str, speakers: std::ops::RangeInclusive<u32>) -> PublishedPart {
     let mut files = Vec::new();
     for speaker in speakers {
         for (rank, (_, class)) in (0..).zip(esd::EMOTIONS) {
@@ -277,7 +277,7 @@ fn esd(name: &'static str, speakers: std::ops::RangeInclusive<u32>) -> Part {
 mod tests {
     use super::*;
 
-    fn count(part: &Part, column: &str, value: &str) -> usize {
+    fn count(part: &PublishedPart, column: &str, value: &str) -> usize {
         let of = |(own, known, _): &&(&str, String, usize)| *own == column && known == value;
         part.counts.iter().find(of).map_or(0, |(_, _, count)| *count)
     }

@@ -124,13 +124,8 @@ fn every_published_name_tells_the_label_and_speaker_that_emobox_states() {
             let path = root.path().join(&file.path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             // No two recordings are the same, or their labels would contradict each other.
-            let samples = (0..160).map(|sample| {
-                if sample < 32 && at >> sample & 1 == 1 {
-                    0.1
-                } else {
-                    -0.1
-                }
-            });
+            let bit = |sample: usize| sample < 32 && at >> sample & 1 == 1;
+            let samples = (0..1600).map(|sample| if bit(sample) { 0.1 } else { -0.1 });
             let clip = Clip {
                 samples: samples.collect(),
                 rate_hz: 16_000,

@@ -50,7 +50,7 @@ pub struct Unpacked {
 }
 
 /// Why an archive is not taken apart further.
-enum Stop {
+enum UnpackEnd {
     /// What is wrong with it.
     Bad(String),
     /// Writing failed.
@@ -91,13 +91,15 @@ pub fn unpack(
     let outcome = match magic.as_slice() {
         [b'P', b'K', 3 | 5, ..] => zipped::unpack(open()?, &mut sink),
         [0x1f, 0x8b, ..] => tarball::unpack(open()?, &mut sink),
-        _ => Err(Stop::Bad("it is neither a zip nor a gzipped tar archive".to_owned())),
+        _ => Err(UnpackEnd::Bad(
+            "it is neither a zip nor a gzipped tar archive".to_owned(),
+        )),
     };
     match outcome {
         Ok(()) if sink.done.files == 0 => Err("it holds no file".to_owned()),
         Ok(()) => return Ok(sink.done),
-        Err(Stop::Here(error)) => return Err(error),
-        Err(Stop::Bad(reason)) => Err(reason),
+        Err(UnpackEnd::Here(error)) => return Err(error),
+        Err(UnpackEnd::Bad(reason)) => Err(reason),
     }
     .map_err(|reason| FetchError::Archive {
         path: archive.to_owned(),
@@ -119,29 +121,29 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     /// Counts an entry and gives its place; none for one that `strip` leaves nothing of.
-    fn entry(&mut self, name: &str) -> Result<Option<PathBuf>, Stop> {
+    fn entry(&mut self, name: &str) -> Result<Option<PathBuf>, UnpackEnd> {
         self.entries = self
             .entries
             .checked_sub(1)
-            .ok_or_else(|| Stop::Bad("it has more entries than any corpus has".to_owned()))?;
+            .ok_or_else(|| UnpackEnd::Bad("it has more entries than any corpus has".to_owned()))?;
         place(name, self.strip)
             .map(|place| place.map(|place| self.into.join(place)))
-            .map_err(|why| Stop::Bad(format!("its entry {name:?} {why}")))
+            .map_err(|why| UnpackEnd::Bad(format!("its entry {name:?} {why}")))
     }
 
-    fn folder(&mut self, path: &Path) -> Result<(), Stop> {
-        fs::create_dir_all(path).map_err(|error| Stop::Here(FetchError::io("create", path)(error)))
+    fn folder(&mut self, path: &Path) -> Result<(), UnpackEnd> {
+        fs::create_dir_all(path).map_err(|error| UnpackEnd::Here(FetchError::io("create", path)(error)))
     }
 
     /// Writes a file that must not be there yet.
-    fn file(&mut self, name: &str, path: &Path, content: &mut dyn Read) -> Result<(), Stop> {
-        let here = |error| Stop::Here(FetchError::io("write", path)(error));
+    fn file(&mut self, name: &str, path: &Path, content: &mut dyn Read) -> Result<(), UnpackEnd> {
+        let here = |error| UnpackEnd::Here(FetchError::io("write", path)(error));
         if let Some(folder) = path.parent() {
             self.folder(folder)?;
         }
         let mut out = match File::options().write(true).create_new(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(Stop::Bad(format!("it holds {name:?} twice")));
+                return Err(UnpackEnd::Bad(format!("it holds {name:?} twice")));
             }
             opened => opened.map_err(here)?,
         };
@@ -149,13 +151,13 @@ impl Sink<'_> {
         loop {
             let read = content
                 .read(&mut piece)
-                .map_err(|error| Stop::Bad(format!("its entry {name:?} is damaged: {error}")))?;
+                .map_err(|error| UnpackEnd::Bad(format!("its entry {name:?} is damaged: {error}")))?;
             if read == 0 {
                 break;
             }
             self.done.bytes += read as u64;
             if self.done.bytes > self.allowed {
-                return Err(Stop::Bad(format!(
+                return Err(UnpackEnd::Bad(format!(
                     "it grows to more than {} bytes at {name:?}, which no archive of audio of its size does",
                     self.allowed
                 )));

@@ -2,7 +2,7 @@
 
 use crate::server::{Reply, Request, Server, part, sha256};
 use crate::{client, noise, waiting_client};
-use emorun_fetch::{Client, Download, FetchError, Hash, Progress, Received, download};
+use emorun_fetch::{Client, Download, DownloadProgress, FetchError, Hash, Received, download};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -304,7 +304,7 @@ fn progress_ends_at_the_whole_file() {
     };
     let mut last = None;
     download(&client(), &wanted, &mut |progress| {
-        if let Progress::Received { bytes, total, .. } = progress {
+        if let DownloadProgress::Received { bytes, total, .. } = progress {
             last = Some((bytes, total));
         }
     })

@@ -1,6 +1,6 @@
 //! Requests to the Hub.
 
-use super::Progress;
+use super::DownloadProgress;
 use super::cache::{BlobName, Commit};
 use super::settings::HubSettings;
 use crate::WeightsError;
@@ -58,7 +58,7 @@ impl Client {
         revision: &str,
         file: &str,
         known: Option<&Commit>,
-        progress: &mut dyn FnMut(Progress<'_>),
+        progress: &mut dyn FnMut(DownloadProgress<'_>),
     ) -> Result<Answer, Failure> {
         let first = format!("{}/{id}/resolve/{}/{file}", self.endpoint, revision.replace('/', "%2F"));
         let no_hub = |url: &str, reason: String| {
@@ -68,11 +68,11 @@ impl Client {
             })
         };
         let mut url = first.clone();
-        let mut said = Said::default();
+        let mut said = ResponseHeaders::default();
         for _ in 0..REDIRECTS {
             let mut on_wait = |status: StatusCode, wait| {
                 let status = status.as_u16();
-                progress(Progress::Busy { file, status, wait });
+                progress(DownloadProgress::Busy { file, status, wait });
             };
             let response = self
                 .http
@@ -142,13 +142,13 @@ impl Client {
 /// What the answers on the way to a file said of it. Each word becomes the name of a file or folder, so it is one from
 /// where it comes in.
 #[derive(Default)]
-struct Said {
+struct ResponseHeaders {
     commit: Option<Commit>,
     etag: Option<BlobName>,
     size: Option<u64>,
 }
 
-impl Said {
+impl ResponseHeaders {
     /// Reads the Hub's own headers.
     fn hear(&mut self, headers: &HeaderMap) -> Result<(), String> {
         if self.commit.is_none() {

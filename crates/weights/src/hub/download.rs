@@ -1,6 +1,6 @@
 //! One blob, from the Hub into the cache.
 
-use super::Progress;
+use super::DownloadProgress;
 use super::cache::RepoCache;
 use super::client::{Client, Remote};
 use crate::WeightsError;
@@ -16,14 +16,14 @@ pub(super) fn fetch(
     id: &str,
     file: &str,
     remote: &Remote,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(DownloadProgress<'_>),
 ) -> Result<(), WeightsError> {
     let blob = cache.blob(&remote.etag)?;
     let (lock_path, lock) = cache.lock(&remote.etag)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            progress(Progress::Waiting { file });
+            progress(DownloadProgress::Waiting { file });
             lock.lock().map_err(WeightsError::io("lock", lock_path))?;
         }
         // Without locks, two downloads at once can spoil each other's bytes, which the hash then tells.

@@ -5,7 +5,7 @@ mod client;
 mod download;
 mod settings;
 
-pub use emorun_fetch::Progress;
+pub use emorun_fetch::DownloadProgress;
 pub use settings::HubSettings;
 
 use crate::WeightsError;
@@ -19,7 +19,7 @@ pub(crate) fn locate(
     id: &str,
     revision: Option<&str>,
     settings: &HubSettings,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(DownloadProgress<'_>),
 ) -> Result<Located, WeightsError> {
     let revision = revision.unwrap_or("main");
     let cache = RepoCache::new(&settings.cache, id);
@@ -57,7 +57,7 @@ struct Repository<'a> {
     /// What `revision` means, as soon as the cache or the Hub has said it: all files come from one commit.
     commit: Option<Commit>,
     client: Option<Client>,
-    progress: &'a mut dyn FnMut(Progress<'_>),
+    progress: &'a mut dyn FnMut(DownloadProgress<'_>),
     notes: Vec<String>,
 }
 

@@ -3,7 +3,7 @@
 use crate::repository::{COMMIT, Repository, git};
 use crate::server::{Reply, Request, Server, part, sha256};
 use crate::{golden, settings};
-use emorun_weights::{Checkpoint, Clock, HubSettings, Located, Progress, WeightsError, WeightsSource, locate};
+use emorun_weights::{Checkpoint, Clock, DownloadProgress, HubSettings, Located, WeightsError, WeightsSource, locate};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -551,7 +551,7 @@ fn a_busy_hub_is_asked_again_as_late_as_it_asks_for() {
     let source = WeightsSource::parse(ID).unwrap();
     let mut told = Vec::new();
     let located = locate(&source, &patient, &mut |progress| {
-        if let Progress::Busy { file, status, wait } = progress {
+        if let DownloadProgress::Busy { file, status, wait } = progress {
             told.push((file.to_owned(), status, wait.as_secs()));
         }
     });
@@ -726,7 +726,7 @@ fn two_that_fill_the_cache_at_once_download_once() {
             scope.spawn(|| {
                 let source = WeightsSource::parse(ID).unwrap();
                 let located = locate(&source, &place.settings(), &mut |progress| {
-                    if let Progress::Waiting { file } = progress {
+                    if let DownloadProgress::Waiting { file } = progress {
                         waited.lock().unwrap().push(file.to_owned());
                     }
                 });
@@ -744,7 +744,7 @@ fn progress_ends_at_the_whole_file() {
     let mut last = None;
     let source = WeightsSource::parse(ID).unwrap();
     locate(&source, &place.settings(), &mut |progress| {
-        if let Progress::Received {
+        if let DownloadProgress::Received {
             file: TENSORS,
             bytes,
             total,

@@ -2,7 +2,7 @@
 
 use super::error::EmoboxError;
 use super::list::{EMOVO, EmoboxCorpus, Voices, balanced};
-use crate::corpora::Part;
+use crate::corpora::FilePart;
 use crate::{DataError, SplitName, text};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ pub(super) struct Entry {
     /// Path of the audio below the corpus' folder, with `/` between its parts.
     pub path: String,
     /// The part of the file, where it is not all of it.
-    pub part: Option<Part>,
+    pub part: Option<FilePart>,
     /// The corpus' code of the emotion.
     pub code: String,
     /// Length in seconds.
@@ -50,11 +50,11 @@ impl Entry {
     /// Name within the dataset: the path, with the times of a part behind it.
     pub fn name(&self) -> String {
         match self.part {
-            Some(Part {
+            Some(FilePart {
                 start_s,
                 end_s: Some(end_s),
             }) => format!("{}#{start_s}-{end_s}", self.path),
-            Some(Part { start_s, end_s: None }) => format!("{}#{start_s}-", self.path),
+            Some(FilePart { start_s, end_s: None }) => format!("{}#{start_s}-", self.path),
             None => self.path.clone(),
         }
     }
@@ -379,7 +379,7 @@ impl Reader<'_> {
                         end_s.unwrap_or(f64::NAN)
                     ));
                 }
-                Some(Part { start_s, end_s })
+                Some(FilePart { start_s, end_s })
             }
         };
         let code = line.emo.trim().to_owned();

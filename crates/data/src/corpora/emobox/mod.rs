@@ -206,7 +206,7 @@ impl CorpusKind for Emobox {
             ..Gathered::default()
         };
         let known = self.corpus.known();
-        let mut told = Told::default();
+        let mut told = Remarks::default();
         let (used, again, contradicting) = metadata.used();
         for ((entry, file), _) in metadata
             .entries
@@ -418,7 +418,7 @@ fn own_facts(own: &DatasetConfig, actors: &IndexMap<String, cremad::Actor>, entr
 
 /// What is remarked on while recordings are read.
 #[derive(Default)]
-struct Told {
+struct Remarks {
     /// Codes that the label map lacks.
     unmapped: Vec<String>,
     /// Recordings whose names bear another emotion than the metadata.
@@ -427,7 +427,7 @@ struct Told {
     nobody: usize,
 }
 
-impl Told {
+impl Remarks {
     /// What is known of a recording, given what its name tells.
     fn facts(&mut self, entry: &Entry, metadata: &Metadata, corpus: &Known, mut facts: Facts) -> Facts {
         // The scan takes each of these for another person, who may be any of them.

@@ -3,7 +3,7 @@
 use super::fields::{self, Fields, label, number, time};
 use super::places::Places;
 use super::{Manifest, votes};
-use crate::corpora::{Facts, Gathered, Part, Source, Utterance};
+use crate::corpora::{Facts, FilePart, Gathered, Source, Utterance};
 use crate::error::Also;
 use crate::labelling::{Labelling, Outcome};
 use crate::table::{Row, Table};
@@ -214,12 +214,12 @@ impl Manifest {
         let written = needed(row, &fields.path)?;
         let part = match (seconds(&fields.start)?, seconds(&fields.end)?) {
             (None, None) => None,
-            (start, end_s) => Some(Part {
+            (start, end_s) => Some(FilePart {
                 start_s: start.unwrap_or(0.0),
                 end_s,
             }),
         };
-        if let Some(Part {
+        if let Some(FilePart {
             start_s,
             end_s: Some(end_s),
         }) = part
@@ -234,11 +234,11 @@ impl Manifest {
         let relative = place.relative;
         let key = match part {
             None => relative.clone(),
-            Some(Part {
+            Some(FilePart {
                 start_s,
                 end_s: Some(end_s),
             }) => format!("{relative}#{start_s}-{end_s}"),
-            Some(Part { start_s, end_s: None }) => format!("{relative}#{start_s}-"),
+            Some(FilePart { start_s, end_s: None }) => format!("{relative}#{start_s}-"),
         };
         Ok(Some(Utterance {
             key,

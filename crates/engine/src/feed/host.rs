@@ -1,0 +1,453 @@
+//! The host side of the graph for one item: its waveform and the outputs of host nodes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use emorun_data::{Item, Name};
+use emorun_features::{Array, Key, Origin, Precision};
+
+use super::FeedError;
+use super::augment::{Augmentations, Version};
+use super::cached::{CachedNode, CachedValue, FeatureCache, Keeping, key_of, key_of_audio};
+use emorun_nn::host::{HostOp, HostValue, ItemFeatures};
+use emorun_nn::value::{Lengths, PortId, Value};
+
+/// A step of the host pipeline: a host node, what it reads and where its output stands.
+#[derive(Debug)]
+pub struct HostStep {
+    /// The host value that it reads; `None` for what reads files of the item's own.
+    pub input: Option<PortId>,
+    /// Where its output stands.
+    pub output: PortId,
+    /// What it computes.
+    pub op: HostOp,
+    /// How that is kept on disk; `None` for what is computed each time.
+    pub keeping: Option<Keeping>,
+}
+
+/// What the host gives for an item.
+#[derive(Clone, Debug, Default)]
+pub struct ItemValues {
+    /// The pipeline's wanted values, in its order.
+    pub wanted: Vec<HostValue>,
+    /// What its cached nodes give, in its order.
+    pub cached: Vec<CachedValue>,
+}
+
+impl ItemValues {
+    fn bytes(&self) -> usize {
+        let cached = self.cached.iter().map(|value| match value {
+            CachedValue::Known(array) => std::mem::size_of_val(array.values()),
+            CachedValue::Unknown { input, .. } | CachedValue::Passing(input) => input.bytes(),
+        });
+        self.wanted.iter().map(HostValue::bytes).sum::<usize>() + cached.sum::<usize>()
+    }
+
+    /// True if nothing is left to be computed on the device.
+    fn is_complete(&self) -> bool {
+        self.cached.iter().all(|value| matches!(value, CachedValue::Known(_)))
+    }
+}
+
+/// What is computed on the host, and what of it is kept.
+#[derive(Debug, Default)]
+pub struct HostParts {
+    /// Host nodes in topological order.
+    pub steps: Vec<HostStep>,
+    /// Host values that device nodes read.
+    pub wanted: Vec<PortId>,
+    /// Changes of training waveforms.
+    pub augmentations: Augmentations,
+    /// Device nodes whose frozen part is computed for each item alone.
+    pub cached: Vec<CachedNode>,
+    /// Where it is kept; nowhere on a machine without a folder for caches.
+    pub cache: Option<FeatureCache>,
+    /// Whether decoded audio is kept there too.
+    pub decoded_on_disk: bool,
+}
+
+/// Everything that is computed on the host for an item, remembered within a memory budget.
+///
+/// An item's host values are computed alone, never in a batch, so they are the same bits in every
+/// batch, epoch and process.
+#[derive(Debug)]
+pub struct HostPipeline {
+    /// Sample rate of the experiment in Hz.
+    pub sample_rate_hz: u32,
+    /// What is computed.
+    pub parts: HostParts,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    /// By item and view.
+    items: HashMap<(Name, Option<u64>), Arc<ItemValues>>,
+    /// What was read from files of items whose other values never come again, by item and node.
+    read: HashMap<(Name, String), Arc<HostValue>>,
+    /// Decoded audio of such items.
+    decoded: HashMap<Name, Arc<Vec<f32>>>,
+    budget: usize,
+}
+
+impl HostPipeline {
+    /// A pipeline that remembers up to `budget_bytes` of computed values.
+    pub fn new(sample_rate_hz: u32, parts: HostParts, budget_bytes: usize) -> Self {
+        Self {
+            sample_rate_hz,
+            parts,
+            remembered: Mutex::new(Remembered {
+                budget: budget_bytes,
+                ..Remembered::default()
+            }),
+        }
+    }
+
+    /// The values of a version of an item.
+    ///
+    /// # Errors
+    /// The item's audio, or a file that an augmentation reads, cannot be read.
+    pub fn values(&self, item: &Item, version: &Version) -> Result<Arc<ItemValues>, FeedError> {
+        let Some(view) = version.again() else {
+            return self.compute(item, version).map(Arc::new);
+        };
+        let name = (item.key.clone(), view);
+        if let Some(values) = self.remembered().items.get(&name) {
+            return Ok(values.clone());
+        }
+        let values = Arc::new(self.compute(item, version)?);
+        let bytes = values.bytes();
+        let mut remembered = self.remembered();
+        if values.is_complete() && bytes <= remembered.budget {
+            remembered.budget -= bytes;
+            remembered.items.insert(name, values.clone());
+        }
+        Ok(values)
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
+        // A worker that panicked left the map whole: entries are inserted in one call.
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn compute(&self, item: &Item, version: &Version) -> Result<ItemValues, FeedError> {
+        let HostParts {
+            wanted,
+            augmentations,
+            cached,
+            cache,
+            ..
+        } = &self.parts;
+        let keys: Vec<Option<Key>> = cached
+            .iter()
+            .map(|node| {
+                cache.as_ref()?;
+                key_of(&node.keeping, item, version, augmentations, self.sample_rate_hz)
+            })
+            .collect();
+        let known: Vec<Option<Arc<Array>>> = keys
+            .iter()
+            .map(|key| Some(Arc::new(cache.as_ref()?.get(key.as_ref()?)?)))
+            .collect();
+        // Where everything is kept, nothing has to be decoded, but it must be of this file.
+        if known.iter().any(Option::is_some) {
+            item.check_unchanged().map_err(FeedError::Data)?;
+        }
+        if wanted.is_empty() && known.iter().all(Option::is_some) {
+            return Ok(ItemValues {
+                wanted: Vec::new(),
+                cached: known.into_iter().flatten().map(CachedValue::Known).collect(),
+            });
+        }
+        let unknown = cached.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let mut needed = wanted.iter().chain(unknown.map(|(node, _)| &node.input));
+        let mut values = self.kept_steps(item, version);
+        if needed.any(|port| self.needs_audio(port, &values)) {
+            let wave = self.decoded(item, version)?;
+            let wave = augmentations
+                .apply(wave, self.sample_rate_hz, item, version)
+                .map_err(|(node, error)| FeedError::Augment { node, error })?;
+            values.push((PortId::new("data", "audio"), HostValue::Wave(wave)));
+        }
+        self.run_steps(item, version, &mut values)?;
+        let find = |port: &PortId| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone());
+        let cached = cached
+            .iter()
+            .zip(known)
+            .zip(keys)
+            .filter_map(|((node, known), key)| match known {
+                Some(array) => Some(CachedValue::Known(array)),
+                None if version.again().is_none() => find(&node.input).map(CachedValue::Passing),
+                None => find(&node.input).map(|input| CachedValue::Unknown { input, key }),
+            })
+            .collect();
+        Ok(ItemValues {
+            wanted: wanted.iter().filter_map(find).collect(),
+            cached,
+        })
+    }
+
+    /// What a waveform gives in the place of an item's own; nothing of it is remembered.
+    ///
+    /// # Errors
+    /// A file of the item, or a model, cannot be used.
+    pub fn of_wave(&self, item: &Item, wave: Vec<f32>) -> Result<ItemValues, FeedError> {
+        let mut values = vec![(PortId::new("data", "audio"), HostValue::Wave(wave))];
+        self.run_steps(item, &Version::Plain, &mut values)?;
+        let find = |port: &PortId| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone());
+        let unknown = |node: &CachedNode| {
+            let input = find(&node.input)?;
+            Some(CachedValue::Unknown { input, key: None })
+        };
+        Ok(ItemValues {
+            wanted: self.parts.wanted.iter().filter_map(find).collect(),
+            cached: self.parts.cached.iter().filter_map(unknown).collect(),
+        })
+    }
+
+    /// An item's audio, decoded and resampled: where its other values never come again, it is remembered for
+    /// itself.
+    fn decoded(&self, item: &Item, version: &Version) -> Result<Vec<f32>, FeedError> {
+        let known = self.remembered().decoded.get(&item.key).cloned();
+        if let Some(wave) = known {
+            return Ok(wave.to_vec());
+        }
+        let wave = self.decoded_on_disk(item)?;
+        let bytes = size_of_val(wave.as_slice());
+        let mut remembered = self.remembered();
+        if version.again().is_none() && bytes <= remembered.budget {
+            remembered.budget -= bytes;
+            remembered.decoded.insert(item.key.clone(), Arc::new(wave.clone()));
+        }
+        Ok(wave)
+    }
+
+    /// An item's audio, from the disk where it is kept there.
+    fn decoded_on_disk(&self, item: &Item) -> Result<Vec<f32>, FeedError> {
+        let decode = || item.load_audio(self.sample_rate_hz).map_err(FeedError::Data);
+        let kept = self.parts.cache.as_ref().filter(|_| self.parts.decoded_on_disk);
+        let Some((cache, key)) = kept.zip(key_of_audio(item, self.sample_rate_hz)) else {
+            return decode();
+        };
+        if let Some(array) = cache.get(&key) {
+            return Ok(array.into_values());
+        }
+        let wave = decode()?;
+        if let Ok(array) = Array::new([wave.len()], wave.clone()) {
+            let origin = Origin {
+                kind: "decoded audio".to_owned(),
+                source: item.dataset.to_string(),
+            };
+            cache.put(&key, &array, Precision::F32, &origin);
+        }
+        Ok(wave)
+    }
+
+    /// What steps gave before, as far as it is kept.
+    fn kept_steps(&self, item: &Item, version: &Version) -> Vec<(PortId, HostValue)> {
+        let kept = |step: &HostStep| {
+            let key = self.key_of_step(step, item, version)?;
+            HostValue::from_array(self.parts.cache.as_ref()?.get(&key)?)
+        };
+        let steps = self.parts.steps.iter();
+        steps
+            .filter_map(|step| Some((step.output.clone(), kept(step)?)))
+            .collect()
+    }
+
+    /// An item's features from its files, which augmentation does not reach: where the item's other values never
+    /// come again, they are remembered for themselves.
+    fn item_features(
+        &self,
+        node: &str,
+        features: &ItemFeatures,
+        item: &Item,
+        version: &Version,
+    ) -> Result<HostValue, FeedError> {
+        let name = (item.key.clone(), node.to_owned());
+        let known = self.remembered().read.get(&name).cloned();
+        if let Some(value) = known {
+            return Ok(HostValue::clone(&value));
+        }
+        let value = features.read(&item.key).map_err(|error| FeedError::Feature {
+            node: node.to_owned(),
+            error,
+        })?;
+        let mut remembered = self.remembered();
+        if version.again().is_none() && value.bytes() <= remembered.budget {
+            remembered.budget -= value.bytes();
+            remembered.read.insert(name, Arc::new(value.clone()));
+        }
+        Ok(value)
+    }
+
+    fn key_of_step(&self, step: &HostStep, item: &Item, version: &Version) -> Option<Key> {
+        key_of(
+            step.keeping.as_ref()?,
+            item,
+            version,
+            &self.parts.augmentations,
+            self.sample_rate_hz,
+        )
+    }
+
+    /// Whether a host value that is not there yet is the waveform or computed from it.
+    fn needs_audio(&self, port: &PortId, values: &[(PortId, HostValue)]) -> bool {
+        if values.iter().any(|(at, _)| at == port) {
+            return false;
+        }
+        match self.parts.steps.iter().find(|step| step.output == *port) {
+            None => true,
+            Some(step) => step.input.as_ref().is_some_and(|input| self.needs_audio(input, values)),
+        }
+    }
+
+    /// Adds what the steps give, as far as their inputs are there.
+    fn run_steps(
+        &self,
+        item: &Item,
+        version: &Version,
+        values: &mut Vec<(PortId, HostValue)>,
+    ) -> Result<(), FeedError> {
+        for step in &self.parts.steps {
+            if values.iter().any(|(port, _)| *port == step.output) {
+                continue;
+            }
+            let input = step.input.as_ref();
+            let input = input.and_then(|input| values.iter().find(|(port, _)| port == input));
+            let output = match (&step.op, input.map(|(_, value)| value)) {
+                (HostOp::Precomputed(features), _) => self.item_features(&step.output.node, features, item, version)?,
+                (HostOp::LogMel(extractor), Some(HostValue::Wave(samples))) => {
+                    HostValue::of_frames(extractor.compute(samples), extractor.config().n_mels)
+                }
+                (HostOp::Mfcc(extractor), Some(HostValue::Wave(samples))) => {
+                    HostValue::of_frames(extractor.compute(samples), extractor.config().n_mfcc)
+                }
+                (HostOp::Fbank(extractor), Some(HostValue::Wave(samples))) => {
+                    HostValue::of_frames(extractor.compute(samples), extractor.width())
+                }
+                (HostOp::WhisperMel(front), Some(HostValue::Wave(samples))) => HostValue::Frames {
+                    values: front.compute(samples),
+                    width: front.config().feature_size,
+                    valid: front.frames(samples.len()),
+                },
+                (HostOp::Model(model), Some(input)) => {
+                    let failed = |error| FeedError::Model {
+                        node: step.output.node.clone(),
+                        item: item.key.to_string(),
+                        error,
+                    };
+                    let array = model.compute(input).map_err(failed)?;
+                    match HostValue::from_array(self.keep(step, item, version, array)) {
+                        Some(value) => value,
+                        None => continue,
+                    }
+                }
+                _ => continue,
+            };
+            values.push((step.output.clone(), output));
+        }
+        Ok(())
+    }
+}
+
+impl HostPipeline {
+    /// Keeps what a step gave for an item; gives it as it will be read again.
+    fn keep(&self, step: &HostStep, item: &Item, version: &Version, array: Array) -> Array {
+        let Some(keeping) = &step.keeping else {
+            return array;
+        };
+        let array = array.rounded(keeping.precision).unwrap_or(array);
+        if let (Some(cache), Some(key)) = (&self.parts.cache, self.key_of_step(step, item, version)) {
+            let origin = Origin {
+                kind: keeping.kind.clone(),
+                source: item.dataset.to_string(),
+            };
+            cache.put(&key, &array, keeping.precision, &origin);
+        }
+        array
+    }
+}
+
+/// A wanted host value of a whole batch, padded with zeros.
+#[derive(Clone, Debug)]
+pub struct HostBatch {
+    /// `[layers, batch, longest, width]`
+    values: Vec<f32>,
+    lengths: Lengths,
+    layers: usize,
+    longest: usize,
+    width: usize,
+    axes: Axes,
+}
+
+/// What a batch becomes on the device.
+#[derive(Clone, Copy, Debug)]
+enum Axes {
+    Wave,
+    Frames,
+    Vector,
+    Stack,
+}
+
+impl HostBatch {
+    /// Joins items' values, which are of one kind.
+    pub fn collate<'a>(items: impl Iterator<Item = &'a HostValue> + Clone) -> Self {
+        let first = items.clone().next();
+        let (layers, width) = first.map_or((1, 1), HostValue::layers_and_width);
+        let lengths: Vec<usize> = items.clone().map(HostValue::valid).collect();
+        let longest = items.clone().map(HostValue::steps).max().unwrap_or(0);
+        let batch = lengths.len();
+        let row = longest * width;
+        let mut values = vec![0f32; layers * batch * row];
+        for (at, item) in items.enumerate() {
+            let own = item.steps() * width;
+            for (layer, source) in item.values().chunks_exact(own.max(1)).enumerate() {
+                let start = (layer * batch + at) * row;
+                values[start..start + own].copy_from_slice(source);
+            }
+        }
+        Self {
+            values,
+            lengths: Lengths::new(lengths),
+            layers,
+            longest,
+            width,
+            axes: match first {
+                None | Some(HostValue::Wave(_)) => Axes::Wave,
+                Some(HostValue::Frames { .. }) => Axes::Frames,
+                Some(HostValue::Vector(_)) => Axes::Vector,
+                Some(HostValue::Stack { .. }) => Axes::Stack,
+            },
+        }
+    }
+
+    /// The batch as a value on a device.
+    pub fn into_value(self, device: &Device) -> Value {
+        let batch = self.lengths.as_slice().len();
+        let Self {
+            values,
+            lengths,
+            layers,
+            longest,
+            width,
+            axes,
+        } = self;
+        match axes {
+            Axes::Wave => {
+                let wave = TensorData::new(values, [batch, longest]);
+                Value::Wave(Tensor::from_data(wave, device), lengths)
+            }
+            Axes::Frames => {
+                let frames = TensorData::new(values, [batch, longest, width]);
+                Value::Frames(Tensor::from_data(frames, device), lengths)
+            }
+            Axes::Vector => Value::Vector(Tensor::from_data(TensorData::new(values, [batch, width]), device)),
+            Axes::Stack => {
+                let stack = TensorData::new(values, [layers, batch, longest, width]);
+                Value::Stack(Tensor::from_data(stack, device), lengths)
+            }
+        }
+    }
+}

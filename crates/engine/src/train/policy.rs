@@ -1,0 +1,455 @@
+//! Policies while a network trains: when they choose, what they are told, how they learn.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::SplitResult;
+use super::learn::{learn, optimizer_of};
+use super::optimizer::Optimizer;
+use super::state::LoopState;
+use super::{Abort, StepNames, lower_is_better};
+use crate::feed::augment::Strengths;
+use crate::settings::Training;
+use emorun_nn::value::{PortId, Value, Values};
+use emorun_nodes::network::Network;
+use emorun_nodes::parameters::NamedTensors;
+use emorun_nodes::policies::{Episode, PolicySpec, Step};
+
+/// Where a policy stands, as far as it must survive a kill.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyState {
+    /// What it has chosen between epochs and what is still in force.
+    current: Option<Current>,
+    /// What it is to learn from.
+    pub(super) episodes: Vec<Episode>,
+    /// How often it has chosen between epochs.
+    choices: u64,
+    /// How often it has learned.
+    pub(super) updates: u64,
+    /// Moving mean of the returns.
+    pub(super) mean_return: Option<f64>,
+    /// Sums and counts of what the epoch's line tells.
+    seen: BTreeMap<String, (f64, u64)>,
+}
+
+/// A choice in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Current {
+    /// Epochs done when it was made.
+    since: u64,
+    /// What the policy saw.
+    state: Vec<f64>,
+    /// What it drew.
+    drawn: Vec<f64>,
+    /// What that means, one for each augmentation.
+    actions: Vec<f64>,
+    /// The number that the reward is a change of, as it was.
+    before: Option<f64>,
+}
+
+impl PolicyState {
+    /// Adds a number to what the epoch's line tells.
+    pub(super) fn see(&mut self, name: &str, value: f64) {
+        let (sum, count) = self.seen.entry(name.to_owned()).or_default();
+        *sum += value;
+        *count += 1;
+    }
+
+    /// Steps that it has not learned from yet.
+    fn steps(&self) -> usize {
+        self.episodes.iter().map(|episode| episode.steps.len()).sum()
+    }
+}
+
+/// What policies see of training between epochs.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation<'a> {
+    /// Share of the epochs that are done.
+    pub progress: f64,
+    /// Mean loss of the epoch before.
+    pub train_loss: Option<f64>,
+    /// Metrics of the validation split behind it.
+    pub validation: Option<&'a SplitResult>,
+}
+
+impl Observation<'_> {
+    /// Before the first epoch.
+    const NOTHING: Self = Self {
+        progress: 0.0,
+        train_loss: None,
+        validation: None,
+    };
+
+    /// The number at a port of `run`; `None` where there is none yet.
+    fn number(&self, port: &str) -> Option<f64> {
+        let number = match port.strip_prefix("validation.") {
+            Some(metric) => self.validation?.metric(metric),
+            None if port == "progress" => Some(self.progress),
+            None => self.train_loss,
+        };
+        number.filter(|number| number.is_finite())
+    }
+}
+
+/// A policy of the network, and what moves its parameters.
+#[derive(Debug)]
+struct Managed {
+    name: String,
+    spec: PolicySpec,
+    inputs: Vec<(String, PortId)>,
+    optimizer: Option<Optimizer>,
+}
+
+/// All policies of a network.
+#[derive(Debug)]
+pub struct Policies {
+    all: Vec<Managed>,
+    device: Device,
+}
+
+impl Policies {
+    /// The policies of a network on a device with autodiff.
+    pub fn new(training: &Training, network: &Network, device: &Device) -> Self {
+        let nodes = network.wired().iter();
+        let all = nodes.filter_map(|node| {
+            let spec = node.config.policy()?;
+            let inputs = node.inputs.iter();
+            Some(Managed {
+                name: node.name.clone(),
+                inputs: inputs.map(|(port, from, _)| (port.clone(), from.clone())).collect(),
+                optimizer: spec.learner.map(|learner| optimizer_of(training, &learner, network)),
+                spec,
+            })
+        });
+        Self {
+            all: all.collect(),
+            device: device.clone(),
+        }
+    }
+
+    /// Makes the first choices.
+    ///
+    /// # Errors
+    /// A choice is not finite.
+    pub fn begin(&self, network: &Network, state: &mut LoopState, names: &StepNames) -> Result<(), Abort> {
+        for policy in self.all.iter().filter(|policy| !policy.spec.acts_on.is_empty()) {
+            let own = state.policies.entry(policy.name.clone()).or_default();
+            let before = vec![0.0; policy.spec.acts_on.len()];
+            policy.choose(network, own, &before, 0, &Observation::NOTHING, names, &self.device)?;
+        }
+        Ok(())
+    }
+
+    /// What is in force in the coming epoch.
+    pub fn strengths(&self, state: &LoopState) -> Strengths {
+        let mut shares = Vec::new();
+        for policy in &self.all {
+            let current = state.policies.get(&policy.name).and_then(|own| own.current.as_ref());
+            let actions = current.map_or(&[][..], |current| current.actions.as_slice());
+            shares.extend(policy.spec.acts_on.iter().cloned().zip(actions.iter().copied()));
+        }
+        Strengths::new(shares)
+    }
+
+    /// Tells policies what an epoch has brought, lets those learn that have seen enough and choose that
+    /// are to; gives the numbers of the epoch's line.
+    ///
+    /// # Errors
+    /// A policy's gradient is not finite.
+    pub fn after_epoch(
+        &mut self,
+        network: &mut Network,
+        state: &mut LoopState,
+        names: &StepNames,
+        sight: &Observation<'_>,
+    ) -> Result<Vec<(String, Option<f64>)>, Abort> {
+        let mut line = Vec::new();
+        for policy in &mut self.all {
+            let own = state.policies.entry(policy.name.clone()).or_default();
+            if let Some(current) = own.current.clone() {
+                policy.told(network, own, &current, state.epoch, names, sight, &self.device)?;
+            }
+            for (what, (sum, count)) in std::mem::take(&mut own.seen) {
+                line.push((format!("{}/{what}", policy.name), Some(sum / count as f64)));
+            }
+        }
+        Ok(line)
+    }
+
+    /// Takes what policies met in a rollout of this batch.
+    pub fn observe(network: &Network, values: &Values, rollouts: &mut Vec<(String, Episode)>) {
+        for node in network.wired() {
+            let wanted = |port: &str| {
+                let (_, from, _) = node.inputs.iter().find(|(at, ..)| at == port)?;
+                rows_of(values.get(from)?)
+            };
+            if node.config.policy().is_none() {
+                continue;
+            }
+            let (Some(taken), Some(rewards)) = (wanted("taken"), wanted("reward")) else {
+                continue;
+            };
+            let states: Vec<Vec<Vec<Vec<f64>>>> = (0..).map_while(|at| wanted(&format!("state.{at}"))).collect();
+            for (item, (taken, rewards)) in taken.into_iter().zip(rewards).enumerate() {
+                if taken.is_empty() {
+                    continue;
+                }
+                let steps = taken.into_iter().zip(rewards).enumerate();
+                let steps = steps.map(|(at, (drawn, reward))| Step {
+                    state: states
+                        .iter()
+                        .flat_map(|part| {
+                            part.get(item)
+                                .and_then(|rows| rows.get(at))
+                                .into_iter()
+                                .flatten()
+                                .copied()
+                        })
+                        .collect(),
+                    drawn,
+                    reward: reward.first().copied().unwrap_or(0.0),
+                });
+                let episode = Episode {
+                    steps: steps.collect(),
+                    next: None,
+                };
+                rollouts.push((node.name.clone(), episode));
+            }
+        }
+    }
+
+    /// Lets policies learn from the rollouts of a step, once they have enough of them.
+    ///
+    /// # Errors
+    /// A policy's gradient is not finite, or what it saw, drew or was given.
+    pub fn after_step(&mut self, network: &mut Network, state: &mut LoopState, names: &StepNames) -> Result<(), Abort> {
+        for (name, episode) in std::mem::take(&mut state.seen.rollouts) {
+            let Some(layer) = network.policy(&name) else { continue };
+            refuse_not_finite(&name, &episode)?;
+            let own = state.policies.entry(name).or_default();
+            own.see("reward", episode.steps.iter().map(|step| step.reward).sum());
+            for step in &episode.steps {
+                for (at, &drawn) in step.drawn.iter().enumerate() {
+                    own.see(&format!("action.{at}"), layer.value(drawn));
+                }
+            }
+            own.episodes.push(episode);
+        }
+        for policy in self.all.iter_mut().filter(|policy| policy.spec.acts_on.is_empty()) {
+            if let Some(own) = state.policies.get_mut(&policy.name) {
+                policy.learn_if_enough(network, own, names, &self.device)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the optimizers' state to what is stored.
+    pub fn save(&self, tensors: &mut NamedTensors, counters: &mut BTreeMap<String, u64>) {
+        for optimizer in self.all.iter().filter_map(|policy| policy.optimizer.as_ref()) {
+            let (own, counts) = optimizer.save();
+            tensors.extend(own);
+            counters.extend(counts);
+        }
+    }
+
+    /// Takes the optimizers' state out of what was stored.
+    ///
+    /// # Errors
+    /// The state of a tensor is incomplete.
+    pub fn load(&mut self, tensors: &mut NamedTensors, counters: &mut BTreeMap<String, u64>) -> Result<(), String> {
+        for policy in &mut self.all {
+            let Some(optimizer) = &mut policy.optimizer else {
+                continue;
+            };
+            let prefix = format!("{}.", policy.name);
+            let is_own = |name: &String| name.starts_with(&prefix);
+            let own = tensors.extract_if(.., |name, _| is_own(name)).collect();
+            let counts = counters.extract_if(.., |name, _| is_own(name)).collect();
+            optimizer.load(own, &counts, &self.device.clone().inner())?;
+        }
+        Ok(())
+    }
+}
+
+impl Managed {
+    /// Chooses what is in force from now on; `last` is what was before.
+    #[expect(clippy::too_many_arguments, reason = "all that a choice follows from")]
+    fn choose(
+        &self,
+        network: &Network,
+        own: &mut PolicyState,
+        last: &[f64],
+        epoch: u64,
+        sight: &Observation<'_>,
+        names: &StepNames,
+        device: &Device,
+    ) -> Result<(), Abort> {
+        let Some(layer) = network.policy(&self.name) else {
+            return Ok(());
+        };
+        let state = self.sees(sight, last);
+        let values: Vec<f32> = state.iter().map(|&number| number as f32).collect();
+        let states = TensorData::new(values, [1, state.len()]);
+        let key = names.of_policy(&self.name).with("act").at(own.choices);
+        let drawn = layer.draw(Tensor::from_data(states, &device.clone().inner()), Some(&[key]));
+        let actions: Vec<f64> = drawn.iter().map(|&drawn| layer.value(drawn)).collect();
+        if !drawn.iter().chain(&actions).all(|number| number.is_finite()) {
+            return Err(not_finite(&self.name, "chooses"));
+        }
+        own.choices += 1;
+        own.current = Some(Current {
+            since: epoch,
+            state,
+            actions,
+            drawn,
+            before: self.rewarded(sight),
+        });
+        Ok(())
+    }
+
+    /// The state between epochs; what is not known yet is 0.
+    fn sees(&self, sight: &Observation<'_>, last: &[f64]) -> Vec<f64> {
+        let ports = self.inputs.iter().filter(|(port, _)| port.starts_with("state."));
+        ports
+            .map(|(_, from)| sight.number(&from.port).unwrap_or(0.0))
+            .chain(last.iter().copied())
+            .collect()
+    }
+
+    /// The number whose change is the reward, the greater the better.
+    fn rewarded(&self, sight: &Observation<'_>) -> Option<f64> {
+        let (_, from) = self.inputs.iter().find(|(port, _)| port == "reward")?;
+        let number = sight.number(&from.port)?;
+        Some(if lower_is_better(&from.port) { -number } else { number })
+    }
+
+    /// Takes what an epoch has brought under the choice in force.
+    #[expect(clippy::too_many_arguments, reason = "all that a choice follows from")]
+    fn told(
+        &mut self,
+        network: &mut Network,
+        own: &mut PolicyState,
+        current: &Current,
+        epoch: u64,
+        names: &StepNames,
+        sight: &Observation<'_>,
+        device: &Device,
+    ) -> Result<(), Abort> {
+        for (augmentation, &action) in self.spec.acts_on.iter().zip(&current.actions) {
+            own.see(&format!("action.{augmentation}"), action);
+        }
+        if epoch.saturating_sub(current.since) < self.spec.every_epochs {
+            return Ok(());
+        }
+        // Nothing is told of the first epochs, before which nothing was measured.
+        if let (Some(before), Some(after)) = (current.before, self.rewarded(sight)) {
+            let reward = after - before;
+            own.see("reward", reward);
+            let step = Step {
+                state: current.state.clone(),
+                drawn: current.drawn.clone(),
+                reward,
+            };
+            // One episode until it is learned from, which goes on unless training is over.
+            if own.episodes.is_empty() {
+                own.episodes.push(Episode::default());
+            }
+            let next = (sight.progress < 1.0).then(|| self.sees(sight, &current.actions));
+            if let Some(episode) = own.episodes.last_mut() {
+                episode.steps.push(step);
+                episode.next = next;
+            }
+            self.learn_if_enough(network, own, names, device)?;
+        }
+        self.choose(network, own, &current.actions, epoch, sight, names, device)
+    }
+
+    fn learn_if_enough(
+        &mut self,
+        network: &mut Network,
+        own: &mut PolicyState,
+        names: &StepNames,
+        device: &Device,
+    ) -> Result<(), Abort> {
+        let (Some(learner), Some(optimizer)) = (&self.spec.learner, &mut self.optimizer) else {
+            own.episodes.clear();
+            return Ok(());
+        };
+        if own.steps() < learner.horizon {
+            return Ok(());
+        }
+        let key = names.of_policy(&self.name).with("learn").at(own.updates);
+        learn(network, &self.name, own, learner, optimizer, key, device)
+    }
+}
+
+fn not_finite(policy: &str, does: &str) -> Abort {
+    Abort::Diverged(format!(
+        "the policy `{policy}` {does} numbers that are not finite; lower its learning rate `lr`"
+    ))
+}
+
+/// Refuses an episode that a policy cannot learn from.
+fn refuse_not_finite(policy: &str, episode: &Episode) -> Result<(), Abort> {
+    let are_finite = |of: fn(&Step) -> &[f64]| episode.steps.iter().flat_map(of).all(|number| number.is_finite());
+    let sees: fn(&Step) -> &[f64] = |step| &step.state;
+    let draws: fn(&Step) -> &[f64] = |step| &step.drawn;
+    let is_given: fn(&Step) -> &[f64] = |step| std::slice::from_ref(&step.reward);
+    for (does, of) in [("sees", sees), ("draws", draws), ("is rewarded with", is_given)] {
+        if !are_finite(of) {
+            return Err(not_finite(policy, does));
+        }
+    }
+    Ok(())
+}
+
+/// The valid rows of each item of frames, as plain numbers.
+fn rows_of(value: &Value) -> Option<Vec<Vec<Vec<f64>>>> {
+    let Value::Frames(frames, lengths) = value else {
+        return None;
+    };
+    let [_, time, width] = frames.dims();
+    let numbers: Vec<f64> = frames.clone().into_data().iter::<f32>().map(f64::from).collect();
+    let items = numbers.chunks_exact((time * width).max(1)).zip(lengths.as_slice());
+    let rows = |(item, &length): (&[f64], &usize)| {
+        let rows = item.chunks_exact(width.max(1)).take(length);
+        rows.map(<[f64]>::to_vec).collect()
+    };
+    Some(items.map(rows).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_episode_with_a_number_that_is_not_finite_names_the_policy_and_what_it_was() {
+        let step = |state: f64, drawn: f64, reward: f64| Episode {
+            steps: vec![Step {
+                state: vec![0.5, state],
+                drawn: vec![drawn],
+                reward,
+            }],
+            next: None,
+        };
+        let nan = f64::NAN;
+        assert!(refuse_not_finite("when", &step(1.0, 0.0, -1.0)).is_ok());
+        for (episode, does) in [
+            (step(nan, 0.0, 0.0), "sees"),
+            (step(0.0, f64::INFINITY, 0.0), "draws"),
+            (step(0.0, 0.0, nan), "is rewarded with"),
+        ] {
+            let Err(Abort::Diverged(message)) = refuse_not_finite("when", &episode) else {
+                panic!("{does}");
+            };
+            assert!(
+                message.contains("the policy `when`") && message.contains(does),
+                "{message}"
+            );
+        }
+    }
+}

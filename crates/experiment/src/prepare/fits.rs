@@ -1,0 +1,77 @@
+//! Whether an experiment fits the machine's memory.
+
+use super::Prepared;
+use emorun_engine::exit::Failure;
+use emorun_engine::memory::{free, largest, mib, rss};
+
+/// What a run is estimated to need of the machine's memory, and what there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// The largest resident memory that is expected, in bytes.
+    pub peak: u64,
+    /// The same if every batch were the longest item alone.
+    pub least: u64,
+    /// Bytes that are free, with those that this process has; `None` where the system does not say.
+    pub free: Option<u64>,
+    /// Bytes that there are in all.
+    pub largest: Option<u64>,
+}
+
+impl Prepared {
+    /// The need of memory; `None` before corpora were read.
+    pub fn need(&self) -> Option<Need> {
+        let load = self.load()?;
+        Some(Need {
+            peak: load.peak_bytes(),
+            least: load.of_one_item().peak_bytes(),
+            free: free().map(|free| free + rss().unwrap_or(0)),
+            largest: largest(),
+        })
+    }
+
+    /// The longest item of training by name and length.
+    pub fn longest_item(&self) -> Option<String> {
+        let (item, seconds) = self.longest_in_training()?;
+        let name = self.corpus.items.get(item).ok()?.display_path();
+        Some(format!("{name} ({seconds:.1} s)"))
+    }
+
+    /// What is to be said where the estimate is more than what is free.
+    pub fn memory_remark(&self) -> Option<String> {
+        let Need { peak, free, .. } = self.need()?;
+        let free = free.filter(|&free| peak > free)?;
+        Some(format!(
+            "about {} of memory are needed and {} are free: batches are padded to their longest item, and the longest of all is {}; {REMEDY}",
+            mib(peak),
+            mib(free),
+            self.longest_item().unwrap_or_default()
+        ))
+    }
+
+    /// Refuses what cannot fit, whatever else the machine does.
+    ///
+    /// # Errors
+    /// A batch of the longest item alone is estimated to need more memory than there is.
+    pub fn refuse_too_long(&self) -> Result<(), Failure> {
+        let Some(Need {
+            least,
+            largest: Some(largest),
+            ..
+        }) = self.need()
+        else {
+            return Ok(());
+        };
+        if least <= largest {
+            return Ok(());
+        }
+        Err(Failure::Input(format!(
+            "a training step on {} alone needs about {} of memory, and there are {}; {REMEDY}",
+            self.longest_item().unwrap_or_default(),
+            mib(least),
+            mib(largest)
+        )))
+    }
+}
+
+/// What helps against long items.
+const REMEDY: &str = "cut long recordings into parts or leave them out, train on `random_crop`, or lower training.batch_size and evaluation.batch_size (or bound batches in seconds with training.batching)";

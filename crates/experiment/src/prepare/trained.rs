@@ -1,0 +1,127 @@
+//! What losses train, and heads that none of them does.
+
+use std::collections::BTreeMap;
+
+use emorun_lang::{Code, Diagnostic, Edge, EdgeKind, Producer, Report, Section, Tree, suggestion};
+
+use super::{ExperimentDraft, at};
+use emorun_engine::settings::Settings;
+use emorun_nodes::kinds::NodeConfig;
+
+/// Reports heads that no loss trains without the file saying so, losses that cannot train anything, and ramps that end
+/// before they begin.
+pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, report: &mut Report) {
+    let mut wrong = |place: &str, message: String, help: &str| {
+        let place: Vec<String> = place.split('.').map(str::to_owned).collect();
+        report.push(at(
+            Diagnostic::error(Code::InvalidValue, message).help(help),
+            &place,
+            tree,
+        ));
+    };
+    let nodes = draft.graph().nodes();
+    let of_section = |section: Section| {
+        nodes
+            .iter()
+            .enumerate()
+            .filter(move |(_, node)| node.section == section)
+    };
+    // A loss whose fields or references have mistakes may train anything; those are reported.
+    let takes = |edge: &Edge| edge.kind == EdgeKind::Data && !edge.is_target();
+    if of_section(Section::Losses).any(|(_, node)| node.config.is_none() || !node.edges.iter().any(takes)) {
+        return;
+    }
+    for (_, node) in of_section(Section::Losses) {
+        let ramp = node.config.as_ref().and_then(NodeConfig::loss_ramp);
+        if let Some(ramp) = ramp.filter(|ramp| ramp.begin > ramp.end) {
+            wrong(
+                &format!("losses.{}.ramp", node.name),
+                format!("the ramp ends at {} and begins at {}", ramp.end, ramp.begin),
+                "`begin` comes before `end`",
+            );
+        }
+    }
+    let weight = |config: &Option<NodeConfig>| config.as_ref().and_then(|config| config.loss_weight(1.0));
+    let (idle, active): (Vec<_>, Vec<_>) =
+        of_section(Section::Losses).partition(|(_, node)| weight(&node.config).is_none_or(|weight| weight <= 0.0));
+    if let (Some((_, first)), []) = (idle.first(), active.as_slice()) {
+        let message = match idle.len() {
+            1 => format!(
+                "nothing is trained: the weight of `{}`, the only loss, is 0",
+                first.name
+            ),
+            _ => "nothing is trained: the weight of every loss is 0".to_owned(),
+        };
+        wrong(
+            &format!("losses.{}.weight", first.name),
+            message,
+            "give a loss a weight above 0",
+        );
+        return;
+    }
+    // The losses that each node's output reaches, the first of each.
+    let mut reaches: BTreeMap<usize, &str> = BTreeMap::new();
+    for (at, loss) in active {
+        let mut open = vec![at];
+        while let Some(at) = open.pop() {
+            for edge in nodes[at].edges.iter().filter(|edge| takes(edge)) {
+                if let Producer::Node(from) = edge.from.producer
+                    && !reaches.contains_key(&from)
+                {
+                    reaches.insert(from, &loss.name);
+                    open.push(from);
+                }
+            }
+        }
+    }
+    let untrained = &settings.training.untrained;
+    for (index, head) in of_section(Section::Heads).filter(|(_, head)| head.config.is_some()) {
+        let place = untrained.iter().position(|name| *name == head.name);
+        match (reaches.get(&index), place) {
+            (None, None) => {
+                let kind = match head.config.as_ref().is_some_and(NodeConfig::is_regressor) {
+                    true => "ccc",
+                    false => "cross_entropy",
+                };
+                let weightless = idle.iter().find(|(_, loss)| {
+                    let mut takes = loss.edges.iter();
+                    takes.any(|edge| edge.from.producer == Producer::Node(index))
+                });
+                let message = match weightless {
+                    Some((_, loss)) => format!(
+                        "nothing trains the head `{}`: the weight of its loss `{}` is 0",
+                        head.name, loss.name
+                    ),
+                    None => format!(
+                        "nothing trains the head `{}`: no loss follows from its output",
+                        head.name
+                    ),
+                };
+                wrong(
+                    &format!("heads.{}", head.name),
+                    message,
+                    &format!(
+                        "add a loss such as `losses: {{ {0}_loss: {{ kind: {kind}, input: {0} }} }}`, or say that it keeps the weights that it starts from: `training: {{ untrained: [{0}] }}`",
+                        head.name
+                    ),
+                );
+            }
+            (Some(loss), Some(place)) => wrong(
+                &format!("training.untrained.{place}"),
+                format!("`{}` is trained, by the loss `{loss}`", head.name),
+                "leave it out here, or leave that loss out",
+            ),
+            _ => {}
+        }
+    }
+    for (place, name) in untrained.iter().enumerate() {
+        let heads: Vec<&str> = of_section(Section::Heads).map(|(_, head)| head.name.as_str()).collect();
+        if !heads.contains(&name.as_str()) {
+            wrong(
+                &format!("training.untrained.{place}"),
+                format!("`{name}` is no head of this experiment"),
+                &suggestion(name, &heads, "heads").unwrap_or_default(),
+            );
+        }
+    }
+}

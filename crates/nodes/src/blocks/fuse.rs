@@ -1,0 +1,303 @@
+//! Several vectors, or frames at one rate, made into one.
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::Tensor;
+use burn::tensor::activation::sigmoid;
+use emorun_lang::{InferError, Inferred, InputSignals, Inputs, Signal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::inference::{each_cost, misfit};
+use emorun_nn::facts::Facts;
+use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::value::{Lengths, Value};
+
+/// The widest result: beyond it sizes could not be counted.
+const WIDEST: usize = 1 << 24;
+
+/// Several vectors made into one, or several streams of frames at the same rate.
+///
+/// Streams may differ by a few frames at their end: each item keeps the frames that all of them have.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fuse {
+    /// Two inputs or more, all vectors or all frames.
+    pub inputs: Inputs,
+    /// How they are made into one.
+    #[serde(default)]
+    pub how: How,
+}
+
+/// How inputs are made into one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// One behind the other, in the order of `inputs`.
+    #[default]
+    Concat,
+    /// Their sum; all must be of the same width.
+    Sum,
+    /// A gated multimodal unit (Arevalo et al. 2017, §3.1): `h_i = tanh(W_i x_i)`,
+    /// `z = σ(Z [x_1, …, x_n])`; of two inputs `z ⊙ h_1 + (1 − z) ⊙ h_2`, of more `Σ_i z_i ⊙ h_i` with
+    /// a gate each.
+    Gated {
+        /// Width of the output.
+        #[schemars(range(min = 1, max = 65536))]
+        width: usize,
+    },
+}
+
+/// What the inputs are.
+struct Streams {
+    ports: Vec<String>,
+    widths: Vec<usize>,
+    total: usize,
+    output: Signal,
+}
+
+impl Fuse {
+    fn streams(&self, inputs: &InputSignals<'_>) -> Result<Streams, InferError> {
+        let found: Vec<(String, &Signal)> = inputs
+            .below("inputs")
+            .map(|(name, signal)| (format!("inputs.{name}"), signal))
+            .collect();
+        let [(first_port, first), _, ..] = found.as_slice() else {
+            return Err(InferError::invalid("inputs", "must name two inputs or more"));
+        };
+        let mut widths = Vec::with_capacity(found.len());
+        for (port, signal) in &found {
+            let width = match (signal, first) {
+                (Signal::Vector { width }, Signal::Vector { .. }) => *width,
+                (Signal::Frames { width, rate }, Signal::Frames { rate: of_first, .. }) if rate == of_first => *width,
+                (_, Signal::Vector { .. }) => return Err(misfit(port, "a vector", signal)),
+                (_, Signal::Frames { rate, .. }) => {
+                    return Err(InferError::Mismatch {
+                        port: port.clone(),
+                        wanted: format!("frames at {rate}, as at `{first_port}`"),
+                        found: (*signal).clone(),
+                        help: Some("streams of different rates are fused as vectors: pool each of them first".into()),
+                    });
+                }
+                _ => return Err(misfit(port, "frames or a vector", signal)),
+            };
+            widths.push(width);
+        }
+        let total: usize = widths.iter().sum();
+        let width = match self.how {
+            How::Concat => total,
+            How::Gated { width } => width,
+            How::Sum => {
+                if widths.iter().any(|width| *width != widths[0]) {
+                    return Err(InferError::Invalid {
+                        field: "how".into(),
+                        message: format!("is a sum, but the inputs are {widths:?} wide"),
+                        help: Some("bring them to one width with `linear`, or use `concat` or `gated`".into()),
+                    });
+                }
+                widths[0]
+            }
+        };
+        if total > WIDEST {
+            return Err(InferError::invalid(
+                "inputs",
+                format!("are {total} wide together; the most is {WIDEST}"),
+            ));
+        }
+        Ok(Streams {
+            output: match first {
+                Signal::Frames { rate, .. } => Signal::Frames { width, rate: *rate },
+                _ => Signal::Vector { width },
+            },
+            ports: found.into_iter().map(|(port, _)| port).collect(),
+            widths,
+            total,
+        })
+    }
+}
+
+/// Gates of a unit: of two inputs the second has what the first leaves.
+fn gates(inputs: usize) -> usize {
+    if inputs == 2 { 1 } else { inputs }
+}
+
+impl Kind for Fuse {
+    type Layer = FuseLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        let Streams {
+            widths, total, output, ..
+        } = self.streams(inputs)?;
+        let cost = match self.how {
+            How::Concat | How::Sum => each_cost(&output, 0, total as f64, total as f64),
+            How::Gated { width } => {
+                let gates = gates(widths.len());
+                let parameters = (total * width * (1 + gates)) as u64;
+                let kept = total + width * (2 * widths.len() + 2 * gates + 1);
+                each_cost(&output, parameters, 2.0 * parameters as f64, kept as f64)
+            }
+        };
+        Ok(Inferred::device(output, cost))
+    }
+
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<FuseLayer, BuildError> {
+        let Streams {
+            ports, widths, total, ..
+        } = self.streams(inputs)?;
+        let linear = |input, output| LinearConfig::new(input, output).with_bias(false).init(context.device);
+        Ok(FuseLayer {
+            gated: match self.how {
+                How::Gated { width } => Some(GatedUnit {
+                    transforms: widths.iter().map(|&input| linear(input, width)).collect(),
+                    gate: linear(total, gates(widths.len()) * width),
+                }),
+                How::Concat | How::Sum => None,
+            },
+            sum: self.how == How::Sum,
+            ports,
+        })
+    }
+}
+
+/// See [`Fuse`].
+#[derive(Module, Debug)]
+pub struct FuseLayer {
+    gated: Option<GatedUnit>,
+    #[module(skip)]
+    sum: bool,
+    #[module(skip)]
+    ports: Vec<String>,
+}
+
+/// A gated multimodal unit.
+#[derive(Module, Debug)]
+struct GatedUnit {
+    transforms: Vec<Linear>,
+    gate: Linear,
+}
+
+impl GatedUnit {
+    fn forward(&self, inputs: Vec<Tensor<3>>) -> Option<Tensor<3>> {
+        let count = gates(inputs.len());
+        let mut gates = sigmoid(self.gate.forward(Tensor::cat(inputs.clone(), 2))).chunk(count, 2);
+        if let [gate] = gates.as_slice() {
+            gates.push(gate.clone().neg().add_scalar(1.0));
+        }
+        self.transforms
+            .iter()
+            .zip(inputs)
+            .zip(gates)
+            .map(|((transform, input), gate)| gate * transform.forward(input).tanh())
+            .reduce(Tensor::add)
+    }
+}
+
+impl FuseLayer {
+    /// # Shapes
+    /// - `streams`: `[batch, time, width]` each
+    /// - output: `[batch, time, output width]`
+    fn fuse(&self, streams: Vec<Tensor<3>>) -> Result<Tensor<3>, NodeError> {
+        let fused = match &self.gated {
+            Some(unit) => unit.forward(streams),
+            None if self.sum => streams.into_iter().reduce(Tensor::add),
+            None => Some(Tensor::cat(streams, 2)),
+        };
+        fused.ok_or_else(|| NodeError::Missing("inputs".into()))
+    }
+}
+
+impl Layer for FuseLayer {
+    fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
+        let mut streams = Vec::with_capacity(self.ports.len());
+        let mut shared: Option<Lengths> = None;
+        for port in &self.ports {
+            if let Value::Vector(vector) = inputs.get(port)? {
+                let [batch, width] = vector.dims();
+                streams.push(vector.clone().reshape([batch, 1, width]));
+                continue;
+            }
+            let (frames, lengths) = inputs.frames(port)?;
+            streams.push(frames);
+            shared = Some(match shared {
+                Some(shared) => shorter(&shared, &lengths),
+                None => lengths,
+            });
+        }
+        let Some(lengths) = shared else {
+            return Ok(output(Value::Vector(self.fuse(streams)?.squeeze_dim(1))));
+        };
+        let time = lengths.longest();
+        let fused = self.fuse(streams.into_iter().map(|stream| stream.narrow(1, 0, time)).collect())?;
+        let [batch, ..] = fused.dims();
+        let mask = lengths.mask(time, &fused.device()).reshape([batch, time, 1]);
+        Ok(output(Value::Frames(fused * mask, lengths)))
+    }
+}
+
+/// The smaller of two lengths of each item.
+fn shorter(a: &Lengths, b: &Lengths) -> Lengths {
+    let pairs = a.as_slice().iter().zip(b.as_slice());
+    Lengths::new(pairs.map(|(a, b)| *a.min(b)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use emorun_lang::{FrameRate, PortRef};
+
+    use super::*;
+
+    #[test]
+    fn inputs_that_do_not_go_together_are_refused_by_name() {
+        let frames = |width, hz| Signal::Frames {
+            width,
+            rate: FrameRate::new(hz, 1).unwrap(),
+        };
+        let vector = |width| Signal::Vector { width };
+        for (how, signals, expected) in [
+            (
+                How::Concat,
+                vec![vector(3)],
+                "field `inputs`: must name two inputs or more",
+            ),
+            (
+                How::Concat,
+                vec![vector(3), frames(3, 50)],
+                "port `inputs.1` takes a vector, not frames 3 wide at 50 Hz",
+            ),
+            (
+                How::Concat,
+                vec![frames(3, 50), vector(3)],
+                "port `inputs.1` takes frames at 50 Hz, as at `inputs.0`, not vector 3 wide",
+            ),
+            (
+                How::Concat,
+                vec![frames(3, 50), frames(3, 100)],
+                "port `inputs.1` takes frames at 50 Hz, as at `inputs.0`, not frames 3 wide at 100 Hz",
+            ),
+            (
+                How::Concat,
+                vec![Signal::Text, vector(3)],
+                "port `inputs.0` takes frames or a vector, not text",
+            ),
+            (
+                How::Sum,
+                vec![vector(3), vector(4)],
+                "field `how`: is a sum, but the inputs are [3, 4] wide",
+            ),
+            (
+                How::Concat,
+                vec![vector(WIDEST), vector(WIDEST)],
+                "field `inputs`: are 33554432 wide together; the most is 16777216",
+            ),
+        ] {
+            let node = Fuse {
+                inputs: Inputs::List(vec![PortRef::new("a"); signals.len()]),
+                how,
+            };
+            let ports = signals.iter().enumerate();
+            let ports = ports.map(|(at, signal)| (format!("inputs.{at}"), signal)).collect();
+            let error = node.infer(&InputSignals::new(ports), &Facts::default()).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Kinds of the section `blocks`.
+
+pub mod attention_pool;
+pub mod feature_noise;
+pub mod fuse;
+pub mod gradient_reversal;
+pub mod linear;
+pub mod mixup;
+pub mod normalise;
+pub mod pool;
+pub mod sequence_crop;
+pub mod spec_augment;
+pub mod temporal_dropout;
+pub mod weighted_sum;

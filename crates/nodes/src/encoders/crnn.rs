@@ -1,0 +1,111 @@
+//! Convolutional recurrent encoder: convolution blocks over the spectrogram, then a BiGRU.
+
+use burn::module::Module;
+use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::EncoderKind;
+use super::pretrained::PretrainedKind;
+use crate::inference::{frames_on, slower};
+use emorun_nn::facts::Facts;
+use emorun_nn::layers::conv_block::ConvBlock;
+use emorun_nn::layers::conv_stack::{self, ConvStack};
+use emorun_nn::layers::gru::BiGru;
+use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::value::Value;
+
+/// Convolution blocks `[conv 3×3, batch norm, ReLU, max-pool 2×2]`, one for each entry of
+/// `channels`, then a bidirectional GRU over the remaining frames.
+///
+/// Each block halves the frame rate; clips shorter than one output frame are padded with zeros to
+/// one. Source: the CRNN of Zhao, Mao & Chen 2019 in its usual reduced form.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Crnn {
+    /// Spectrogram frames to encode.
+    pub input: PortRef,
+    /// Output channels of each convolution block.
+    #[serde(default = "default_channels")]
+    #[schemars(length(min = 1, max = 8), inner(range(max = 65536)))]
+    pub channels: Vec<usize>,
+    /// Hidden size of the GRU in each direction; output frames are twice as wide.
+    #[serde(default = "default_gru_hidden")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub gru_hidden: usize,
+}
+
+fn default_channels() -> Vec<usize> {
+    vec![32, 64, 128, 128]
+}
+fn default_gru_hidden() -> usize {
+    128
+}
+
+impl EncoderKind for Crnn {
+    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
+        None
+    }
+}
+
+impl Kind for Crnn {
+    type Layer = CrnnLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        let (width, rate) = frames_on(inputs, "input")?;
+        let blocks = ConvStack::new(&self.channels, width)?;
+        let gru_input = blocks.outputs() * blocks.bands();
+        let out_rate = slower(rate, blocks.stride(), "channels")?;
+        let parameters = blocks.parameters() + BiGru::parameters(gru_input, self.gru_hidden);
+        let hidden = self.gru_hidden as f64;
+        Ok(Inferred {
+            outputs: vec![(
+                String::new(),
+                Signal::Frames {
+                    width: 2 * self.gru_hidden,
+                    rate: out_rate,
+                },
+            )],
+            placement: Placement::Device,
+            cost: Cost {
+                parameters,
+                trainable: parameters,
+                buffers: blocks.buffers(),
+                flops_per_second: rate.hz() * blocks.flops_per_frame()
+                    + out_rate.hz() * 12.0 * hidden * (gru_input as f64 + hidden),
+                activation_floats_per_second: rate.hz() * blocks.floats_per_frame()
+                    + out_rate.hz() * (2.0 * gru_input as f64 + 40.0 * hidden),
+                ..Cost::default()
+            },
+            reads_labels: false,
+            train_only: false,
+        })
+    }
+
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrnnLayer, BuildError> {
+        let (width, _) = frames_on(inputs, "input")?;
+        let blocks = ConvStack::new(&self.channels, width)?;
+        let gru_input = blocks.outputs() * blocks.bands();
+        Ok(CrnnLayer {
+            blocks: blocks.build(context.device),
+            gru: BiGru::new(gru_input, self.gru_hidden, context.device),
+        })
+    }
+}
+
+/// See [`Crnn`].
+#[derive(Module, Debug)]
+pub struct CrnnLayer {
+    blocks: Vec<ConvBlock>,
+    gru: BiGru,
+}
+
+impl Layer for CrnnLayer {
+    fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
+        let (frames, lengths) = inputs.frames("input")?;
+        let (x, lengths) = conv_stack::forward(&self.blocks, frames, &lengths, context.training);
+        let [batch, channels, time, bands] = x.dims();
+        let frames = x.swap_dims(1, 2).reshape([batch, time, channels * bands]);
+        Ok(output(Value::Frames(self.gru.forward(frames, &lengths), lengths)))
+    }
+}

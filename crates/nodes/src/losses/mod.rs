@@ -1,0 +1,20 @@
+//! Kinds of the section `losses`.
+
+pub mod ccc;
+pub mod center;
+mod compared;
+pub mod cross_entropy;
+pub mod ctc;
+pub mod focal;
+pub mod mse;
+pub mod soft_label_kl;
+pub mod supervised_contrastive;
+pub mod triplet;
+
+use crate::ramp::Ramp;
+
+/// What is asked of a kind of the section `losses`.
+pub trait LossKind {
+    /// Its factor in the sum of losses, and how that changes over training.
+    fn factor(&self) -> (f64, Option<Ramp>);
+}

@@ -1,0 +1,75 @@
+//! Mean squared error of predicted numbers.
+
+use burn::module::Module;
+use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::LossKind;
+use crate::inference::numbers_compared;
+use crate::ramp::Ramp;
+use emorun_nn::facts::Facts;
+use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use emorun_nn::value::Value;
+
+/// Mean squared error of predicted numbers, over those that items are labelled with.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mse {
+    /// Predicted numbers, of an `mlp_regressor`.
+    pub input: PortRef,
+    /// Continuous labels; the head's own target when left out.
+    #[serde(default)]
+    pub target: Option<PortRef>,
+    /// Factor of this loss in the sum of losses.
+    #[serde(default = "crate::inference::default_loss_weight")]
+    #[schemars(range(min = 0.0))]
+    pub weight: f64,
+    /// How the factor changes over training; not at all when left out.
+    #[serde(default)]
+    pub ramp: Option<Ramp>,
+}
+
+impl LossKind for Mse {
+    fn factor(&self) -> (f64, Option<Ramp>) {
+        (self.weight, self.ramp)
+    }
+}
+
+impl Kind for Mse {
+    type Layer = MseLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        numbers_compared(inputs)
+    }
+
+    fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<MseLayer, BuildError> {
+        Ok(MseLayer {})
+    }
+}
+
+/// See [`Mse`].
+#[derive(Module, Debug)]
+pub struct MseLayer {}
+
+impl Loss for MseLayer {
+    fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
+        Ok(inputs.targets("target")?.present() as f64)
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Items
+    }
+}
+
+impl Layer for MseLayer {
+    fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
+        let x = inputs.vector("input")?;
+        let targets = inputs.targets("target")?;
+        let device = x.device();
+        let (truth, mask) = (targets.values(&device), targets.mask(&device));
+        let count = targets.present();
+        let sum = ((x - truth).square() * mask).sum();
+        Ok(output(Value::Scalar(sum.div_scalar(count.max(1) as f64), count as f64)))
+    }
+}

@@ -1,0 +1,72 @@
+//! A policy that chooses at random.
+
+use emorun_lang::{InferError, Inferred, InputSignals, NodeRef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policies::PolicySpec;
+use crate::policies::action::ActionSpace;
+use crate::policies::kind::{PolicyKind, Wiring, default_action, default_dimensions, default_every, names};
+use crate::policies::layer::{Choice, PolicyLayer};
+use emorun_nn::facts::Facts;
+use emorun_nn::node::{BuildContext, BuildError, Kind};
+
+/// Chooses each action at random, each as likely as any other: what a learned policy is compared with.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RandomPolicy {
+    /// What each action can be.
+    #[serde(default = "default_action")]
+    pub action: ActionSpace,
+    /// Augmentations whose strength it chooses, one action for each: the share of `p` that is left.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub acts_on: Vec<NodeRef>,
+    /// Actions of each step, for a policy that another node holds.
+    #[serde(default = "default_dimensions")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub dimensions: usize,
+    /// Epochs from one action to the next.
+    #[serde(default = "default_every")]
+    #[schemars(range(min = 1))]
+    pub every_epochs: u64,
+}
+
+impl RandomPolicy {
+    fn wiring(&self) -> Wiring<'_> {
+        Wiring {
+            state: &[],
+            taken: None,
+            reward: None,
+            acts_on: &self.acts_on,
+            action: &self.action,
+            dimensions: self.dimensions,
+        }
+    }
+}
+
+impl PolicyKind for RandomPolicy {
+    fn spec(&self) -> PolicySpec {
+        PolicySpec {
+            acts_on: names(&self.acts_on),
+            actions: self.wiring().actions(),
+            every_epochs: self.every_epochs,
+            learner: None,
+        }
+    }
+}
+
+impl Kind for RandomPolicy {
+    type Layer = PolicyLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        let wiring = self.wiring();
+        wiring.check(inputs)?;
+        Ok(wiring.inferred(None))
+    }
+
+    fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
+        let actions = self.wiring().actions();
+        Ok(PolicyLayer::unlearned(self.action.clone(), actions, Choice::Random))
+    }
+}

@@ -1,0 +1,165 @@
+//! REINFORCE with a baseline.
+
+use emorun_lang::{InferError, Inferred, InputSignals, NodeRef, PortRef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policies::action::ActionSpace;
+use crate::policies::kind::{
+    PolicyKind, Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden,
+    default_initial_std, default_true, default_value_weight, names,
+};
+use crate::policies::layer::{PolicyLayer, Sizes};
+use crate::policies::{Baseline, Learner, PolicySpec, Rule};
+use emorun_nn::facts::Facts;
+use emorun_nn::node::{BuildContext, BuildError, Kind};
+
+/// REINFORCE: one step up the gradient of the log-probabilities, each weighted by how much more reward
+/// followed than the baseline expected.
+///
+/// `L = −mean(ln π(a|s) (G − b)) + c_v mean((V − G)²) − c_e mean(H)`, `G` the discounted sum of the
+/// rewards that followed.
+///
+/// # Source
+/// Williams, Machine Learning 8, 1992; the value network as baseline: Sutton & Barto 2018, section 13.4.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reinforce {
+    /// What it sees: numbers of `run`, to which its last actions are added; for a policy that another node
+    /// holds, the states of that node's steps.
+    #[schemars(length(max = 64))]
+    pub state: Vec<PortRef>,
+    /// What each action can be.
+    #[serde(default = "default_action")]
+    pub action: ActionSpace,
+    /// Augmentations whose strength it chooses, one action for each: the share of `p` that is left.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub acts_on: Vec<NodeRef>,
+    /// Actions of each step, for a policy that another node holds.
+    #[serde(default = "default_dimensions")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub dimensions: usize,
+    /// What that node drew from it in each step.
+    #[serde(default)]
+    pub taken: Option<PortRef>,
+    /// What it is rewarded with: by how much a number of `run` gets better from one action to the next, or
+    /// the reward of each step of the node that holds it.
+    pub reward: PortRef,
+    /// Epochs from one action to the next.
+    #[serde(default = "default_every")]
+    #[schemars(range(min = 1))]
+    pub every_epochs: u64,
+    /// Steps that it gathers before it learns from them.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub horizon: usize,
+    /// Widths of the hidden layers, with tanh behind each.
+    #[serde(default = "default_hidden")]
+    #[schemars(length(max = 8), inner(range(min = 1, max = 4096)))]
+    pub hidden: Vec<usize>,
+    /// First deviation of a number between bounds, before tanh.
+    #[serde(default = "default_initial_std")]
+    #[schemars(range(min = 1e-3, max = 100.0))]
+    pub initial_std: f64,
+    /// Factor by which a reward counts less with each step that it comes later.
+    #[serde(default = "default_gamma")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub gamma: f64,
+    /// What returns are compared with.
+    #[serde(default)]
+    pub baseline: Baseline,
+    /// Learning rate of Adam.
+    #[serde(default = "default_lr")]
+    #[schemars(range(min = 0.0))]
+    pub lr: f64,
+    /// Gradients are scaled down to this norm.
+    #[serde(default = "default_clip_norm")]
+    #[schemars(range(min = 1e-9))]
+    pub clip_norm: f64,
+    /// Weight of the entropy, which keeps the policy from settling early.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub entropy_weight: f64,
+    /// Weight of the value network's squared error.
+    #[serde(default = "default_value_weight")]
+    #[schemars(range(min = 0.0))]
+    pub value_weight: f64,
+    /// Whether advantages are brought to zero mean and unit deviation.
+    #[serde(default = "default_true")]
+    pub normalise_advantages: bool,
+    /// Advantages are clipped to this size after that; not at all when left out.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub clip_advantages: Option<f64>,
+}
+
+fn default_gamma() -> f64 {
+    0.99
+}
+fn default_lr() -> f64 {
+    1e-3
+}
+
+impl Reinforce {
+    fn wiring(&self) -> Wiring<'_> {
+        Wiring {
+            state: &self.state,
+            taken: self.taken.as_ref(),
+            reward: Some(&self.reward),
+            acts_on: &self.acts_on,
+            action: &self.action,
+            dimensions: self.dimensions,
+        }
+    }
+
+    fn sizes(&self, inputs: &InputSignals<'_>) -> Result<Sizes<'_>, InferError> {
+        let wiring = self.wiring();
+        Ok(Sizes {
+            state: wiring.state_width(inputs)?,
+            actions: wiring.actions(),
+            hidden: &self.hidden,
+            critic: self.baseline == Baseline::Value,
+        })
+    }
+}
+
+impl PolicyKind for Reinforce {
+    fn spec(&self) -> PolicySpec {
+        PolicySpec {
+            acts_on: names(&self.acts_on),
+            actions: self.wiring().actions(),
+            every_epochs: self.every_epochs,
+            learner: Some(Learner {
+                rule: Rule::Reinforce(self.baseline),
+                horizon: self.horizon,
+                gamma: self.gamma,
+                lr: self.lr,
+                clip_norm: self.clip_norm,
+                entropy_weight: self.entropy_weight,
+                value_weight: self.value_weight,
+                normalise: self.normalise_advantages,
+                clip_advantage: self.clip_advantages,
+            }),
+        }
+    }
+}
+
+impl Kind for Reinforce {
+    type Layer = PolicyLayer;
+
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        let wiring = self.wiring();
+        wiring.check(inputs)?;
+        Ok(wiring.inferred(Some(self.sizes(inputs)?)))
+    }
+
+    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
+        let (sizes, device) = (self.sizes(inputs)?, context.device);
+        Ok(PolicyLayer::learned(
+            self.action.clone(),
+            sizes,
+            self.initial_std,
+            device,
+        ))
+    }
+}

@@ -1,0 +1,471 @@
+//! Writing what a node gives for recordings to a file that `precomputed` and other programs read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use emorun_audio::{AudioError, Channel, MIN_DURATION_S, probe};
+use emorun_data::{AUDIO_EXTENSIONS, Assignment, AudioSource, ContentHash, DataError, Item, Items};
+use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
+use emorun_lang::{PlanNode, Signal, suggestion};
+
+use super::dir::read_json;
+use super::parent;
+use super::record::RunRecord;
+use emorun_engine::device::Chosen;
+use emorun_engine::exit::Failure;
+use emorun_engine::feed::host::{HostParts, HostPipeline};
+use emorun_engine::feed::order::plain_batches;
+use emorun_engine::feed::{Feed, FeedError};
+use emorun_engine::settings::FinalWeights;
+use emorun_engine::train::checkpoint::Store;
+use emorun_engine::train::progress::say;
+use emorun_engine::train::{Abort, StepNames, final_weights};
+use emorun_experiment::prepare::{Prepared, Trial};
+use emorun_nn::value::{PortId, Value};
+use emorun_nodes::network::{Needed, Network, Pass, Wired};
+use emorun_nodes::parameters::{self, NamedTensors};
+
+/// What to write.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// `node`, or `node.port`.
+    pub node: &'a str,
+    /// Recordings; all items of the experiment's corpora where there are none.
+    pub files: &'a [PathBuf],
+    /// The file to write; one that is there is replaced.
+    pub out: &'a Path,
+    /// How values are stored.
+    pub precision: Precision,
+}
+
+/// A run whose weights are used.
+#[derive(Clone, Debug)]
+pub struct TrainedRun {
+    dir: PathBuf,
+    seed: u64,
+    record: RunRecord,
+}
+
+impl TrainedRun {
+    /// The run in a directory.
+    ///
+    /// # Errors
+    /// It is no run, or one of several members.
+    pub fn open(dir: &Path) -> Result<Self, Failure> {
+        let record = dir.join("run.json");
+        if !record.is_file() {
+            return Err(Failure::Usage(format!(
+                "{} is no run directory: it has no run.json",
+                dir.display()
+            )));
+        }
+        let record: RunRecord = read_json(&record)?;
+        match (record.seed, record.members.first().cloned()) {
+            (Some(seed), _) => Ok(Self {
+                dir: dir.to_owned(),
+                seed,
+                record,
+            }),
+            (None, Some(first)) => Err(Failure::Usage(format!(
+                "{} is a run of {} members, each with weights of its own; name one of them, such as {}",
+                dir.display(),
+                record.members.len(),
+                dir.join(first).display()
+            ))),
+            (None, None) => Err(Failure::Usage(format!("{} has not started", dir.display()))),
+        }
+    }
+
+    fn assignment<'a>(&self, prepared: &'a Prepared) -> Result<&'a Assignment, Failure> {
+        let mut assignments = prepared.assignments.iter();
+        assignments
+            .find(|assignment| assignment.label == self.record.fold)
+            .ok_or_else(|| Failure::Corrupt {
+                path: self.dir.join("run.json"),
+                message: format!("its fold {:?} is none of the experiment's", self.record.fold),
+            })
+    }
+
+    /// The weights that the run is evaluated with, or the newest of one that still goes on.
+    fn weights(&self, prepared: &Prepared) -> Result<(PathBuf, NamedTensors), Failure> {
+        let checkpoints = Store::in_folder(self.dir.join("checkpoints"));
+        let newest = checkpoints.read_newest(|warning| tracing::warn!("{warning}"))?;
+        let newest = newest.ok_or_else(|| {
+            Failure::Input(format!(
+                "{} has no checkpoint yet; continue it with: emorun resume {0}",
+                self.dir.display()
+            ))
+        })?;
+        let place = |step| checkpoints.path_of(step);
+        let wanted = final_weights(&prepared.settings, &self.assignment(prepared)?.validation);
+        let last = newest.state.step;
+        match &newest.state.best {
+            Some(best) if wanted == FinalWeights::Best && best.step != last => {
+                Ok((place(best.step), checkpoints.read(best.step)?.into_weights()))
+            }
+            _ => Ok((place(last), newest.into_weights())),
+        }
+    }
+}
+
+/// Recordings as they are given, those in a folder in the order of their names.
+///
+/// # Errors
+/// A folder cannot be read, or holds none.
+pub fn recordings(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in given {
+        if !path.is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        let before = found.len();
+        add_recordings(path, &mut found)?;
+        if found.len() == before {
+            return Err(Failure::Input(format!(
+                "{} holds no recording: no file in it ends in .{}",
+                path.display(),
+                AUDIO_EXTENSIONS.join(", .")
+            )));
+        }
+    }
+    Ok(found)
+}
+
+fn add_recordings(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = || Failure::io("read", folder);
+    let entries = std::fs::read_dir(folder).map_err(unreadable())?;
+    let mut entries = entries.collect::<Result<Vec<_>, _>>().map_err(unreadable())?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_string_lossy().to_lowercase());
+        // A link to a folder could lead back here.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            add_recordings(&path, found)?;
+        } else if extension.is_some_and(|extension| AUDIO_EXTENSIONS.contains(&&*extension)) && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Writes what a node gives for each recording, in evaluation mode, each computed alone; gives the
+/// number of recordings.
+///
+/// # Errors
+/// The node is unknown or gives nothing that can be stored; something upstream of it trains and no
+/// run is given; a recording or weights cannot be read; the file cannot be written.
+pub fn embed(
+    prepared: &Prepared,
+    run: Option<&TrainedRun>,
+    request: &Request<'_>,
+    device: &Chosen,
+) -> Result<usize, Failure> {
+    let port = find_port(prepared, request.node)?;
+    let upstream = prepared.upstream(&port.node);
+    let seed = match run {
+        Some(run) => {
+            let needed = |node: &str| upstream.contains(node);
+            run.record.check_identity(prepared, needed, &run.dir)?;
+            run.seed
+        }
+        None => {
+            refuse_training(prepared, &upstream)?;
+            parent::members(prepared)
+                .first()
+                .map_or(prepared.settings.seed, |member| member.seed)
+        }
+    };
+    let items: Items = match request.files {
+        [] => prepared.corpus.items.clone(),
+        files => files.iter().map(|file| item(file)).collect::<Result<_, _>>()?,
+    };
+    let mut keys = BTreeSet::new();
+    for item in items.iter() {
+        if let Some(key) = keys.replace(item?.key) {
+            return Err(Failure::Usage(format!("{key} is given twice")));
+        }
+    }
+    let network = network(prepared, run, &upstream, seed, device)?;
+    if !request.files.is_empty() {
+        let parts = host_parts(prepared, &network, &upstream, &port, (seed, device.kind()))?;
+        refuse_too_short(prepared, (&network, &device.device), parts, &items)?;
+    }
+    let feed = Feed {
+        pipeline: Arc::new(HostPipeline::new(
+            prepared.settings.sample_rate_hz,
+            host_parts(prepared, &network, &upstream, &port, (seed, device.kind()))?,
+            0,
+        )),
+        items,
+        labels: prepared.label_columns().into(),
+        workers: prepared.settings.training.loader.workers,
+        ahead: prepared.settings.training.loader.ahead(),
+    };
+    let mut writer = FeatureWriter::create(request.out, request.precision).map_err(unwritten)?;
+    write(&network, &feed, &port, device, &mut writer)?;
+    let metadata = [
+        ("emorun", env!("CARGO_PKG_VERSION").to_owned()),
+        ("experiment", prepared.settings.name.clone()),
+        ("config_hash", prepared.config_hash()),
+        ("node", request.node.to_owned()),
+    ];
+    let mut metadata: BTreeMap<String, String> = metadata.map(|(name, text)| (name.to_owned(), text)).into();
+    // What the numbers of a head are; those at its other ports are something else.
+    if let Some(names) = prepared.output_names().get(&port.node).filter(|_| port.port.is_empty()) {
+        metadata.insert("outputs".to_owned(), serde_json::json!(names).to_string());
+    }
+    writer.finish(&metadata).map_err(unwritten)?;
+    Ok(feed.items.len())
+}
+
+/// True for what has a form in a feature file.
+fn can_be_stored(signal: &Signal) -> bool {
+    matches!(
+        signal,
+        Signal::Frames { .. } | Signal::Vector { .. } | Signal::LayerStack { .. } | Signal::Logits { .. }
+    )
+}
+
+fn find_port(prepared: &Prepared, text: &str) -> Result<PortId, Failure> {
+    let (name, port) = text.split_once('.').unwrap_or((text, ""));
+    let choices = prepared.plan().nodes().iter().flat_map(|node| {
+        let stored = node.outputs.iter().filter(|(_, signal)| can_be_stored(signal));
+        stored.map(|(port, _)| match port.as_str() {
+            "" => node.name.clone(),
+            port => format!("{}.{port}", node.name),
+        })
+    });
+    let choices: Vec<String> = choices.collect();
+    let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
+    let help = suggestion(text, &choices, "nodes with features").map_or_else(String::new, |help| format!("; {help}"));
+    let refuse = |message: String| Err(Failure::Usage(format!("--node {text}: {message}{help}")));
+    let Some(node) = prepared.plan().node(name) else {
+        return refuse(format!("there is no node `{name}`"));
+    };
+    match node.output(port) {
+        Some(signal) if can_be_stored(signal) => Ok(PortId::new(name, port)),
+        Some(signal) => refuse(format!("it gives {}, which is no feature of an item", signal.name())),
+        None if port.is_empty() => refuse(format!("`{name}` has no single output")),
+        None => refuse(format!("`{name}` has no output `{port}`")),
+    }
+}
+
+fn refuse_training(prepared: &Prepared, upstream: &BTreeSet<String>) -> Result<(), Failure> {
+    let trains = |node: &&PlanNode| upstream.contains(&node.name) && node.cost.trainable > 0;
+    match prepared.plan().nodes().iter().find(trains) {
+        Some(node) => Err(without_run(&node.name, "trains")),
+        None => Ok(()),
+    }
+}
+
+fn without_run(node: &str, what: &str) -> Failure {
+    Failure::Usage(format!(
+        "`{node}` {what}, so that the file alone does not say what is to be written; give the directory of a run in place of the experiment"
+    ))
+}
+
+/// A recording as an item.
+fn item(path: &Path) -> Result<Item, Failure> {
+    let unusable = |error: AudioError| Failure::Input(error.to_string());
+    let info = probe(path).map_err(unusable)?;
+    if let Some(remark) = info.remark {
+        tracing::warn!("{} is one of the files that {remark}", path.display());
+    }
+    let seconds = info.duration_s();
+    if seconds < MIN_DURATION_S {
+        return Err(unusable(AudioError::TooShort {
+            path: path.to_owned(),
+            seconds,
+            minimum_s: MIN_DURATION_S,
+        }));
+    }
+    Ok(Item {
+        key: path.display().to_string().into(),
+        dataset: "files".into(),
+        audio: AudioSource::File {
+            path: path.into(),
+            segment: None,
+            channel: Channel::Mix,
+        },
+        speaker: Default::default(),
+        groups: Default::default(),
+        labels: Default::default(),
+        attributes: Default::default(),
+        soft_labels: Default::default(),
+        values: Default::default(),
+        text: None,
+        split: None,
+        duration_s: seconds,
+        content: Some(ContentHash::of_audio(path).map_err(Failure::io("read", path))?),
+        stamp: None,
+    })
+}
+
+/// The device nodes upstream, with the weights of the run.
+fn network(
+    prepared: &Prepared,
+    run: Option<&TrainedRun>,
+    upstream: &BTreeSet<String>,
+    seed: u64,
+    device: &Chosen,
+) -> Result<Network, Failure> {
+    let wired: Arc<[Wired]> = prepared
+        .wired()?
+        .iter()
+        .filter(|node| upstream.contains(&node.name))
+        .map(|node| Wired {
+            needed: Needed {
+                evaluate: true,
+                ..Needed::default()
+            },
+            ..node.clone()
+        })
+        .collect();
+    let assignment = match run {
+        Some(run) => Some(run.assignment(prepared)?),
+        None => prepared.assignments.first(),
+    };
+    let counts = assignment
+        .map(|assignment| prepared.class_counts(assignment))
+        .unwrap_or_default();
+    let autodiff = device.device.clone().autodiff();
+    let mut network =
+        Network::build(wired, &counts, &prepared.facts, seed, &autodiff)?.with_precision(prepared.settings.precision);
+    match run {
+        Some(run) => {
+            let (path, mut weights) = run.weights(prepared)?;
+            weights.retain(|name, _| name.split('.').next().is_some_and(|node| upstream.contains(node)));
+            parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt { path, message })?;
+        }
+        None => {
+            if let Some(&index) = network.fitted_nodes().first() {
+                let node = &network.wired()[index].name;
+                return Err(without_run(node, "takes statistics of the training items"));
+            }
+        }
+    }
+    Ok(network.without_autodiff())
+}
+
+/// Refuses recordings of which nothing would be left; those of the experiment's corpora were tried before.
+fn refuse_too_short(
+    prepared: &Prepared,
+    network: (&Network, &burn::tensor::Device),
+    parts: HostParts,
+    items: &Items,
+) -> Result<(), Failure> {
+    let durations_s = items.durations_s();
+    let shortest = (0..durations_s.len()).min_by(|&a, &b| durations_s[a].total_cmp(&durations_s[b]));
+    let Some(shortest) = shortest else { return Ok(()) };
+    let item = items.get(shortest)?;
+    let samples = (item.duration_s * f64::from(prepared.settings.sample_rate_hz)).round() as usize;
+    let name = item.display_path();
+    let Some((least, node)) = Trial::new(prepared, network, parts, item).least(samples) else {
+        return Ok(());
+    };
+    Err(Failure::Input(format!(
+        "{name} is too short ({:.4} s): {}",
+        durations_s[shortest],
+        prepared.needs(least, node.as_deref())
+    )))
+}
+
+/// What is computed on the host for the port, and nothing else.
+fn host_parts(
+    prepared: &Prepared,
+    network: &Network,
+    upstream: &BTreeSet<String>,
+    port: &PortId,
+    (seed, device): (u64, &str),
+) -> Result<HostParts, Failure> {
+    let mut parts = prepared.host_parts(seed, device)?;
+    parts.steps.retain(|step| upstream.contains(&step.output.node));
+    parts.cached.retain(|node| upstream.contains(&node.name));
+    let reads = |wanted: &PortId| {
+        let mut inputs = network.wired().iter().flat_map(|node| &node.inputs);
+        inputs.any(|(_, from, _)| from == wanted)
+    };
+    parts.wanted.retain(|wanted| reads(wanted));
+    if parts.steps.iter().any(|step| step.output == *port) && !parts.wanted.contains(port) {
+        parts.wanted.push(port.clone());
+    }
+    Ok(parts)
+}
+
+fn write(
+    network: &Network,
+    feed: &Feed,
+    port: &PortId,
+    device: &Chosen,
+    writer: &mut FeatureWriter,
+) -> Result<(), Failure> {
+    const LINE_EVERY: Duration = Duration::from_secs(10);
+    let names = StepNames::new(0);
+    let all: Vec<usize> = (0..feed.items.len()).collect();
+    let mut last_line = Instant::now();
+    // One at a time: what is written for an item does not depend on the others, to the last bit.
+    for (at, batch) in feed.load(plain_batches(&all, 1)).enumerate() {
+        let batch = batch.map_err(failed)?;
+        let keys = batch.keys();
+        let key = keys.first().cloned().unwrap_or_default();
+        let mut values = feed.values(batch, network, &device.device).map_err(failed)?;
+        network
+            .forward(Pass::Evaluate, &mut values, &names.evaluation(keys))
+            .map_err(|error| Failure::Bug(error.to_string()))?;
+        let array = values
+            .remove(port)
+            .and_then(array_of)
+            .ok_or_else(|| Failure::Bug(format!("`{}` gave nothing", port.node)))?;
+        if array.values().iter().any(|value| !value.is_finite()) {
+            return Err(Failure::Diverged(format!(
+                "`{}` gives numbers that are not finite for {key}: its weights, or this recording, cannot be used",
+                port.node
+            )));
+        }
+        writer.add(&key, &array).map_err(unwritten)?;
+        if last_line.elapsed() >= LINE_EVERY {
+            say(&format!("{}/{} {}", at + 1, all.len(), key));
+            last_line = Instant::now();
+        }
+    }
+    Ok(())
+}
+
+/// The value of a batch of one item, without the batch.
+fn array_of(value: Value) -> Option<Array> {
+    let (shape, data) = match value {
+        Value::Frames(frames, lengths) => {
+            let [_, time, width] = frames.dims();
+            let valid = lengths.longest().min(time);
+            (vec![valid, width], frames.narrow(1, 0, valid).into_data())
+        }
+        Value::Stack(stack, lengths) => {
+            let [layers, _, time, width] = stack.dims();
+            let valid = lengths.longest().min(time);
+            (vec![layers, valid, width], stack.narrow(2, 0, valid).into_data())
+        }
+        Value::Vector(vector) | Value::Logits(vector) => (vec![vector.dims()[1]], vector.into_data()),
+        Value::Wave(..) | Value::Labels(_) | Value::Targets(_) | Value::Text(_) | Value::Scalar(..) => return None,
+    };
+    Array::new(shape, data.iter::<f32>().collect()).ok()
+}
+
+fn failed(error: FeedError) -> Failure {
+    match error {
+        FeedError::Data(DataError::BadAudio { error, .. }) => Failure::Input(error.to_string()),
+        error => Abort::Feed(error).into_failure(Path::new("")),
+    }
+}
+
+fn unwritten(error: FeatureError) -> Failure {
+    match error {
+        FeatureError::Io { action, path, source } => Failure::Io { action, path, source },
+        error => Failure::Input(error.to_string()),
+    }
+}
