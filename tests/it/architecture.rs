@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::support::REPOSITORY;
 
+/// Names, and for each those that it may use.
+type Edges = &'static [(&'static str, &'static [&'static str])];
+
 /// Crates of the workspace and which of them each may use, itself only those above it.
 const CRATES: [(&str, &[&str]); 21] = [
     ("emorun-lang", &[]),
@@ -158,7 +161,7 @@ const CRATES: [(&str, &[&str]); 21] = [
 ];
 
 /// Crates that have several rooms: their modules, and which of them each may use, itself only those above it.
-const ROOMS: [(&str, &[(&str, &[&str])]); 5] = [
+const ROOMS: [(&str, Edges); 5] = [
     (
         "nn",
         &[
