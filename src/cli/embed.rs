@@ -62,23 +62,38 @@ pub(super) fn embed(arguments: &Arguments, common: Common) -> Result<(), Failure
     let device = super::run::choose(arguments.device)?;
     let given = &arguments.experiment;
     let run = given.is_dir().then(|| TrainedRun::open(given)).transpose()?;
-    let source = Source {
-        path: if run.is_some() {
-            given.join("resolved.yaml")
-        } else {
-            given.clone()
-        },
-        sets: arguments.sets.clone(),
-        offline: common.offline,
+    let recordings = match &arguments.files[..] {
+        [] => None,
+        files => Some(recordings(files)?),
     };
-    let prepared = super::run::prepared(&source, common.format)?;
-    let request = Request {
+    let request = |items| Request {
         node: &arguments.node,
-        files: &recordings(&arguments.files)?,
+        items,
+        others: recordings.is_some(),
         out,
         precision: arguments.precision,
     };
-    let count = write(&prepared, run.as_ref(), &request, &device)?;
+    let count = if let (Some(run), Some(items)) = (&run, &recordings) {
+        let how = (&arguments.sets[..], common.offline);
+        let model = run.model(&arguments.node, items, how, &mut |report, sources| {
+            super::check::write(report, sources, common.format);
+        })?;
+        write(&model, Some(run), &request(items), &device)?
+    } else {
+        let path = if run.is_some() {
+            given.join("resolved.yaml")
+        } else {
+            given.clone()
+        };
+        let source = Source {
+            path,
+            sets: arguments.sets.clone(),
+            offline: common.offline,
+        };
+        let prepared = super::run::prepared(&source, common.format)?;
+        let items = recordings.as_ref().unwrap_or(&prepared.corpus.items);
+        write(&prepared, run.as_ref(), &request(items), &device)?
+    };
     print(&format!(
         "{}: {count} features of `{}`\n",
         out.display(),

@@ -224,6 +224,53 @@ fn recordings_of_any_rate_are_embedded_under_the_paths_given() {
     assert!(alone == embed(&lab, "given.yaml", "given", "files.safetensors", &given));
 }
 
+#[test]
+fn a_run_is_used_where_neither_its_corpora_nor_its_noise_are_any_more() {
+    let lab = Lab::new();
+    let mut table = "path,speaker,mood\n".to_owned();
+    for at in 0..12 {
+        let (file, mood) = (format!("{at}.wav"), ["calm", "loud", "sad"][at % 3]);
+        lab.write(&format!("audio/{file}"), tone(8000, 300.0 + 170.0 * at as f64));
+        table.push_str(&format!("{file},person{},{mood}\n", at / 3));
+    }
+    lab.write("audio/all.csv", table);
+    lab.write("noise/hum.wav", tone(8000, 60.0));
+    lab.write(
+        "moods.yaml",
+        "extends: crnn.yaml
+datasets:
+  synthetic: null
+  speech: { kind: manifest, path: audio/all.csv, labels: [mood] }
+split: { kind: by_speaker, validation: 0.25, test: 0.25 }
+augmentations:
+  noise: { kind: background_noise, root: noise, snr_db: [5, 20], p: 0.5 }
+heads: { emotion: { target: data.mood } }
+training: { epochs: 1 }
+",
+    );
+    lab.run(&["moods.yaml", "--run-label", "one"]);
+    let given = ["audio/3.wav", "audio/7.wav"];
+    let with = embed(&lab, "runs/tiny/one", "emotion", "with.safetensors", &given);
+    assert_eq!(with["audio/3.wav"].shape(), [3]);
+    let corpus = embed(&lab, "runs/tiny/one", "emotion", "corpus.safetensors", &[]);
+    assert!(with.values().all(|own| corpus.values().any(|given| given == own)));
+    fs::create_dir(lab.path("elsewhere")).unwrap();
+    fs::rename(lab.path("audio/3.wav"), lab.path("elsewhere/3.wav")).unwrap();
+    fs::remove_dir_all(lab.path("audio")).unwrap();
+    fs::remove_dir_all(lab.path("noise")).unwrap();
+    let without = embed(&lab, "runs/tiny/one", "emotion", "without.safetensors", &["elsewhere"]);
+    assert!(without.values().eq([&with["audio/3.wav"]]));
+    let of_corpus = lab.emorun(&[
+        "embed",
+        "runs/tiny/one",
+        "--node",
+        "emotion",
+        "--out",
+        "all.safetensors",
+    ]);
+    assert_refused("its corpora", &of_corpus, 4, &["audio/all.csv"]);
+}
+
 fn assert_refused(name: &str, outcome: &Outcome, code: i32, parts: &[&str]) {
     assert_eq!(outcome.code, code, "{name}: {}", outcome.stderr);
     assert!(!outcome.stderr.contains("panicked"), "{name}: {}", outcome.stderr);

@@ -182,6 +182,7 @@ fn guide(kind: &str, fields: &Json, width: usize) -> Wired {
         needed: Needed {
             train: true,
             evaluate: true,
+            predict: true,
         },
     }
 }

@@ -124,6 +124,8 @@ pub struct Needed {
     pub train: bool,
     /// Needed by metrics.
     pub evaluate: bool,
+    /// Needed where items have no labels.
+    pub predict: bool,
 }
 
 /// The part of the graph that is run.
@@ -134,6 +136,8 @@ pub enum Pass {
     /// What metrics need, but for losses that compare items with each other: those are computed once for all
     /// items of a side.
     Evaluate,
+    /// What heads give of items without labels.
+    Predict,
     /// What is upstream of a node, and nothing else.
     Upto(usize),
 }
@@ -324,6 +328,7 @@ impl Network {
     fn running(&self, schedule: Pass) -> Vec<bool> {
         match schedule {
             Pass::Train => self.wired.iter().map(|node| node.needed.train).collect(),
+            Pass::Predict => self.wired.iter().map(|node| node.needed.predict).collect(),
             // What compares items is computed of all of them at once.
             Pass::Evaluate => {
                 let compares = self.layers.iter().map(|layer| side_of(layer).is_some());

@@ -15,9 +15,11 @@ use emorun_nn::host::described;
 use emorun_nodes::encoders::precomputed::Precomputed;
 use emorun_nodes::kinds::NodeConfig;
 
-/// Looks up the features of all items; gives the number of mistakes that keep nodes from theirs.
+/// Looks up the features of all items for the nodes that are `needed`, by name; gives the number of mistakes that keep
+/// nodes from theirs.
 pub(super) fn gather(
     draft: &ExperimentDraft,
+    needed: &dyn Fn(&str) -> bool,
     items: &Items,
     depth: Depth,
     facts: &mut Facts,
@@ -29,6 +31,9 @@ pub(super) fn gather(
         let NodeConfig::Precomputed(config) = config else {
             continue;
         };
+        if !needed(name) {
+            continue;
+        }
         let place = |field: &str| [Section::Encoders.name(), name, field].map(str::to_owned);
         match find(draft, config, items, depth) {
             Ok(Found { source, located, hash }) => {

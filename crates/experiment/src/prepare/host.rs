@@ -5,7 +5,7 @@ use std::path::Path;
 use emorun_audio::augment::AugmentError;
 use emorun_lang::{NodeRef, Placement, PlanNode, Section, Signal};
 
-use super::Prepared;
+use super::{Model, Prepared};
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::augment::{AugmentationStep, Augmentations, Change};
 use emorun_engine::feed::cached::{CachedNode, FeatureCache, Keeping};
@@ -66,7 +66,7 @@ fn stamp_files(files: &[&Path], hash: &mut blake3::Hasher) {
     }
 }
 
-impl Prepared {
+impl Model {
     /// What a node computes on the host, if it does: all of it, or its front end.
     pub(super) fn host_op(&self, node: &PlanNode) -> Result<Option<HostOp>, Failure> {
         let Some(found) = self.experiment.graph.node(&node.name) else {
@@ -271,18 +271,13 @@ impl Prepared {
         })
     }
 
-    /// Everything that is computed on the host in a run with this seed on a kind of device (`cpu` or `cuda`), on which
-    /// the last bits of what frozen encoders give depend.
+    /// Everything that is computed on the host of recordings as they are, in a run with this seed on a kind of device
+    /// (`cpu` or `cuda`), on which the last bits of what frozen encoders give depend.
     ///
     /// # Errors
-    /// A host node or an augmentation cannot be built; their checks should have found why.
-    pub fn host_parts(&self, seed: u64, device: &str) -> Result<HostParts, Failure> {
-        let mut parts = HostParts {
-            augmentations: self
-                .build_augmentations()
-                .map_err(|(name, error)| Failure::Input(format!("augmentation `{name}`: {error}")))?,
-            ..HostParts::default()
-        };
+    /// A host node cannot be built; its check should have found why.
+    pub fn plain_host_parts(&self, seed: u64, device: &str) -> Result<HostParts, Failure> {
+        let mut parts = HostParts::default();
         let caching = self.caching();
         for node in self.plan().nodes().iter().filter(|node| node.section.has_ports()) {
             let on_host = node.placement == Placement::Host;
@@ -436,6 +431,22 @@ impl Prepared {
                 precision: pretrained.cache.precision,
                 stored,
             },
+        })
+    }
+}
+
+impl Prepared {
+    /// As [`Model::plain_host_parts`], with the changes of training waveforms.
+    ///
+    /// # Errors
+    /// As there, or an augmentation cannot be built.
+    pub fn host_parts(&self, seed: u64, device: &str) -> Result<HostParts, Failure> {
+        let augmentations = self
+            .build_augmentations()
+            .map_err(|(name, error)| Failure::Input(format!("augmentation `{name}`: {error}")))?;
+        Ok(HostParts {
+            augmentations,
+            ..self.plain_host_parts(seed, device)?
         })
     }
 }

@@ -8,8 +8,8 @@ use emorun_weights::{WeightsError, hash_files};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::Prepared;
 use super::recordings::transforms;
+use super::{Model, Prepared};
 use emorun_engine::exit::Failure;
 use emorun_nn::draw::DrawKey;
 use emorun_nodes::encoders::pretrained::Preparation;
@@ -75,12 +75,7 @@ impl WeightsFacts {
     }
 }
 
-impl Prepared {
-    /// Names of the classes of each label column and attribute, in the order of their numbers.
-    pub fn classes(&self) -> IndexMap<String, Vec<String>> {
-        self.corpus.label_sets.clone()
-    }
-
+impl Model {
     /// Of each node whose outputs have names, these in their order: the classes of its target, or the numbers that it
     /// predicts. Those of a policy that a head holds are the head's, whose probabilities it sees.
     pub fn output_names(&self) -> IndexMap<String, Vec<String>> {
@@ -163,6 +158,13 @@ impl Prepared {
             })
             .collect()
     }
+}
+
+impl Prepared {
+    /// Names of the classes of each label column and attribute, in the order of their numbers.
+    pub fn classes(&self) -> IndexMap<String, Vec<String>> {
+        self.corpus.label_sets.clone()
+    }
 
     /// Reads the recordings that augmentations draw from and notes what they are, by their names and content.
     ///
@@ -175,7 +177,7 @@ impl Prepared {
             if !files.is_empty() {
                 let content = content_of(&files, memory.as_deref())
                     .map_err(|error| Failure::Input(format!("augmentation `{name}`: {error}")))?;
-                self.facts.insert_drawn(name, content);
+                self.model.facts.insert_drawn(name, content);
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ mod features;
 mod fits;
 mod host;
 mod identity;
+mod model;
 #[cfg(feature = "onnx")]
 mod models;
 mod only;
@@ -17,6 +18,7 @@ mod trained;
 
 pub use host::Caching;
 pub use identity::WeightsFacts;
+pub use model::{Model, Stored};
 pub use shortest::Trial;
 
 use std::collections::BTreeSet;
@@ -25,8 +27,8 @@ use std::path::{Path, PathBuf};
 use emorun_data::{Assignment, Corpus, DataError, DatasetConfig, ErrorClass, Items, ScanLevel};
 use emorun_files::read_regular;
 use emorun_lang::{
-    Code, Diagnostic, Draft, Experiment, LabelSet, Language, Producer, ReadError, Report, Section, Signal, Sources,
-    Span, Tree, load, suggestion,
+    Code, Diagnostic, Draft, LabelSet, Language, Producer, ReadError, Report, Section, Signal, Sources, Span, Tree,
+    load, suggestion,
 };
 use emorun_weights::{WeightsError, WeightsSource};
 use indexmap::IndexMap;
@@ -69,32 +71,25 @@ pub enum Depth {
 /// Hears of the mistakes and remarks found, with the texts that they point into.
 pub type OnReport<'a> = &'a mut dyn FnMut(&Report, &Sources);
 
-/// An experiment that was checked to the depth asked for.
+/// An experiment that was checked to the depth asked for: its [`Model`], and the corpora that it is trained on.
 #[derive(Debug)]
 pub struct Prepared {
-    /// Settings with every default.
-    pub settings: Settings,
+    /// What the network follows from.
+    pub model: Model,
     /// The experiment's text as given.
     pub given: String,
     /// `path=value` arguments as given.
     pub sets: Vec<String>,
     /// Folder of the experiment file.
     pub folder: PathBuf,
-    /// The experiment with every default and absolute paths.
-    pub resolved: Value,
     /// The corpora; empty after a structural check.
     pub corpus: MergedCorpus,
     /// Who is on which side, one a fold; empty after a structural check.
     pub assignments: Vec<Assignment>,
-    /// What is known of checkpoints.
-    pub facts: Facts,
     /// The runs and files that the weights come from; nobody after a structural check.
     pub ancestry: Ancestry,
-    /// Folder of what can be computed again; `None` keeps nothing.
-    pub cache: Option<PathBuf>,
     /// Changes of training waveforms, for how long these can become.
     augmentations: Augmentations,
-    experiment: Experiment<Settings, NodeConfig>,
 }
 
 /// Copies that a remark names.
@@ -207,13 +202,7 @@ pub fn prepare_with(
     let language = language()?;
     make_weights_absolute(&mut tree);
     let draft = language.read(tree.clone(), &mut report);
-    let datasets: IndexMap<String, DatasetConfig> = draft
-        .configs(Section::Datasets)
-        .filter_map(|(name, config)| match config {
-            NodeConfig::Dataset(config) => Some((name.to_owned(), config.clone())),
-            _ => None,
-        })
-        .collect();
+    let datasets = model::datasets_of(&draft);
     let (facts, unusable) = gather(&draft, Search::Glance, true, None);
     add_weights_errors(&draft, &unusable, &tree, &mut report);
     let rate_hz = draft.settings().map_or(16_000, |settings| settings.sample_rate_hz);
@@ -270,18 +259,14 @@ pub fn prepare_with(
         folder
     };
     let mut prepared = Prepared {
-        settings: experiment.settings.clone(),
+        model: Model::new(experiment, facts, cache.clone()),
         given,
         sets: source.sets.clone(),
         folder,
-        resolved: experiment.resolved.clone(),
         corpus: MergedCorpus::default(),
         assignments: Vec::new(),
-        facts,
         ancestry: Ancestry::new(),
-        cache: cache.clone(),
         augmentations: Augmentations::default(),
-        experiment,
     };
     if let Some((node, message, help)) = prepared.views_conflict() {
         let place = [Section::Encoders.name(), &node, "cache", "views"].map(str::to_owned);
@@ -327,7 +312,9 @@ pub fn prepare_with(
     add_weights_errors(&draft, &unusable, &tree, &mut report);
     let unusable = unusable.len()
         + match &probed {
-            Ok((corpus, _)) => features::gather(&draft, &corpus.items, depth, &mut facts, &tree, &mut report),
+            Ok((corpus, _)) => {
+                features::gather(&draft, &|_| true, &corpus.items, depth, &mut facts, &tree, &mut report)
+            }
             Err(_) => 0,
         };
     #[cfg(feature = "onnx")]
@@ -345,7 +332,7 @@ pub fn prepare_with(
             });
         }
     };
-    let ports = with_classes(ports, &corpus);
+    let ports = with_classes(ports, &corpus.label_sets);
     for assignment in &assignments {
         let within = assignment
             .label
@@ -363,10 +350,9 @@ pub fn prepare_with(
     let finished = draft.finish(&ports, &run_ports, &facts, report);
     match finished {
         Ok((experiment, mut report)) => {
-            prepared.experiment = experiment;
+            prepared.model = Model::new(experiment, facts, cache);
             prepared.corpus = corpus;
             prepared.assignments = assignments;
-            prepared.facts = facts;
             let (mistakes, data) = recordings::check(&mut prepared, depth, &tree, &mut report);
             on_report(&report, &sources);
             if mistakes > 0 {
@@ -545,13 +531,13 @@ fn learned_columns<'a>(prepared: &Prepared, ports: &'a [(String, Signal)]) -> Ve
         .collect()
 }
 
-/// The declared ports with the classes that the corpora really have.
-fn with_classes(ports: Vec<(String, Signal)>, corpus: &MergedCorpus) -> Vec<(String, Signal)> {
+/// The declared ports with the classes that the corpora really have, by label column.
+fn with_classes(ports: Vec<(String, Signal)>, classes: &IndexMap<String, Vec<String>>) -> Vec<(String, Signal)> {
     ports
         .into_iter()
         .map(|(port, signal)| {
             let known = |labels: &LabelSet| {
-                let classes = corpus.label_sets.get(&labels.name);
+                let classes = classes.get(&labels.name);
                 classes.map(|classes| LabelSet::new(&labels.name, classes.iter().cloned()))
             };
             let signal = match signal {

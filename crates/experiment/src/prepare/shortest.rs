@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use emorun_data::Item;
+use emorun_data::{Item, Items};
 use emorun_lang::{Code, Diagnostic, Report, Section, Tree};
 use rand::RngExt;
 
-use super::{Prepared, at};
+use super::{Model, Prepared, at};
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::host::{HostBatch, HostParts, HostPipeline};
 use emorun_engine::feed::loader::Batch;
@@ -48,12 +48,7 @@ enum Unfit {
 impl<'a> Trial<'a> {
     /// A trial of a network on its device, which is fed like `item`: of training beside evaluation if that is a device
     /// with autodiff.
-    pub fn new(
-        prepared: &Prepared,
-        (network, device): (&'a Network, &'a Device),
-        mut parts: HostParts,
-        item: Item,
-    ) -> Self {
+    pub fn new(model: &Model, (network, device): (&'a Network, &'a Device), mut parts: HostParts, item: Item) -> Self {
         // Nothing is kept of noise.
         parts.cache = None;
         parts.steps.iter_mut().for_each(|step| step.keeping = None);
@@ -61,14 +56,15 @@ impl<'a> Trial<'a> {
             network,
             device,
             feed: Feed {
-                items: prepared.corpus.items.clone(),
-                pipeline: Arc::new(HostPipeline::new(prepared.settings.sample_rate_hz, parts, 0)),
-                labels: prepared.label_columns().into(),
+                // What is tried comes as batches of its own.
+                items: Items::default(),
+                pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts, 0)),
+                labels: model.label_ports().into(),
                 workers: 1,
                 ahead: 1,
             },
             item,
-            rate_hz: prepared.settings.sample_rate_hz,
+            rate_hz: model.settings.sample_rate_hz,
         }
     }
 
@@ -197,12 +193,28 @@ fn first_without_use(network: &Network, values: &Values) -> Option<String> {
     of_no_use.first().map(|name| (*name).to_owned())
 }
 
-impl Prepared {
+impl Model {
     /// Number of samples that an item of a length has at the experiment's rate.
     fn samples(&self, seconds: f64) -> usize {
         (seconds * f64::from(self.settings.sample_rate_hz)).round() as usize
     }
 
+    /// How long recordings must be, and for what.
+    pub fn needs(&self, least: usize, node: Option<&str>) -> String {
+        let what = node.map_or_else(|| "it".to_owned(), |node| format!("`{node}`"));
+        format!("{what} needs {}", self.seconds_text(least))
+    }
+
+    fn seconds_text(&self, samples: usize) -> String {
+        let rate_hz = self.settings.sample_rate_hz;
+        format!(
+            "{:.4} s ({samples} samples at {rate_hz} Hz)",
+            samples as f64 / f64::from(rate_hz)
+        )
+    }
+}
+
+impl Prepared {
     /// Builds the network, to hear now what is wrong with its weights, and tries it on the shortest item that it will
     /// meet; adds what is too short for it to `report`, and gives the number of mistakes.
     ///
@@ -277,20 +289,6 @@ impl Prepared {
             report.push(at(error, &place, tree));
         }
         Ok(report.errors() - before)
-    }
-
-    /// How long recordings must be, and for what.
-    pub fn needs(&self, least: usize, node: Option<&str>) -> String {
-        let what = node.map_or_else(|| "it".to_owned(), |node| format!("`{node}`"));
-        format!("{what} needs {}", self.seconds_text(least))
-    }
-
-    fn seconds_text(&self, samples: usize) -> String {
-        let rate_hz = self.settings.sample_rate_hz;
-        format!(
-            "{:.4} s ({samples} samples at {rate_hz} Hz)",
-            samples as f64 / f64::from(rate_hz)
-        )
     }
 
     fn named(&self, items: &[usize]) -> String {

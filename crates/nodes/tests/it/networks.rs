@@ -108,6 +108,7 @@ pub fn wired_with(name: &str, kind: &str, fields: &Json, inputs: &[(&str, PortId
         needed: Needed {
             train: true,
             evaluate: true,
+            predict: true,
         },
     }
 }

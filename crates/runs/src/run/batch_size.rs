@@ -47,10 +47,10 @@ pub fn settle(prepared: &mut Prepared, run: Option<&Path>, device: &Chosen) -> R
         Some(seconds) => seconds,
         None => find_out(prepared, device)?,
     };
-    if let Batching::ByLength(by_length) = &mut prepared.settings.training.batching {
+    if let Batching::ByLength(by_length) = &mut prepared.model.settings.training.batching {
         by_length.max_batch_seconds = Some(BatchSeconds::Seconds(seconds));
     }
-    if let Some(place) = prepared.resolved.pointer_mut(&pointer()) {
+    if let Some(place) = prepared.model.resolved.pointer_mut(&pointer()) {
         *place = json!(seconds);
     }
     Ok(())

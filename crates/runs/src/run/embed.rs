@@ -1,12 +1,12 @@
 //! Writing what a node gives for recordings to a file that `precomputed` and other programs read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use emorun_audio::{AudioError, Channel, MIN_DURATION_S, probe};
-use emorun_data::{AUDIO_EXTENSIONS, Assignment, AudioSource, ContentHash, DataError, Item, Items};
+use emorun_data::{AUDIO_EXTENSIONS, AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
 
@@ -21,8 +21,8 @@ use emorun_engine::feed::{Feed, FeedError};
 use emorun_engine::settings::FinalWeights;
 use emorun_engine::train::checkpoint::Store;
 use emorun_engine::train::progress::say;
-use emorun_engine::train::{Abort, StepNames, final_weights};
-use emorun_experiment::prepare::{Prepared, Trial};
+use emorun_engine::train::{Abort, StepNames};
+use emorun_experiment::prepare::{Model, OnReport, Stored, Trial};
 use emorun_nn::value::{PortId, Value};
 use emorun_nodes::network::{Needed, Network, Pass, Wired};
 use emorun_nodes::parameters::{self, NamedTensors};
@@ -32,8 +32,10 @@ use emorun_nodes::parameters::{self, NamedTensors};
 pub struct Request<'a> {
     /// `node`, or `node.port`.
     pub node: &'a str,
-    /// Recordings; all items of the experiment's corpora where there are none.
-    pub files: &'a [PathBuf],
+    /// Recordings.
+    pub items: &'a Items,
+    /// Whether they are others than the experiment was checked with.
+    pub others: bool,
     /// The file to write; one that is there is replaced.
     pub out: &'a Path,
     /// How values are stored.
@@ -78,18 +80,29 @@ impl TrainedRun {
         }
     }
 
-    fn assignment<'a>(&self, prepared: &'a Prepared) -> Result<&'a Assignment, Failure> {
-        let mut assignments = prepared.assignments.iter();
-        assignments
-            .find(|assignment| assignment.label == self.record.fold)
-            .ok_or_else(|| Failure::Corrupt {
-                path: self.dir.join("run.json"),
-                message: format!("its fold {:?} is none of the experiment's", self.record.fold),
-            })
+    /// The run's model, to be used on recordings that need not be of its corpora, as far as a node needs it.
+    ///
+    /// # Errors
+    /// Something that it is made of is not there any more, or has changed; `on_report` has heard of mistakes.
+    pub fn model(
+        &self,
+        node: &str,
+        items: &Items,
+        (sets, offline): (&[String], bool),
+        on_report: OnReport<'_>,
+    ) -> Result<Model, Failure> {
+        let stored = Stored {
+            classes: &self.record.classes,
+            sets,
+            offline,
+        };
+        let (node, _) = node.split_once('.').unwrap_or((node, ""));
+        let needed = |model: &Model, name: &str| model.upstream(node).contains(name);
+        Model::load(&self.dir.join("resolved.yaml"), stored, items, &needed, on_report)
     }
 
     /// The weights that the run is evaluated with, or the newest of one that still goes on.
-    fn weights(&self, prepared: &Prepared) -> Result<(PathBuf, NamedTensors), Failure> {
+    fn weights(&self, model: &Model) -> Result<(PathBuf, NamedTensors), Failure> {
         let checkpoints = Store::in_folder(self.dir.join("checkpoints"));
         let newest = checkpoints.read_newest(|warning| tracing::warn!("{warning}"))?;
         let newest = newest.ok_or_else(|| {
@@ -99,7 +112,8 @@ impl TrainedRun {
             ))
         })?;
         let place = |step| checkpoints.path_of(step);
-        let wanted = final_weights(&prepared.settings, &self.assignment(prepared)?.validation);
+        // Without a validation side there are no best ones.
+        let wanted = model.settings.evaluation.weights.unwrap_or(FinalWeights::Best);
         let last = newest.state.step;
         match &newest.state.best {
             Some(best) if wanted == FinalWeights::Best && best.step != last => {
@@ -113,8 +127,26 @@ impl TrainedRun {
 /// Recordings as they are given, those in a folder in the order of their names.
 ///
 /// # Errors
-/// A folder cannot be read, or holds none.
-pub fn recordings(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// A folder cannot be read, or holds none; a recording cannot be read, or is given twice.
+pub fn recordings(given: &[PathBuf]) -> Result<Items, Failure> {
+    let files = found_in(given)?;
+    let items: Items = files.iter().map(|file| item(file)).collect::<Result<_, _>>()?;
+    refuse_repeated(&items)?;
+    Ok(items)
+}
+
+/// Refuses a recording that is there twice: the tensors that are written are named by them.
+fn refuse_repeated(items: &Items) -> Result<(), Failure> {
+    let mut keys = BTreeSet::new();
+    for item in items.iter() {
+        if let Some(key) = keys.replace(item?.key) {
+            return Err(Failure::Usage(format!("{key} is given twice")));
+        }
+    }
+    Ok(())
+}
+
+fn found_in(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in given {
         if !path.is_dir() {
@@ -161,63 +193,48 @@ fn add_recordings(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure
 /// The node is unknown or gives nothing that can be stored; something upstream of it trains and no
 /// run is given; a recording or weights cannot be read; the file cannot be written.
 pub fn embed(
-    prepared: &Prepared,
+    model: &Model,
     run: Option<&TrainedRun>,
     request: &Request<'_>,
     device: &Chosen,
 ) -> Result<usize, Failure> {
-    let port = find_port(prepared, request.node)?;
-    let upstream = prepared.upstream(&port.node);
+    let port = find_port(model, request.node)?;
+    let upstream = model.upstream(&port.node);
     let seed = match run {
         Some(run) => {
             let needed = |node: &str| upstream.contains(node);
-            run.record.check_identity(prepared, needed, &run.dir)?;
+            run.record.check_identity(model, needed, &run.dir)?;
             run.seed
         }
         None => {
-            refuse_training(prepared, &upstream)?;
-            parent::members(prepared)
-                .first()
-                .map_or(prepared.settings.seed, |member| member.seed)
+            refuse_training(model, &upstream)?;
+            parent::first_seed(&model.settings)
         }
     };
-    let items: Items = match request.files {
-        [] => prepared.corpus.items.clone(),
-        files => files.iter().map(|file| item(file)).collect::<Result<_, _>>()?,
-    };
-    let mut keys = BTreeSet::new();
-    for item in items.iter() {
-        if let Some(key) = keys.replace(item?.key) {
-            return Err(Failure::Usage(format!("{key} is given twice")));
-        }
-    }
-    let network = network(prepared, run, &upstream, seed, device)?;
-    if !request.files.is_empty() {
-        let parts = host_parts(prepared, &network, &upstream, &port, (seed, device.kind()))?;
-        refuse_too_short(prepared, (&network, &device.device), parts, &items)?;
+    let items = request.items;
+    let network = network(model, run, &upstream, seed, device)?;
+    let parts = || host_parts(model, &network, &upstream, &port, (seed, device.kind()));
+    if request.others {
+        refuse_too_short(model, (&network, &device.device), parts()?, items)?;
     }
     let feed = Feed {
-        pipeline: Arc::new(HostPipeline::new(
-            prepared.settings.sample_rate_hz,
-            host_parts(prepared, &network, &upstream, &port, (seed, device.kind()))?,
-            0,
-        )),
-        items,
-        labels: prepared.label_columns().into(),
-        workers: prepared.settings.training.loader.workers,
-        ahead: prepared.settings.training.loader.ahead(),
+        pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts()?, 0)),
+        items: items.clone(),
+        labels: model.label_ports().into(),
+        workers: model.settings.training.loader.workers,
+        ahead: model.settings.training.loader.ahead(),
     };
     let mut writer = FeatureWriter::create(request.out, request.precision).map_err(unwritten)?;
     write(&network, &feed, &port, device, &mut writer)?;
     let metadata = [
         ("emorun", env!("CARGO_PKG_VERSION").to_owned()),
-        ("experiment", prepared.settings.name.clone()),
-        ("config_hash", prepared.config_hash()),
+        ("experiment", model.settings.name.clone()),
+        ("config_hash", model.config_hash()),
         ("node", request.node.to_owned()),
     ];
     let mut metadata: BTreeMap<String, String> = metadata.map(|(name, text)| (name.to_owned(), text)).into();
     // What the numbers of a head are; those at its other ports are something else.
-    if let Some(names) = prepared.output_names().get(&port.node).filter(|_| port.port.is_empty()) {
+    if let Some(names) = model.output_names().get(&port.node).filter(|_| port.port.is_empty()) {
         metadata.insert("outputs".to_owned(), serde_json::json!(names).to_string());
     }
     writer.finish(&metadata).map_err(unwritten)?;
@@ -232,9 +249,9 @@ fn can_be_stored(signal: &Signal) -> bool {
     )
 }
 
-fn find_port(prepared: &Prepared, text: &str) -> Result<PortId, Failure> {
+fn find_port(model: &Model, text: &str) -> Result<PortId, Failure> {
     let (name, port) = text.split_once('.').unwrap_or((text, ""));
-    let choices = prepared.plan().nodes().iter().flat_map(|node| {
+    let choices = model.plan().nodes().iter().flat_map(|node| {
         let stored = node.outputs.iter().filter(|(_, signal)| can_be_stored(signal));
         stored.map(|(port, _)| match port.as_str() {
             "" => node.name.clone(),
@@ -245,7 +262,7 @@ fn find_port(prepared: &Prepared, text: &str) -> Result<PortId, Failure> {
     let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
     let help = suggestion(text, &choices, "nodes with features").map_or_else(String::new, |help| format!("; {help}"));
     let refuse = |message: String| Err(Failure::Usage(format!("--node {text}: {message}{help}")));
-    let Some(node) = prepared.plan().node(name) else {
+    let Some(node) = model.plan().node(name) else {
         return refuse(format!("there is no node `{name}`"));
     };
     match node.output(port) {
@@ -256,9 +273,9 @@ fn find_port(prepared: &Prepared, text: &str) -> Result<PortId, Failure> {
     }
 }
 
-fn refuse_training(prepared: &Prepared, upstream: &BTreeSet<String>) -> Result<(), Failure> {
+fn refuse_training(model: &Model, upstream: &BTreeSet<String>) -> Result<(), Failure> {
     let trains = |node: &&PlanNode| upstream.contains(&node.name) && node.cost.trainable > 0;
-    match prepared.plan().nodes().iter().find(trains) {
+    match model.plan().nodes().iter().find(trains) {
         Some(node) => Err(without_run(&node.name, "trains")),
         None => Ok(()),
     }
@@ -309,37 +326,32 @@ fn item(path: &Path) -> Result<Item, Failure> {
 
 /// The device nodes upstream, with the weights of the run.
 fn network(
-    prepared: &Prepared,
+    model: &Model,
     run: Option<&TrainedRun>,
     upstream: &BTreeSet<String>,
     seed: u64,
     device: &Chosen,
 ) -> Result<Network, Failure> {
-    let wired: Arc<[Wired]> = prepared
+    let wired: Arc<[Wired]> = model
         .wired()?
         .iter()
         .filter(|node| upstream.contains(&node.name))
         .map(|node| Wired {
             needed: Needed {
-                evaluate: true,
+                predict: true,
                 ..Needed::default()
             },
             ..node.clone()
         })
         .collect();
-    let assignment = match run {
-        Some(run) => Some(run.assignment(prepared)?),
-        None => prepared.assignments.first(),
-    };
-    let counts = assignment
-        .map(|assignment| prepared.class_counts(assignment))
-        .unwrap_or_default();
+    // Classes are counted for losses alone.
+    let counts = HashMap::new();
     let autodiff = device.device.clone().autodiff();
     let mut network =
-        Network::build(wired, &counts, &prepared.facts, seed, &autodiff)?.with_precision(prepared.settings.precision);
+        Network::build(wired, &counts, &model.facts, seed, &autodiff)?.with_precision(model.settings.precision);
     match run {
         Some(run) => {
-            let (path, mut weights) = run.weights(prepared)?;
+            let (path, mut weights) = run.weights(model)?;
             weights.retain(|name, _| name.split('.').next().is_some_and(|node| upstream.contains(node)));
             parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt { path, message })?;
         }
@@ -355,7 +367,7 @@ fn network(
 
 /// Refuses recordings of which nothing would be left; those of the experiment's corpora were tried before.
 fn refuse_too_short(
-    prepared: &Prepared,
+    model: &Model,
     network: (&Network, &burn::tensor::Device),
     parts: HostParts,
     items: &Items,
@@ -364,27 +376,27 @@ fn refuse_too_short(
     let shortest = (0..durations_s.len()).min_by(|&a, &b| durations_s[a].total_cmp(&durations_s[b]));
     let Some(shortest) = shortest else { return Ok(()) };
     let item = items.get(shortest)?;
-    let samples = (item.duration_s * f64::from(prepared.settings.sample_rate_hz)).round() as usize;
+    let samples = (item.duration_s * f64::from(model.settings.sample_rate_hz)).round() as usize;
     let name = item.display_path();
-    let Some((least, node)) = Trial::new(prepared, network, parts, item).least(samples) else {
+    let Some((least, node)) = Trial::new(model, network, parts, item).least(samples) else {
         return Ok(());
     };
     Err(Failure::Input(format!(
         "{name} is too short ({:.4} s): {}",
         durations_s[shortest],
-        prepared.needs(least, node.as_deref())
+        model.needs(least, node.as_deref())
     )))
 }
 
 /// What is computed on the host for the port, and nothing else.
 fn host_parts(
-    prepared: &Prepared,
+    model: &Model,
     network: &Network,
     upstream: &BTreeSet<String>,
     port: &PortId,
     (seed, device): (u64, &str),
 ) -> Result<HostParts, Failure> {
-    let mut parts = prepared.host_parts(seed, device)?;
+    let mut parts = model.plain_host_parts(seed, device)?;
     parts.steps.retain(|step| upstream.contains(&step.output.node));
     parts.cached.retain(|node| upstream.contains(&node.name));
     let reads = |wanted: &PortId| {
@@ -416,7 +428,7 @@ fn write(
         let key = keys.first().cloned().unwrap_or_default();
         let mut values = feed.values(batch, network, &device.device).map_err(failed)?;
         network
-            .forward(Pass::Evaluate, &mut values, &names.evaluation(keys))
+            .forward(Pass::Predict, &mut values, &names.evaluation(keys))
             .map_err(|error| Failure::Bug(error.to_string()))?;
         let array = values
             .remove(port)

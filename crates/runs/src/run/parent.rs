@@ -122,6 +122,11 @@ pub fn members(prepared: &Prepared) -> Vec<MemberSpec> {
     members
 }
 
+/// The seed of an experiment's first member.
+pub fn first_seed(settings: &Settings) -> u64 {
+    settings.training.seeds.first().copied().unwrap_or(settings.seed)
+}
+
 /// Whether a run can be started there, so that a long check is not in vain.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use serde_json::Value;
 use emorun_engine::exit::{ExitCode, Failure};
 use emorun_engine::memory::peak_rss;
 use emorun_experiment::ancestry::Ancestry;
-use emorun_experiment::prepare::{Prepared, WeightsFacts};
+use emorun_experiment::prepare::{Model, WeightsFacts};
 
 /// How a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,19 +236,14 @@ impl RunRecord {
     ///
     /// # Errors
     /// They have changed; the message names what and both sides of it.
-    pub fn check_identity(
-        &self,
-        prepared: &Prepared,
-        needed: impl Fn(&str) -> bool,
-        dir: &Path,
-    ) -> Result<(), Failure> {
+    pub fn check_identity(&self, model: &Model, needed: impl Fn(&str) -> bool, dir: &Path) -> Result<(), Failure> {
         let conflict = |message: String| Err(Failure::Conflict(message));
-        let now = prepared.output_names();
+        let now = model.output_names();
         let then = |node: &str| {
             self.outputs
                 .get(node)
                 .cloned()
-                .or_else(|| self.classes_then(prepared, node))
+                .or_else(|| self.classes_then(model, node))
         };
         for (node, names) in now.iter().filter(|(node, _)| needed(node)) {
             if let Some(then) = then(node).filter(|then| then != names) {
@@ -260,7 +255,7 @@ impl RunRecord {
                 ));
             }
         }
-        for (node, now) in prepared.weights_facts(self.seed.unwrap_or(prepared.settings.seed)) {
+        for (node, now) in model.weights_facts(self.seed.unwrap_or(model.settings.seed)) {
             let difference = self.weights.get(&node).and_then(|then| then.difference(&now));
             if let Some(difference) = difference.filter(|_| needed(&node)) {
                 return conflict(format!(
@@ -275,7 +270,7 @@ impl RunRecord {
                 );
             }
         }
-        for (node, now) in prepared.file_hashes() {
+        for (node, now) in model.file_hashes() {
             if let Some(then) = self.files.get(&node).filter(|then| **then != now && needed(&node)) {
                 return conflict(format!(
                     "the files that `{node}` reads have changed since {} was started: then they had the hash {then}, now {now}; put them back, or start a new run instead",
@@ -288,8 +283,8 @@ impl RunRecord {
 
     /// The classes of a node's target, as a version that did not store them had them: the certificate lists those of
     /// each label in their order.
-    pub fn classes_then(&self, prepared: &Prepared, node: &str) -> Option<Vec<String>> {
-        let inputs = &prepared.plan().node(node)?.inputs;
+    pub fn classes_then(&self, model: &Model, node: &str) -> Option<Vec<String>> {
+        let inputs = &model.plan().node(node)?.inputs;
         let target = inputs.iter().find(|input| input.port == "target")?;
         let Signal::Labels { labels } = &target.signal else {
             return None;
