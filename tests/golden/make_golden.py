@@ -471,7 +471,7 @@ def blocks():
             buffers=buffers,
         )
 
-    for norm_first in [False, True]:
+    for norm_first, causal in [(False, False), (True, False), (False, True), (True, True)]:
         layers = [
             drawn(
                 nn.TransformerEncoderLayer(
@@ -507,6 +507,8 @@ def blocks():
                     for of in ["weight", "bias"]
                 }
                 call = {"src_key_padding_mask": mask[:, :, 0] == 0}
+                if causal:
+                    call = {"src_mask": torch.ones(time, time, dtype=torch.bool).triu(1)}
                 x = torch.func.functional_call(layer, joined, (x,), call)
             return x
 
@@ -523,10 +525,42 @@ def blocks():
                 "positions": "none",
                 "activation": "relu",
                 "norm": "before" if norm_first else "after",
+                **({"causal": True} if causal else {}),
             },
             {"input": ("frames", frames())},
             parameters,
             encode,
+        )
+
+    gru = nn.GRU(width, 3, num_layers=2, batch_first=True)
+    for parameter in gru.parameters():
+        nn.init.normal_(parameter, std=0.6)
+    parameters = {}
+    for at in range(2):
+        for side in ["ih", "hh"]:
+            parameters[f"layers.{at}.forward.weight_{side}"] = (getattr(gru, f"weight_{side}_l{at}"), True)
+            parameters[f"layers.{at}.forward.bias_{side}"] = (getattr(gru, f"bias_{side}_l{at}"), False)
+    case(
+        "gru",
+        {"hidden": 3, "layers": 2},
+        {"input": ("frames", frames())},
+        parameters,
+        lambda x: gru(x)[0],
+    )
+
+    for kernel_size, dilation, activation in [(3, 1, "relu"), (2, 2, None)]:
+        conv = drawn(nn.Conv1d(width, 5, kernel_size, dilation=dilation))
+
+        def causal_conv(x):
+            x = conv(F.pad(x.transpose(1, 2), ((kernel_size - 1) * dilation, 0))).transpose(1, 2)
+            return F.relu(x) if activation else x
+
+        case(
+            "causal_conv",
+            {"width": 5, "kernel_size": kernel_size, "dilation": dilation, "activation": activation},
+            {"input": ("frames", frames())},
+            {"conv.conv.weight": (conv.weight, False), "conv.conv.bias": (conv.bias, False)},
+            causal_conv,
         )
     write("blocks", {"lengths": lengths, "cases": cases})
 

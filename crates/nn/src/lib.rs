@@ -3,7 +3,8 @@
 //! The way through it: [`node`] is the contract (`Kind` for a configuration, `Layer` for its module), [`value`] what
 //! flows on edges at run time, [`layers`] parts that respect lengths, [`draw`] where randomness comes from, [`host`]
 //! what is computed for one item before it becomes part of a batch, [`facts`] what was found out about files before
-//! inference. [`precision`] and [`recompute`] are policies of training that reach into layers.
+//! inference. [`state`] what a layer remembers where a sequence comes in
+//! stretches. [`precision`] and [`recompute`] are policies of training that reach into layers.
 
 pub mod draw;
 pub mod facts;
@@ -12,4 +13,5 @@ pub mod layers;
 pub mod node;
 pub mod precision;
 pub mod recompute;
+pub mod state;
 pub mod value;

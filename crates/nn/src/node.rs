@@ -13,6 +13,7 @@ use crate::draw::DrawKey;
 use crate::facts::Facts;
 use crate::precision::Precision;
 use crate::recompute::Segments;
+use crate::state::State;
 use crate::value::{Labels, Lengths, Targets, Value};
 
 /// Port of a device node at which what the host computes of it stands.
@@ -130,11 +131,27 @@ pub trait Layer: Module {
         Ok(None)
     }
 
+    /// The layer as one that takes sequences in stretches; `None` for one that needs the whole of them, as it is
+    /// configured.
+    fn as_stepper(&self) -> Option<&dyn Stepper> {
+        None
+    }
+
     /// Whether a tensor of two dimensions, by its path in the module, is the matrix of a hidden layer: not an
     /// embedding, the centre of a class, or the last layer of scores, which optimizers for matrices leave alone.
     fn is_hidden_matrix(&self, _path: &str) -> bool {
         true
     }
+}
+
+/// A layer that can take a sequence in stretches, as they come.
+pub trait Stepper {
+    /// As [`Layer::forward`] outside training, for the next frames of sequences whose earlier ones were given before
+    /// with the same state. Of an item whose frames are fewer than the batch's nothing follows.
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn step(&self, inputs: &Ports, state: &mut State, context: &Context) -> Result<Outputs, NodeError>;
 }
 
 /// What is asked of the module of a loss, beside what every [`Layer`] gives.

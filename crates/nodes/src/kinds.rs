@@ -25,7 +25,7 @@ use crate::ramp::Ramp;
 use crate::{augmentations, blocks, encoders, heads, losses, policies};
 use emorun_nn::facts::Facts;
 use emorun_nn::host::{HostOp, ItemFeatures};
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports};
+use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Stepper};
 use emorun_nn::value::Value;
 use emorun_pretrained::cache::Cache;
 use emorun_pretrained::config::ConfigError;
@@ -126,6 +126,9 @@ macro_rules! device_kinds {
             }
             fn relabel(&self, inputs: &Ports, context: &Context) -> Result<Option<Outputs>, NodeError> {
                 match self { $(Self::$config(layer) => layer.relabel(inputs, context)),+ }
+            }
+            fn as_stepper(&self) -> Option<&dyn Stepper> {
+                match self { $(Self::$config(layer) => layer.as_stepper()),+ }
             }
             fn is_hidden_matrix(&self, path: &str) -> bool {
                 match self { $(Self::$config(layer) => layer.is_hidden_matrix(path)),+ }
@@ -317,6 +320,12 @@ device_kinds! {
     weighted_sum => WeightedSum(blocks::weighted_sum::WeightedSum), Blocks,
         "learned weighted sum of an encoder's layers",
         "Yang et al., SUPERB, Interspeech 2021", "input: layer stack" => "frames";
+    gru => Gru(blocks::gru::Gru), Blocks,
+        "gated recurrent units in one direction: no frame knows of later ones",
+        "Cho et al., EMNLP 2014; torch.nn.GRU", "input: frames" => "frames";
+    causal_conv => CausalConv(blocks::causal_conv::CausalConv), Blocks,
+        "convolution over time that is padded in front alone",
+        "van den Oord et al., WaveNet, 2016; Bai, Kolter & Koltun 2018", "input: frames" => "frames";
     linear => Linear(blocks::linear::Linear), Blocks,
         "linear layer, activation and dropout on each frame or vector",
         "torch.nn.Linear", "input: frames, or vector" => "as the input";

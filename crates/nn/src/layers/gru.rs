@@ -6,6 +6,7 @@ use burn::tensor::{
     activation::{sigmoid, tanh},
 };
 
+use crate::state::State;
 use crate::value::Lengths;
 
 /// One direction of a GRU, in PyTorch's formulation (`r`, `z`, `n` gates, two biases).
@@ -41,6 +42,16 @@ impl Direction {
 
     /// `x`: `[batch, time, input]`; `masks[t]`: `[batch, 1]` or `None` where every item is valid.
     fn forward(&self, x: Tensor<3>, masks: &[Option<Tensor<2>>]) -> Tensor<3> {
+        self.from_state(x, masks, None).0
+    }
+
+    /// As [`Self::forward`] from a state `[batch, hidden]`, zero where there is none, with the state behind the last frame.
+    fn from_state(
+        &self,
+        x: Tensor<3>,
+        masks: &[Option<Tensor<2>>],
+        state: Option<Tensor<2>>,
+    ) -> (Tensor<3>, Tensor<2>) {
         let [batch, time, input] = x.dims();
         let weight_hh = self.weight_hh.val();
         let hidden = weight_hh.dims()[0];
@@ -49,7 +60,7 @@ impl Direction {
             x.reshape([batch * time, input]).matmul(self.weight_ih.val()) + self.bias_ih.val().unsqueeze::<2>();
         let steps = projected.reshape([batch, time, 3 * hidden]).swap_dims(0, 1).split(1, 0);
         let device = weight_hh.device();
-        let mut state = Tensor::<2>::zeros([batch, hidden], &device);
+        let mut state = state.unwrap_or_else(|| Tensor::zeros([batch, hidden], &device));
         let mut outputs: Vec<Option<Tensor<3>>> = vec![None; time];
         let mut visit = |step: usize, gates: Tensor<3>| {
             let from_input = gates.reshape([batch, 3 * hidden]);
@@ -86,7 +97,8 @@ impl Direction {
                 .enumerate()
                 .for_each(|(step, gates)| visit(step, gates));
         }
-        Tensor::cat(outputs.into_iter().flatten().collect(), 1)
+        let outputs = Tensor::cat(outputs.into_iter().flatten().collect(), 1);
+        (outputs, state)
     }
 }
 
@@ -132,6 +144,14 @@ impl Gru {
     pub fn forward(&self, x: Tensor<3>, lengths: &Lengths) -> Tensor<3> {
         let masks = masks(&x, lengths);
         self.forward.forward(x, &masks)
+    }
+
+    /// As [`Self::forward`], for the next frames of sequences whose earlier ones were given before.
+    pub fn step(&self, x: Tensor<3>, lengths: &Lengths, state: &mut State) -> Tensor<3> {
+        let masks = masks(&x, lengths);
+        let (outputs, after) = self.forward.from_state(x, &masks, state.take("hidden"));
+        state.put("hidden", after);
+        outputs
     }
 }
 

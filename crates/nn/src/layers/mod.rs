@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod batch_norm;
+pub mod causal;
 pub mod conv_block;
 pub mod conv_stack;
 pub mod gru;

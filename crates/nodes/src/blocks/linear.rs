@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::inference::{each_cost, misfit};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, Stepper, output};
+use emorun_nn::state::State;
 use emorun_nn::value::Value;
 
 /// `linear → activation → dropout` on each frame, or on the vector of each item.
@@ -113,5 +114,16 @@ impl Layer for LinearLayer {
 
     fn named_axis(&self, path: &str) -> Option<usize> {
         crate::inference::outputs_axis(path, "linear")
+    }
+
+    fn as_stepper(&self) -> Option<&dyn Stepper> {
+        Some(self)
+    }
+}
+
+impl Stepper for LinearLayer {
+    fn step(&self, inputs: &Ports, _state: &mut State, context: &Context) -> Result<Outputs, NodeError> {
+        // Each frame is for itself.
+        self.forward(inputs, context)
     }
 }

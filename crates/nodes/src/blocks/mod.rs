@@ -1,9 +1,11 @@
 //! Kinds of the section `blocks`.
 
 pub mod attention_pool;
+pub mod causal_conv;
 pub mod feature_noise;
 pub mod fuse;
 pub mod gradient_reversal;
+pub mod gru;
 pub mod linear;
 pub mod mixup;
 pub mod normalise;

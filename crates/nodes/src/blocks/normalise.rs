@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, Stepper, output};
+use emorun_nn::state::State;
 use emorun_nn::value::Value;
 
 /// Per-band mean and standard deviation over all valid frames of the training items only, fitted
@@ -97,6 +98,10 @@ impl Layer for NormaliseLayer {
         Ok(output(Value::Frames(normalised, lengths)))
     }
 
+    fn as_stepper(&self) -> Option<&dyn Stepper> {
+        Some(self)
+    }
+
     fn fits(&self) -> bool {
         true
     }
@@ -131,5 +136,12 @@ impl Layer for NormaliseLayer {
             state.update(Tensor::from_data(TensorData::new(values, [width]), &device));
             state.value_sync();
         }
+    }
+}
+
+impl Stepper for NormaliseLayer {
+    fn step(&self, inputs: &Ports, _state: &mut State, context: &Context) -> Result<Outputs, NodeError> {
+        // Each frame is for itself.
+        self.forward(inputs, context)
     }
 }

@@ -13,8 +13,10 @@ use super::pretrained::PretrainedKind;
 use crate::inference::{frames_on, slower};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
+use emorun_nn::layers::causal::{causal_layer, causal_layer_step};
 use emorun_nn::layers::stack::stacked;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, Stepper, output};
+use emorun_nn::state::State;
 use emorun_nn::value::Value;
 
 /// Frames stacked by `stack`, projected to `width`, given sinusoidal positions and passed through
@@ -62,6 +64,9 @@ pub struct Transformer {
     /// residual.
     #[serde(default)]
     pub norm: NormPlace,
+    /// Whether no frame attends to later ones, so that the node can be run while somebody speaks.
+    #[serde(default)]
+    pub causal: bool,
     /// Dropout probability.
     #[serde(default = "default_dropout")]
     #[schemars(range(min = 0.0, max = 0.99))]
@@ -208,6 +213,7 @@ impl Kind for Transformer {
                 .init(context.device),
             stack: self.stack,
             positions: self.positions,
+            causal: self.causal,
             stochastic_depth: self.stochastic_depth,
         })
     }
@@ -223,10 +229,25 @@ pub struct TransformerLayer {
     #[module(skip)]
     positions: Positions,
     #[module(skip)]
+    causal: bool,
+    #[module(skip)]
     stochastic_depth: f64,
 }
 
 impl TransformerLayer {
+    /// What the first layer sees of frames, of which the first stands at a place of its sequence.
+    fn embed(&self, x: Tensor<3>, from: usize) -> Tensor<3> {
+        let x = match &self.projection {
+            Some(projection) => projection.forward(x),
+            None => x,
+        };
+        let [_, time, width] = x.dims();
+        match self.positions {
+            Positions::Sinusoidal => x.clone() + positions(from, time, width, &x.device()),
+            Positions::None => x,
+        }
+    }
+
     /// The layers one after another; while training each item passes by some of them.
     ///
     /// # Source
@@ -236,7 +257,11 @@ impl TransformerLayer {
     fn encode(&self, mut x: Tensor<3>, padding: Tensor<2, Bool>, context: &Context) -> Tensor<3> {
         let layers = self.encoder.layers.len();
         for (index, layer) in self.encoder.layers.iter().enumerate() {
-            let encoded = layer.forward(x.clone(), Some(padding.clone()), None);
+            let encoded = if self.causal {
+                causal_layer(layer, x.clone())
+            } else {
+                layer.forward(x.clone(), Some(padding.clone()), None)
+            };
             let p = self.stochastic_depth * (index + 1) as f64 / layers as f64;
             x = if context.training && p > 0.0 {
                 let row = Tensor::ones([x.dims()[0], 1, 1], &x.device());
@@ -250,11 +275,11 @@ impl TransformerLayer {
     }
 }
 
-/// Sinusoidal positions `[1, time, width]` of Vaswani et al. 2017, §3.5, sine and cosine in turn.
+/// Sinusoidal positions `[1, time, width]` of Vaswani et al. 2017, §3.5, sine and cosine in turn, from a place on.
 ///
 /// Made for each batch, so that no length has to be foreseen.
-fn positions(time: usize, width: usize, device: &Device) -> Tensor<3> {
-    let table: Vec<f32> = (0..time)
+fn positions(from: usize, time: usize, width: usize, device: &Device) -> Tensor<3> {
+    let table: Vec<f32> = (from..from + time)
         .flat_map(|at| {
             (0..width / 2).flat_map(move |pair| {
                 let (sin, cos) = (at as f64 / 1e4_f64.powf((2 * pair) as f64 / width as f64)).sin_cos();
@@ -270,14 +295,7 @@ impl Layer for TransformerLayer {
         let (frames, lengths) = inputs.frames("input")?;
         let (x, lengths) = stacked(frames, &lengths, self.stack);
         let [batch, stacked_time, _] = x.dims();
-        let x = match &self.projection {
-            Some(projection) => projection.forward(x),
-            None => x,
-        };
-        let x = match self.positions {
-            Positions::Sinusoidal => x.clone() + positions(stacked_time, x.dims()[2], &x.device()),
-            Positions::None => x,
-        };
+        let x = self.embed(x, 0);
         let mask = lengths.mask(stacked_time, &x.device());
         let padding = mask.clone().equal_elem(0.0);
         let encoded = self.encode(x, padding, context);
@@ -285,5 +303,25 @@ impl Layer for TransformerLayer {
             encoded * mask.reshape([batch, stacked_time, 1]),
             lengths,
         )))
+    }
+
+    fn as_stepper(&self) -> Option<&dyn Stepper> {
+        // Stacks would have to wait for their frames.
+        (self.causal && self.stack == 1).then_some(self)
+    }
+}
+
+impl Stepper for TransformerLayer {
+    fn step(&self, inputs: &Ports, state: &mut State, _context: &Context) -> Result<Outputs, NodeError> {
+        let (frames, lengths) = inputs.frames("input")?;
+        let [batch, time, _] = frames.dims();
+        let before = state.number("frames");
+        let from = std::mem::replace(before, *before + time);
+        let mut x = self.embed(frames, from);
+        for (at, layer) in self.encoder.layers.iter().enumerate() {
+            x = causal_layer_step(layer, x, state.part(&at.to_string()));
+        }
+        let mask = lengths.mask(time, &x.device()).reshape([batch, time, 1]);
+        Ok(output(Value::Frames(x * mask, lengths)))
     }
 }

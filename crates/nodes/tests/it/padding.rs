@@ -30,7 +30,7 @@ const PRETRAINED: [&str; 5] = ["hubert", "wav2vec2", "wavlm", "data2vec_audio", 
 
 /// What a node takes beside its target.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Feed {
+pub enum Feed {
     Frames,
     Vector,
     Stack,
@@ -58,7 +58,7 @@ fn is_loss(feed: Feed) -> bool {
 }
 
 /// A kind, what it takes and the configurations to test.
-fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
+pub fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
     vec![
         (
             "crnn",
@@ -81,6 +81,26 @@ fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
                     "stack": 1, "width": WIDTH, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.0,
                     "projection": false, "positions": "none", "norm": "after", "activation": "relu",
                 }),
+            ],
+        ),
+        (
+            "transformer",
+            Feed::Frames,
+            vec![json!({
+                "stack": 1, "width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.0, "causal": true,
+            })],
+        ),
+        (
+            "gru",
+            Feed::Frames,
+            vec![json!({ "hidden": 5 }), json!({ "hidden": 4, "layers": 3 })],
+        ),
+        (
+            "causal_conv",
+            Feed::Frames,
+            vec![
+                json!({ "width": 5 }),
+                json!({ "width": 3, "kernel_size": 4, "dilation": 6, "activation": null }),
             ],
         ),
         (
@@ -527,7 +547,15 @@ fn any_config(width: usize) -> impl Strategy<Value = (&'static str, Feed, Json)>
         prop::sample::select(vec![Feed::Streams, Feed::Vectors]),
     )
         .prop_map(|(how, feed)| ("fuse", feed, json!({ "how": how })));
+    let gru = (1..9_usize, 1..4_usize)
+        .prop_map(|(hidden, layers)| ("gru", Feed::Frames, json!({ "hidden": hidden, "layers": layers })));
+    let causal_conv = (1..9_usize, 1..6_usize, 1..5_usize).prop_map(|(width, kernel_size, dilation)| {
+        let fields = json!({ "width": width, "kernel_size": kernel_size, "dilation": dilation });
+        ("causal_conv", Feed::Frames, fields)
+    });
     prop_oneof![
+        1 => gru,
+        1 => causal_conv,
         3 => crnn,
         1 => conv_pool,
         3 => transformer,
