@@ -209,10 +209,7 @@ pub fn prepare_with(
     let draft = language.read(tree.clone(), &mut report);
     let datasets: IndexMap<String, DatasetConfig> = draft
         .configs(Section::Datasets)
-        .filter_map(|(name, config)| match config {
-            NodeConfig::Dataset(config) => Some((name.to_owned(), config.clone())),
-            _ => None,
-        })
+        .filter_map(|(name, config)| Some((name.to_owned(), config.dataset()?.clone())))
         .collect();
     let (facts, unusable) = gather(&draft, Search::Glance, true, None);
     add_weights_errors(&draft, &unusable, &tree, &mut report);
@@ -246,7 +243,10 @@ pub fn prepare_with(
                 (
                     node.section,
                     node.name.as_str(),
-                    node.config.as_ref().map_or(&[][..], NodeConfig::metrics),
+                    node.config
+                        .as_ref()
+                        .and_then(NodeConfig::as_head)
+                        .map_or(&[][..], |head| head.predicts().metrics()),
                 )
             }),
             &tree,

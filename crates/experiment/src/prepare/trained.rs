@@ -6,6 +6,7 @@ use emorun_lang::{Code, Diagnostic, Edge, EdgeKind, Producer, Report, Section, T
 
 use super::{ExperimentDraft, at};
 use emorun_engine::settings::Settings;
+use emorun_nodes::heads::{HeadKind, Predicts};
 use emorun_nodes::kinds::NodeConfig;
 
 /// Reports heads that no loss trains without the file saying so, losses that cannot train anything, and ramps that end
@@ -32,7 +33,8 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
         return;
     }
     for (_, node) in of_section(Section::Losses) {
-        let ramp = node.config.as_ref().and_then(NodeConfig::loss_ramp);
+        let loss = node.config.as_ref().and_then(NodeConfig::as_loss);
+        let ramp = loss.and_then(|loss| loss.factor().1);
         if let Some(ramp) = ramp.filter(|ramp| ramp.begin > ramp.end) {
             wrong(
                 &format!("losses.{}.ramp", node.name),
@@ -41,7 +43,7 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
             );
         }
     }
-    let weight = |config: &Option<NodeConfig>| config.as_ref().and_then(|config| config.loss_weight(1.0));
+    let weight = |config: &Option<NodeConfig>| Some(config.as_ref()?.as_loss()?.weight(1.0));
     let (idle, active): (Vec<_>, Vec<_>) =
         of_section(Section::Losses).partition(|(_, node)| weight(&node.config).is_none_or(|weight| weight <= 0.0));
     if let (Some((_, first)), []) = (idle.first(), active.as_slice()) {
@@ -79,10 +81,8 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
         let place = untrained.iter().position(|name| *name == head.name);
         match (reaches.get(&index), place) {
             (None, None) => {
-                let kind = match head.config.as_ref().is_some_and(NodeConfig::is_regressor) {
-                    true => "ccc",
-                    false => "cross_entropy",
-                };
+                let predicts = head.config.as_ref().and_then(NodeConfig::as_head);
+                let kind = predicts.map_or(Predicts::Classes, HeadKind::predicts).usual_loss();
                 let weightless = idle.iter().find(|(_, loss)| {
                     let mut takes = loss.edges.iter();
                     takes.any(|edge| edge.from.producer == Producer::Node(index))

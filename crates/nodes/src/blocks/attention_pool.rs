@@ -6,10 +6,11 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{frames_on, trainable};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::pool::MultiHeadAttentionPool;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// One vector an item: each head weighs the frames by `linear → tanh → linear` and a softmax over the
@@ -44,8 +45,6 @@ fn default_hidden() -> usize {
 }
 
 impl Kind for AttentionPool {
-    type Layer = AttentionPoolLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let joined = self.heads * width;
@@ -65,6 +64,10 @@ impl Kind for AttentionPool {
             },
         ))
     }
+}
+
+impl DeviceKind for AttentionPool {
+    type Layer = AttentionPoolLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<AttentionPoolLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;

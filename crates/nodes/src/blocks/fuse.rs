@@ -8,9 +8,10 @@ use emorun_lang::{InferError, Inferred, InputSignals, Inputs, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{each_cost, misfit};
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::{Lengths, Value};
 
 /// The widest result: beyond it sizes could not be counted.
@@ -122,8 +123,6 @@ fn gates(inputs: usize) -> usize {
 }
 
 impl Kind for Fuse {
-    type Layer = FuseLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let Streams {
             widths, total, output, ..
@@ -139,6 +138,10 @@ impl Kind for Fuse {
         };
         Ok(Inferred::device(output, cost))
     }
+}
+
+impl DeviceKind for Fuse {
+    type Layer = FuseLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<FuseLayer, BuildError> {
         let Streams {

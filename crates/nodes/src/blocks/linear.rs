@@ -7,10 +7,11 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{each_cost, misfit};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// `linear → activation → dropout` on each frame, or on the vector of each item.
@@ -54,8 +55,6 @@ fn signals(inputs: &InputSignals<'_>, wide: usize) -> Result<(usize, Signal), In
 }
 
 impl Kind for Linear {
-    type Layer = LinearLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, output) = signals(inputs, self.width)?;
         let parameters = ((width + 1) * self.width) as u64;
@@ -64,6 +63,14 @@ impl Kind for Linear {
         let cost = each_cost(&output, parameters, 2.0 * parameters as f64, (kept * self.width) as f64);
         Ok(Inferred::device(output, cost))
     }
+
+    fn is_linear(&self) -> bool {
+        true
+    }
+}
+
+impl DeviceKind for Linear {
+    type Layer = LinearLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<LinearLayer, BuildError> {
         let (width, _) = signals(inputs, self.width)?;

@@ -8,13 +8,12 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::EncoderKind;
-use super::pretrained::PretrainedKind;
-use crate::inference::{frames_on, slower};
+use crate::contract::{DeviceKind, Kind};
+use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
 use emorun_nn::layers::stack::stacked;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Frames stacked by `stack`, projected to `width`, given sinusoidal positions and passed through
@@ -124,15 +123,7 @@ fn default_dropout() -> f64 {
 /// they are scaled, weights before and after dropout.
 const KEPT_OF_ATTENTION: usize = 4;
 
-impl EncoderKind for Transformer {
-    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
-        None
-    }
-}
-
 impl Kind for Transformer {
-    type Layer = TransformerLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         if !self.width.is_multiple_of(self.heads) || !self.width.is_multiple_of(2) {
@@ -171,7 +162,7 @@ impl Kind for Transformer {
             0
         };
         let parameters = projection + self.layers as u64 * layer;
-        let out_rate = slower(rate, self.stack, "stack")?;
+        let out_rate = rate.slower(self.stack, "stack")?;
         Ok(Inferred {
             outputs: vec![(
                 String::new(),
@@ -194,6 +185,10 @@ impl Kind for Transformer {
             train_only: false,
         })
     }
+}
+
+impl DeviceKind for Transformer {
+    type Layer = TransformerLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<TransformerLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;

@@ -8,10 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, Predicts};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, frames_on, labels_on, trainable};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::pool::AttentionPool;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Attention pooling over frames, then `linear → GELU → dropout → linear` to the target's classes.
@@ -53,8 +54,6 @@ impl HeadKind for AttentionClassifier {
 }
 
 impl Kind for AttentionClassifier {
-    type Layer = AttentionClassifierLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let labels = labels_on(inputs, "target")?;
@@ -75,6 +74,10 @@ impl Kind for AttentionClassifier {
             train_only: false,
         })
     }
+}
+
+impl DeviceKind for AttentionClassifier {
+    type Layer = AttentionClassifierLayer;
 
     fn build(
         &self,

@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, Predicts};
-use crate::inference::{class_count, frames_on, labels_on, slower, trainable};
-use crate::policies::{DRAWN, Rollout, STATE};
+use crate::contract::{DeviceKind, Kind, Rollout};
+use crate::inference::{class_count, frames_on, labels_on, trainable};
+use crate::policies::{DRAWN, STATE};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::gru::Gru;
 use emorun_nn::layers::stack::stacked;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports};
 use emorun_nn::value::{Labels, Lengths, Value};
 
 /// A GRU that hears no frame ahead; behind each of its steps a policy decides whether to answer or to listen on, and
@@ -103,20 +104,14 @@ impl HeadKind for EarlyClassifier {
     fn predicts(&self) -> Predicts {
         Predicts::Classes
     }
-
-    fn rollout(&self) -> Option<Rollout> {
-        Some(ROLLOUT)
-    }
 }
 
 impl Kind for EarlyClassifier {
-    type Layer = EarlyClassifierLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let labels = labels_on(inputs, "target")?;
         let classes = class_count(&labels);
-        let (width, rate) = (width * self.stack, slower(rate, self.stack, "stack")?);
+        let (width, rate) = (width * self.stack, rate.slower(self.stack, "stack")?);
         let parameters = Gru::parameters(width, self.hidden) + ((self.hidden + 1) * classes) as u64;
         let steps = |width: usize| Signal::Frames { width, rate };
         let outputs = [
@@ -139,6 +134,14 @@ impl Kind for EarlyClassifier {
             train_only: false,
         })
     }
+
+    fn rollout(&self) -> Option<Rollout> {
+        Some(ROLLOUT)
+    }
+}
+
+impl DeviceKind for EarlyClassifier {
+    type Layer = EarlyClassifierLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<EarlyClassifierLayer, BuildError> {
         let (width, rate) = frames_on(inputs, "input")?;

@@ -8,10 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, Predicts};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, frames_on, labels_on, trainable};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::pool::mean_pool;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// `linear → ReLU → mean over valid frames → dropout → linear` to the target's classes.
@@ -45,8 +46,6 @@ impl HeadKind for MeanClassifier {
 }
 
 impl Kind for MeanClassifier {
-    type Layer = MeanClassifierLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let labels = labels_on(inputs, "target")?;
@@ -67,6 +66,10 @@ impl Kind for MeanClassifier {
             train_only: false,
         })
     }
+}
+
+impl DeviceKind for MeanClassifier {
+    type Layer = MeanClassifierLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MeanClassifierLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;

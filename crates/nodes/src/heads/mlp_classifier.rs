@@ -8,11 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, Predicts};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, labels_on, trainable, vector_on};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
 use emorun_nn::layers::batch_norm::BatchNorm;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// `linear → [batch norm] → activation → dropout` for each entry of `hidden`, then `linear` to the
@@ -134,12 +135,14 @@ impl HeadKind for MlpClassifier {
 }
 
 impl Kind for MlpClassifier {
-    type Layer = MlpLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let labels = labels_on(inputs, "target")?;
         Ok(Inferred::device(Signal::Logits { labels }, self.mlp(inputs)?.cost()))
     }
+}
+
+impl DeviceKind for MlpClassifier {
+    type Layer = MlpLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MlpLayer, BuildError> {
         Ok(self.mlp(inputs)?.build(context.device))
