@@ -4,6 +4,7 @@ pub mod activation;
 pub mod batch_norm;
 pub mod conv_block;
 pub mod conv_stack;
+pub mod dense;
 pub mod gru;
 pub mod pool;
 pub mod stack;

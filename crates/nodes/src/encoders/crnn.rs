@@ -41,11 +41,27 @@ fn default_gru_hidden() -> usize {
     128
 }
 
+/// Sizes of the two parts.
+struct Sizes<'a> {
+    blocks: ConvStack<'a>,
+    /// Width of what the GRU takes.
+    gru_input: usize,
+}
+
+impl Crnn {
+    fn sizes(&self, width: usize) -> Result<Sizes<'_>, InferError> {
+        let blocks = ConvStack::new(&self.channels, width)?;
+        Ok(Sizes {
+            gru_input: blocks.outputs() * blocks.bands(),
+            blocks,
+        })
+    }
+}
+
 impl Kind for Crnn {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
-        let blocks = ConvStack::new(&self.channels, width)?;
-        let gru_input = blocks.outputs() * blocks.bands();
+        let Sizes { blocks, gru_input } = self.sizes(width)?;
         let out_rate = rate.slower(blocks.stride(), "channels")?;
         let parameters = blocks.parameters() + BiGru::parameters(gru_input, self.gru_hidden);
         let hidden = self.gru_hidden as f64;
@@ -79,8 +95,7 @@ impl DeviceKind for Crnn {
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrnnLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
-        let blocks = ConvStack::new(&self.channels, width)?;
-        let gru_input = blocks.outputs() * blocks.bands();
+        let Sizes { blocks, gru_input } = self.sizes(width)?;
         Ok(CrnnLayer {
             blocks: blocks.build(context.device),
             gru: BiGru::new(gru_input, self.gru_hidden, context.device),
