@@ -197,6 +197,11 @@ macro_rules! registry {
         #[derive(Clone, Debug)]
         pub struct Kinds(Vec<emorun_lang::KindInfo>);
 
+        impl Kinds {
+            /// Names of those whose nodes have a module on the device.
+            pub const ON_DEVICE: &'static [&'static str] = &[$(stringify!($name)),+];
+        }
+
         impl Default for Kinds {
             fn default() -> Self {
                 let mut kinds = emorun_data::KINDS.to_vec();
