@@ -11,9 +11,10 @@ use burn::tensor::{Device, Distribution, Tensor};
 use emorun_lang::{FrameRate, InputSignals, PortRef, Signal};
 use emorun_nn::draw::DrawKey;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, Context, Kind, Layer, Ports};
+use emorun_nn::node::{BuildContext, Context, Layer, Ports};
 use emorun_nn::precision::Precision;
 use emorun_nn::value::{Lengths, Value};
+use emorun_nodes::contract::DeviceKind;
 use emorun_nodes::encoders::crnn::Crnn;
 
 const BATCH: usize = 32;

@@ -9,7 +9,7 @@ use emorun_engine::feed::augment::{Strengths, Version};
 use emorun_engine::feed::host::{HostParts, HostPipeline, HostStep};
 use emorun_features::{Array, Common, FeatureFile, FeatureSource, FeatureWriter, Precision};
 use emorun_nn::draw::DrawKey;
-use emorun_nn::host::{HostOp, ItemFeatures};
+use emorun_nn::host::ItemFeatures;
 use emorun_nn::value::PortId;
 
 use crate::support::{Lab, assert_same_run, json, kill};
@@ -260,7 +260,7 @@ fn features_are_read_once_also_beside_augmentation_within_the_memory_given() {
     }
     let pipeline = |folder: &Path, bytes: usize| {
         let output = PortId::new("given", "");
-        let op = HostOp::Precomputed(ItemFeatures {
+        let op = Box::new(ItemFeatures {
             source: Arc::new(FeatureSource::scan(folder).unwrap()),
             declared: Common {
                 axes: 2,

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use emorun_lang::{KindSet, Section, Signal};
-use emorun_nn::node::Layer;
 use emorun_nodes::kinds::Kinds;
 use emorun_nodes::parameters::collect;
 use serde_json::{Value, json as value};

@@ -677,7 +677,6 @@ fn layers_that_are_computed_again_have_the_same_gradients() {
 
 #[test]
 fn learning_rates_fall_from_layer_to_layer() {
-    use emorun_nn::node::Layer;
     use emorun_nodes::kinds::NodeLayer;
     let _turn = turn();
     let rates = json!({ "factor": 0.5, "layer_decay": 0.8 });

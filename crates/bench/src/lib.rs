@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use emorun_engine::exit::Failure;
-use emorun_pretrained::config::Family;
+use emorun_pretrained::families::{self, Family};
 use emorun_pretrained::known::Layout;
 pub use side::Side;
 pub use worker::work;
@@ -80,6 +80,11 @@ impl Setup {
     pub fn samples(&self) -> usize {
         (self.seconds * f64::from(SAMPLE_RATE_HZ)).round() as usize
     }
+}
+
+/// Names of the architectures that can be timed.
+pub fn models() -> impl Iterator<Item = &'static str> {
+    families::ALL.into_iter().map(|family| family.kind)
 }
 
 /// The rate that all encoders take.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::de::DeserializeError;
 use crate::document::Tree;
-use crate::signal::Signal;
+use crate::signal::{FrameRate, Signal};
 
 /// A part of the experiment file that holds named nodes.
 ///
@@ -304,6 +304,19 @@ impl InferError {
             message: message.into(),
             help: None,
         }
+    }
+}
+
+impl FrameRate {
+    /// The rate after keeping one frame in `stride`, which the node's field `field` sets.
+    ///
+    /// # Errors
+    /// The stride is beyond what a frame rate can be divided by.
+    pub fn slower(self, stride: usize, field: &str) -> Result<Self, InferError> {
+        u32::try_from(stride)
+            .ok()
+            .and_then(|stride| self.divided_by(stride))
+            .ok_or_else(|| InferError::invalid(field, format!("a frame rate of {self} cannot be divided by {stride}")))
     }
 }
 

@@ -1,6 +1,6 @@
-//! What nodes are made of: the contract that a kind and its module keep, what flows between them, and layers.
+//! What nodes are made of: the contract that their modules keep, what flows between them, and layers.
 //!
-//! The way through it: [`node`] is the contract (`Kind` for a configuration, `Layer` for its module), [`value`] what
+//! The way through it: [`node`] is the contract of a module, [`value`] what
 //! flows on edges at run time, [`layers`] parts that respect lengths, [`draw`] where randomness comes from, [`host`]
 //! what is computed for one item before it becomes part of a batch, [`facts`] what was found out about files before
 //! inference. [`state`] what a layer remembers where a sequence comes in

@@ -1,11 +1,10 @@
-//! The contract of a device node: what one file under `nodes/` provides, and what it may use.
+//! The contract of a device node's module: what it provides, and what it may use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use emorun_lang::{InferError, Inferred, InputSignals};
+use emorun_lang::InferError;
 
 use rand::RngExt;
 
@@ -21,32 +20,6 @@ pub const FRONT_END: &str = "front_end";
 
 /// Port at which a node finds what its frozen part gave, where that was kept.
 pub const PREFIX: &str = "prefix";
-
-/// A kind of node that runs on the device: its configuration can be checked and built.
-///
-/// One file implements it for its configuration struct, and one line in `kinds.rs` registers it.
-pub trait Kind {
-    /// The module that `build` makes.
-    type Layer: Layer;
-
-    /// The node's output signals and cost from its input signals; no device and no I/O.
-    ///
-    /// # Errors
-    /// A port that carries something else than the node takes, or a field that does not fit it.
-    fn infer(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Result<Inferred, InferError>;
-
-    /// What the numbers at the port `input` stand for, where the node itself says so and not its target.
-    fn input_names(&self) -> Option<Vec<String>> {
-        None
-    }
-
-    /// Makes the module; weights are drawn from the device's generator, seeded for this node.
-    ///
-    /// # Errors
-    /// As [`Kind::infer`], which was called with the same signals before; or weights that cannot be
-    /// used.
-    fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<Self::Layer, BuildError>;
-}
 
 /// Why a node could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +50,8 @@ pub struct BuildContext<'a> {
     pub key: DrawKey,
 }
 
-/// A built node: a Burn module that maps the values of its input ports to its outputs.
-pub trait Layer: Module {
+/// What is asked of a built node, which is a Burn module: it maps the values of its input ports to its outputs.
+pub trait Layer: std::fmt::Debug + Send {
     /// Runs the node on one batch.
     ///
     /// # Errors

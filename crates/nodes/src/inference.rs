@@ -110,6 +110,14 @@ pub(crate) fn passed_while_evaluating(inputs: &InputSignals<'_>) -> Result<Infer
     })
 }
 
+/// Sample rate in Hz of the waveform among a node's inputs.
+pub(crate) fn wave_rate(inputs: &InputSignals<'_>) -> Option<u32> {
+    inputs.iter().find_map(|(_, signal)| match signal {
+        Signal::Wave { rate_hz } => Some(*rate_hz),
+        _ => None,
+    })
+}
+
 /// What a node is that computes frames on the host from the waveform at `input`: `of` a sample rate in Hz it gives
 /// their width, the samples from one to the next, the field that this follows from, and the work for one of them in
 /// floating-point operations.
@@ -127,7 +135,7 @@ pub(crate) fn host_frames(
     let (width, hop, field, work) = of(rate_hz)?;
     let rate = FrameRate::new(rate_hz, 1)
         .ok_or_else(|| InferError::invalid(field, "the sample rate is 0 Hz"))
-        .and_then(|rate| slower(rate, hop, field))?;
+        .and_then(|rate| rate.slower(hop, field))?;
     let cost = Cost {
         flops_per_second: rate.hz() * work,
         ..Cost::default()
@@ -136,17 +144,6 @@ pub(crate) fn host_frames(
         placement: Placement::Host,
         ..Inferred::device(Signal::Frames { width, rate }, cost)
     })
-}
-
-/// A frame rate after keeping one frame in `stride`.
-///
-/// # Errors
-/// The stride (set by `field`) is beyond what a frame rate can be divided by.
-pub(crate) fn slower(rate: FrameRate, stride: usize, field: &str) -> Result<FrameRate, InferError> {
-    u32::try_from(stride)
-        .ok()
-        .and_then(|stride| rate.divided_by(stride))
-        .ok_or_else(|| InferError::invalid(field, format!("a frame rate of {rate} cannot be divided by {stride}")))
 }
 
 /// A frame rate that a file of features or a model is declared to have.

@@ -11,7 +11,7 @@ use crate::kinds::{NodeConfig, NodeLayer};
 use crate::policies::layer::PolicyLayer;
 use emorun_nn::draw::DrawKey;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, PREFIX, Ports, Scope, SideLoss};
+use emorun_nn::node::{BuildContext, BuildError, Context, NodeError, PREFIX, Ports, Scope, SideLoss};
 use emorun_nn::precision::Precision;
 use emorun_nn::recompute::Segments;
 use emorun_nn::value::{PortId, Value, Values};
@@ -237,12 +237,12 @@ impl Network {
     /// Whether a node is the last layer of a network: a `linear` layer whose output a loss compares by itself.
     pub fn gives_scores(&self, name: &str) -> bool {
         let takes = |node: &Wired| node.inputs.iter().any(|(_, from, _)| from.node == name);
-        let is_linear = |node: &&Wired| node.name == name && matches!(node.config, NodeConfig::Linear(_));
+        let is_linear = |node: &&Wired| node.name == name && node.config.is_linear();
         self.wired.iter().any(|node| is_linear(&node))
             && self
                 .wired
                 .iter()
-                .any(|node| node.config.loss_weight(1.0).is_some() && takes(node))
+                .any(|node| node.config.as_loss().is_some() && takes(node))
     }
 
     /// Node names and modules.
@@ -370,7 +370,7 @@ impl Network {
     pub fn side_loss(&self, index: usize) -> Option<(&str, f64, &(dyn SideLoss + Sync))> {
         let node = self.wired.get(index)?;
         let loss = side_of(self.layers.get(index)?)?;
-        Some((&node.name, node.config.loss_weight(1.0)?, loss))
+        Some((&node.name, node.config.as_loss()?.weight(1.0), loss))
     }
 
     /// The node whose output a loss is about.
@@ -483,7 +483,7 @@ impl Network {
         self.wired
             .iter()
             .filter_map(|node| {
-                let weight = node.config.loss_weight(progress)?;
+                let weight = node.config.as_loss()?.weight(progress);
                 match values.get(&PortId::new(&node.name, ""))? {
                     Value::Scalar(mean, count) => Some(BatchLoss {
                         node: &node.name,

@@ -3,49 +3,10 @@
 
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::families::Family;
 use super::fields::Fields;
-
-/// The architectures that share the wav2vec 2.0 layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Family {
-    /// wav2vec 2.0 (Baevski et al. 2020).
-    #[serde(rename = "wav2vec2")]
-    Wav2Vec2,
-    /// HuBERT (Hsu et al. 2021).
-    Hubert,
-    /// WavLM (Chen et al. 2022): gated relative position bias.
-    #[serde(rename = "wavlm")]
-    WavLm,
-    /// data2vec for speech (Baevski et al. 2022): a stack of positional convolutions.
-    #[serde(rename = "data2vec_audio")]
-    Data2VecAudio,
-}
-
-impl Family {
-    /// The value of `model_type` in `config.json`.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Self::Wav2Vec2 => "wav2vec2",
-            Self::Hubert => "hubert",
-            Self::WavLm => "wavlm",
-            Self::Data2VecAudio => "data2vec-audio",
-        }
-    }
-
-    /// What the tensors' names begin with in a checkpoint that carries a head too.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::Wav2Vec2 => "wav2vec2.",
-            Self::Hubert => "hubert.",
-            Self::WavLm => "wavlm.",
-            Self::Data2VecAudio => "data2vec_audio.",
-        }
-    }
-}
 
 /// Where the convolutional front end normalises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,19 +38,19 @@ pub struct SpeechConfig {
     pub feature_norm: FeatureNorm,
     /// Whether their output is normalised before its projection.
     pub projection_norm: bool,
-    /// Positional convolutions: how many in a row (more than one in data2vec only).
+    /// Positional convolutions: how many in a row (more than one in a stack).
     pub position_layers: usize,
     /// Kernel of the positional convolution in frames.
     pub position_kernel: usize,
     /// Its groups.
     pub position_groups: usize,
-    /// Batch norm in front of the positional convolution, which then has no weight norm (HuBERT only).
+    /// Batch norm in front of the positional convolution, which then has no weight norm.
     pub position_batch_norm: bool,
     /// Layer norm before the sublayers instead of after them.
     pub stable: bool,
     /// ε of every normalisation.
     pub eps: f64,
-    /// WavLM's relative positions.
+    /// Gated relative positions of attention.
     pub relative: Option<Relative>,
     /// Dropout probabilities that the checkpoint was trained with.
     pub dropout: Dropouts,
@@ -127,7 +88,7 @@ pub struct Convolution {
     pub stride: usize,
 }
 
-/// WavLM's bucketed relative positions.
+/// Bucketed relative positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relative {
     /// Buckets, both directions together.
@@ -255,7 +216,7 @@ impl SpeechConfig {
     /// # Errors
     /// It is for another architecture, contradicts itself, or asks for something that is not built.
     pub fn from_json(family: Family, config: &Value) -> Result<Self, ConfigError> {
-        check_model_type(config, family.model_type())?;
+        check_model_type(config, family.model_type)?;
         let fields = Fields(config);
         for key in ["hidden_act", "feat_extract_activation"] {
             fields.only(key, "gelu")?;
@@ -266,8 +227,8 @@ impl SpeechConfig {
                 value: "true".into(),
             });
         }
-        let data2vec = family == Family::Data2VecAudio;
-        let default_norm = if data2vec { "layer" } else { "group" };
+        let stacked = family.stacked_positions;
+        let default_norm = if stacked { "layer" } else { "group" };
         let feature_norm = match fields.word("feat_extract_norm", default_norm)? {
             "group" => FeatureNorm::Group,
             "layer" => FeatureNorm::Layer,
@@ -278,8 +239,8 @@ impl SpeechConfig {
                 });
             }
         };
-        // data2vec counts convolutions where the others give the kernel of one.
-        let (position_layers, position_kernel) = if data2vec {
+        // A stack has its convolutions counted where the others give the kernel of one.
+        let (position_layers, position_kernel) = if stacked {
             (
                 fields.size("num_conv_pos_embeddings", Some(5), 1..=64)?,
                 fields.size("conv_pos_kernel_size", Some(19), 1..=4096)?,
@@ -296,20 +257,20 @@ impl SpeechConfig {
             convolutions: convolutions(&fields)?,
             conv_bias: fields.flag("conv_bias", false)?,
             feature_norm,
-            projection_norm: fields.flag("feat_proj_layer_norm", true)? || family != Family::Hubert,
+            projection_norm: fields.flag("feat_proj_layer_norm", true)? || !family.optional_projection_norm,
             position_layers,
             position_kernel,
             position_groups: fields.size("num_conv_pos_embedding_groups", Some(16), WIDTHS)?,
             // The other architectures' classes do not know the key.
-            position_batch_norm: family == Family::Hubert && fields.flag("conv_pos_batch_norm", false)?,
-            stable: fields.flag("do_stable_layer_norm", false)? && !data2vec,
+            position_batch_norm: family.optional_position_batch_norm && fields.flag("conv_pos_batch_norm", false)?,
+            stable: fields.flag("do_stable_layer_norm", false)? && !stacked,
             eps: fields.eps("layer_norm_eps", 1e-5)?,
-            relative: match family {
-                Family::WavLm => Some(Relative {
+            relative: match family.relative_positions {
+                true => Some(Relative {
                     buckets: fields.size("num_buckets", Some(320), 4..=65536)?,
                     max_distance: fields.size("max_bucket_distance", Some(800), 1..=1 << 20)?,
                 }),
-                _ => None,
+                false => None,
             },
             dropout: Dropouts {
                 projection: fields.probability("feat_proj_dropout", 0.0)?,
@@ -483,6 +444,7 @@ impl WhisperConfig {
 mod tests {
     use serde_json::json;
 
+    use super::super::families::WAVLM;
     use super::super::known::Layout;
     use super::*;
 
@@ -493,9 +455,9 @@ mod tests {
     #[test]
     fn every_number_of_a_speech_model_has_its_range() {
         let with = |key: &str, value: Value| {
-            let mut config = Layout::TinyLarge.speech(Family::WavLm);
+            let mut config = Layout::TinyLarge.speech(WAVLM);
             config[key] = value;
-            SpeechConfig::from_json(Family::WavLm, &config)
+            SpeechConfig::from_json(WAVLM, &config)
         };
         assert!(with("hidden_dropout", json!(0.99)).is_ok());
         for (key, value) in [

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::config::{Family, WhisperConfig};
+use super::config::WhisperConfig;
+use super::families::Family;
 
 /// Width of the tiny layouts.
 const TINY_WIDTH: usize = 16;
@@ -47,20 +48,15 @@ impl Layout {
     pub fn speech(self, family: Family) -> Value {
         let large = self.is_large();
         let mut config = json!({
-            "model_type": family.model_type(),
+            "model_type": family.model_type,
             "hidden_size": if large { 1024 } else { 768 },
             "num_hidden_layers": if large { 24 } else { 12 },
             "num_attention_heads": if large { 16 } else { 12 },
             "intermediate_size": if large { 4096 } else { 3072 },
-            "feat_extract_norm": if large { "layer" } else { "group" },
-            "do_stable_layer_norm": large,
-            "conv_bias": large && family != Family::WavLm,
+            "feat_extract_norm": if large || family.stacked_positions { "layer" } else { "group" },
+            "do_stable_layer_norm": large && !family.stacked_positions,
+            "conv_bias": large && family.large_conv_bias,
         });
-        if family == Family::Data2VecAudio {
-            config["feat_extract_norm"] = "layer".into();
-            config["conv_bias"] = false.into();
-            config["do_stable_layer_norm"] = false.into();
-        }
         if self.is_tiny() {
             shrink_speech(&mut config, family, Some(TINY_WIDTH));
         }
@@ -96,7 +92,7 @@ pub fn shrink_speech(config: &mut Value, family: Family, width: Option<usize>) {
     if let Some(width) = width {
         config["hidden_size"] = width.into();
     }
-    if family != Family::Data2VecAudio {
+    if !family.stacked_positions {
         config["num_conv_pos_embeddings"] = json!(16);
     }
 }
@@ -123,29 +119,10 @@ fn whisper(width: usize, layers: usize, heads: usize, mels: usize) -> Value {
 
 /// `config.json` of a published checkpoint of the wav2vec 2.0 layout, as far as sizes go.
 pub fn speech(family: Family, id: &str) -> Option<Value> {
-    let layout = match (family, id) {
-        (Family::Hubert, "facebook/hubert-base-ls960" | "superb/hubert-base-superb-er")
-        | (Family::Wav2Vec2, "facebook/wav2vec2-base" | "facebook/wav2vec2-base-960h")
-        | (Family::WavLm, "microsoft/wavlm-base" | "microsoft/wavlm-base-plus")
-        | (Family::Data2VecAudio, "facebook/data2vec-audio-base" | "facebook/data2vec-audio-base-960h") => Layout::Base,
-        (Family::Hubert, "facebook/hubert-large-ll60k" | "facebook/hubert-large-ls960-ft")
-        | (
-            Family::Wav2Vec2,
-            "facebook/wav2vec2-large-lv60"
-            | "facebook/wav2vec2-large-robust"
-            | "facebook/wav2vec2-large-xlsr-53"
-            | "facebook/wav2vec2-xls-r-300m"
-            | "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim",
-        )
-        | (Family::WavLm, "microsoft/wavlm-large")
-        | (Family::Data2VecAudio, "facebook/data2vec-audio-large" | "facebook/data2vec-audio-large-960h") => {
-            Layout::Large
-        }
-        _ => return None,
-    };
-    let mut config = layout.speech(family);
-    if id == "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim" {
-        config["num_hidden_layers"] = 12.into();
+    let published = family.published.iter().find(|published| published.id == id)?;
+    let mut config = published.layout.speech(family);
+    if let Some(layers) = published.layers {
+        config["num_hidden_layers"] = layers.into();
     }
     Some(config)
 }

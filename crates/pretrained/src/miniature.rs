@@ -8,7 +8,8 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
-use super::config::{ConfigError, Family, SpeechConfig, WhisperConfig};
+use super::config::{ConfigError, SpeechConfig, WhisperConfig};
+use super::families::Family;
 use super::known;
 use super::reader::{Origin, WeightReader, draw};
 use super::wav2vec2::Wav2Vec2;

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use emorun_kernels as kernels;
 
-use super::config::{Family, SpeechConfig};
+use super::config::SpeechConfig;
 use super::encoder::masked;
 use super::reader::{Init, WeightReader};
 use super::wav2vec2::CONV_EPS;
@@ -70,17 +70,17 @@ impl PositionalConvolutions {
         ];
         let deviation = 2.0 * (1.0 / (config.position_kernel * config.hidden) as f64).sqrt();
         let init = Init::Normal(deviation);
-        let data2vec = config.family == Family::Data2VecAudio;
+        let stacked = config.family.stacked_positions;
         let batch_norm = config
             .position_batch_norm
             .then(|| FixedBatchNorm::read("encoder.pos_conv_embed.batch_norm", config.hidden, reader));
         let layers = (0..config.position_layers)
             .map(|index| {
-                let name = match data2vec {
+                let name = match stacked {
                     true => format!("encoder.pos_conv_embed.layers.{index}.conv"),
                     false => "encoder.pos_conv_embed.conv".to_owned(),
                 };
-                if data2vec || batch_norm.is_some() {
+                if stacked || batch_norm.is_some() {
                     return PositionalConvolution {
                         kernel: PositionalKernel::Plain(PlainKernel {
                             weight: reader.tensor(&format!("{name}.weight"), shape, init),
@@ -114,7 +114,7 @@ impl PositionalConvolutions {
         Self {
             batch_norm,
             layers,
-            normalised: data2vec,
+            normalised: stacked,
             groups: config.position_groups,
         }
     }

@@ -6,12 +6,13 @@ mod data;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Format, print};
-use emorun_bench::{Outcome, Peer, Setup, Task, median, time, work};
+use emorun_bench::{Outcome, Peer, Setup, Task, median, models, time, work};
 use emorun_engine::exit::Failure;
 use emorun_engine::memory::mib;
 use emorun_engine::terminal::tell;
@@ -39,7 +40,7 @@ enum What {
 #[derive(Debug, Args)]
 struct Encoders {
     /// Architecture.
-    #[arg(long, default_value = "hubert", value_parser = ["hubert", "wav2vec2", "wavlm", "data2vec_audio"])]
+    #[arg(long, default_value = "hubert", value_parser = PossibleValuesParser::new(models()))]
     model: String,
     /// Its sizes.
     #[arg(long, default_value = "base", value_parser = ["base", "large", "tiny_base", "tiny_large"])]
@@ -153,7 +154,7 @@ fn encoders(arguments: &Encoders) -> Result<(), Failure> {
 fn text(setup: &Setup, timed: &[(Task, Vec<Outcome>)]) -> String {
     let mut text = format!(
         "{} {}, random weights, {} × {} s, {} threads a side\n",
-        setup.model.model_type(),
+        setup.model.model_type,
         serde_json::to_value(setup.layout)
             .unwrap_or_default()
             .as_str()

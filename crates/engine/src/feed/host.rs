@@ -10,7 +10,7 @@ use emorun_features::{Array, Key, Origin, Precision};
 use super::FeedError;
 use super::augment::{Augmentations, Version};
 use super::cached::{CachedNode, CachedValue, FeatureCache, Keeping, key_of, key_of_audio};
-use emorun_nn::host::{HostOp, HostValue, ItemFeatures};
+use emorun_nn::host::{HostError, HostOperation, HostValue};
 use emorun_nn::value::{Lengths, PortId, Value};
 
 /// A step of the host pipeline: a host node, what it reads and where its output stands.
@@ -21,7 +21,7 @@ pub struct HostStep {
     /// Where its output stands.
     pub output: PortId,
     /// What it computes.
-    pub op: HostOp,
+    pub op: Box<dyn HostOperation>,
     /// How that is kept on disk; `None` for what is computed each time.
     pub keeping: Option<Keeping>,
 }
@@ -256,24 +256,15 @@ impl HostPipeline {
             .collect()
     }
 
-    /// An item's features from its files, which augmentation does not reach: where the item's other values never
-    /// come again, they are remembered for themselves.
-    fn item_features(
-        &self,
-        node: &str,
-        features: &ItemFeatures,
-        item: &Item,
-        version: &Version,
-    ) -> Result<HostValue, FeedError> {
-        let name = (item.key.clone(), node.to_owned());
+    /// What a step reads from files of the item's own, which augmentation does not reach: where the item's other values
+    /// never come again, it is remembered for itself.
+    fn read(&self, step: &HostStep, item: &Item, version: &Version) -> Result<HostValue, FeedError> {
+        let name = (item.key.clone(), step.output.node.clone());
         let known = self.remembered().read.get(&name).cloned();
         if let Some(value) = known {
             return Ok(HostValue::clone(&value));
         }
-        let value = features.read(&item.key).map_err(|error| FeedError::Feature {
-            node: node.to_owned(),
-            error,
-        })?;
+        let value = computed(step, item, None)?;
         let mut remembered = self.remembered();
         if version.again().is_none() && value.bytes() <= remembered.budget {
             remembered.budget -= value.bytes();
@@ -316,35 +307,13 @@ impl HostPipeline {
             }
             let input = step.input.as_ref();
             let input = input.and_then(|input| values.iter().find(|(port, _)| port == input));
-            let output = match (&step.op, input.map(|(_, value)| value)) {
-                (HostOp::Precomputed(features), _) => self.item_features(&step.output.node, features, item, version)?,
-                (HostOp::LogMel(extractor), Some(HostValue::Wave(samples))) => {
-                    HostValue::of_frames(extractor.compute(samples), extractor.config().n_mels)
+            let output = match input {
+                _ if step.op.reads_item() => self.read(step, item, version)?,
+                Some((_, input)) => {
+                    let value = computed(step, item, Some(input))?;
+                    self.keep(step, item, version, value)
                 }
-                (HostOp::Mfcc(extractor), Some(HostValue::Wave(samples))) => {
-                    HostValue::of_frames(extractor.compute(samples), extractor.config().n_mfcc)
-                }
-                (HostOp::Fbank(extractor), Some(HostValue::Wave(samples))) => {
-                    HostValue::of_frames(extractor.compute(samples), extractor.width())
-                }
-                (HostOp::WhisperMel(front), Some(HostValue::Wave(samples))) => HostValue::Frames {
-                    values: front.compute(samples),
-                    width: front.config().feature_size,
-                    valid: front.frames(samples.len()),
-                },
-                (HostOp::Model(model), Some(input)) => {
-                    let failed = |error| FeedError::Model {
-                        node: step.output.node.clone(),
-                        item: item.key.to_string(),
-                        error,
-                    };
-                    let array = model.compute(input).map_err(failed)?;
-                    match HostValue::from_array(self.keep(step, item, version, array)) {
-                        Some(value) => value,
-                        None => continue,
-                    }
-                }
-                _ => continue,
+                None => continue,
             };
             values.push((step.output.clone(), output));
         }
@@ -353,10 +322,10 @@ impl HostPipeline {
 }
 
 impl HostPipeline {
-    /// Keeps what a step gave for an item; gives it as it will be read again.
-    fn keep(&self, step: &HostStep, item: &Item, version: &Version, array: Array) -> Array {
-        let Some(keeping) = &step.keeping else {
-            return array;
+    /// Keeps what a step gave for an item, where it is to be kept; gives it as it will be read again.
+    fn keep(&self, step: &HostStep, item: &Item, version: &Version, value: HostValue) -> HostValue {
+        let Some((keeping, array)) = step.keeping.as_ref().zip(value.to_array()) else {
+            return value;
         };
         let array = array.rounded(keeping.precision).unwrap_or(array);
         if let (Some(cache), Some(key)) = (&self.parts.cache, self.key_of_step(step, item, version)) {
@@ -366,8 +335,21 @@ impl HostPipeline {
             };
             cache.put(&key, &array, keeping.precision, &origin);
         }
-        array
+        HostValue::from_array(array).unwrap_or(value)
     }
+}
+
+/// What a step gives for an item.
+fn computed(step: &HostStep, item: &Item, input: Option<&HostValue>) -> Result<HostValue, FeedError> {
+    let node = || step.output.node.clone();
+    step.op.compute(&item.key, input).map_err(|error| match error {
+        HostError::Feature(error) => FeedError::Feature { node: node(), error },
+        error => FeedError::Host {
+            node: node(),
+            item: item.key.to_string(),
+            error,
+        },
+    })
 }
 
 /// A wanted host value of a whole batch, padded with zeros.

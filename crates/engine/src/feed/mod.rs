@@ -17,7 +17,7 @@ use emorun_lang::Signal;
 
 use augment::{Strengths, Version};
 use cached::{CachedNode, CachedValue};
-use emorun_nn::host::{HostValue, ItemFeatureError, ItemModelError};
+use emorun_nn::host::{HostError, HostValue, ItemFeatureError};
 use emorun_nn::node::{NodeError, PREFIX};
 use emorun_nn::value::{Labels, PortId, Targets, Value, Values};
 use emorun_nodes::network::{Network, RunError};
@@ -61,15 +61,15 @@ pub enum FeedError {
         /// Why.
         error: ItemFeatureError,
     },
-    /// A model from a file fails on an item.
+    /// A host node fails on an item.
     #[error("`{node}` on {item}: {error}")]
-    Model {
+    Host {
         /// The node.
         node: String,
         /// Key of the item.
         item: String,
         /// Why.
-        error: ItemModelError,
+        error: HostError,
     },
     /// A frozen node cannot be run.
     #[error(transparent)]

@@ -84,7 +84,7 @@ impl Abort {
     pub fn into_failure(self, dir: &Path) -> Failure {
         match self {
             Self::Feed(FeedError::Data(error)) => error.into(),
-            Self::Feed(error @ (FeedError::Augment { .. } | FeedError::Feature { .. } | FeedError::Model { .. })) => {
+            Self::Feed(error @ (FeedError::Augment { .. } | FeedError::Feature { .. } | FeedError::Host { .. })) => {
                 Failure::Input(error.to_string())
             }
             Self::Feed(FeedError::Node(error)) => Failure::Bug(error.to_string()),
@@ -394,12 +394,13 @@ impl Trainer<'_> {
                 let ports = network.ports(index, &values);
                 let node = network.wired()[index].name.clone();
                 if let Some(layer) = network.layer_mut(index) {
-                    emorun_nn::node::Layer::fit(layer, &ports)
+                    layer
+                        .fit(&ports)
                         .map_err(|source| Abort::Node(RunError { node, source }))?;
                 }
             }
             if let Some(layer) = network.layer_mut(index) {
-                emorun_nn::node::Layer::finish_fit(layer);
+                layer.finish_fit();
             }
         }
         Ok(())

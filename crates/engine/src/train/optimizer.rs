@@ -12,7 +12,6 @@ use burn::tensor::{Device, Tensor};
 use emorun_kernels::{AdamRule, adam_step, sum_of_squares};
 
 use crate::settings::{DecayOn, OptimizerConfig, Training};
-use emorun_nn::node::Layer;
 use emorun_nn::recompute::Segments;
 use emorun_nodes::kinds::NodeLayer;
 use emorun_nodes::network::Network;

@@ -116,7 +116,7 @@ impl Policies {
     pub fn new(training: &Training, network: &Network, device: &Device) -> Self {
         let nodes = network.wired().iter();
         let all = nodes.filter_map(|node| {
-            let spec = node.config.policy()?;
+            let spec = node.config.as_policy()?.spec();
             let inputs = node.inputs.iter();
             Some(Managed {
                 name: node.name.clone(),
@@ -187,7 +187,7 @@ impl Policies {
                 let (_, from, _) = node.inputs.iter().find(|(at, ..)| at == port)?;
                 rows_of(values.get(from)?)
             };
-            if node.config.policy().is_none() {
+            if node.config.as_policy().is_none() {
                 continue;
             }
             let (Some(taken), Some(rewards)) = (wanted("taken"), wanted("reward")) else {

@@ -12,8 +12,7 @@ use emorun_lang::{Code, Diagnostic, Report, Section, Tree};
 use super::{Depth, ExperimentDraft, at};
 use emorun_nn::facts::Facts;
 use emorun_nn::host::described;
-use emorun_nodes::encoders::precomputed::Precomputed;
-use emorun_nodes::kinds::NodeConfig;
+use emorun_nodes::contract::FeatureFiles;
 
 /// Looks up the features of all items for the nodes that are `needed`, by name; gives the number of mistakes that keep
 /// nodes from theirs.
@@ -28,17 +27,17 @@ pub(super) fn gather(
 ) -> usize {
     let mut count = 0;
     for (name, config) in draft.configs(Section::Encoders) {
-        let NodeConfig::Precomputed(config) = config else {
+        let Some(files) = config.feature_files() else {
             continue;
         };
         if !needed(name) {
             continue;
         }
         let place = |field: &str| [Section::Encoders.name(), name, field].map(str::to_owned);
-        match find(draft, config, items, depth) {
+        match find(draft, &files, items, depth) {
             Ok(Found { source, located, hash }) => {
-                facts.insert_features(config.place(), Arc::new(source), hash);
-                if let Some(message) = other_rate(config, items, &located) {
+                facts.insert_features(files.place(), Arc::new(source), hash);
+                if let Some(message) = other_rate(&files, items, &located) {
                     let remark = Diagnostic::warning(Code::InvalidData, message);
                     report.push(at(remark, &place("rate_hz"), tree));
                 }
@@ -48,7 +47,7 @@ pub(super) fn gather(
                 for mistake in mistakes {
                     let field = mistake
                         .field
-                        .unwrap_or(if config.path.is_some() { "path" } else { "column" });
+                        .unwrap_or(if files.path.is_some() { "path" } else { "column" });
                     let error = Diagnostic::error(mistake.code, mistake.message).help(mistake.help);
                     report.push(at(error, &place(field), tree));
                 }
@@ -126,17 +125,17 @@ impl From<DataError> for Mistake {
 }
 
 /// The files of a node's features: below its path, or named in a column of the corpora's tables.
-fn scan(draft: &ExperimentDraft, config: &Precomputed, keys: &[&str]) -> Result<FeatureSource, Mistakes> {
-    let column = match (&config.path, &config.column) {
+fn scan(draft: &ExperimentDraft, wanted: &FeatureFiles<'_>, keys: &[&str]) -> Result<FeatureSource, Mistakes> {
+    let column = match (wanted.path, wanted.column) {
         (Some(path), _) => return Ok(FeatureSource::scan(path.as_path())?),
-        (None, column) => column.as_deref().unwrap_or_default(),
+        (None, column) => column.unwrap_or_default(),
     };
     let keys: HashSet<&str> = keys.iter().copied().collect();
     let mut files = Vec::new();
     let mut mistakes = Vec::new();
     let mut table = None;
     for (name, dataset) in draft.configs(Section::Datasets) {
-        let NodeConfig::Dataset(dataset) = dataset else {
+        let Some(dataset) = dataset.dataset() else {
             continue;
         };
         table = table.or(dataset.table());
@@ -151,20 +150,20 @@ fn scan(draft: &ExperimentDraft, config: &Precomputed, keys: &[&str]) -> Result<
     Ok(FeatureSource::listed(table.unwrap_or(Path::new("")), files)?)
 }
 
-fn find(draft: &ExperimentDraft, config: &Precomputed, items: &Items, depth: Depth) -> Result<Found, Mistakes> {
+fn find(draft: &ExperimentDraft, wanted: &FeatureFiles<'_>, items: &Items, depth: Depth) -> Result<Found, Mistakes> {
     let keys: Result<Vec<Name>, DataError> = items.iter().map(|item| Ok(item?.key)).collect();
     let keys = keys.map_err(|error| Mistakes(vec![error.into()]))?;
     let keys: Vec<&str> = keys.iter().map(Name::as_str).collect();
-    let source = scan(draft, config, &keys)?;
+    let source = scan(draft, wanted, &keys)?;
     let located = source.lookup_all(&keys)?;
     if let Some(found) = Common::of(&located)?
-        && found != config.declared()
+        && found != wanted.declared
     {
         let first = located.first().map(Located::place).unwrap_or_default();
         return Err(Mistakes(vec![Mistake {
             code: Code::InvalidData,
             field: Some(
-                if found.axes == config.declared().axes && found.layers == config.declared().layers {
+                if found.axes == wanted.declared.axes && found.layers == wanted.declared.layers {
                     "width"
                 } else {
                     "what"
@@ -173,7 +172,7 @@ fn find(draft: &ExperimentDraft, config: &Precomputed, items: &Items, depth: Dep
             message: format!(
                 "the files hold {}, not the {} declared: {first} and all others",
                 in_words(found),
-                in_words(config.declared()),
+                in_words(wanted.declared),
             ),
             help: format!("declare {}, or give the path of other files", described(found)),
         }]));
@@ -236,9 +235,9 @@ fn hash_of(key: &str, array: &Array) -> blake3::Hash {
 }
 
 /// A remark on frames that are not as many a second as declared.
-fn other_rate(config: &Precomputed, items: &Items, located: &[Located]) -> Option<String> {
+fn other_rate(wanted: &FeatureFiles<'_>, items: &Items, located: &[Located]) -> Option<String> {
     const SLACK: f64 = 0.1;
-    let declared = config.rate_hz?;
+    let declared = wanted.rate_hz?;
     let seconds: f64 = items.durations_s().iter().sum();
     let frames: usize = located
         .iter()

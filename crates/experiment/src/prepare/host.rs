@@ -11,10 +11,10 @@ use emorun_engine::feed::augment::{AugmentationStep, Augmentations, Change};
 use emorun_engine::feed::cached::{CachedNode, FeatureCache, Keeping};
 use emorun_engine::feed::host::{HostParts, HostStep};
 use emorun_nn::draw::DrawKey;
-use emorun_nn::host::HostOp;
+use emorun_nn::host::HostOperation;
 use emorun_nn::node::FRONT_END;
 use emorun_nn::value::PortId;
-use emorun_nodes::augmentations::augmentation::AugmentationNode;
+use emorun_nodes::augmentations::{self, AugmentationKind};
 use emorun_nodes::kinds::NodeConfig;
 use emorun_pretrained::cache::Cache;
 use emorun_pretrained::load::RANDOM;
@@ -68,13 +68,13 @@ fn stamp_files(files: &[&Path], hash: &mut blake3::Hasher) {
 
 impl Model {
     /// What a node computes on the host, if it does: all of it, or its front end.
-    pub(super) fn host_op(&self, node: &PlanNode) -> Result<Option<HostOp>, Failure> {
+    pub(super) fn host_op(&self, node: &PlanNode) -> Result<Option<Box<dyn HostOperation>>, Failure> {
         let Some(found) = self.experiment.graph.node(&node.name) else {
             return Ok(None);
         };
         found
             .config
-            .host_op(&node.input_signals(), &self.facts)
+            .host_operation(&node.input_signals(), &self.facts)
             .map_err(|error| Failure::Bug(error.to_string()))
     }
 
@@ -162,19 +162,16 @@ impl Model {
     fn reads_items(&self, node: &PlanNode) -> bool {
         node.inputs.iter().any(|input| {
             let config = self.experiment.graph.node(&input.node).map(|node| &node.config);
-            matches!(config, Some(NodeConfig::Precomputed(_)))
+            config.is_some_and(|config| config.feature_files().is_some())
                 || self.plan().node(&input.node).is_some_and(|node| self.reads_items(node))
         })
     }
 
-    fn augmentation_nodes(&self) -> impl Iterator<Item = (&str, &AugmentationNode)> {
+    fn augmentation_nodes(&self) -> impl Iterator<Item = (&str, &NodeConfig, &dyn AugmentationKind)> {
         self.experiment
             .graph
             .section(Section::Augmentations)
-            .filter_map(|node| match &node.config {
-                NodeConfig::Augmentation(config) => Some((node.name.as_str(), config)),
-                _ => None,
-            })
+            .filter_map(|node| Some((node.name.as_str(), &node.config, node.config.as_augmentation()?)))
     }
 
     /// Ports whose values for each item are kept in memory from epoch to epoch: host values that
@@ -210,17 +207,13 @@ impl Model {
         let mut hash = blake3::Hasher::new();
         let held: Vec<&str> = self
             .augmentation_nodes()
-            .filter_map(|(_, config)| match config {
-                AugmentationNode::Group(group) => Some(group.of()),
-                _ => None,
-            })
-            .flatten()
+            .flat_map(|(_, _, augmentation)| augmentation.holds())
             .map(NodeRef::as_str)
             .collect();
         let steps = self
             .augmentation_nodes()
-            .filter(|(name, _)| !held.contains(name))
-            .map(|(name, config)| self.augmentation_step(name, config, &mut hash))
+            .filter(|(name, _, _)| !held.contains(name))
+            .map(|node| self.augmentation_step(node, &mut hash))
             .collect::<Result<Vec<_>, _>>()?;
         // All of them have the same, which was checked.
         let views = self.caching().into_iter().find_map(|(_, caching)| caching.views());
@@ -234,17 +227,16 @@ impl Model {
     /// An augmentation with those that it holds, which the language allows to be a few deep.
     fn augmentation_step(
         &self,
-        name: &str,
-        config: &AugmentationNode,
+        (name, config, augmentation): (&str, &NodeConfig, &dyn AugmentationKind),
         hash: &mut blake3::Hasher,
     ) -> Result<AugmentationStep, (String, AugmentError)> {
         hash.update(name.as_bytes());
         hash.update(serde_json::to_string(config).unwrap_or_default().as_bytes());
-        let built = config
-            .build(self.settings.sample_rate_hz)
+        let built = augmentation
+            .change(self.settings.sample_rate_hz)
             .map_err(|error| (name.to_owned(), error))?;
         let change = match built {
-            Ok(augment) => {
+            augmentations::Change::Transform(augment) => {
                 match self.facts.drawn(name) {
                     Some(content) => {
                         hash.update(&content);
@@ -253,20 +245,20 @@ impl Model {
                 }
                 Change::Transform(augment)
             }
-            Err(group) => Change::Group {
-                p: group.p(),
-                count: group.count(),
+            augmentations::Change::Group(group) => Change::Group {
+                p: group.p,
+                count: group.count,
                 steps: group
-                    .of()
+                    .of
                     .iter()
-                    .filter_map(|held| self.augmentation_nodes().find(|(name, _)| *name == held.as_str()))
-                    .map(|(name, config)| self.augmentation_step(name, config, hash))
+                    .filter_map(|held| self.augmentation_nodes().find(|(name, _, _)| *name == held.as_str()))
+                    .map(|node| self.augmentation_step(node, hash))
                     .collect::<Result<_, _>>()?,
             },
         };
         Ok(AugmentationStep {
             name: name.to_owned(),
-            only: config.only().to_vec(),
+            only: augmentation.only().to_vec(),
             change,
         })
     }
@@ -291,10 +283,8 @@ impl Model {
             let alone = of(&caching, node).filter(|caching| caching.views().is_some());
             let stored = matches!(alone, Some(Caching::Kept(_)));
             if let Some(op) = self.host_op(node)?.filter(|op| op.reads_item() || input.is_some()) {
-                let keeping = match &op {
-                    HostOp::Model(model) if alone.is_some() => self.keeping_of_model(node, model.hash(), stored),
-                    _ => None,
-                };
+                let content = op.content().filter(|_| alone.is_some());
+                let keeping = content.and_then(|content| self.keeping_of_model(node, content, stored));
                 let output = PortId::new(&node.name, if on_host { "" } else { FRONT_END });
                 from = vec![output.clone()];
                 parts.steps.push(HostStep {
@@ -354,18 +344,16 @@ impl Model {
 
     /// How the results of a model from a file are kept: by its content and use, and by what comes before it.
     fn keeping_of_model(&self, node: &PlanNode, model: [u8; 32], stored: bool) -> Option<Keeping> {
-        let Some(NodeConfig::Onnx(config)) = self.experiment.graph.node(&node.name).map(|node| &node.config) else {
-            return None;
-        };
+        let file = self.experiment.graph.node(&node.name)?.config.model_file()?;
         let before: Vec<Option<String>> = node.inputs.iter().map(|input| self.content(&input.node)).collect();
         let mut hash = blake3::Hasher::new();
         hash.update(node.kind.as_bytes());
         hash.update(&model);
-        hash.update(serde_json::json!([config.settings(), before]).to_string().as_bytes());
+        hash.update(serde_json::json!([file.settings, before]).to_string().as_bytes());
         Some(Keeping {
             kind: node.kind.clone(),
             upstream: *hash.finalize().as_bytes(),
-            precision: config.cache.precision,
+            precision: file.precision,
             stored,
         })
     }
@@ -373,12 +361,13 @@ impl Model {
     /// What a host node's values follow from beside the item.
     fn content(&self, name: &str) -> Option<String> {
         let node = self.plan().node(name)?;
-        match self.host_op(node) {
-            Ok(Some(HostOp::Model(model))) => {
-                let keeping = self.keeping_of_model(node, model.hash(), false)?;
+        let operation = self.host_op(node).ok().flatten();
+        match operation.and_then(|operation| operation.content()) {
+            Some(content) => {
+                let keeping = self.keeping_of_model(node, content, false)?;
                 Some(blake3::Hash::from_bytes(keeping.upstream).to_string())
             }
-            _ => Some(node.hash.clone()),
+            None => Some(node.hash.clone()),
         }
     }
 

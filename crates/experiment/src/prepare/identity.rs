@@ -12,9 +12,9 @@ use super::recordings::transforms;
 use super::{Model, Prepared};
 use emorun_engine::exit::Failure;
 use emorun_nn::draw::DrawKey;
-use emorun_nodes::encoders::pretrained::Preparation;
 use emorun_nodes::kinds::NodeConfig;
 use emorun_pretrained::load::RANDOM;
+use emorun_pretrained::settings::Preparation;
 
 /// The pretrained weights that an encoder begins with, and keeps where it does not train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,12 +90,12 @@ impl Model {
             };
             if let Some(own) = own.filter(|_| node.cost.parameters > 0) {
                 names.insert(node.name.clone(), own.to_vec());
-                if config.and_then(NodeConfig::rollout).is_some() {
+                if config.and_then(|config| config.rollout()).is_some() {
                     let held = node.uses.iter().map(|held| held.node.clone());
                     names.extend(held.map(|held| (held, own.to_vec())));
                 }
             }
-            if let (Some(said), Some(input)) = (config.and_then(NodeConfig::input_names), input("input")) {
+            if let (Some(said), Some(input)) = (config.and_then(|config| config.input_names()), input("input")) {
                 names.entry(input.node.clone()).or_insert(said);
             }
         }
@@ -142,14 +142,12 @@ impl Model {
     /// Hashes of what nodes read beside the corpora and pretrained weights, by node: features and models from files, and
     /// the recordings that augmentations draw from.
     pub fn file_hashes(&self) -> BTreeMap<String, String> {
-        let hash = |name: &str, config: &NodeConfig| match config {
-            NodeConfig::Precomputed(config) => self.facts.features_hash(&config.place()),
-            NodeConfig::Onnx(config) => {
-                let model = self.facts.model(config.model.as_str(), config.settings());
-                model.map(|model| model.hash())
-            }
-            NodeConfig::Augmentation(_) => self.facts.drawn(name),
-            _ => None,
+        let hash = |name: &str, config: &NodeConfig| {
+            let features = config.feature_files();
+            let features = features.and_then(|files| self.facts.features_hash(&files.place()));
+            let model = || Some(config.model_file()?.read(&self.facts)?.hash());
+            let drawn = || config.as_augmentation().and_then(|_| self.facts.drawn(name));
+            features.or_else(model).or_else(drawn)
         };
         self.nodes()
             .filter_map(|(_, name, config)| {

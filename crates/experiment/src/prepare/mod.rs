@@ -235,7 +235,10 @@ pub fn prepare_with(
                 (
                     node.section,
                     node.name.as_str(),
-                    node.config.as_ref().map_or(&[][..], NodeConfig::metrics),
+                    node.config
+                        .as_ref()
+                        .and_then(NodeConfig::as_head)
+                        .map_or(&[][..], |head| head.predicts().metrics()),
                 )
             }),
             &tree,

@@ -55,10 +55,7 @@ impl std::ops::Deref for Prepared {
 pub(super) fn datasets_of(draft: &ExperimentDraft) -> IndexMap<String, DatasetConfig> {
     draft
         .configs(Section::Datasets)
-        .filter_map(|(name, config)| match config {
-            NodeConfig::Dataset(config) => Some((name.to_owned(), config.clone())),
-            _ => None,
-        })
+        .filter_map(|(name, config)| Some((name.to_owned(), config.dataset()?.clone())))
         .collect()
 }
 

@@ -17,8 +17,7 @@ use emorun_engine::feed::host::HostPipeline;
 use emorun_nn::facts::Facts;
 use emorun_nn::host::{HostValue, ItemModel, ItemModelError};
 use emorun_nn::value::PortId;
-use emorun_nodes::encoders::onnx::{Layout as Declared, Onnx, Output};
-use emorun_nodes::kinds::NodeConfig;
+use emorun_nodes::contract::{Axes, ModelFile};
 
 /// Share by which the number of frames may differ from the declared rate.
 const SLACK: f64 = 0.1;
@@ -51,24 +50,24 @@ pub(super) fn gather(
     let mut mistakes = 0;
     let mut read: HashMap<&str, Arc<Model>> = HashMap::new();
     for (name, config) in draft.configs(Section::Encoders) {
-        let NodeConfig::Onnx(config) = config else { continue };
+        let Some(file) = config.model_file() else { continue };
         let inputs = plan.node(name).map(|node| node.inputs.as_slice()).unwrap_or_default();
         let Some(input) = inputs.first().map(|input| &input.signal) else {
             continue;
         };
-        let model = match read.get(config.model.as_str()) {
+        let model = match read.get(file.path.as_str()) {
             Some(model) => Ok(model.clone()),
-            None => Model::open(config.model.as_path()).map(Arc::new),
+            None => Model::open(file.path.as_path()).map(Arc::new),
         };
         let encoder = model.and_then(|model| {
-            read.insert(config.model.as_str(), model.clone());
-            Encoder::new(model, wiring(config, input))
+            read.insert(file.path.as_str(), model.clone());
+            Encoder::new(model, wiring(&file, input))
         });
         match encoder {
-            Ok(encoder) => facts.insert_model(config.model.as_str(), config.settings(), Arc::new(OnnxModel(encoder))),
+            Ok(encoder) => facts.insert_model(file.path.as_str(), file.settings.clone(), Arc::new(OnnxModel(encoder))),
             Err(error) => {
                 mistakes += 1;
-                let (code, field, help) = explain(&error, config);
+                let (code, field, help) = explain(&error, &file);
                 let place = [Section::Encoders.name(), name, field].map(str::to_owned);
                 let mistake = Diagnostic::error(code, error.to_string()).help(help);
                 report.push(at(mistake, &place, tree));
@@ -78,46 +77,46 @@ pub(super) fn gather(
     mistakes
 }
 
-fn layout(declared: Declared) -> Layout {
+fn layout(declared: Axes) -> Layout {
     match declared {
-        Declared::TimeFirst => Layout::TimeFirst,
-        Declared::WidthFirst => Layout::WidthFirst,
+        Axes::TimeFirst => Layout::TimeFirst,
+        Axes::WidthFirst => Layout::WidthFirst,
     }
 }
 
-fn wiring(config: &Onnx, input: &Signal) -> Wiring {
-    let width = config.width;
+fn wiring(file: &ModelFile<'_>, input: &Signal) -> Wiring {
+    let width = file.width;
     Wiring {
-        input: config.input_name.clone(),
+        input: file.input_name.to_owned(),
         takes: match input {
             Signal::Frames { width, .. } => Takes::Frames {
                 width: *width,
-                layout: layout(config.input_layout),
+                layout: layout(file.input_layout),
             },
             // Inference lets nothing else through than waveforms.
             _ => Takes::Wave {
-                normalise: config.normalise,
+                normalise: file.normalise,
             },
         },
-        mask: config.mask_name.clone(),
-        length: config.length_name.clone(),
-        output: config.output_name.clone(),
-        gives: match config.what {
-            Output::Frames => Gives::Frames {
+        mask: file.mask_name.map(str::to_owned),
+        length: file.length_name.map(str::to_owned),
+        output: file.output_name.to_owned(),
+        gives: match file.output_layout {
+            Some(axes) => Gives::Frames {
                 width,
-                layout: layout(config.output_layout),
+                layout: layout(axes),
             },
-            Output::Vector => Gives::Vector { width },
+            None => Gives::Vector { width },
         },
     }
 }
 
 /// The code of a mistake, the field that it is about, and what would help.
-fn explain(error: &OnnxError, config: &Onnx) -> (Code, &'static str, &'static str) {
+fn explain(error: &OnnxError, file: &ModelFile<'_>) -> (Code, &'static str, &'static str) {
     let field = |what: &str, name: &str| match what {
         "output" => "output_name",
-        _ if Some(name) == config.mask_name.as_deref() => "mask_name",
-        _ if Some(name) == config.length_name.as_deref() => "length_name",
+        _ if Some(name) == file.mask_name => "mask_name",
+        _ if Some(name) == file.length_name => "length_name",
         _ => "input_name",
     };
     match error {
@@ -154,12 +153,9 @@ fn explain(error: &OnnxError, config: &Onnx) -> (Code, &'static str, &'static st
 /// # Errors
 /// A model fails on an item, or gives frames at another rate than declared.
 pub(super) fn try_out(prepared: &Prepared) -> Result<(), Failure> {
-    let nodes: Vec<(&str, &Onnx)> = prepared
+    let nodes: Vec<(&str, ModelFile<'_>)> = prepared
         .nodes()
-        .filter_map(|(_, name, config)| match config {
-            NodeConfig::Onnx(config) => Some((name, config)),
-            _ => None,
-        })
+        .filter_map(|(_, name, config)| Some((name, config.model_file()?)))
         .collect();
     if nodes.is_empty() {
         return Ok(());
@@ -186,8 +182,8 @@ pub(super) fn try_out(prepared: &Prepared) -> Result<(), Failure> {
         })
     };
     let (short, long) = (compute(&shortest)?, compute(&longest)?);
-    for (((name, config), short), long) in nodes.into_iter().zip(&short.wanted).zip(&long.wanted) {
-        let Some(declared) = config.rate_hz else { continue };
+    for (((name, file), short), long) in nodes.into_iter().zip(&short.wanted).zip(&long.wanted) {
+        let Some(declared) = file.rate_hz else { continue };
         let more_seconds = longest.duration_s - shortest.duration_s;
         // What is left out at the ends cancels in the difference, where there is one.
         let (seconds, frames) = if more_seconds >= 1.0 {

@@ -3,7 +3,6 @@
 use emorun_lang::{Code, Diagnostic, Report, Section, Tree, suggestion};
 
 use super::{ExperimentDraft, at};
-use emorun_nodes::kinds::NodeConfig;
 
 /// Reports names that no dataset has: the augmentation would silently be for fewer items than was meant.
 pub(super) fn check(draft: &ExperimentDraft, tree: &Tree, report: &mut Report) {
@@ -13,10 +12,10 @@ pub(super) fn check(draft: &ExperimentDraft, tree: &Tree, report: &mut Report) {
         .map(|node| node.name.as_str())
         .collect();
     for (name, config) in draft.configs(Section::Augmentations) {
-        let NodeConfig::Augmentation(config) = config else {
+        let Some(augmentation) = config.as_augmentation() else {
             continue;
         };
-        for (index, wanted) in config.only().iter().enumerate() {
+        for (index, wanted) in augmentation.only().iter().enumerate() {
             if datasets.contains(&wanted.as_str()) {
                 continue;
             }

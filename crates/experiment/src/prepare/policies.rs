@@ -4,7 +4,7 @@ use emorun_lang::{Code, Diagnostic, EdgeKind, Node, Producer, RUN, Report, Secti
 
 use super::{ExperimentDraft, at, has_validation};
 use emorun_engine::settings::Settings;
-use emorun_nodes::kinds::NodeConfig;
+use emorun_nodes::policies::PolicyKind;
 
 /// Start of the ports of `run` that are measured on the validation split.
 const VALIDATION: &str = "validation.";
@@ -13,7 +13,10 @@ const VALIDATION: &str = "validation.";
 pub(super) fn run_ports(draft: &ExperimentDraft) -> Vec<(String, Signal)> {
     let mut ports: Vec<String> = ["progress", "train.loss", "validation.loss"].map(str::to_owned).into();
     for (head, config) in draft.configs(Section::Heads) {
-        let metrics = config.metrics().iter();
+        let metrics = config
+            .as_head()
+            .map_or(&[][..], |head| head.predicts().metrics())
+            .iter();
         ports.extend(metrics.map(|metric| format!("{VALIDATION}{head}.{metric}")));
     }
     ports.into_iter().map(|port| (port, Signal::Scalar)).collect()
@@ -47,7 +50,11 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
                 );
             }
         }
-        let spec = node.config.as_ref().and_then(NodeConfig::policy);
+        let spec = node
+            .config
+            .as_ref()
+            .and_then(|config| config.as_policy())
+            .map(PolicyKind::spec);
         for (index, name) in spec.into_iter().flat_map(|spec| spec.acts_on).enumerate() {
             match acted_on.iter().find(|(other, _)| *other == name) {
                 Some((_, first)) => wrong(
@@ -80,7 +87,7 @@ fn check_held(draft: &ExperimentDraft, wrong: &mut impl FnMut(&[&str], String, &
     let nodes = draft.graph().nodes();
     let mut held_by: Vec<(usize, &str)> = Vec::new();
     for node in nodes {
-        let Some(rollout) = node.config.as_ref().and_then(NodeConfig::rollout) else {
+        let Some(rollout) = node.config.as_ref().and_then(|config| config.rollout()) else {
             continue;
         };
         let holds = node.edges.iter();
@@ -94,7 +101,12 @@ fn check_held(draft: &ExperimentDraft, wrong: &mut impl FnMut(&[&str], String, &
         if policy.section == Section::Policies && policy.config.is_none() {
             continue;
         }
-        let Some(spec) = policy.config.as_ref().and_then(NodeConfig::policy) else {
+        let Some(spec) = policy
+            .config
+            .as_ref()
+            .and_then(|config| config.as_policy())
+            .map(PolicyKind::spec)
+        else {
             let message = format!("`{}` is no policy", policy.name);
             wrong(&place, message, "name a node of `policies`");
             continue;
@@ -133,7 +145,11 @@ fn check_held(draft: &ExperimentDraft, wrong: &mut impl FnMut(&[&str], String, &
         }
     }
     for (index, node) in nodes.iter().enumerate() {
-        let spec = node.config.as_ref().and_then(NodeConfig::policy);
+        let spec = node
+            .config
+            .as_ref()
+            .and_then(|config| config.as_policy())
+            .map(PolicyKind::spec);
         if spec.is_some_and(|spec| spec.acts_on.is_empty()) && held_by.iter().all(|(held, _)| *held != index) {
             wrong(
                 &[node.section.name(), &node.name],

@@ -14,6 +14,7 @@ use emorun_engine::exit::Failure;
 use emorun_engine::memory::Load;
 use emorun_nn::node::FRONT_END;
 use emorun_nn::value::PortId;
+use emorun_nodes::heads::Predicts;
 use emorun_nodes::kinds::NodeConfig;
 use emorun_nodes::network::{Needed, Wired};
 
@@ -68,18 +69,18 @@ impl Model {
 
     /// Names of the classification heads.
     pub fn heads(&self) -> Vec<String> {
-        let heads = self.experiment.graph.section(Section::Heads);
-        heads
-            .filter(|node| !node.config.is_regressor())
-            .map(|node| node.name.clone())
-            .collect()
+        self.heads_of(Predicts::Classes)
     }
 
     /// Names of the heads that predict numbers.
     pub fn regressors(&self) -> Vec<String> {
+        self.heads_of(Predicts::Numbers)
+    }
+
+    fn heads_of(&self, predicts: Predicts) -> Vec<String> {
         let heads = self.experiment.graph.section(Section::Heads);
         heads
-            .filter(|node| node.config.is_regressor())
+            .filter(|node| node.config.as_head().is_some_and(|head| head.predicts() == predicts))
             .map(|node| node.name.clone())
             .collect()
     }

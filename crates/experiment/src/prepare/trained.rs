@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use emorun_lang::{Code, Diagnostic, Edge, EdgeKind, Producer, Report, Section, Tree, suggestion};
+use emorun_lang::{Code, Diagnostic, Edge, EdgeKind, Node, Producer, Report, Section, Tree, suggestion};
 
 use super::{ExperimentDraft, at};
 use emorun_engine::settings::Settings;
+use emorun_nodes::heads::{HeadKind, Predicts};
 use emorun_nodes::kinds::NodeConfig;
 
 /// Reports heads that no loss trains without the file saying so, losses that cannot train anything, and ramps that end
@@ -27,12 +28,12 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
             .filter(move |(_, node)| node.section == section)
     };
     // A loss whose fields or references have mistakes may train anything; those are reported.
-    let takes = |edge: &Edge| edge.kind == EdgeKind::Data && !edge.is_target();
     if of_section(Section::Losses).any(|(_, node)| node.config.is_none() || !node.edges.iter().any(takes)) {
         return;
     }
     for (_, node) in of_section(Section::Losses) {
-        let ramp = node.config.as_ref().and_then(NodeConfig::loss_ramp);
+        let loss = node.config.as_ref().and_then(NodeConfig::as_loss);
+        let ramp = loss.and_then(|loss| loss.factor().1);
         if let Some(ramp) = ramp.filter(|ramp| ramp.begin > ramp.end) {
             wrong(
                 &format!("losses.{}.ramp", node.name),
@@ -41,7 +42,7 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
             );
         }
     }
-    let weight = |config: &Option<NodeConfig>| config.as_ref().and_then(|config| config.loss_weight(1.0));
+    let weight = |config: &Option<NodeConfig>| Some(config.as_ref()?.as_loss()?.weight(1.0));
     let (idle, active): (Vec<_>, Vec<_>) =
         of_section(Section::Losses).partition(|(_, node)| weight(&node.config).is_none_or(|weight| weight <= 0.0));
     if let (Some((_, first)), []) = (idle.first(), active.as_slice()) {
@@ -59,52 +60,19 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
         );
         return;
     }
-    // The losses that each node's output reaches, the first of each.
-    let mut reaches: BTreeMap<usize, &str> = BTreeMap::new();
-    for (at, loss) in active {
-        let mut open = vec![at];
-        while let Some(at) = open.pop() {
-            for edge in nodes[at].edges.iter().filter(|edge| takes(edge)) {
-                if let Producer::Node(from) = edge.from.producer
-                    && !reaches.contains_key(&from)
-                {
-                    reaches.insert(from, &loss.name);
-                    open.push(from);
-                }
-            }
-        }
-    }
+    let reaches = reached(nodes, &active);
     let untrained = &settings.training.untrained;
     for (index, head) in of_section(Section::Heads).filter(|(_, head)| head.config.is_some()) {
         let place = untrained.iter().position(|name| *name == head.name);
         match (reaches.get(&index), place) {
             (None, None) => {
-                let kind = match head.config.as_ref().is_some_and(NodeConfig::is_regressor) {
-                    true => "ccc",
-                    false => "cross_entropy",
-                };
-                let weightless = idle.iter().find(|(_, loss)| {
+                let mut idle = idle.iter().map(|(_, loss)| *loss);
+                let weightless = idle.find(|loss| {
                     let mut takes = loss.edges.iter();
                     takes.any(|edge| edge.from.producer == Producer::Node(index))
                 });
-                let message = match weightless {
-                    Some((_, loss)) => format!(
-                        "nothing trains the head `{}`: the weight of its loss `{}` is 0",
-                        head.name, loss.name
-                    ),
-                    None => format!(
-                        "nothing trains the head `{}`: no loss follows from its output",
-                        head.name
-                    ),
-                };
-                wrong(
-                    &format!("heads.{}", head.name),
-                    message,
-                    &format!(
-                        "add a loss such as `losses: {{ {0}_loss: {{ kind: {kind}, input: {0} }} }}`, or say that it keeps the weights that it starts from: `training: {{ untrained: [{0}] }}`",
-                        head.name
-                    ),
-                );
+                let (message, help) = nothing_trains(head, weightless);
+                wrong(&format!("heads.{}", head.name), message, &help);
             }
             (Some(loss), Some(place)) => wrong(
                 &format!("training.untrained.{place}"),
@@ -124,4 +92,52 @@ pub(super) fn check(draft: &ExperimentDraft, settings: &Settings, tree: &Tree, r
             );
         }
     }
+}
+
+/// Whether a node computes something from what comes along an edge.
+fn takes(edge: &Edge) -> bool {
+    edge.kind == EdgeKind::Data && !edge.is_target()
+}
+
+/// By node, the first of some losses that its output reaches.
+fn reached<'a>(
+    nodes: &'a [Node<Option<NodeConfig>>],
+    losses: &[(usize, &'a Node<Option<NodeConfig>>)],
+) -> BTreeMap<usize, &'a str> {
+    let mut reaches: BTreeMap<usize, &str> = BTreeMap::new();
+    for &(at, loss) in losses {
+        let mut open = vec![at];
+        while let Some(at) = open.pop() {
+            for edge in nodes[at].edges.iter().filter(|edge| takes(edge)) {
+                if let Producer::Node(from) = edge.from.producer
+                    && !reaches.contains_key(&from)
+                {
+                    reaches.insert(from, &loss.name);
+                    open.push(from);
+                }
+            }
+        }
+    }
+    reaches
+}
+
+/// That nothing trains a head, and what helps; `weightless` is a loss of it that counts nothing.
+fn nothing_trains(head: &Node<Option<NodeConfig>>, weightless: Option<&Node<Option<NodeConfig>>>) -> (String, String) {
+    let predicts = head.config.as_ref().and_then(NodeConfig::as_head);
+    let kind = predicts.map_or(Predicts::Classes, HeadKind::predicts).usual_loss();
+    let message = match weightless {
+        Some(loss) => format!(
+            "nothing trains the head `{}`: the weight of its loss `{}` is 0",
+            head.name, loss.name
+        ),
+        None => format!(
+            "nothing trains the head `{}`: no loss follows from its output",
+            head.name
+        ),
+    };
+    let help = format!(
+        "add a loss such as `losses: {{ {0}_loss: {{ kind: {kind}, input: {0} }} }}`, or say that it keeps the weights that it starts from: `training: {{ untrained: [{0}] }}`",
+        head.name
+    );
+    (message, help)
 }

@@ -1,14 +1,12 @@
 //! What nodes on the host compute for one item, and what they give.
 
-mod precomputed;
+mod item_features;
 
 use std::fmt::Debug;
-use std::sync::Arc;
 
-use emorun_audio::{KaldiFbank, LogMel, Mfcc, WhisperFront};
 use emorun_features::Array;
 
-pub use precomputed::{ItemFeatureError, ItemFeatures, described};
+pub use item_features::{ItemFeatureError, ItemFeatures, described};
 
 /// What a host node gives for one item.
 #[derive(Clone, Debug)]
@@ -48,6 +46,15 @@ impl HostValue {
                 valid,
             }),
             _ => None,
+        }
+    }
+
+    /// A vector or frames as they are kept; `None` for what has other axes, or frames of a fixed length.
+    pub fn to_array(&self) -> Option<Array> {
+        match self {
+            Self::Vector(values) => Array::new([values.len()], values.clone()).ok(),
+            Self::Frames { values, width, valid } => Array::new([*valid, *width], values.clone()).ok(),
+            Self::Wave(_) | Self::Stack { .. } => None,
         }
     }
 
@@ -99,20 +106,60 @@ impl HostValue {
     }
 }
 
-/// What a host node computes.
-pub enum HostOp {
-    /// Log-mel spectrogram.
-    LogMel(Box<LogMel>),
-    /// Mel-frequency cepstral coefficients.
-    Mfcc(Box<Mfcc>),
-    /// Kaldi's filterbank energies.
-    Fbank(Box<KaldiFbank>),
-    /// Whisper's log-mel spectrogram of 30 s.
-    WhisperMel(Box<WhisperFront>),
-    /// Features from files.
-    Precomputed(ItemFeatures),
-    /// A model from a file.
-    Model(Arc<dyn ItemModel>),
+/// What a node computes on the host, for one item alone.
+pub trait HostOperation: Debug + Send + Sync {
+    /// What it gives for the item of this stable key, from its waveform or another host value: `input` is there but for
+    /// what reads files of the item's own.
+    ///
+    /// # Errors
+    /// The item's file cannot be read, a model fails on it, or the input is of another kind.
+    fn compute(&self, item: &str, input: Option<&HostValue>) -> Result<HostValue, HostError>;
+
+    /// True for what needs no input: it reads files of the item's own.
+    fn reads_item(&self) -> bool {
+        false
+    }
+
+    /// Hash of what its results follow from beside its input and its node's fields, where results are kept on disk.
+    fn content(&self) -> Option<[u8; 32]> {
+        None
+    }
+}
+
+/// Why a host node failed on an item.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A feature from a file cannot be read.
+    #[error(transparent)]
+    Feature(#[from] ItemFeatureError),
+    /// A model from a file fails.
+    #[error(transparent)]
+    Model(ItemModelError),
+    /// The input is of another kind.
+    #[error("takes a waveform")]
+    NoWave,
+}
+
+/// An operation on the item's waveform.
+pub fn of_wave(compute: impl Fn(&[f32]) -> HostValue + Send + Sync + 'static) -> Box<dyn HostOperation> {
+    Box::new(OfWave(compute))
+}
+
+struct OfWave<F>(F);
+
+impl<F> Debug for OfWave<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OfWave")
+    }
+}
+
+impl<F: Fn(&[f32]) -> HostValue + Send + Sync> HostOperation for OfWave<F> {
+    fn compute(&self, _item: &str, input: Option<&HostValue>) -> Result<HostValue, HostError> {
+        match input {
+            Some(HostValue::Wave(samples)) => Ok((self.0)(samples)),
+            _ => Err(HostError::NoWave),
+        }
+    }
 }
 
 /// A model from a file that a runtime of its own runs on one item.
@@ -129,23 +176,3 @@ pub trait ItemModel: Debug + Send + Sync {
 
 /// Why a model failed on an item, in its runtime's words.
 pub type ItemModelError = Box<dyn std::error::Error + Send + Sync>;
-
-impl HostOp {
-    /// True for what needs no input: it reads files of the item's own.
-    pub fn reads_item(&self) -> bool {
-        matches!(self, Self::Precomputed(_))
-    }
-}
-
-impl std::fmt::Debug for HostOp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::LogMel(_) => f.write_str("LogMel"),
-            Self::Mfcc(_) => f.write_str("Mfcc"),
-            Self::Fbank(_) => f.write_str("Fbank"),
-            Self::WhisperMel(_) => f.write_str("WhisperMel"),
-            Self::Precomputed(_) => f.write_str("Precomputed"),
-            Self::Model(_) => f.write_str("Model"),
-        }
-    }
-}

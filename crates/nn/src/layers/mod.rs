@@ -5,6 +5,7 @@ pub mod batch_norm;
 pub mod causal;
 pub mod conv_block;
 pub mod conv_stack;
+pub mod dense;
 pub mod gru;
 pub mod pool;
 pub mod stack;

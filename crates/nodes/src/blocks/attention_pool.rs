@@ -1,15 +1,17 @@
 //! Multi-head attention pooling of frames to a vector.
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{frames_on, trainable};
 use emorun_nn::facts::Facts;
+use emorun_nn::layers::dense::Dense;
 use emorun_nn::layers::pool::MultiHeadAttentionPool;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// One vector an item: each head weighs the frames by `linear → tanh → linear` and a softmax over the
@@ -43,14 +45,19 @@ fn default_hidden() -> usize {
     128
 }
 
-impl Kind for AttentionPool {
-    type Layer = AttentionPoolLayer;
+impl AttentionPool {
+    /// The layer behind the heads' vectors, which are joined.
+    fn projection(&self, width: usize) -> Option<Dense> {
+        self.output.map(|output| Dense::new(self.heads * width, output))
+    }
+}
 
+impl Kind for AttentionPool {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let joined = self.heads * width;
         let scores = MultiHeadAttentionPool::parameters(width, self.heads, self.hidden);
-        let projection = self.output.map_or(0, |output| ((joined + 1) * output) as u64);
+        let projection = self.projection(width).map_or(0, |layer| layer.parameters());
         Ok(Inferred::device(
             Signal::Vector {
                 width: self.output.unwrap_or(joined),
@@ -65,14 +72,16 @@ impl Kind for AttentionPool {
             },
         ))
     }
+}
+
+impl DeviceKind for AttentionPool {
+    type Layer = AttentionPoolLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<AttentionPoolLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         Ok(AttentionPoolLayer {
             pool: MultiHeadAttentionPool::new(width, self.heads, self.hidden, context.device),
-            output: self
-                .output
-                .map(|output| LinearConfig::new(self.heads * width, output).init(context.device)),
+            output: self.projection(width).map(|layer| layer.build(context.device)),
         })
     }
 }

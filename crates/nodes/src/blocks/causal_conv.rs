@@ -5,11 +5,12 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{each_cost, frames_on};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
 use emorun_nn::layers::causal::CausalConv as Convolution;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, Stepper, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
 
@@ -61,8 +62,6 @@ fn default_activation() -> Option<Activation> {
 }
 
 impl Kind for CausalConv {
-    type Layer = CausalConvLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let output = Signal::Frames {
@@ -76,6 +75,10 @@ impl Kind for CausalConv {
         let cost = each_cost(&output, parameters, 2.0 * parameters as f64, kept as f64);
         Ok(Inferred::device(output, cost))
     }
+}
+
+impl DeviceKind for CausalConv {
+    type Layer = CausalConvLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CausalConvLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;

@@ -7,9 +7,10 @@ use rand_distr::{Distribution, StandardNormal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::passed_while_evaluating;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Adds Gaussian noise to every valid frame, drawn anew for each item and epoch. Off outside training.
@@ -32,11 +33,13 @@ fn default_std() -> f64 {
 }
 
 impl Kind for FeatureNoise {
-    type Layer = FeatureNoiseLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         passed_while_evaluating(inputs)
     }
+}
+
+impl DeviceKind for FeatureNoise {
+    type Layer = FeatureNoiseLayer;
 
     fn build(&self, _: &InputSignals<'_>, _: &BuildContext<'_>) -> Result<FeatureNoiseLayer, BuildError> {
         Ok(FeatureNoiseLayer { std: self.std })

@@ -1,16 +1,18 @@
 //! Several vectors, or frames at one rate, made into one.
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use emorun_lang::{InferError, Inferred, InputSignals, Inputs, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{each_cost, misfit};
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::layers::dense::Dense;
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::{Lengths, Value};
 
 /// The widest result: beyond it sizes could not be counted.
@@ -116,45 +118,56 @@ impl Fuse {
     }
 }
 
+impl Streams {
+    /// The layers of a gated unit of this width: a transform for each input, and what all gates come from.
+    fn gated(&self, width: usize) -> (Vec<Dense>, Dense) {
+        let transforms = self.widths.iter().map(|&input| Dense::without_bias(input, width));
+        let gate = Dense::without_bias(self.total, gates(self.widths.len()) * width);
+        (transforms.collect(), gate)
+    }
+}
+
 /// Gates of a unit: of two inputs the second has what the first leaves.
 fn gates(inputs: usize) -> usize {
     if inputs == 2 { 1 } else { inputs }
 }
 
 impl Kind for Fuse {
-    type Layer = FuseLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let Streams {
-            widths, total, output, ..
-        } = self.streams(inputs)?;
+        let streams = self.streams(inputs)?;
+        let total = streams.total;
         let cost = match self.how {
-            How::Concat | How::Sum => each_cost(&output, 0, total as f64, total as f64),
+            How::Concat | How::Sum => each_cost(&streams.output, 0, total as f64, total as f64),
             How::Gated { width } => {
-                let gates = gates(widths.len());
-                let parameters = (total * width * (1 + gates)) as u64;
-                let kept = total + width * (2 * widths.len() + 2 * gates + 1);
-                each_cost(&output, parameters, 2.0 * parameters as f64, kept as f64)
+                let (transforms, gate) = streams.gated(width);
+                let parameters = transforms.iter().map(Dense::parameters).sum::<u64>() + gate.parameters();
+                let kept = total + width * (2 * transforms.len() + 1) + 2 * gate.output;
+                each_cost(&streams.output, parameters, 2.0 * parameters as f64, kept as f64)
             }
         };
-        Ok(Inferred::device(output, cost))
+        Ok(Inferred::device(streams.output, cost))
     }
+}
+
+impl DeviceKind for Fuse {
+    type Layer = FuseLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<FuseLayer, BuildError> {
-        let Streams {
-            ports, widths, total, ..
-        } = self.streams(inputs)?;
-        let linear = |input, output| LinearConfig::new(input, output).with_bias(false).init(context.device);
+        let streams = self.streams(inputs)?;
+        let build = |layer: &Dense| layer.build(context.device);
         Ok(FuseLayer {
             gated: match self.how {
-                How::Gated { width } => Some(GatedUnit {
-                    transforms: widths.iter().map(|&input| linear(input, width)).collect(),
-                    gate: linear(total, gates(widths.len()) * width),
-                }),
+                How::Gated { width } => {
+                    let (transforms, gate) = streams.gated(width);
+                    Some(GatedUnit {
+                        transforms: transforms.iter().map(build).collect(),
+                        gate: build(&gate),
+                    })
+                }
                 How::Concat | How::Sum => None,
             },
             sum: self.how == How::Sum,
-            ports,
+            ports: streams.ports,
         })
     }
 }

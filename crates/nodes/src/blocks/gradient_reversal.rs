@@ -6,10 +6,11 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::misfit;
 use crate::ramp::{Ramp, Shape};
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Passes frames or vectors on unchanged and turns their gradient round: what is upstream learns to
@@ -41,8 +42,6 @@ fn default_ramp() -> Ramp {
 }
 
 impl Kind for GradientReversal {
-    type Layer = GradientReversalLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         match inputs.require("input")? {
             signal @ (Signal::Frames { .. } | Signal::Vector { .. }) => {
@@ -51,6 +50,10 @@ impl Kind for GradientReversal {
             found => Err(misfit("input", "frames or a vector", found)),
         }
     }
+}
+
+impl DeviceKind for GradientReversal {
+    type Layer = GradientReversalLayer;
 
     fn build(
         &self,

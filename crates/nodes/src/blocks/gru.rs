@@ -5,10 +5,11 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{each_cost, frames_on};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::gru::Gru as Recurrent;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, Stepper, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
 
@@ -51,8 +52,6 @@ impl Gru {
 }
 
 impl Kind for Gru {
-    type Layer = GruLayers;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let output = Signal::Frames {
@@ -68,6 +67,10 @@ impl Kind for Gru {
         let cost = each_cost(&output, parameters, 2.0 * parameters as f64, kept as f64);
         Ok(Inferred::device(output, cost))
     }
+}
+
+impl DeviceKind for Gru {
+    type Layer = GruLayers;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<GruLayers, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;

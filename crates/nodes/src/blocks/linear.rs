@@ -1,16 +1,17 @@
 //! A linear layer on frames or vectors.
 
 use burn::module::Module;
-use burn::nn::LinearConfig;
 use burn::tensor::Tensor;
 use emorun_lang::{InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{each_cost, misfit};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, Stepper, output};
+use emorun_nn::layers::dense::Dense;
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
 
@@ -39,37 +40,43 @@ fn default_width() -> usize {
     256
 }
 
-/// Input width, and the output's signal.
-fn signals(inputs: &InputSignals<'_>, wide: usize) -> Result<(usize, Signal), InferError> {
+/// The layer, and the output's signal.
+fn sizes(inputs: &InputSignals<'_>, wide: usize) -> Result<(Dense, Signal), InferError> {
     match inputs.require("input")? {
         Signal::Frames { width, rate } => Ok((
-            *width,
+            Dense::new(*width, wide),
             Signal::Frames {
                 width: wide,
                 rate: *rate,
             },
         )),
-        Signal::Vector { width } => Ok((*width, Signal::Vector { width: wide })),
+        Signal::Vector { width } => Ok((Dense::new(*width, wide), Signal::Vector { width: wide })),
         found => Err(misfit("input", "frames or a vector", found)),
     }
 }
 
 impl Kind for Linear {
-    type Layer = LinearLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let (width, output) = signals(inputs, self.width)?;
-        let parameters = ((width + 1) * self.width) as u64;
+        let (layer, output) = sizes(inputs, self.width)?;
+        let parameters = layer.parameters();
         // Output, activation and dropout.
         let kept = 1 + usize::from(self.activation.is_some()) + 2 * usize::from(self.dropout > 0.0);
         let cost = each_cost(&output, parameters, 2.0 * parameters as f64, (kept * self.width) as f64);
         Ok(Inferred::device(output, cost))
     }
 
+    fn is_linear(&self) -> bool {
+        true
+    }
+}
+
+impl DeviceKind for Linear {
+    type Layer = LinearLayer;
+
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<LinearLayer, BuildError> {
-        let (width, _) = signals(inputs, self.width)?;
+        let (layer, _) = sizes(inputs, self.width)?;
         Ok(LinearLayer {
-            linear: LinearConfig::new(width, self.width).init(context.device),
+            linear: layer.build(context.device),
             activation: self.activation,
             dropout: self.dropout,
         })

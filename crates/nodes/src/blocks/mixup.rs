@@ -7,10 +7,11 @@ use rand_distr::{Beta, Distribution};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, each_cost, labels_on};
 use emorun_nn::draw::permutation;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports};
 use emorun_nn::value::{Labels, Lengths, Targets, Value};
 
 /// Blends each item with another of its batch, `λ·x_i + (1 − λ)·x_j` with `λ` from Beta(α, α), and gives
@@ -48,8 +49,6 @@ fn default_p() -> f64 {
 }
 
 impl Kind for Mixup {
-    type Layer = MixupLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let signal = inputs.require("input")?;
         let width = match signal {
@@ -67,6 +66,10 @@ impl Kind for Mixup {
             ..Inferred::device(Signal::Scalar, cost)
         })
     }
+}
+
+impl DeviceKind for Mixup {
+    type Layer = MixupLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, _: &BuildContext<'_>) -> Result<MixupLayer, BuildError> {
         Ok(MixupLayer {

@@ -6,9 +6,10 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, Stepper, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
 
@@ -25,8 +26,6 @@ pub struct Normalise {
 const LEAST_SD: f64 = 1e-5;
 
 impl Kind for Normalise {
-    type Layer = NormaliseLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         Ok(Inferred {
@@ -42,6 +41,10 @@ impl Kind for Normalise {
             train_only: false,
         })
     }
+}
+
+impl DeviceKind for Normalise {
+    type Layer = NormaliseLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<NormaliseLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;

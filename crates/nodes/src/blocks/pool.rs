@@ -5,10 +5,11 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::pool::{max_pool, mean_pool, statistics_pool};
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// One vector an item from its frames, padding left out.
@@ -37,8 +38,6 @@ pub enum Statistic {
 }
 
 impl Kind for Pool {
-    type Layer = PoolLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let (output, passes, kept) = match self.how {
@@ -57,6 +56,10 @@ impl Kind for Pool {
             },
         ))
     }
+}
+
+impl DeviceKind for Pool {
+    type Layer = PoolLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<PoolLayer, BuildError> {
         Ok(PoolLayer { how: self.how })

@@ -7,9 +7,10 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{frames_on, passed_while_evaluating};
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::{Lengths, Value};
 
 /// Takes a stretch of one length at a place that is drawn anew for each item and epoch; what is shorter
@@ -51,12 +52,14 @@ impl SequenceCrop {
 }
 
 impl Kind for SequenceCrop {
-    type Layer = SequenceCropLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         self.frames(inputs)?;
         passed_while_evaluating(inputs)
     }
+}
+
+impl DeviceKind for SequenceCrop {
+    type Layer = SequenceCropLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, _: &BuildContext<'_>) -> Result<SequenceCropLayer, BuildError> {
         Ok(SequenceCropLayer {

@@ -7,9 +7,10 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Masks blocks of bands and of frames with zero (the mean, after `normalise`), each block of
@@ -62,8 +63,6 @@ fn default_p() -> f64 {
 }
 
 impl Kind for SpecAugment {
-    type Layer = SpecAugmentLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         if self.features_mask_size > width {
@@ -88,6 +87,10 @@ impl Kind for SpecAugment {
             train_only: true,
         })
     }
+}
+
+impl DeviceKind for SpecAugment {
+    type Layer = SpecAugmentLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<SpecAugmentLayer, BuildError> {
         Ok(SpecAugmentLayer { config: self.clone() })

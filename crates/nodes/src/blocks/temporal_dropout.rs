@@ -7,9 +7,10 @@ use rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::passed_while_evaluating;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Sets whole frames to zero, each with probability `p` and drawn anew for each item and epoch, as where a
@@ -33,11 +34,13 @@ fn default_p() -> f64 {
 }
 
 impl Kind for TemporalDropout {
-    type Layer = TemporalDropoutLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         passed_while_evaluating(inputs)
     }
+}
+
+impl DeviceKind for TemporalDropout {
+    type Layer = TemporalDropoutLayer;
 
     fn build(&self, _: &InputSignals<'_>, _: &BuildContext<'_>) -> Result<TemporalDropoutLayer, BuildError> {
         Ok(TemporalDropoutLayer { p: self.p })

@@ -8,9 +8,10 @@ use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::trainable;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Epsilon of the layer norm, as `torch.nn.functional.layer_norm`.
@@ -45,8 +46,6 @@ fn stack_on(inputs: &InputSignals<'_>) -> Result<(usize, usize, FrameRate), Infe
 }
 
 impl Kind for WeightedSum {
-    type Layer = WeightedSumLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (layers, width, rate) = stack_on(inputs)?;
         let read = rate.hz() * (layers * width) as f64;
@@ -60,6 +59,10 @@ impl Kind for WeightedSum {
             },
         ))
     }
+}
+
+impl DeviceKind for WeightedSum {
+    type Layer = WeightedSumLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<WeightedSumLayer, BuildError> {
         let (layers, ..) = stack_on(inputs)?;

@@ -5,14 +5,13 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::EncoderKind;
-use super::pretrained::PretrainedKind;
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{frames_on, trainable};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::conv_block::ConvBlock;
 use emorun_nn::layers::conv_stack::{self, ConvStack};
 use emorun_nn::layers::pool::mean_pool;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Convolution blocks `[conv 3×3, batch norm, ReLU, max-pool 2×2]`, one for each entry of `channels`,
@@ -35,15 +34,7 @@ fn default_channels() -> Vec<usize> {
     vec![16, 32, 64]
 }
 
-impl EncoderKind for ConvPool {
-    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
-        None
-    }
-}
-
 impl Kind for ConvPool {
-    type Layer = ConvPoolLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let blocks = ConvStack::new(&self.channels, width)?;
@@ -61,6 +52,10 @@ impl Kind for ConvPool {
             },
         ))
     }
+}
+
+impl DeviceKind for ConvPool {
+    type Layer = ConvPoolLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<ConvPoolLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;

@@ -5,14 +5,13 @@ use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::EncoderKind;
-use super::pretrained::PretrainedKind;
-use crate::inference::{frames_on, slower};
+use crate::contract::{DeviceKind, Kind};
+use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::conv_block::ConvBlock;
 use emorun_nn::layers::conv_stack::{self, ConvStack};
 use emorun_nn::layers::gru::BiGru;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Convolution blocks `[conv 3×3, batch norm, ReLU, max-pool 2×2]`, one for each entry of
@@ -42,20 +41,28 @@ fn default_gru_hidden() -> usize {
     128
 }
 
-impl EncoderKind for Crnn {
-    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
-        None
+/// Sizes of the two parts.
+struct Sizes<'a> {
+    blocks: ConvStack<'a>,
+    /// Width of what the GRU takes.
+    gru_input: usize,
+}
+
+impl Crnn {
+    fn sizes(&self, width: usize) -> Result<Sizes<'_>, InferError> {
+        let blocks = ConvStack::new(&self.channels, width)?;
+        Ok(Sizes {
+            gru_input: blocks.outputs() * blocks.bands(),
+            blocks,
+        })
     }
 }
 
 impl Kind for Crnn {
-    type Layer = CrnnLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
-        let blocks = ConvStack::new(&self.channels, width)?;
-        let gru_input = blocks.outputs() * blocks.bands();
-        let out_rate = slower(rate, blocks.stride(), "channels")?;
+        let Sizes { blocks, gru_input } = self.sizes(width)?;
+        let out_rate = rate.slower(blocks.stride(), "channels")?;
         let parameters = blocks.parameters() + BiGru::parameters(gru_input, self.gru_hidden);
         let hidden = self.gru_hidden as f64;
         Ok(Inferred {
@@ -81,11 +88,14 @@ impl Kind for Crnn {
             train_only: false,
         })
     }
+}
+
+impl DeviceKind for Crnn {
+    type Layer = CrnnLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrnnLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
-        let blocks = ConvStack::new(&self.channels, width)?;
-        let gru_input = blocks.outputs() * blocks.bands();
+        let Sizes { blocks, gru_input } = self.sizes(width)?;
         Ok(CrnnLayer {
             blocks: blocks.build(context.device),
             gru: BiGru::new(gru_input, self.gru_hidden, context.device),

@@ -5,7 +5,10 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::inference::host_frames;
+use crate::contract::Kind;
+use crate::inference::{host_frames, wave_rate};
+use emorun_nn::facts::Facts;
+use emorun_nn::host::{HostOperation, HostValue, of_wave};
 
 /// Kaldi's log filterbank energies with the parameters and defaults of `torchaudio.compliance.kaldi.fbank`, without
 /// its random dither.
@@ -125,24 +128,11 @@ impl FbankNode {
         }
     }
 
-    /// Frames of the bands, and of the energy where it is wanted, from a waveform.
-    ///
-    /// # Errors
-    /// The input is no waveform, or the parameters do not fit each other.
-    pub fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
-        host_frames(inputs, |rate_hz| {
-            let extractor = self.extractor(rate_hz)?;
-            let length = self.frame_length_ms / 1000.0 * f64::from(rate_hz);
-            let work = 5.0 * length * length.max(2.0).log2();
-            Ok((extractor.width(), extractor.hop_length(), "frame_shift_ms", work))
-        })
-    }
-
     /// The extractor for waveforms of the given rate.
     ///
     /// # Errors
     /// The parameters do not fit each other.
-    pub fn extractor(&self, sample_rate_hz: u32) -> Result<KaldiFbank, InferError> {
+    fn extractor(&self, sample_rate_hz: u32) -> Result<KaldiFbank, InferError> {
         KaldiFbank::new(self.config(sample_rate_hz)).map_err(|error| {
             let field = match &error {
                 KaldiFbankError::SampleRate { .. } => "input",
@@ -156,6 +146,31 @@ impl FbankNode {
             };
             InferError::invalid(field, error.to_string())
         })
+    }
+}
+
+impl Kind for FbankNode {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        host_frames(inputs, |rate_hz| {
+            let extractor = self.extractor(rate_hz)?;
+            let length = self.frame_length_ms / 1000.0 * f64::from(rate_hz);
+            let work = 5.0 * length * length.max(2.0).log2();
+            Ok((extractor.width(), extractor.hop_length(), "frame_shift_ms", work))
+        })
+    }
+
+    fn host_operation(
+        &self,
+        inputs: &InputSignals<'_>,
+        _facts: &Facts,
+    ) -> Result<Option<Box<dyn HostOperation>>, InferError> {
+        let Some(rate_hz) = wave_rate(inputs) else {
+            return Ok(None);
+        };
+        let extractor = self.extractor(rate_hz)?;
+        Ok(Some(of_wave(move |samples| {
+            HostValue::of_frames(extractor.compute(samples), extractor.width())
+        })))
     }
 }
 

@@ -5,7 +5,10 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::inference::host_frames;
+use crate::contract::Kind;
+use crate::inference::{host_frames, wave_rate};
+use emorun_nn::facts::Facts;
+use emorun_nn::host::{HostOperation, HostValue, of_wave};
 
 /// Log-mel spectrogram with the parameters of `torchaudio.transforms.MelSpectrogram`, then
 /// `ln(mel + log_offset)`.
@@ -105,11 +108,17 @@ impl LogMelNode {
         }
     }
 
-    /// Frames `n_mels` wide at `rate / hop_length`, from a waveform.
+    /// The extractor for waveforms of the given rate.
     ///
     /// # Errors
-    /// The input is no waveform, or the parameters do not fit each other.
-    pub fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    /// The parameters do not fit each other.
+    fn extractor(&self, sample_rate_hz: u32) -> Result<LogMel, InferError> {
+        LogMel::new(self.config(sample_rate_hz)).map_err(|error| InferError::invalid("n_fft", error.to_string()))
+    }
+}
+
+impl Kind for LogMelNode {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let fft = self.n_fft as f64;
         host_frames(inputs, |rate_hz| {
             self.extractor(rate_hz)?;
@@ -118,11 +127,17 @@ impl LogMelNode {
         })
     }
 
-    /// The extractor for waveforms of the given rate.
-    ///
-    /// # Errors
-    /// The parameters do not fit each other.
-    pub fn extractor(&self, sample_rate_hz: u32) -> Result<LogMel, InferError> {
-        LogMel::new(self.config(sample_rate_hz)).map_err(|error| InferError::invalid("n_fft", error.to_string()))
+    fn host_operation(
+        &self,
+        inputs: &InputSignals<'_>,
+        _facts: &Facts,
+    ) -> Result<Option<Box<dyn HostOperation>>, InferError> {
+        let Some(rate_hz) = wave_rate(inputs) else {
+            return Ok(None);
+        };
+        let extractor = self.extractor(rate_hz)?;
+        Ok(Some(of_wave(move |samples| {
+            HostValue::of_frames(extractor.compute(samples), extractor.config().n_mels)
+        })))
     }
 }

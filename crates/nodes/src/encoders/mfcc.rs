@@ -7,7 +7,10 @@ use emorun_lang::{InferError, Inferred, InputSignals, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::inference::host_frames;
+use crate::contract::Kind;
+use crate::inference::{host_frames, wave_rate};
+use emorun_nn::facts::Facts;
+use emorun_nn::host::{HostOperation, HostValue, of_wave};
 
 /// Mel-frequency cepstral coefficients with the parameters and defaults of `torchaudio.transforms.MFCC`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -130,24 +133,11 @@ impl MfccNode {
         }
     }
 
-    /// Frames `n_mfcc` wide at `rate / hop_length`, from a waveform.
-    ///
-    /// # Errors
-    /// The input is no waveform, or the parameters do not fit each other.
-    pub fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
-        let fft = self.n_fft as f64;
-        let work = 2.5 * fft * fft.log2() + 2.0 * fft + 2.0 * (self.n_mfcc * self.n_mels) as f64;
-        host_frames(inputs, |rate_hz| {
-            self.extractor(rate_hz)?;
-            Ok((self.n_mfcc, self.hop_length, "hop_length", work))
-        })
-    }
-
     /// The extractor for waveforms of the given rate.
     ///
     /// # Errors
     /// The parameters do not fit each other.
-    pub fn extractor(&self, sample_rate_hz: u32) -> Result<Mfcc, InferError> {
+    fn extractor(&self, sample_rate_hz: u32) -> Result<Mfcc, InferError> {
         Mfcc::new(self.config(sample_rate_hz)).map_err(|error| {
             let field = match &error {
                 MfccError::NMfcc { .. } => "n_mfcc",
@@ -158,6 +148,31 @@ impl MfccNode {
             };
             InferError::invalid(field, error.to_string())
         })
+    }
+}
+
+impl Kind for MfccNode {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
+        let fft = self.n_fft as f64;
+        let work = 2.5 * fft * fft.log2() + 2.0 * fft + 2.0 * (self.n_mfcc * self.n_mels) as f64;
+        host_frames(inputs, |rate_hz| {
+            self.extractor(rate_hz)?;
+            Ok((self.n_mfcc, self.hop_length, "hop_length", work))
+        })
+    }
+
+    fn host_operation(
+        &self,
+        inputs: &InputSignals<'_>,
+        _facts: &Facts,
+    ) -> Result<Option<Box<dyn HostOperation>>, InferError> {
+        let Some(rate_hz) = wave_rate(inputs) else {
+            return Ok(None);
+        };
+        let extractor = self.extractor(rate_hz)?;
+        Ok(Some(of_wave(move |samples| {
+            HostValue::of_frames(extractor.compute(samples), extractor.config().n_mfcc)
+        })))
     }
 }
 

@@ -1,10 +1,15 @@
 //! Frozen models from ONNX files, run on the host for each item.
 
+use std::sync::Arc;
+
 use emorun_lang::{Cost, DataPath, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{Axes, Kind, ModelFile};
 use crate::inference::frame_rate;
+use emorun_nn::facts::Facts;
+use emorun_nn::host::{HostError, HostOperation, HostValue, ItemModel};
 use emorun_pretrained::cache::Cache;
 
 /// A frozen model in an ONNX file, such as PyTorch exports: frames or one vector an item, from a
@@ -86,13 +91,51 @@ pub enum Layout {
     WidthFirst,
 }
 
+impl Layout {
+    fn axes(self) -> Axes {
+        match self {
+            Self::TimeFirst => Axes::TimeFirst,
+            Self::WidthFirst => Axes::WidthFirst,
+        }
+    }
+}
+
 impl Onnx {
-    /// Frames or a vector, as declared.
-    ///
-    /// # Errors
-    /// The program has no runtime for ONNX; the input is no waveform and no frames; a field that the
-    /// input or output needs is missing, or one is there that it does not have.
-    pub fn infer(&self, inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+    fn check_rate(&self, found: u32) -> Result<(), InferError> {
+        let wanted = self.sample_rate_hz.ok_or_else(|| {
+            InferError::invalid(
+                "sample_rate_hz",
+                "is needed for a waveform: the rate that the model was trained with",
+            )
+        })?;
+        if wanted == found {
+            return Ok(());
+        }
+        Err(InferError::Mismatch {
+            port: "input".into(),
+            wanted: format!("a waveform at {wanted} Hz"),
+            found: Signal::Wave { rate_hz: found },
+            help: Some(format!("set `sample_rate_hz: {wanted}` of the experiment")),
+        })
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        serde_json::json!([
+            self.input_name,
+            self.input_layout,
+            self.normalise,
+            self.mask_name,
+            self.length_name,
+            self.output_name,
+            self.what,
+            self.width,
+            self.output_layout,
+        ])
+    }
+}
+
+impl Kind for Onnx {
+    fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         if !cfg!(feature = "onnx") {
             return Err(InferError::Invalid {
                 field: "kind".into(),
@@ -148,36 +191,63 @@ impl Onnx {
         })
     }
 
-    fn check_rate(&self, found: u32) -> Result<(), InferError> {
-        let wanted = self.sample_rate_hz.ok_or_else(|| {
-            InferError::invalid(
-                "sample_rate_hz",
-                "is needed for a waveform: the rate that the model was trained with",
-            )
-        })?;
-        if wanted == found {
-            return Ok(());
-        }
-        Err(InferError::Mismatch {
-            port: "input".into(),
-            wanted: format!("a waveform at {wanted} Hz"),
-            found: Signal::Wave { rate_hz: found },
-            help: Some(format!("set `sample_rate_hz: {wanted}` of the experiment")),
+    fn cache(&self) -> Option<Cache> {
+        Some(self.cache)
+    }
+
+    // Nothing of it trains.
+    fn not_cacheable(&self, _inputs: &InputSignals<'_>, _facts: &Facts) -> Option<String> {
+        None
+    }
+
+    fn model_file(&self) -> Option<ModelFile<'_>> {
+        Some(ModelFile {
+            path: &self.model,
+            input_name: &self.input_name,
+            input_layout: self.input_layout.axes(),
+            normalise: self.normalise,
+            mask_name: self.mask_name.as_deref(),
+            length_name: self.length_name.as_deref(),
+            output_name: &self.output_name,
+            output_layout: (self.what == Output::Frames).then(|| self.output_layout.axes()),
+            width: self.width,
+            rate_hz: self.rate_hz,
+            precision: self.cache.precision,
+            settings: self.settings(),
         })
     }
 
-    /// Everything that its results follow from, but the file's content and the input's values.
-    pub fn settings(&self) -> serde_json::Value {
-        serde_json::json!([
-            self.input_name,
-            self.input_layout,
-            self.normalise,
-            self.mask_name,
-            self.length_name,
-            self.output_name,
-            self.what,
-            self.width,
-            self.output_layout,
-        ])
+    fn host_operation(
+        &self,
+        _inputs: &InputSignals<'_>,
+        facts: &Facts,
+    ) -> Result<Option<Box<dyn HostOperation>>, InferError> {
+        let file = self.model_file();
+        let model = file.and_then(|file| file.read(facts).cloned());
+        Ok(model.map(|model| -> Box<dyn HostOperation> { Box::new(Run(model)) }))
+    }
+}
+
+/// Runs a model on an item's waveform or frames.
+#[derive(Debug)]
+struct Run(Arc<dyn ItemModel>);
+
+/// A model gave something else than a vector or frames.
+#[derive(Debug, thiserror::Error)]
+#[error("gives an array of {0} axes, neither a vector nor frames")]
+struct OtherForm(usize);
+
+impl HostOperation for Run {
+    fn compute(&self, _item: &str, input: Option<&HostValue>) -> Result<HostValue, HostError> {
+        let array = self
+            .0
+            .compute(input.ok_or(HostError::NoWave)?)
+            .map_err(HostError::Model)?;
+        let axes = array.shape().len();
+        HostValue::from_array(array).ok_or_else(|| HostError::Model(Box::new(OtherForm(axes))))
+    }
+
+    fn content(&self) -> Option<[u8; 32]> {
+        Some(self.0.hash())
     }
 }

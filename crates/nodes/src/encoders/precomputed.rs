@@ -1,11 +1,14 @@
 //! Features that other programs computed, read on the host for each item.
 
 use emorun_features::Common;
-use emorun_lang::{Cost, DataPath, InferError, Inferred, Placement, Signal};
+use emorun_lang::{Cost, DataPath, InferError, Inferred, InputSignals, Placement, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{FeatureFiles, Kind};
 use crate::inference::frame_rate;
+use emorun_nn::facts::Facts;
+use emorun_nn::host::{HostOperation, ItemFeatures};
 
 /// Features from files: of each item its own, found by the item's path in the corpus or named in the
 /// corpus' table.
@@ -55,11 +58,22 @@ pub enum Form {
 }
 
 impl Precomputed {
-    /// Frames, a vector or a stack, as declared.
-    ///
-    /// # Errors
-    /// A field that the form needs is missing, or one is there that it does not have.
-    pub fn infer(&self) -> Result<Inferred, InferError> {
+    /// The axes that the node declares, as those of files are described.
+    fn declared(&self) -> Common {
+        Common {
+            axes: match self.what {
+                Form::Vector => 1,
+                Form::Frames => 2,
+                Form::Stack => 3,
+            },
+            layers: self.layers.filter(|_| self.what == Form::Stack),
+            width: self.width,
+        }
+    }
+}
+
+impl Kind for Precomputed {
+    fn infer(&self, _inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         if self.path.is_some() == self.column.is_some() {
             return Err(InferError::Invalid {
                 field: "path".into(),
@@ -101,24 +115,27 @@ impl Precomputed {
         })
     }
 
-    /// What tells its files from those of other nodes: where they are.
-    pub fn place(&self) -> String {
-        match (&self.path, &self.column) {
-            (Some(path), _) => path.as_str().to_owned(),
-            (None, column) => format!("column {}", column.as_deref().unwrap_or_default()),
-        }
+    fn feature_files(&self) -> Option<FeatureFiles<'_>> {
+        Some(FeatureFiles {
+            path: self.path.as_ref(),
+            column: self.column.as_deref(),
+            declared: self.declared(),
+            rate_hz: self.rate_hz,
+        })
     }
 
-    /// The axes that the node declares, as those of files are described.
-    pub fn declared(&self) -> Common {
-        Common {
-            axes: match self.what {
-                Form::Vector => 1,
-                Form::Frames => 2,
-                Form::Stack => 3,
-            },
-            layers: self.layers.filter(|_| self.what == Form::Stack),
-            width: self.width,
-        }
+    fn host_operation(
+        &self,
+        _inputs: &InputSignals<'_>,
+        facts: &Facts,
+    ) -> Result<Option<Box<dyn HostOperation>>, InferError> {
+        let files = self.feature_files();
+        let source = files.and_then(|files| facts.features(&files.place()));
+        Ok(source.map(|source| -> Box<dyn HostOperation> {
+            Box::new(ItemFeatures {
+                source: source.clone(),
+                declared: self.declared(),
+            })
+        }))
     }
 }

@@ -1,21 +1,21 @@
 //! Transformer encoder trained from scratch on feature frames.
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};
-use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::EncoderKind;
-use super::pretrained::PretrainedKind;
-use crate::inference::{frames_on, slower};
+use crate::contract::{DeviceKind, Kind};
+use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
 use emorun_nn::layers::causal::{causal_layer, causal_layer_step};
+use emorun_nn::layers::dense::Dense;
 use emorun_nn::layers::stack::stacked;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, Stepper, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
 
@@ -129,15 +129,14 @@ fn default_dropout() -> f64 {
 /// they are scaled, weights before and after dropout.
 const KEPT_OF_ATTENTION: usize = 4;
 
-impl EncoderKind for Transformer {
-    fn pretrained(&self) -> Option<&dyn PretrainedKind> {
-        None
+impl Transformer {
+    /// The layer in front, from stacked frames of a width.
+    fn projected(&self, width: usize) -> Option<Dense> {
+        self.projection.then(|| Dense::new(width * self.stack, self.width))
     }
 }
 
 impl Kind for Transformer {
-    type Layer = TransformerLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         if !self.width.is_multiple_of(self.heads) || !self.width.is_multiple_of(2) {
@@ -170,13 +169,9 @@ impl Kind for Transformer {
         }
         let (d, ff) = (self.width as u64, self.feed_forward as u64);
         let layer = 4 * (d * d + d) + 2 * d * ff + d + ff + 4 * d;
-        let projection = if self.projection {
-            (width * self.stack) as u64 * d + d
-        } else {
-            0
-        };
+        let projection = self.projected(width).map_or(0, |layer| layer.parameters());
         let parameters = projection + self.layers as u64 * layer;
-        let out_rate = slower(rate, self.stack, "stack")?;
+        let out_rate = rate.slower(self.stack, "stack")?;
         Ok(Inferred {
             outputs: vec![(
                 String::new(),
@@ -199,13 +194,15 @@ impl Kind for Transformer {
             train_only: false,
         })
     }
+}
+
+impl DeviceKind for Transformer {
+    type Layer = TransformerLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<TransformerLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         Ok(TransformerLayer {
-            projection: self
-                .projection
-                .then(|| LinearConfig::new(width * self.stack, self.width).init(context.device)),
+            projection: self.projected(width).map(|layer| layer.build(context.device)),
             encoder: TransformerEncoderConfig::new(self.width, self.feed_forward, self.heads, self.layers)
                 .with_dropout(self.dropout)
                 .with_norm_first(self.norm == NormPlace::Before)

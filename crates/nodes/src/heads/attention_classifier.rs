@@ -1,17 +1,19 @@
 //! Classification head with attention pooling.
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::activation::gelu;
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, Predicts};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, frames_on, labels_on, trainable};
 use emorun_nn::facts::Facts;
+use emorun_nn::layers::dense::Dense;
 use emorun_nn::layers::pool::AttentionPool;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// Attention pooling over frames, then `linear → GELU → dropout → linear` to the target's classes.
@@ -46,6 +48,22 @@ fn default_dropout() -> f64 {
     0.3
 }
 
+/// Sizes of the layers behind the pooling.
+struct Sizes {
+    hidden: Dense,
+    classes: Dense,
+}
+
+impl AttentionClassifier {
+    fn sizes(&self, inputs: &InputSignals<'_>) -> Result<Sizes, InferError> {
+        let (width, _) = frames_on(inputs, "input")?;
+        Ok(Sizes {
+            hidden: Dense::new(width, self.hidden),
+            classes: Dense::new(self.hidden, class_count(&labels_on(inputs, "target")?)),
+        })
+    }
+}
+
 impl HeadKind for AttentionClassifier {
     fn predicts(&self) -> Predicts {
         Predicts::Classes
@@ -53,14 +71,11 @@ impl HeadKind for AttentionClassifier {
 }
 
 impl Kind for AttentionClassifier {
-    type Layer = AttentionClassifierLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
+        let Sizes { hidden, classes } = self.sizes(inputs)?;
         let labels = labels_on(inputs, "target")?;
-        let classes = class_count(&labels);
-        let parameters =
-            AttentionPool::parameters(width) + ((width + 1) * self.hidden + (self.hidden + 1) * classes) as u64;
+        let parameters = AttentionPool::parameters(width) + hidden.parameters() + classes.parameters();
         Ok(Inferred {
             outputs: vec![(String::new(), Signal::Logits { labels })],
             placement: Placement::Device,
@@ -68,25 +83,28 @@ impl Kind for AttentionClassifier {
                 flops_per_second: 4.0 * rate.hz() * width as f64,
                 flops_per_item: 2.0 * parameters as f64,
                 activation_floats_per_second: 2.0 * rate.hz() * width as f64,
-                activation_floats_per_item: (width + 4 * self.hidden + 2 * classes) as f64,
+                activation_floats_per_item: (width + 4 * self.hidden + 2 * classes.output) as f64,
                 ..trainable(parameters)
             },
             reads_labels: false,
             train_only: false,
         })
     }
+}
+
+impl DeviceKind for AttentionClassifier {
+    type Layer = AttentionClassifierLayer;
 
     fn build(
         &self,
         inputs: &InputSignals<'_>,
         context: &BuildContext<'_>,
     ) -> Result<AttentionClassifierLayer, BuildError> {
-        let (width, _) = frames_on(inputs, "input")?;
-        let classes = class_count(&labels_on(inputs, "target")?);
+        let Sizes { hidden, classes } = self.sizes(inputs)?;
         Ok(AttentionClassifierLayer {
-            pool: AttentionPool::new(width, context.device),
-            hidden: LinearConfig::new(width, self.hidden).init(context.device),
-            classes: LinearConfig::new(self.hidden, classes).init(context.device),
+            pool: AttentionPool::new(hidden.input, context.device),
+            hidden: hidden.build(context.device),
+            classes: classes.build(context.device),
             dropout: self.dropout,
             pooled_dropout: self.pooled_dropout,
         })

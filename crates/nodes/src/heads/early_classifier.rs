@@ -1,20 +1,22 @@
 //! Classification head that answers when a policy says so.
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use emorun_lang::{Cost, InferError, Inferred, InputSignals, NodeRef, Placement, PortRef, Signal};
+use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, NodeRef, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, Predicts};
-use crate::inference::{class_count, frames_on, labels_on, slower, trainable};
-use crate::policies::{DRAWN, Rollout, STATE};
+use crate::contract::{DeviceKind, Kind, Rollout};
+use crate::inference::{class_count, frames_on, labels_on, trainable};
+use crate::policies::{DRAWN, STATE};
 use emorun_nn::facts::Facts;
+use emorun_nn::layers::dense::Dense;
 use emorun_nn::layers::gru::Gru;
 use emorun_nn::layers::stack::stacked;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports};
 use emorun_nn::value::{Labels, Lengths, Value};
 
 /// A GRU that hears no frame ahead; behind each of its steps a policy decides whether to answer or to listen on, and
@@ -99,31 +101,42 @@ const HELD: &str = "uses.policy";
 /// The least action that answers.
 const ANSWER: f64 = 0.5;
 
+/// Sizes of the network, and how often it answers.
+struct Sizes {
+    /// Width of a step's input.
+    step: usize,
+    rate: FrameRate,
+    classes: Dense,
+}
+
+impl EarlyClassifier {
+    fn sizes(&self, inputs: &InputSignals<'_>) -> Result<Sizes, InferError> {
+        let (width, rate) = frames_on(inputs, "input")?;
+        Ok(Sizes {
+            step: width * self.stack,
+            rate: rate.slower(self.stack, "stack")?,
+            classes: Dense::new(self.hidden, class_count(&labels_on(inputs, "target")?)),
+        })
+    }
+}
+
 impl HeadKind for EarlyClassifier {
     fn predicts(&self) -> Predicts {
         Predicts::Classes
     }
-
-    fn rollout(&self) -> Option<Rollout> {
-        Some(ROLLOUT)
-    }
 }
 
 impl Kind for EarlyClassifier {
-    type Layer = EarlyClassifierLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let (width, rate) = frames_on(inputs, "input")?;
+        let Sizes { step, rate, classes } = self.sizes(inputs)?;
         let labels = labels_on(inputs, "target")?;
-        let classes = class_count(&labels);
-        let (width, rate) = (width * self.stack, slower(rate, self.stack, "stack")?);
-        let parameters = Gru::parameters(width, self.hidden) + ((self.hidden + 1) * classes) as u64;
+        let parameters = Gru::parameters(step, self.hidden) + classes.parameters();
         let steps = |width: usize| Signal::Frames { width, rate };
         let outputs = [
             ("", Signal::Logits { labels: labels.clone() }),
             ("whole", Signal::Logits { labels }),
             ("heard", Signal::Vector { width: 1 }),
-            (ROLLOUT.state, steps(self.hidden + classes)),
+            (ROLLOUT.state, steps(self.hidden + classes.output)),
             (ROLLOUT.taken, steps(1)),
             (ROLLOUT.reward, steps(1)),
         ];
@@ -132,7 +145,7 @@ impl Kind for EarlyClassifier {
             placement: Placement::Device,
             cost: Cost {
                 flops_per_second: 2.0 * rate.hz() * parameters as f64,
-                activation_floats_per_second: rate.hz() * (width + 20 * self.hidden + 4 * classes) as f64,
+                activation_floats_per_second: rate.hz() * (step + 20 * self.hidden + 4 * classes.output) as f64,
                 ..trainable(parameters)
             },
             reads_labels: false,
@@ -140,12 +153,20 @@ impl Kind for EarlyClassifier {
         })
     }
 
+    fn rollout(&self) -> Option<Rollout> {
+        Some(ROLLOUT)
+    }
+}
+
+impl DeviceKind for EarlyClassifier {
+    type Layer = EarlyClassifierLayer;
+
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<EarlyClassifierLayer, BuildError> {
-        let (width, rate) = frames_on(inputs, "input")?;
-        let classes = class_count(&labels_on(inputs, "target")?);
+        let Sizes { step, classes, .. } = self.sizes(inputs)?;
+        let (_, rate) = frames_on(inputs, "input")?;
         Ok(EarlyClassifierLayer {
-            gru: Gru::new(width * self.stack, self.hidden, context.device),
-            classes: LinearConfig::new(self.hidden, classes).init(context.device),
+            gru: Gru::new(step, self.hidden, context.device),
+            classes: classes.build(context.device),
             stack: self.stack,
             dropout: self.dropout,
             rewards: Rewards {

@@ -1,17 +1,19 @@
 //! Classification head with mean pooling.
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::activation::relu;
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, Predicts};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, frames_on, labels_on, trainable};
 use emorun_nn::facts::Facts;
+use emorun_nn::layers::dense::Dense;
 use emorun_nn::layers::pool::mean_pool;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// `linear → ReLU → mean over valid frames → dropout → linear` to the target's classes.
@@ -38,6 +40,22 @@ fn default_hidden() -> usize {
     256
 }
 
+/// Sizes of the two layers.
+struct Sizes {
+    projection: Dense,
+    classes: Dense,
+}
+
+impl MeanClassifier {
+    fn sizes(&self, inputs: &InputSignals<'_>) -> Result<Sizes, InferError> {
+        let (width, _) = frames_on(inputs, "input")?;
+        Ok(Sizes {
+            projection: Dense::new(width, self.hidden),
+            classes: Dense::new(self.hidden, class_count(&labels_on(inputs, "target")?)),
+        })
+    }
+}
+
 impl HeadKind for MeanClassifier {
     fn predicts(&self) -> Predicts {
         Predicts::Classes
@@ -45,35 +63,35 @@ impl HeadKind for MeanClassifier {
 }
 
 impl Kind for MeanClassifier {
-    type Layer = MeanClassifierLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
+        let Sizes { projection, classes } = self.sizes(inputs)?;
         let labels = labels_on(inputs, "target")?;
-        let classes = class_count(&labels);
-        let projection = ((width + 1) * self.hidden) as u64;
-        let parameters = projection + ((self.hidden + 1) * classes) as u64;
+        let parameters = projection.parameters() + classes.parameters();
         Ok(Inferred {
             outputs: vec![(String::new(), Signal::Logits { labels })],
             placement: Placement::Device,
             cost: Cost {
-                flops_per_second: 2.0 * rate.hz() * projection as f64,
+                flops_per_second: 2.0 * rate.hz() * projection.parameters() as f64,
                 flops_per_item: 2.0 * parameters as f64,
                 activation_floats_per_second: rate.hz() * (width + 2 * self.hidden) as f64,
-                activation_floats_per_item: (self.hidden + 2 * classes) as f64,
+                activation_floats_per_item: (self.hidden + 2 * classes.output) as f64,
                 ..trainable(parameters)
             },
             reads_labels: false,
             train_only: false,
         })
     }
+}
+
+impl DeviceKind for MeanClassifier {
+    type Layer = MeanClassifierLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MeanClassifierLayer, BuildError> {
-        let (width, _) = frames_on(inputs, "input")?;
-        let classes = class_count(&labels_on(inputs, "target")?);
+        let Sizes { projection, classes } = self.sizes(inputs)?;
         Ok(MeanClassifierLayer {
-            projection: LinearConfig::new(width, self.hidden).init(context.device),
-            classes: LinearConfig::new(self.hidden, classes).init(context.device),
+            projection: projection.build(context.device),
+            classes: classes.build(context.device),
             dropout: self.dropout,
         })
     }

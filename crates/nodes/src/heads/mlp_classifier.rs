@@ -1,18 +1,20 @@
 //! Classification head of several layers on a vector.
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, Predicts};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, labels_on, trainable, vector_on};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
 use emorun_nn::layers::batch_norm::BatchNorm;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::layers::dense::Dense;
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// `linear → [batch norm] → activation → dropout` for each entry of `hidden`, then `linear` to the
@@ -68,23 +70,30 @@ pub(super) struct Mlp<'a> {
 }
 
 impl Mlp<'_> {
-    /// Input and output width of each hidden layer.
-    fn layers(&self) -> impl Iterator<Item = (usize, usize)> {
-        std::iter::once(self.width)
-            .chain(self.hidden.iter().copied())
-            .zip(self.hidden.iter().copied())
+    /// The linear part of each hidden layer.
+    fn layers(&self) -> impl Iterator<Item = Dense> {
+        let inputs = std::iter::once(&self.width).chain(self.hidden);
+        inputs.zip(self.hidden).map(|(&input, &output)| Dense {
+            input,
+            output,
+            bias: !self.batch_norm,
+        })
     }
 
-    fn last(&self) -> usize {
-        self.hidden.last().copied().unwrap_or(self.width)
+    fn last(&self) -> Dense {
+        Dense::new(self.hidden.last().copied().unwrap_or(self.width), self.outputs)
     }
 
     /// What it costs.
     pub fn cost(&self) -> Cost {
         let hidden: usize = self.hidden.iter().sum();
-        let per_output = if self.batch_norm { BatchNorm::parameters(1) } else { 1 };
-        let weights: usize = self.layers().map(|(input, output)| input * output).sum();
-        let parameters = (weights + (self.last() + 1) * self.outputs) as u64 + per_output * hidden as u64;
+        let norms = if self.batch_norm {
+            BatchNorm::parameters(hidden)
+        } else {
+            0
+        };
+        let linear: u64 = self.layers().map(|layer| layer.parameters()).sum();
+        let parameters = linear + norms + self.last().parameters();
         // Linear layer, activation, dropout and its mask; the norm keeps its input centred and scaled.
         let kept = if self.batch_norm { 6 } else { 4 };
         Cost {
@@ -100,14 +109,12 @@ impl Mlp<'_> {
         MlpLayer {
             layers: self
                 .layers()
-                .map(|(input, output)| Hidden {
-                    linear: LinearConfig::new(input, output)
-                        .with_bias(!self.batch_norm)
-                        .init(device),
-                    norm: self.batch_norm.then(|| BatchNorm::new(output, device)),
+                .map(|layer| Hidden {
+                    linear: layer.build(device),
+                    norm: self.batch_norm.then(|| BatchNorm::new(layer.output, device)),
                 })
                 .collect(),
-            classes: LinearConfig::new(self.last(), self.outputs).init(device),
+            classes: self.last().build(device),
             activation: self.activation,
             dropout: self.dropout,
         }
@@ -134,12 +141,14 @@ impl HeadKind for MlpClassifier {
 }
 
 impl Kind for MlpClassifier {
-    type Layer = MlpLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let labels = labels_on(inputs, "target")?;
         Ok(Inferred::device(Signal::Logits { labels }, self.mlp(inputs)?.cost()))
     }
+}
+
+impl DeviceKind for MlpClassifier {
+    type Layer = MlpLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MlpLayer, BuildError> {
         Ok(self.mlp(inputs)?.build(context.device))

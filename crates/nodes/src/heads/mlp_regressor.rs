@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::mlp_classifier::{Mlp, MlpLayer};
 use super::{HeadKind, Predicts};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{values_on, vector_on};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, NodeError, Outputs, Ports, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
 /// `linear → [batch norm] → activation → dropout` for each entry of `hidden`, then `linear` to one
@@ -58,12 +59,14 @@ impl HeadKind for MlpRegressor {
 }
 
 impl Kind for MlpRegressor {
-    type Layer = MlpRegressorLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let mlp = self.mlp(inputs)?;
         Ok(Inferred::device(Signal::Vector { width: mlp.outputs }, mlp.cost()))
     }
+}
+
+impl DeviceKind for MlpRegressor {
+    type Layer = MlpRegressorLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<MlpRegressorLayer, BuildError> {
         Ok(MlpRegressorLayer {

@@ -6,17 +6,10 @@ pub mod mean_classifier;
 pub mod mlp_classifier;
 pub mod mlp_regressor;
 
-use crate::policies::Rollout;
-
 /// What is asked of a kind of the section `heads`.
 pub trait HeadKind {
     /// What it predicts.
     fn predicts(&self) -> Predicts;
-
-    /// Where a policy that it holds finds what it learns from; `None` for a head that holds none.
-    fn rollout(&self) -> Option<Rollout> {
-        None
-    }
 }
 
 /// What a head predicts.
@@ -34,6 +27,14 @@ impl Predicts {
         match self {
             Self::Classes => &["uar", "wa", "macro_f1", "weighted_f1", "log_loss"],
             Self::Numbers => &["ccc", "mse"],
+        }
+    }
+
+    /// The kind of loss that such a head is usually trained by, to be named in advice.
+    pub fn usual_loss(self) -> &'static str {
+        match self {
+            Self::Classes => "cross_entropy",
+            Self::Numbers => "ccc",
         }
     }
 }

@@ -8,11 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LossKind;
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::numbers_compared;
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
 use emorun_nn::node::{
-    BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
+    BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
 };
 use emorun_nn::value::{Targets, Value};
 
@@ -47,11 +48,13 @@ impl LossKind for Ccc {
 }
 
 impl Kind for Ccc {
-    type Layer = CccLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         numbers_compared(inputs)
     }
+}
+
+impl DeviceKind for Ccc {
+    type Layer = CccLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<CccLayer, BuildError> {
         Ok(CccLayer {})

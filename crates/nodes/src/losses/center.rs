@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LossKind;
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, labels_on, vector_on};
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use emorun_nn::value::Value;
 
 /// Centre loss: half the mean squared distance of items to the learned centre of their class.
@@ -41,12 +42,15 @@ impl LossKind for Center {
     }
 }
 
-impl Kind for Center {
-    type Layer = CenterLayer;
+/// Classes, and the width of the centre of each.
+fn shape(inputs: &InputSignals<'_>) -> Result<[usize; 2], InferError> {
+    Ok([class_count(&labels_on(inputs, "target")?), vector_on(inputs, "input")?])
+}
 
+impl Kind for Center {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let width = vector_on(inputs, "input")?;
-        let parameters = (class_count(&labels_on(inputs, "target")?) * width) as u64;
+        let [classes, width] = shape(inputs)?;
+        let parameters = (classes * width) as u64;
         Ok(Inferred::loss(Cost {
             parameters,
             trainable: parameters,
@@ -55,11 +59,18 @@ impl Kind for Center {
             ..Cost::default()
         }))
     }
+}
+
+impl DeviceKind for Center {
+    type Layer = CenterLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CenterLayer, BuildError> {
-        let shape = [class_count(&labels_on(inputs, "target")?), vector_on(inputs, "input")?];
         Ok(CenterLayer {
-            centers: Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, 1.0), context.device)),
+            centers: Param::from_tensor(Tensor::random(
+                shape(inputs)?,
+                Distribution::Normal(0.0, 1.0),
+                context.device,
+            )),
         })
     }
 }

@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LossKind;
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{class_count, labels_on};
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use emorun_nn::value::Value;
 
 /// Cross-entropy of a head's logits against its target, over the items that carry the label. Soft labels, such
@@ -162,12 +163,14 @@ impl LossKind for CrossEntropy {
 }
 
 impl Kind for CrossEntropy {
-    type Layer = CrossEntropyLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let classes = scored_classes(inputs, any_labels_on, &self.class_weights)?;
         Ok(Inferred::loss(scored_cost(classes)))
     }
+}
+
+impl DeviceKind for CrossEntropy {
+    type Layer = CrossEntropyLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrossEntropyLayer, BuildError> {
         Ok(CrossEntropyLayer {

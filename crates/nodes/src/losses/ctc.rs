@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LossKind;
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::frames_on;
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use emorun_nn::value::{Lengths, Value};
 
 /// Connectionist temporal classification: the negative log-likelihood of an item's transcript over all
@@ -56,8 +57,6 @@ impl LossKind for Ctc {
 }
 
 impl Kind for Ctc {
-    type Layer = CtcLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         let characters: Vec<char> = self.alphabet.chars().collect();
@@ -90,6 +89,10 @@ impl Kind for Ctc {
         let characters = self.alphabet.chars().map(String::from);
         Some(std::iter::once("(blank)".to_owned()).chain(characters).collect())
     }
+}
+
+impl DeviceKind for Ctc {
+    type Layer = CtcLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<CtcLayer, BuildError> {
         Ok(CtcLayer {

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::LossKind;
 use super::cross_entropy::{ClassWeights, scored_classes, scored_cost};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::labels_on;
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use emorun_nn::value::{Labels, Value};
 
 /// Focal loss of a head's logits against its target, over the items that carry the label:
@@ -54,12 +55,14 @@ impl LossKind for Focal {
 }
 
 impl Kind for Focal {
-    type Layer = FocalLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let classes = scored_classes(inputs, labels_on, &self.class_weights)?;
         Ok(Inferred::loss(scored_cost(classes)))
     }
+}
+
+impl DeviceKind for Focal {
+    type Layer = FocalLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<FocalLayer, BuildError> {
         Ok(FocalLayer {

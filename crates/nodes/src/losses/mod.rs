@@ -17,4 +17,10 @@ use crate::ramp::Ramp;
 pub trait LossKind {
     /// Its factor in the sum of losses, and how that changes over training.
     fn factor(&self) -> (f64, Option<Ramp>);
+
+    /// Its factor in the sum of losses at a progress of training from 0 to 1.
+    fn weight(&self, progress: f64) -> f64 {
+        let (weight, ramp) = self.factor();
+        weight * ramp.map_or(1.0, |ramp| ramp.at(progress))
+    }
 }

@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LossKind;
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::numbers_compared;
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use emorun_nn::value::Value;
 
 /// Mean squared error of predicted numbers, over those that items are labelled with.
@@ -37,11 +38,13 @@ impl LossKind for Mse {
 }
 
 impl Kind for Mse {
-    type Layer = MseLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         numbers_compared(inputs)
     }
+}
+
+impl DeviceKind for Mse {
+    type Layer = MseLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<MseLayer, BuildError> {
         Ok(MseLayer {})

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::LossKind;
 use super::cross_entropy::scored_cost;
+use crate::contract::{DeviceKind, Kind};
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
+use emorun_nn::node::{BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, output};
 use emorun_nn::value::Value;
 
 /// Kullback–Leibler divergence of the predicted classes from the shares of raters' votes,
@@ -41,8 +42,6 @@ impl LossKind for SoftLabelKl {
 }
 
 impl Kind for SoftLabelKl {
-    type Layer = SoftLabelKlLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let logits = match inputs.require("input")? {
             Signal::Logits { labels } => labels,
@@ -59,6 +58,10 @@ impl Kind for SoftLabelKl {
             )),
         }
     }
+}
+
+impl DeviceKind for SoftLabelKl {
+    type Layer = SoftLabelKlLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<SoftLabelKlLayer, BuildError> {
         Ok(SoftLabelKlLayer {})

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::LossKind;
 use super::compared::{rows_and_labels, summed};
 use super::triplet::at_unit_length;
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{labels_on, vector_on};
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
 use emorun_nn::node::{
-    BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
+    BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
 };
 use emorun_nn::value::Value;
 
@@ -57,8 +58,6 @@ impl LossKind for SupervisedContrastive {
 }
 
 impl Kind for SupervisedContrastive {
-    type Layer = SupervisedContrastiveLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let width = vector_on(inputs, "input")?;
         labels_on(inputs, "target")?;
@@ -68,6 +67,10 @@ impl Kind for SupervisedContrastive {
             ..Cost::default()
         }))
     }
+}
+
+impl DeviceKind for SupervisedContrastive {
+    type Layer = SupervisedContrastiveLayer;
 
     fn build(
         &self,

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::LossKind;
 use super::compared::{Rows, rows_and_labels, summed};
+use crate::contract::{DeviceKind, Kind};
 use crate::inference::{labels_on, vector_on};
 use crate::ramp::Ramp;
 use emorun_nn::facts::Facts;
 use emorun_nn::node::{
-    BuildContext, BuildError, Context, Kind, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
+    BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
 };
 use emorun_nn::value::{Labels, Value};
 
@@ -91,8 +92,6 @@ impl LossKind for Triplet {
 }
 
 impl Kind for Triplet {
-    type Layer = TripletLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let width = vector_on(inputs, "input")?;
         labels_on(inputs, "target")?;
@@ -108,6 +107,10 @@ impl Kind for Triplet {
             ..Cost::default()
         }))
     }
+}
+
+impl DeviceKind for Triplet {
+    type Layer = TripletLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<TripletLayer, BuildError> {
         Ok(TripletLayer {

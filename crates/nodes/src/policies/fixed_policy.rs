@@ -4,12 +4,13 @@ use emorun_lang::{InferError, Inferred, InputSignals, NodeRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policies::PolicySpec;
+use crate::contract::{DeviceKind, Kind};
+use crate::policies::{PolicyKind, PolicySpec};
 use crate::policies::action::ActionSpace;
-use crate::policies::kind::{PolicyKind, Wiring, default_dimensions, names};
+use crate::policies::kind::{Wiring, default_dimensions, names};
 use crate::policies::layer::{Choice, PolicyLayer};
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Kind};
+use emorun_nn::node::{BuildContext, BuildError};
 
 /// Always takes the same action: what a learned policy is compared with.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -56,14 +57,16 @@ impl PolicyKind for FixedPolicy {
 }
 
 impl Kind for FixedPolicy {
-    type Layer = PolicyLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let space = self.space();
         let wiring = self.wiring(&space);
         wiring.check(inputs)?;
         Ok(wiring.inferred(None))
     }
+}
+
+impl DeviceKind for FixedPolicy {
+    type Layer = PolicyLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
         let space = self.space();

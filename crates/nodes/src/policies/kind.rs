@@ -3,15 +3,8 @@
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, NodeRef, Placement, PortRef, RUN, Signal};
 
 use crate::inference::trainable;
-use crate::policies::PolicySpec;
 use crate::policies::action::ActionSpace;
 use crate::policies::layer::Sizes;
-
-/// What is asked of a kind of the section `policies`.
-pub trait PolicyKind {
-    /// What training must know of it.
-    fn spec(&self) -> PolicySpec;
-}
 
 /// Wiring of a policy, as its file says it.
 pub(crate) struct Wiring<'a> {

@@ -1,12 +1,13 @@
 //! The networks of a policy, as a module of the graph.
 
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::action::ActionSpace;
 use super::{DRAWN, STATE};
 use emorun_nn::draw::DrawKey;
+use emorun_nn::layers::dense::Dense;
 use emorun_nn::node::{Context, Layer, NodeError, Outputs, Ports};
 use emorun_nn::value::Value;
 
@@ -40,20 +41,24 @@ pub struct Sizes<'a> {
 impl Sizes<'_> {
     /// Number of parameters.
     pub fn parameters(&self, space: &ActionSpace) -> u64 {
-        let network = |outputs: usize| -> usize {
-            let widths: Vec<usize> = std::iter::once(self.state)
-                .chain(self.hidden.iter().copied())
-                .chain([outputs])
-                .collect();
-            widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum()
-        };
+        let network = |outputs| -> u64 { self.network(outputs).iter().map(Dense::parameters).sum() };
         let deviation = if matches!(space, ActionSpace::Between(_)) {
             self.actions
         } else {
             0
         };
         let critic = if self.critic { network(1) } else { 0 };
-        (network(self.actions * space.outputs()) + deviation + critic) as u64
+        network(self.actions * space.outputs()) + deviation as u64 + critic
+    }
+
+    /// The layers of a network on a state.
+    fn network(&self, outputs: usize) -> Vec<Dense> {
+        let inputs = std::iter::once(&self.state).chain(self.hidden);
+        let outputs = self.hidden.iter().chain([&outputs]);
+        inputs
+            .zip(outputs)
+            .map(|(&input, &output)| Dense::new(input, output))
+            .collect()
     }
 }
 
@@ -85,9 +90,8 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn new(input: usize, hidden: &[usize], outputs: usize, small: bool, device: &Device) -> Self {
-        let inputs = std::iter::once(input).chain(hidden.iter().copied());
-        let last = LinearConfig::new(hidden.last().copied().unwrap_or(input), outputs);
+    fn new(sizes: &Sizes<'_>, outputs: usize, small: bool, device: &Device) -> Self {
+        let last = Dense::new(sizes.hidden.last().copied().unwrap_or(sizes.state), outputs).config();
         let last = if small {
             last.with_initializer(Initializer::Normal {
                 mean: 0.0,
@@ -96,11 +100,10 @@ impl Mlp {
         } else {
             last
         };
+        let layers = sizes.network(outputs);
+        let hidden = layers.iter().take(sizes.hidden.len());
         Self {
-            hidden: inputs
-                .zip(hidden)
-                .map(|(input, &output)| LinearConfig::new(input, output).init(device))
-                .collect(),
+            hidden: hidden.map(|layer| layer.build(device)).collect(),
             last: last.init(device),
         }
     }
@@ -127,13 +130,13 @@ pub struct Judged {
 impl PolicyLayer {
     /// A policy that learns; deviations begin at `initial_std`.
     pub fn learned(space: ActionSpace, sizes: Sizes<'_>, initial_std: f64, device: &Device) -> Self {
-        let Sizes { state, actions, .. } = sizes;
+        let actions = sizes.actions;
         let value = initial_std.ln();
         let has_std = matches!(space, ActionSpace::Between(_));
         Self {
             networks: Some(Networks {
-                actor: Mlp::new(state, sizes.hidden, actions * space.outputs(), true, device),
-                critic: sizes.critic.then(|| Mlp::new(state, sizes.hidden, 1, false, device)),
+                actor: Mlp::new(&sizes, actions * space.outputs(), true, device),
+                critic: sizes.critic.then(|| Mlp::new(&sizes, 1, false, device)),
                 log_std: has_std.then(|| Initializer::Constant { value }.init([actions], device)),
             }),
             space,

@@ -11,7 +11,7 @@
 pub mod action;
 pub mod advantage;
 pub mod fixed_policy;
-pub(crate) mod kind;
+mod kind;
 pub mod layer;
 pub mod objective;
 pub mod ppo;
@@ -26,17 +26,10 @@ pub const STATE: &str = "state";
 /// Port at which a held policy gives what it drew, for the trajectory that it learns from.
 pub const DRAWN: &str = "drawn";
 
-/// Ports of a node that holds a policy, at which it learns from that node's steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rollout {
-    /// Where the policy is held, such as `uses.policy`.
-    pub held: &'static str,
-    /// What it saw in each step.
-    pub state: &'static str,
-    /// What it drew.
-    pub taken: &'static str,
-    /// What came of it.
-    pub reward: &'static str,
+/// What is asked of a kind of the section `policies`.
+pub trait PolicyKind {
+    /// What training must know of it.
+    fn spec(&self) -> PolicySpec;
 }
 
 /// What training must know of a policy, whatever its kind.

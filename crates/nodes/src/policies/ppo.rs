@@ -4,15 +4,16 @@ use emorun_lang::{InferError, Inferred, InputSignals, NodeRef, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::policies::action::ActionSpace;
 use crate::policies::kind::{
-    PolicyKind, Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden,
+    Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden,
     default_initial_std, default_true, default_value_weight, names,
 };
 use crate::policies::layer::{PolicyLayer, Sizes};
-use crate::policies::{Learner, PolicySpec, Rule};
+use crate::policies::{Learner, PolicyKind, PolicySpec, Rule};
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Kind};
+use emorun_nn::node::{BuildContext, BuildError};
 
 /// Proximal policy optimisation: several passes over the steps that were gathered, in which no step's
 /// probability may move far from what it was.
@@ -176,13 +177,15 @@ impl PolicyKind for Ppo {
 }
 
 impl Kind for Ppo {
-    type Layer = PolicyLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let wiring = self.wiring();
         wiring.check(inputs)?;
         Ok(wiring.inferred(Some(self.sizes(inputs)?)))
     }
+}
+
+impl DeviceKind for Ppo {
+    type Layer = PolicyLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
         let (sizes, device) = (self.sizes(inputs)?, context.device);

@@ -4,12 +4,13 @@ use emorun_lang::{InferError, Inferred, InputSignals, NodeRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policies::PolicySpec;
+use crate::contract::{DeviceKind, Kind};
+use crate::policies::{PolicyKind, PolicySpec};
 use crate::policies::action::ActionSpace;
-use crate::policies::kind::{PolicyKind, Wiring, default_action, default_dimensions, default_every, names};
+use crate::policies::kind::{Wiring, default_action, default_dimensions, default_every, names};
 use crate::policies::layer::{Choice, PolicyLayer};
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Kind};
+use emorun_nn::node::{BuildContext, BuildError};
 
 /// Chooses each action at random, each as likely as any other: what a learned policy is compared with.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -57,13 +58,15 @@ impl PolicyKind for RandomPolicy {
 }
 
 impl Kind for RandomPolicy {
-    type Layer = PolicyLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let wiring = self.wiring();
         wiring.check(inputs)?;
         Ok(wiring.inferred(None))
     }
+}
+
+impl DeviceKind for RandomPolicy {
+    type Layer = PolicyLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
         let actions = self.wiring().actions();

@@ -4,15 +4,16 @@ use emorun_lang::{InferError, Inferred, InputSignals, NodeRef, PortRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{DeviceKind, Kind};
 use crate::policies::action::ActionSpace;
 use crate::policies::kind::{
-    PolicyKind, Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden,
+    Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden,
     default_initial_std, default_true, default_value_weight, names,
 };
 use crate::policies::layer::{PolicyLayer, Sizes};
-use crate::policies::{Baseline, Learner, PolicySpec, Rule};
+use crate::policies::{Baseline, Learner, PolicyKind, PolicySpec, Rule};
 use emorun_nn::facts::Facts;
-use emorun_nn::node::{BuildContext, BuildError, Kind};
+use emorun_nn::node::{BuildContext, BuildError};
 
 /// REINFORCE: one step up the gradient of the log-probabilities, each weighted by how much more reward
 /// followed than the baseline expected.
@@ -145,13 +146,15 @@ impl PolicyKind for Reinforce {
 }
 
 impl Kind for Reinforce {
-    type Layer = PolicyLayer;
-
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let wiring = self.wiring();
         wiring.check(inputs)?;
         Ok(wiring.inferred(Some(self.sizes(inputs)?)))
     }
+}
+
+impl DeviceKind for Reinforce {
+    type Layer = PolicyLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
         let (sizes, device) = (self.sizes(inputs)?, context.device);

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod cases;
 mod golden;
 mod mixing;
 mod networks;

@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 
 use burn::tensor::Tensor;
 use emorun_nn::draw::DrawKey;
-use emorun_nn::node::{Context, Layer, Ports};
+use emorun_nn::node::{Context, Ports};
 use emorun_nn::precision::Precision;
 use emorun_nn::state::State;
 use emorun_nn::value::{Lengths, PortId, Value};
 use emorun_nodes::kinds::NodeLayer;
 use serde_json::json;
 
+use crate::cases::{Feed, WIDTH, cases};
 use crate::networks::{assert_near, data, device, frames_signal, network, numbers, run, turn, wired};
-use crate::padding::{Feed, cases};
 
-const WIDTH: usize = 16;
 /// Frames of the items: the longest fills the batch, one ends within the first stretch.
 const LENGTHS: [usize; 3] = [23, 3, 14];
 /// Frames of the stretches.

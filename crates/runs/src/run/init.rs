@@ -12,8 +12,7 @@ use emorun_engine::exit::Failure;
 use emorun_engine::settings::InitFrom;
 use emorun_engine::train::checkpoint::Store;
 use emorun_experiment::prepare::Prepared;
-use emorun_nn::node::Layer;
-use emorun_nodes::kinds::{NodeConfig, NodeLayer};
+use emorun_nodes::kinds::NodeLayer;
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::{NamedTensors, collect, restore};
 
@@ -300,7 +299,7 @@ fn same_models_in_front(
     let front: BTreeSet<String> = nodes.iter().flat_map(|node| prepared.upstream(node)).collect();
     let now = prepared.file_hashes();
     for (_, name, config) in prepared.nodes() {
-        if matches!(config, NodeConfig::Onnx(_))
+        if config.model_file().is_some()
             && front.contains(name)
             && let (Some(then), Some(now)) = (record.files.get(name), now.get(name))
             && then != now

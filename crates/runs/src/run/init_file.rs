@@ -10,7 +10,6 @@ use super::init::{by_name, node_of, refuse};
 use emorun_engine::exit::Failure;
 use emorun_engine::settings::{FileLayout, InitFrom};
 use emorun_experiment::prepare::Prepared;
-use emorun_nn::node::Layer;
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::{NamedTensors, transposed_in_torch};
 

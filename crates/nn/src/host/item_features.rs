@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emorun_features::{Common, FeatureError, FeatureSource};
 
-use super::HostValue;
+use super::{HostError, HostOperation, HostValue};
 
 /// Features that a node declares and the files that they are in.
 #[derive(Clone, Debug)]
@@ -63,6 +63,16 @@ impl ItemFeatures {
                 valid: time,
             },
         })
+    }
+}
+
+impl HostOperation for ItemFeatures {
+    fn compute(&self, item: &str, _input: Option<&HostValue>) -> Result<HostValue, HostError> {
+        Ok(self.read(item)?)
+    }
+
+    fn reads_item(&self) -> bool {
+        true
     }
 }
 
