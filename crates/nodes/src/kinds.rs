@@ -535,14 +535,14 @@ impl NodeConfig {
         })
     }
 
-    /// Metrics of the node as a head, the first of which chooses the best epoch; none for any other node.
-    pub fn metrics(&self) -> &'static [&'static str] {
-        self.as_head().map_or(&[], |head| head.predicts().metrics())
+    /// What the node as a head predicts, from which its metrics follow; `None` for any other node.
+    pub fn predicts(&self) -> Option<Predicts> {
+        self.as_head().map(HeadKind::predicts)
     }
 
     /// Whether the node as a head predicts numbers.
     pub fn is_regressor(&self) -> bool {
-        self.as_head().is_some_and(|head| head.predicts() == Predicts::Numbers)
+        self.predicts() == Some(Predicts::Numbers)
     }
 
     /// How the factor of a loss changes over training.

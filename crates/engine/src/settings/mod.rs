@@ -7,6 +7,7 @@ mod evaluation;
 mod init_from;
 mod loader;
 mod logging;
+mod measure;
 mod optimizer;
 mod scheduler;
 mod training;
@@ -18,10 +19,11 @@ use serde::{Deserialize, Serialize};
 pub use average::{AverageConfig, EmaSettings, SwaSettings};
 pub use batching::{BatchSeconds, Batching, ByLength};
 pub use checkpoints::Checkpoints;
-pub use evaluation::{Evaluation, FinalWeights, Metric};
+pub use evaluation::{Evaluation, FinalWeights};
 pub use init_from::{FileLayout, InitFrom};
 pub use loader::LoaderSettings;
 pub use logging::Logging;
+pub use measure::{Measure, direction_of};
 pub use optimizer::{AdamSettings, AdamWSettings, MuonSettings, OptimizerConfig, SgdSettings};
 pub use scheduler::{
     ConstantSchedule, CosineSchedule, CosineWarmRestartsSchedule, OneCycleSchedule, PlateauSchedule, SchedulerConfig,

@@ -6,6 +6,8 @@ pub mod mean_classifier;
 pub mod mlp_classifier;
 pub mod mlp_regressor;
 
+pub use emorun_metrics::Predicts;
+
 use crate::policies::Rollout;
 
 /// What is asked of a kind of the section `heads`.
@@ -16,24 +18,5 @@ pub trait HeadKind {
     /// Where a policy that it holds finds what it learns from; `None` for a head that holds none.
     fn rollout(&self) -> Option<Rollout> {
         None
-    }
-}
-
-/// What a head predicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Predicts {
-    /// One of several classes.
-    Classes,
-    /// Numbers.
-    Numbers,
-}
-
-impl Predicts {
-    /// The metrics of such a head, the first of which chooses the best epoch.
-    pub fn metrics(self) -> &'static [&'static str] {
-        match self {
-            Self::Classes => &["uar", "wa", "macro_f1", "weighted_f1", "log_loss"],
-            Self::Numbers => &["ccc", "mse"],
-        }
     }
 }
