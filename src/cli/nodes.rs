@@ -294,7 +294,19 @@ fn fields(schema: &Value, depth: usize, text: &mut String) {
                 let _ = writeln!(text, "{indent}    {line}");
             }
         }
+        for (word, description) in words(&field["items"]) {
+            let _ = writeln!(text, "{indent}    {word}");
+            for line in description.lines() {
+                let _ = writeln!(text, "{indent}        {line}");
+            }
+        }
     }
+}
+
+/// The words that a list can hold, where each is described.
+fn words(items: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let words = items["oneOf"].as_array().into_iter().flatten();
+    words.filter_map(|word| Some((word["const"].as_str()?, word["description"].as_str()?)))
 }
 
 /// Least and greatest value of a number.

@@ -88,6 +88,8 @@ const CRATES: [(&str, &[&str]); 21] = [
         &[
             "emorun-lang",
             "emorun-audio",
+            // Which metrics the heads of an experiment can give is checked there.
+            "emorun-metrics",
             "emorun-files",
             "emorun-figures",
             "emorun-features",

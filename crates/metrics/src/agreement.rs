@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Number;
+use crate::classification::mean;
+
 /// Sums over pairs of true and predicted numbers, from which agreement follows. Batches, folds and
 /// seeds are merged by adding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -77,6 +80,24 @@ impl Agreement {
         let deviations = self.squares_true + self.squares_predicted - 2.0 * self.products;
         (self.n > 0).then(|| (deviations / n).max(0.0) + apart * apart)
     }
+
+    /// Root of the mean squared error; `None` without pairs.
+    pub fn rmse(&self) -> Option<f64> {
+        self.mse().map(f64::sqrt)
+    }
+
+    /// By how much predicted numbers are above the true ones in the mean; `None` without pairs.
+    pub fn bias(&self) -> Option<f64> {
+        (self.n > 0).then(|| self.mean_predicted - self.mean_true)
+    }
+}
+
+/// Mean absolute error; `None` without items.
+///
+/// # Source
+/// Equal to scikit-learn's `mean_absolute_error`.
+pub(crate) fn mean_absolute_error(number: Number<'_>) -> Option<f64> {
+    mean(number.pairs().map(|(truth, predicted)| (predicted - truth).abs()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Classification, MetricsError};
+use crate::MetricsError;
 
 /// Counts of items by true class (row) and predicted class (column).
 ///
@@ -91,11 +91,6 @@ impl Confusion {
     /// How many items were counted.
     pub fn total(&self) -> u64 {
         self.counts.iter().fold(0, |sum, &n| sum.saturating_add(n))
-    }
-
-    /// The metrics of these counts.
-    pub fn classification(&self) -> Classification {
-        Classification::of(self)
     }
 }
 

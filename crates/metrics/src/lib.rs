@@ -1,22 +1,29 @@
-//! Classification metrics equal to scikit-learn's, agreement of numbers, and statistics over folds and
-//! seeds.
+//! Metrics of classifications and of predicted numbers, equal to scikit-learn's, and statistics over folds and seeds.
 //!
-//! Everything follows from a [`Confusion`]: count items batch by batch, merge the counts of folds,
-//! and ask for the [`Classification`] report. [`mean_sd`], [`paired_difference`] and
-//! [`resampled_difference`] summarise runs.
+//! The way through it: rows are added to [`Predictions`], item by item, and a [`Metric`] says how it follows from them,
+//! which way it is better, how it is written and how those of folds and seeds become one. [`Confusion`] and
+//! [`Agreement`] are the sums that are merged by adding; [`ClassReport`] and [`Calibration`] are tables. [`mean_sd`],
+//! [`paired_difference`] and [`resampled_difference`] summarise runs.
 
 mod agreement;
+mod calibration;
 mod classification;
 mod confusion;
 mod error;
 mod kappa;
-mod log_loss;
+mod metric;
+mod predictions;
+mod probabilities;
+mod ranking;
 mod statistics;
+mod table;
 
 pub use agreement::Agreement;
-pub use classification::{ClassReport, Classification};
+pub use calibration::{Calibration, CalibrationBin};
+pub use classification::ClassReport;
 pub use confusion::Confusion;
 pub use error::MetricsError;
 pub use kappa::cohen_kappa;
-pub use log_loss::LogLoss;
+pub use metric::{Direction, Merge, Metric, Needs, Predicts, Unit};
+pub use predictions::{ClassPredictions, Number, NumberPredictions, Predictions, Row, highest};
 pub use statistics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference, resampled_difference};

@@ -165,6 +165,11 @@ macro_rules! registry {
                 }
             }
 
+            /// What the node predicts, as a head; `None` for any other node.
+            pub fn predicts(&self) -> Option<crate::heads::Predicts> {
+                self.as_head().map(crate::heads::HeadKind::predicts)
+            }
+
             /// The node as a kind of `heads`.
             pub fn as_head(&self) -> Option<&dyn crate::heads::HeadKind> {
                 match self {

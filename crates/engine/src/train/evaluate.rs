@@ -4,106 +4,32 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Device, activation::softmax};
 use emorun_kernels::on_cores;
-use emorun_metrics::{Agreement, Classification, Confusion, LogLoss};
+use emorun_metrics::{ClassPredictions, Confusion, MetricsError, NumberPredictions, Predictions, highest};
 
 use super::finite::{REMEDY, not_finite, work_on_batch};
-use super::losses::{NodeLoss, Sides};
+use super::losses::{LossTable, NodeLoss, Sides};
+use super::result::{HeadResult, SplitResult};
 use super::state::Seen;
 use super::{Abort, StepNames};
 use crate::feed::Feed;
 use crate::feed::order::evaluation_batches;
+use crate::settings::Settings;
 use emorun_nn::value::{Value, Values};
-use emorun_nodes::network::{Network, Pass};
+use emorun_nodes::network::{HeadPorts, Network, Pass, RegressorPorts};
 
-/// What a head said of one item.
-#[derive(Clone, Debug)]
-pub struct Prediction {
-    /// Index of the item in the corpus.
-    pub item: usize,
-    /// Its label; `None` where it has none.
-    pub truth: Option<u32>,
-    /// The class with the highest score.
-    pub predicted: u32,
-    /// Probability of each class.
-    pub probabilities: Vec<f32>,
+/// What the heads have said so far: the items of the rows, and the rows.
+#[derive(Default)]
+struct Said {
+    classes: BTreeMap<String, (Vec<usize>, ClassPredictions)>,
+    numbers: BTreeMap<String, (Vec<usize>, NumberPredictions)>,
 }
 
-/// The numbers that a head gave for one item.
-#[derive(Clone, Debug)]
-pub struct Estimate {
-    /// Index of the item in the corpus.
-    pub item: usize,
-    /// The true numbers; `None` where the item lacks one.
-    pub truth: Vec<Option<f32>>,
-    /// The predicted numbers.
-    pub predicted: Vec<f32>,
-}
-
-/// How well a head predicts numbers.
-#[derive(Clone, Debug, Default)]
-pub struct Regression {
-    /// Agreement on each number, by its name.
-    pub agreement: Vec<(String, Agreement)>,
-    /// What was predicted, in the order of the items.
-    pub estimates: Vec<Estimate>,
-}
-
-impl Regression {
-    /// Mean of a metric over the numbers that it is defined for.
-    pub fn mean(&self, metric: impl Fn(&Agreement) -> Option<f64>) -> Option<f64> {
-        let values: Vec<f64> = self.agreement.iter().filter_map(|(_, of)| metric(of)).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-    }
-}
-
-/// A network's result on a split.
-#[derive(Clone, Debug, Default)]
-pub struct SplitResult {
-    /// Number of items.
-    pub n: u64,
-    /// Weighted sum of the losses, each a mean over the items that it counts; `None` without such items.
-    pub loss: Option<f64>,
-    /// Each loss by its node's name.
-    pub losses: BTreeMap<String, NodeLoss>,
-    /// Metrics of each head over the items that carry its label.
-    pub heads: BTreeMap<String, Classification>,
-    /// How much probability each head gave to the true classes of these items.
-    pub log_losses: BTreeMap<String, LogLoss>,
-    /// Predictions of each head, in the order of the items.
-    pub predictions: BTreeMap<String, Vec<Prediction>>,
-    /// Results of heads that predict numbers.
-    pub regressions: BTreeMap<String, Regression>,
-}
-
-impl SplitResult {
-    /// A metric by name: `loss`, `loss.<loss>`, or `<head>.<metric>`.
-    pub fn metric(&self, name: &str) -> Option<f64> {
-        if name == "loss" {
-            return self.loss;
-        }
-        let (head, metric) = name.rsplit_once('.')?;
-        if let ("loss", Some(loss)) = (head, self.losses.get(metric)) {
-            return loss.value;
-        }
-        if metric == "log_loss" {
-            return self.log_losses.get(head)?.mean();
-        }
-        if let Some(regression) = self.regressions.get(head) {
-            return match metric {
-                "ccc" => regression.mean(Agreement::ccc),
-                "mse" => regression.mean(Agreement::mse),
-                _ => None,
-            };
-        }
-        let head = self.heads.get(head)?;
-        match metric {
-            "uar" => head.uar,
-            "wa" => head.wa,
-            "macro_f1" => head.macro_f1,
-            "weighted_f1" => head.weighted_f1,
-            _ => None,
-        }
-    }
+/// A batch behind the network.
+struct Evaluated<'a> {
+    network: &'a Network,
+    feed: &'a Feed,
+    items: &'a [usize],
+    values: &'a Values,
 }
 
 /// Evaluates a network (without autodiff) on items.
@@ -114,16 +40,17 @@ pub fn evaluate(
     network: &Network,
     feed: &Feed,
     items: &[usize],
-    batch_size: usize,
+    settings: &Settings,
     names: &StepNames,
     device: &Device,
 ) -> Result<SplitResult, Abort> {
-    let mut seen = Seen::default();
+    let mut n = 0;
+    let mut losses = LossTable::default();
     let mut sides = Sides::of(network);
-    let mut log_losses: BTreeMap<String, LogLoss> = BTreeMap::new();
-    let mut predictions: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
-    let mut regressions: BTreeMap<String, Regression> = BTreeMap::new();
-    let batches = evaluation_batches(items, batch_size, |item| feed.items.durations_s()[item]);
+    let mut said = Said::default();
+    let batches = evaluation_batches(items, settings.evaluation.batch_size, |item| {
+        feed.items.durations_s()[item]
+    });
     for batch in feed.load(batches) {
         let batch = batch.map_err(Abort::Feed)?;
         let members = batch.items.clone();
@@ -132,141 +59,136 @@ pub fn evaluate(
         let mut values = feed.values(batch, network, device).map_err(Abort::Feed)?;
         let context = names.evaluation(keys);
         on_cores(device, || network.forward(Pass::Evaluate, &mut values, &context)).map_err(Abort::Node)?;
-        // A layer may take what is no number for 0: what is behind it is then finite, and wrong.
-        if !on_cores(device, || values.values().all(Value::has_finite_sum))
-            && network.first_not_finite(&values).is_some()
-        {
-            return Err(not_finite(
-                network,
-                &values,
-                &feed.items,
-                &members,
-                "a value is not finite",
-            ));
-        }
-        for loss in network.losses(&values, 1.0) {
-            let mean = f64::from(loss.mean.into_scalar::<f32>());
-            // What no item counts in has no mean.
-            if loss.count > 0.0 && !mean.is_finite() {
-                let what = format!("the loss `{}` is {mean}", loss.node);
-                return Err(not_finite(network, &values, &feed.items, &members, &what));
-            }
-            seen.losses.of(loss.node).add(loss.weight, mean, loss.count);
-        }
+        let batch = Evaluated {
+            network,
+            feed,
+            items: &members,
+            values: &values,
+        };
+        batch.check(device)?;
+        batch.add_losses(&mut losses)?;
         sides.add(network, &values);
-        seen.items += members.len() as u64;
+        n += members.len() as u64;
         for head in network.wired().iter().filter_map(|node| node.regressor()) {
-            if let (Some(Value::Vector(found)), Some(Value::Targets(truth))) =
-                (values.get(&head.output), values.get(&head.target))
-            {
-                let regression = regressions.entry(head.name.to_owned()).or_default();
-                if regression.agreement.is_empty() {
-                    let none = |name: &String| (name.clone(), Agreement::default());
-                    regression.agreement = head.names.iter().map(none).collect();
-                }
-                let found: Vec<f32> = found.clone().into_data().iter::<f32>().collect();
-                if !are_finite(&found) {
-                    let what = format!("the numbers of `{}` are not finite", head.name);
-                    return Err(not_finite(network, &values, &feed.items, &members, &what));
-                }
-                add_estimates(regression, &members, truth.rows(), found.chunks_exact(head.names.len()));
-            }
+            batch.add_numbers(&head, &mut said)?;
         }
         for head in network.wired().iter().filter_map(|node| node.head()) {
-            let Some(Value::Logits(logits)) = values.get(&head.output) else {
-                continue;
-            };
-            let [_, classes] = logits.dims();
-            let probabilities: Vec<f32> = softmax(logits.clone(), 1).into_data().iter::<f32>().collect();
-            if !are_finite(&probabilities) || logits.clone().into_data().iter::<f32>().any(|score| !score.is_finite()) {
-                let what = format!("the scores of `{}` are not finite", head.name);
-                return Err(not_finite(network, &values, &feed.items, &members, &what));
-            }
-            let labels = match values.get(&head.target) {
-                Some(Value::Labels(labels)) => labels.as_slice().to_vec(),
-                _ => vec![None; members.len()],
-            };
-            let rows = predictions.entry(head.name.to_owned()).or_default();
-            for ((&item, truth), probabilities) in members.iter().zip(labels).zip(probabilities.chunks_exact(classes)) {
-                rows.push(Prediction {
-                    item,
-                    truth,
-                    predicted: highest(probabilities),
-                    probabilities: probabilities.to_vec(),
-                });
-            }
-            let confusion = seen
-                .heads
-                .entry(head.name.to_owned())
-                .or_insert_with(|| Confusion::new(head.classes));
-            let rows = &rows[rows.len() - members.len()..];
-            count(confusion, rows)?;
-            let log_loss = log_losses.entry(head.name.to_owned()).or_default();
-            let of_true = |row: &Prediction| row.probabilities.get(row.truth? as usize).copied();
-            rows.iter().filter_map(of_true).for_each(|p| log_loss.add(p.into()));
+            batch.add_classes(&head, &mut said)?;
         }
     }
-    sides.enter(network, &mut seen.losses).map_err(Abort::Node)?;
-    let losses = seen.losses.by_node(network);
+    sides.enter(network, &mut losses).map_err(Abort::Node)?;
+    let by_node = losses.by_node(network);
     let value = |loss: &NodeLoss| loss.value.filter(|value| !value.is_finite());
-    if let Some((node, value)) = losses.iter().find_map(|(node, loss)| Some((node, value(loss)?))) {
+    if let Some((node, value)) = by_node.iter().find_map(|(node, loss)| Some((node, value(loss)?))) {
         return Err(Abort::Diverged(format!(
-            "the loss `{node}` over all {} items is {value}; {REMEDY}",
-            seen.items
+            "the loss `{node}` over all {n} items is {value}; {REMEDY}"
         )));
     }
-    let places: HashMap<usize, usize> = items.iter().enumerate().map(|(at, &item)| (item, at)).collect();
-    for rows in predictions.values_mut() {
-        rows.sort_by_key(|row| places.get(&row.item));
-    }
-    for regression in regressions.values_mut() {
-        regression.estimates.sort_by_key(|estimate| places.get(&estimate.item));
-    }
     Ok(SplitResult {
-        n: seen.items,
-        loss: seen.losses.total(),
-        losses,
-        log_losses,
-        heads: seen
-            .heads
-            .iter()
-            .map(|(name, confusion)| (name.clone(), confusion.classification()))
-            .collect(),
-        predictions,
-        regressions,
+        n,
+        loss: losses.total(),
+        losses: by_node,
+        heads: said.results(items, settings),
     })
 }
 
-fn add_estimates<'a>(
-    regression: &mut Regression,
-    items: &[usize],
-    truth: impl Iterator<Item = &'a [Option<f32>]>,
-    predicted: impl Iterator<Item = &'a [f32]>,
-) {
-    for ((&item, truth), predicted) in items.iter().zip(truth).zip(predicted) {
-        for ((_, agreement), (truth, &predicted)) in regression.agreement.iter_mut().zip(truth.iter().zip(predicted)) {
-            if let Some(truth) = truth {
-                agreement.add(f64::from(*truth), f64::from(predicted));
-            }
-        }
-        regression.estimates.push(Estimate {
-            item,
-            truth: truth.to_vec(),
-            predicted: predicted.to_vec(),
-        });
+impl Said {
+    /// The result of each head on a split's items.
+    fn results(self, items: &[usize], settings: &Settings) -> BTreeMap<String, HeadResult> {
+        let places: HashMap<usize, usize> = items.iter().enumerate().map(|(at, &item)| (item, at)).collect();
+        let classes = self.classes.into_iter();
+        let classes = classes.map(|(name, (rows, said))| (name, rows, Predictions::Classes(said)));
+        let numbers = self.numbers.into_iter();
+        let numbers = numbers.map(|(name, (rows, said))| (name, rows, Predictions::Numbers(said)));
+        let result = |(name, items, predictions): (String, Vec<usize>, Predictions)| {
+            let mut order: Vec<usize> = (0..items.len()).collect();
+            order.sort_by_key(|&row| places.get(&items[row]));
+            let result = HeadResult {
+                items,
+                order,
+                ..HeadResult::new(&name, predictions, settings)
+            };
+            (name, result)
+        };
+        classes.chain(numbers).map(result).collect()
     }
 }
 
-/// Adds the predictions of items that carry the label.
-fn count(confusion: &mut Confusion, rows: &[Prediction]) -> Result<(), Abort> {
-    for row in rows {
-        if let Some(truth) = row.truth {
-            confusion
-                .add(truth as usize, row.predicted as usize)
-                .map_err(|error| Abort::Bug(error.to_string()))?;
-        }
+impl Evaluated<'_> {
+    /// The error of a number that is not finite.
+    fn not_finite(&self, what: &str) -> Abort {
+        not_finite(self.network, self.values, &self.feed.items, self.items, what)
     }
-    Ok(())
+
+    /// A layer may take what is no number for 0: what is behind it is then finite, and wrong.
+    fn check(&self, device: &Device) -> Result<(), Abort> {
+        if !on_cores(device, || self.values.values().all(Value::has_finite_sum))
+            && self.network.first_not_finite(self.values).is_some()
+        {
+            return Err(self.not_finite("a value is not finite"));
+        }
+        Ok(())
+    }
+
+    fn add_losses(&self, losses: &mut LossTable) -> Result<(), Abort> {
+        for loss in self.network.losses(self.values, 1.0) {
+            let mean = f64::from(loss.mean.into_scalar::<f32>());
+            // What no item counts in has no mean.
+            if loss.count > 0.0 && !mean.is_finite() {
+                return Err(self.not_finite(&format!("the loss `{}` is {mean}", loss.node)));
+            }
+            losses.of(loss.node).add(loss.weight, mean, loss.count);
+        }
+        Ok(())
+    }
+
+    fn add_numbers(&self, head: &RegressorPorts<'_>, said: &mut Said) -> Result<(), Abort> {
+        let (Some(Value::Vector(found)), Some(Value::Targets(truth))) =
+            (self.values.get(&head.output), self.values.get(&head.target))
+        else {
+            return Ok(());
+        };
+        let none = || (Vec::new(), NumberPredictions::new(head.names));
+        let (items, rows) = said.numbers.entry(head.name.to_owned()).or_insert_with(none);
+        let found: Vec<f32> = found.clone().into_data().iter::<f32>().collect();
+        if !are_finite(&found) {
+            return Err(self.not_finite(&format!("the numbers of `{}` are not finite", head.name)));
+        }
+        let predicted = found.chunks_exact(head.names.len());
+        for ((&item, truth), predicted) in self.items.iter().zip(truth.rows()).zip(predicted) {
+            rows.add(truth, predicted).map_err(bug)?;
+            items.push(item);
+        }
+        Ok(())
+    }
+
+    fn add_classes(&self, head: &HeadPorts<'_>, said: &mut Said) -> Result<(), Abort> {
+        let Some(Value::Logits(logits)) = self.values.get(&head.output) else {
+            return Ok(());
+        };
+        let [_, classes] = logits.dims();
+        let probabilities: Vec<f32> = softmax(logits.clone(), 1).into_data().iter::<f32>().collect();
+        if !are_finite(&probabilities) || logits.clone().into_data().iter::<f32>().any(|score| !score.is_finite()) {
+            return Err(self.not_finite(&format!("the scores of `{}` are not finite", head.name)));
+        }
+        let labels = match self.values.get(&head.target) {
+            Some(Value::Labels(labels)) => labels.as_slice().to_vec(),
+            _ => vec![None; self.items.len()],
+        };
+        let none = || (Vec::new(), ClassPredictions::new(head.classes));
+        let (items, rows) = said.classes.entry(head.name.to_owned()).or_insert_with(none);
+        let probabilities = probabilities.chunks_exact(classes);
+        for ((&item, truth), probabilities) in self.items.iter().zip(labels).zip(probabilities) {
+            rows.add(truth, probabilities).map_err(bug)?;
+            items.push(item);
+        }
+        Ok(())
+    }
+}
+
+/// Predictions that do not fit their head.
+fn bug(error: MetricsError) -> Abort {
+    Abort::Bug(error.to_string())
 }
 
 fn are_finite(numbers: &[f32]) -> bool {
@@ -303,22 +225,9 @@ pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Resul
             .or_insert_with(|| Confusion::new(head.classes));
         for (scores, label) in scores.chunks_exact(classes).zip(labels.as_slice()) {
             if let Some(truth) = label {
-                confusion
-                    .add(*truth as usize, highest(scores) as usize)
-                    .map_err(|error| Abort::Bug(error.to_string()))?;
+                confusion.add(*truth as usize, highest(scores)).map_err(bug)?;
             }
         }
     }
     Ok(None)
-}
-
-/// Index of the highest score, the first of equals.
-fn highest(scores: &[f32]) -> u32 {
-    let mut best = 0;
-    for (index, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = index;
-        }
-    }
-    best as u32
 }

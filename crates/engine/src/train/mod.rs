@@ -18,6 +18,7 @@ pub mod policy;
 pub mod progress;
 pub mod range_test;
 pub mod replicas;
+pub mod result;
 pub mod schedule;
 pub mod state;
 mod step;
@@ -30,7 +31,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use emorun_files::Files;
 use emorun_kernels::on_cores;
-use emorun_metrics::Agreement;
+use emorun_metrics::Predicts;
 
 use crate::exit::Failure;
 use crate::feed::order::plain_batches;
@@ -42,13 +43,14 @@ use checkpoint::{Checkpoint, Keep, Store};
 use emorun_nn::draw::DrawKey;
 use emorun_nodes::network::{Network, Pass, RunError, StepContext};
 use emorun_nodes::parameters;
-use evaluate::{SplitResult, evaluate};
+use evaluate::evaluate;
 use finite::REMEDY;
 use journal::{Journal, Line};
 use optimizer::Optimizer;
 use policy::{Observation, Policies};
 use progress::TrainingProgress;
 use replicas::Replicas;
+use result::{HeadResult, SplitResult};
 use state::LoopState;
 use step::Waiting;
 pub use step::total_loss;
@@ -512,105 +514,39 @@ impl Trainer<'_> {
             average.after_epoch(&session.network, state.epoch + 1, &mut state.averaged);
         }
         let evaluated = (!self.validation.is_empty()).then(|| session.evaluated());
-        let Session {
-            journal,
-            state,
-            names,
-            checkpoint_wait_s,
-            policies,
-            network: live,
-            ..
-        } = session;
         // That of the epoch's last step.
-        let lr = schedule.lr(state.step.saturating_sub(1), &state.plateau);
-        state.epoch += 1;
-        state.batch = 0;
-        let seen = std::mem::take(&mut state.seen);
-        let train = SplitResult {
-            n: seen.items,
-            loss: seen.losses.total(),
-            losses: seen.losses.by_node(live),
-            heads: seen
-                .heads
-                .iter()
-                .map(|(name, confusion)| (name.clone(), confusion.classification()))
-                .collect(),
-            ..SplitResult::default()
-        };
+        let lr = schedule.lr(session.state.step.saturating_sub(1), &session.state.plateau);
+        session.state.epoch += 1;
+        session.state.batch = 0;
+        let train = self.trained_epoch(session, seconds);
         let mut summary = format!(
             "epoch {}/{}  train {}",
-            state.epoch,
+            session.state.epoch,
             self.settings.training.epochs,
             losses_text(&train)
         );
-        journal.line(
-            state.step,
-            state.epoch,
-            "train_epoch",
-            &Line {
-                metrics: metrics_of(&train),
-                wall: vec![
-                    ("seconds", seconds),
-                    ("checkpoint_wait_s", std::mem::take(checkpoint_wait_s)),
-                ],
-            },
-        );
         let (train_loss, measured) = (train.loss, evaluated.is_some());
         let shown = if let Some(network) = evaluated {
-            let device = self.device.clone().inner();
-            let validation = evaluate(
-                &network,
-                &self.feed,
-                self.validation,
-                self.settings.evaluation.batch_size,
-                names,
-                &device,
-            )
-            .map_err(|abort| abort.within(&format!("validation after epoch {}", state.epoch)))?;
-            journal.line(
-                state.step,
-                state.epoch,
-                "validation",
-                &Line {
-                    metrics: metrics_of(&validation),
-                    wall: Vec::new(),
-                },
-            );
+            let validation = self.validated(session, &network, lr)?;
             summary.push_str(&format!("  validation {}", losses_text(&validation)));
-            self.choose(state, &validation);
-            if let SchedulerConfig::Plateau(plateau) = &self.settings.training.scheduler {
-                let metric = plateau.metric.as_deref().unwrap_or("loss");
-                state
-                    .plateau
-                    .after_epoch(plateau, metric, validation.metric(metric), lr);
-            }
             validation
         } else {
             train
         };
-        for (head, regression) in &shown.regressions {
-            if let Some(ccc) = regression.mean(Agreement::ccc) {
-                summary.push_str(&format!("  {head} CCC {ccc:.3}"));
-            }
-        }
-        for (head, result) in &shown.heads {
-            for metric in &self.settings.evaluation.metrics {
-                if let Some(value) = shown.metric(&format!("{head}.{}", metric.name())) {
-                    summary.push_str(&format!("  {head} {} {:.1} %", metric.title(), 100.0 * value));
-                }
-            }
-            let title = format!("{head}, epoch {}", state.epoch);
-            let figure = emorun_figures::confusion_matrix(&title, result.confusion.labels(), result.confusion.rows());
-            match figure.and_then(|figure| figure.to_png()) {
-                Ok(png) => journal.image(&format!("figures/confusion/{head}"), state.step, &png.bytes),
-                Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
-            }
-        }
+        self.show_heads(&shown, session, &mut summary);
         let sight = Observation {
-            progress: state.epoch as f64 / self.settings.training.epochs as f64,
+            progress: session.state.epoch as f64 / self.settings.training.epochs as f64,
             train_loss,
             validation: measured.then_some(&shown),
         };
+        let Session {
+            journal,
+            state,
+            names,
+            policies,
+            network: live,
+            ..
+        } = session;
         let metrics = on_cores(&self.device, || policies.after_epoch(live, state, names, &sight))?;
         if !metrics.is_empty() {
             let wall = Vec::new();
@@ -625,6 +561,80 @@ impl Trainer<'_> {
         }
         progress.epoch(state.step, &summary);
         Ok(())
+    }
+
+    /// What the epoch that has ended has seen of the training items, as its line in the journal.
+    fn trained_epoch(&self, session: &mut Session, seconds: f64) -> SplitResult {
+        let seen = std::mem::take(&mut session.state.seen);
+        let heads = seen.heads.iter();
+        let train = SplitResult {
+            n: seen.items,
+            loss: seen.losses.total(),
+            losses: seen.losses.by_node(&session.network),
+            heads: heads
+                .map(|(name, counts)| (name.clone(), HeadResult::of_counts(name, counts, self.settings)))
+                .collect(),
+        };
+        let line = Line {
+            metrics: train.named(),
+            wall: vec![
+                ("seconds", seconds),
+                ("checkpoint_wait_s", std::mem::take(&mut session.checkpoint_wait_s)),
+            ],
+        };
+        let state = &session.state;
+        session.journal.line(state.step, state.epoch, "train_epoch", &line);
+        train
+    }
+
+    /// Measures a network on the validation items, and notes what follows from it: the line in the journal, the best
+    /// epoch, the plateau.
+    fn validated(&self, session: &mut Session, network: &Network, lr: f64) -> Result<SplitResult, Abort> {
+        let state = &mut session.state;
+        let device = self.device.clone().inner();
+        let names = &session.names;
+        let validation = evaluate(network, &self.feed, self.validation, self.settings, names, &device)
+            .map_err(|abort| abort.within(&format!("validation after epoch {}", state.epoch)))?;
+        let line = Line {
+            metrics: validation.named(),
+            wall: Vec::new(),
+        };
+        session.journal.line(state.step, state.epoch, "validation", &line);
+        self.choose(state, &validation);
+        if let SchedulerConfig::Plateau(plateau) = &self.settings.training.scheduler {
+            let metric = plateau.metric.as_deref().unwrap_or("loss");
+            state
+                .plateau
+                .after_epoch(plateau, metric, validation.metric(metric), lr);
+        }
+        Ok(validation)
+    }
+
+    /// Adds the metrics of the heads to an epoch's line for people, and draws what they confuse.
+    fn show_heads(&self, shown: &SplitResult, session: &mut Session, summary: &mut String) {
+        let mut show = |head: &str, result: &HeadResult, predicts| {
+            for metric in self.settings.evaluation.shown(predicts) {
+                if let Some(value) = result.metric(metric) {
+                    summary.push_str(&format!("  {head} {} {}", metric.title(), metric.unit().short(value)));
+                }
+            }
+        };
+        for (head, result, _) in shown.regressors() {
+            show(head, result, Predicts::Numbers);
+        }
+        for (head, result, rows) in shown.classifiers() {
+            show(head, result, Predicts::Classes);
+            let title = format!("{head}, epoch {}", session.state.epoch);
+            let counts = rows.confusion();
+            let figure = emorun_figures::confusion_matrix(&title, counts.labels(), counts.rows());
+            match figure.and_then(|figure| figure.to_png()) {
+                Ok(png) => {
+                    let tag = format!("figures/confusion/{head}");
+                    session.journal.image(&tag, session.state.step, &png.bytes);
+                }
+                Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
+            }
+        }
     }
 
     fn is_finished(&self, state: &LoopState) -> bool {
@@ -705,11 +715,6 @@ impl Trainer<'_> {
     }
 }
 
-/// Whether a metric is better the lower it is.
-fn lower_is_better(metric: &str) -> bool {
-    metric.ends_with("loss") || metric.starts_with("loss.") || metric.ends_with(".mse")
-}
-
 /// The loss of a result for people, with its parts where there are several.
 fn losses_text(result: &SplitResult) -> String {
     let number = |value: Option<f64>| format!("{:.4}", value.unwrap_or(f64::NAN));
@@ -732,29 +737,4 @@ pub fn final_weights(settings: &Settings, validation: &[usize]) -> FinalWeights 
         FinalWeights::Best
     };
     settings.evaluation.weights.unwrap_or(default)
-}
-
-/// Metrics of a result as named numbers.
-pub fn metrics_of(result: &SplitResult) -> Vec<(String, Option<f64>)> {
-    let mut metrics = vec![("loss".to_owned(), result.loss)];
-    for (node, loss) in &result.losses {
-        metrics.push((format!("loss.{node}"), loss.value));
-    }
-    for (head, report) in &result.heads {
-        metrics.push((format!("{head}.uar"), report.uar));
-        metrics.push((format!("{head}.wa"), report.wa));
-        metrics.push((format!("{head}.macro_f1"), report.macro_f1));
-        metrics.push((format!("{head}.weighted_f1"), report.weighted_f1));
-        if let Some(log_loss) = result.log_losses.get(head) {
-            metrics.push((format!("{head}.log_loss"), log_loss.mean()));
-        }
-    }
-    for (head, regression) in &result.regressions {
-        metrics.push((format!("{head}.ccc"), regression.mean(Agreement::ccc)));
-        metrics.push((format!("{head}.mse"), regression.mean(Agreement::mse)));
-        for (name, agreement) in &regression.agreement {
-            metrics.push((format!("{head}.{name}.ccc"), agreement.ccc()));
-        }
-    }
-    metrics
 }

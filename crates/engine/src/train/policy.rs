@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::SplitResult;
 use super::learn::{learn, optimizer_of};
 use super::optimizer::Optimizer;
+use super::result::SplitResult;
 use super::state::LoopState;
-use super::{Abort, StepNames, lower_is_better};
+use super::{Abort, StepNames};
 use crate::feed::augment::Strengths;
-use crate::settings::Training;
+use crate::settings::{Training, direction_of};
 use emorun_nn::value::{PortId, Value, Values};
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::NamedTensors;
 use emorun_nodes::policies::{Episode, PolicySpec, Step};
+
+/// Start of the ports of `run` that are measured on the validation split.
+const VALIDATION: &str = "validation.";
 
 /// Where a policy stands, as far as it must survive a kill.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -86,7 +89,7 @@ impl Observation<'_> {
 
     /// The number at a port of `run`; `None` where there is none yet.
     fn number(&self, port: &str) -> Option<f64> {
-        let number = match port.strip_prefix("validation.") {
+        let number = match port.strip_prefix(VALIDATION) {
             Some(metric) => self.validation?.metric(metric),
             None if port == "progress" => Some(self.progress),
             None => self.train_loss,
@@ -324,7 +327,11 @@ impl Managed {
     fn rewarded(&self, sight: &Observation<'_>) -> Option<f64> {
         let (_, from) = self.inputs.iter().find(|(port, _)| port == "reward")?;
         let number = sight.number(&from.port)?;
-        Some(if lower_is_better(&from.port) { -number } else { number })
+        // Of training there is its progress and its loss.
+        let measure = [VALIDATION, "train."]
+            .iter()
+            .find_map(|side| from.port.strip_prefix(side));
+        Some(direction_of(measure.unwrap_or(&from.port)).reward(number))
     }
 
     /// Takes what an epoch has brought under the choice in force.

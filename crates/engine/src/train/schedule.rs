@@ -4,8 +4,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::lower_is_better;
-use crate::settings::{PlateauSchedule, SchedulerConfig, StepUnit};
+use crate::settings::{PlateauSchedule, SchedulerConfig, StepUnit, direction_of};
 
 /// What a plateau schedule has seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,8 +26,7 @@ impl Plateau {
         // What is no number is no improvement, and nothing to improve on.
         let value = value.filter(|value| value.is_finite());
         let better = match (value, self.best) {
-            (Some(value), Some(best)) if lower_is_better(metric) => value < best * (1.0 - config.threshold),
-            (Some(value), Some(best)) => value > best * (1.0 + config.threshold),
+            (Some(value), Some(best)) => direction_of(metric).is_better_by_share(value, best, config.threshold),
             (value, _) => value.is_some(),
         };
         if better {

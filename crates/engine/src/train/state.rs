@@ -7,9 +7,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::losses::LossTable;
-use super::lower_is_better;
 use super::policy::PolicyState;
 use super::schedule::Plateau;
+use crate::settings::direction_of;
 use emorun_nodes::policies::Episode;
 
 /// The state of the loop between two steps.
@@ -55,15 +55,6 @@ pub struct LoopState {
     pub checkpoint_seconds: f64,
 }
 
-/// Whether a value of a metric is better than another by more than `by`.
-fn is_better(metric: &str, value: f64, than: f64, by: f64) -> bool {
-    if lower_is_better(metric) {
-        value < than - by
-    } else {
-        value > than + by
-    }
-}
-
 impl LoopState {
     /// Notes the epoch that has ended among the `keep` best ones. What is no number is none of them.
     pub fn rank(&mut self, metric: &str, value: Option<f64>, keep: usize) {
@@ -78,7 +69,8 @@ impl LoopState {
         };
         let mut ranked: Vec<Best> = self.best.take().into_iter().chain(self.next_best.drain(..)).collect();
         // Behind those that are as good: the first of equals is the best.
-        let beats = |other: &Best| is_better(metric, value, other.value, 0.0);
+        let direction = direction_of(metric);
+        let beats = |other: &Best| direction.is_better(value, other.value, 0.0);
         let place = ranked.iter().position(beats).unwrap_or(ranked.len());
         ranked.insert(place, this);
         ranked.truncate(keep.max(1));
@@ -90,8 +82,9 @@ impl LoopState {
     /// Counts the epochs in which a metric has not improved by more than `min_delta`; what is no number is no
     /// improvement.
     pub fn watch(&mut self, metric: &str, value: Option<f64>, min_delta: f64) {
+        let direction = direction_of(metric);
         match (value.filter(|value| value.is_finite()), self.watched) {
-            (Some(value), Some(watched)) if !is_better(metric, value, watched, min_delta) => self.stale_epochs += 1,
+            (Some(value), Some(watched)) if !direction.is_better(value, watched, min_delta) => self.stale_epochs += 1,
             (None, _) => self.stale_epochs += 1,
             (Some(value), _) => {
                 self.watched = Some(value);

@@ -5,6 +5,7 @@ mod features;
 mod fits;
 mod host;
 mod identity;
+mod measures;
 mod model;
 #[cfg(feature = "onnx")]
 mod models;
@@ -229,21 +230,14 @@ pub fn prepare_with(
     };
     only::check(&draft, &tree, &mut report);
     if let Some(settings) = draft.settings() {
+        let nodes = draft.graph().nodes().iter();
         check_settings(
             settings,
-            draft.graph().nodes().iter().map(|node| {
-                (
-                    node.section,
-                    node.name.as_str(),
-                    node.config
-                        .as_ref()
-                        .and_then(NodeConfig::as_head)
-                        .map_or(&[][..], |head| head.predicts().metrics()),
-                )
-            }),
+            nodes.map(|node| (node.section, node.name.as_str())),
             &tree,
             &mut report,
         );
+        measures::check(&draft, settings, &tree, &mut report);
         policies::check(&draft, settings, &tree, &mut report);
         trained::check(&draft, settings, &tree, &mut report);
     }
@@ -602,7 +596,7 @@ fn add_data_errors(errors: &[DataError], tree: &Tree, report: &mut Report) {
 /// What settings must be beyond what their schema says.
 fn check_settings<'a>(
     settings: &Settings,
-    nodes: impl Iterator<Item = (Section, &'a str, &'static [&'static str])> + Clone,
+    nodes: impl Iterator<Item = (Section, &'a str)> + Clone,
     tree: &Tree,
     report: &mut Report,
 ) {
@@ -623,55 +617,24 @@ fn check_settings<'a>(
             tree,
         ));
     };
-    let metrics: Vec<String> = nodes
-        .clone()
-        .filter(|(section, _, _)| *section == Section::Heads)
-        .flat_map(|(_, head, metrics)| metrics.iter().map(move |metric| format!("{head}.{metric}")))
-        .chain(
-            nodes
-                .clone()
-                .filter(|(section, ..)| *section == Section::Losses)
-                .map(|(_, loss, _)| format!("loss.{loss}")),
-        )
-        .collect();
-    if !nodes.clone().any(|(section, ..)| section == Section::Losses) {
+    if !nodes.clone().any(|(section, _)| section == Section::Losses) {
         wrong(
             "losses",
             "there is nothing to train: no loss".into(),
             "add a loss such as `losses: { ce: { kind: cross_entropy, input: HEAD } }`",
         );
     }
-    if !nodes.clone().any(|(section, ..)| section == Section::Datasets) {
+    if !nodes.clone().any(|(section, _)| section == Section::Datasets) {
         wrong(
             "datasets",
             "there is nothing to train on: no dataset".into(),
             "add one such as `datasets: { speech: { kind: synthetic } }`",
         );
     }
-    let known = |metric: &str| metric == "loss" || metrics.iter().any(|known| known == metric);
-    let choices = std::iter::once("loss").chain(metrics.iter().map(String::as_str));
-    let choices = format!("use one of {}", choices.collect::<Vec<_>>().join(", "));
-    let watched = settings
-        .training
-        .early_stopping
-        .as_ref()
-        .and_then(|stopping| stopping.metric.as_ref());
     let plateau = match &settings.training.scheduler {
         SchedulerConfig::Plateau(plateau) => Some(plateau),
         _ => None,
     };
-    for (place, metric) in [
-        ("evaluation.best", settings.evaluation.best.as_ref()),
-        ("training.early_stopping.metric", watched),
-        (
-            "training.scheduler.metric",
-            plateau.and_then(|plateau| plateau.metric.as_ref()),
-        ),
-    ] {
-        if let Some(metric) = metric.filter(|metric| !known(metric)) {
-            wrong(place, format!("`{metric}` is no metric of this experiment"), &choices);
-        }
-    }
     if !has_validation(settings) {
         let help = "give the split a validation side";
         if settings.training.early_stopping.is_some() {
@@ -708,8 +671,8 @@ fn check_settings<'a>(
     }
     for (index, group) in settings.training.groups.iter().enumerate() {
         for (at, name) in group.nodes.iter().enumerate() {
-            if !nodes.clone().any(|(_, node, _)| node == name) {
-                let known: Vec<&str> = nodes.clone().map(|(_, node, _)| node).collect();
+            if !nodes.clone().any(|(_, node)| node == name) {
+                let known: Vec<&str> = nodes.clone().map(|(_, node)| node).collect();
                 wrong(
                     &format!("training.groups.{index}.nodes.{at}"),
                     format!("`{name}` is no node of this experiment"),

@@ -1,6 +1,7 @@
 //! What policies see of training, and what must fit where they act.
 
 use emorun_lang::{Code, Diagnostic, EdgeKind, Node, Producer, RUN, Report, Section, Signal, Tree};
+use emorun_metrics::Metric;
 
 use super::{ExperimentDraft, at, has_validation};
 use emorun_engine::settings::Settings;
@@ -13,11 +14,8 @@ const VALIDATION: &str = "validation.";
 pub(super) fn run_ports(draft: &ExperimentDraft) -> Vec<(String, Signal)> {
     let mut ports: Vec<String> = ["progress", "train.loss", "validation.loss"].map(str::to_owned).into();
     for (head, config) in draft.configs(Section::Heads) {
-        let metrics = config
-            .as_head()
-            .map_or(&[][..], |head| head.predicts().metrics())
-            .iter();
-        ports.extend(metrics.map(|metric| format!("{VALIDATION}{head}.{metric}")));
+        let metrics = config.predicts().into_iter().flat_map(Metric::of);
+        ports.extend(metrics.map(|metric| format!("{VALIDATION}{head}.{}", metric.name())));
     }
     ports.into_iter().map(|port| (port, Signal::Scalar)).collect()
 }

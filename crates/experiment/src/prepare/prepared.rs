@@ -80,7 +80,7 @@ impl Model {
     fn heads_of(&self, predicts: Predicts) -> Vec<String> {
         let heads = self.experiment.graph.section(Section::Heads);
         heads
-            .filter(|node| node.config.as_head().is_some_and(|head| head.predicts() == predicts))
+            .filter(|node| node.config.predicts() == Some(predicts))
             .map(|node| node.name.clone())
             .collect()
     }

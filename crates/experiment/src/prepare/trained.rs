@@ -6,7 +6,7 @@ use emorun_lang::{Code, Diagnostic, Edge, EdgeKind, Node, Producer, Report, Sect
 
 use super::{ExperimentDraft, at};
 use emorun_engine::settings::Settings;
-use emorun_nodes::heads::{HeadKind, Predicts};
+use emorun_nodes::heads::{Predicts, usual_loss};
 use emorun_nodes::kinds::NodeConfig;
 
 /// Reports heads that no loss trains without the file saying so, losses that cannot train anything, and ramps that end
@@ -123,8 +123,8 @@ fn reached<'a>(
 
 /// That nothing trains a head, and what helps; `weightless` is a loss of it that counts nothing.
 fn nothing_trains(head: &Node<Option<NodeConfig>>, weightless: Option<&Node<Option<NodeConfig>>>) -> (String, String) {
-    let predicts = head.config.as_ref().and_then(NodeConfig::as_head);
-    let kind = predicts.map_or(Predicts::Classes, HeadKind::predicts).usual_loss();
+    let predicts = head.config.as_ref().and_then(NodeConfig::predicts);
+    let kind = usual_loss(predicts.unwrap_or(Predicts::Classes));
     let message = match weightless {
         Some(loss) => format!(
             "nothing trains the head `{}`: the weight of its loss `{}` is 0",

@@ -1,6 +1,8 @@
 //! The runs of a sweep beside each other: test metrics, their spread over members, differences with intervals.
 
-use emorun_metrics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference, resampled_difference};
+use emorun_metrics::{
+    Interval, MeanSd, Metric, PairedDifference, Unit, mean_sd, paired_difference, resampled_difference,
+};
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -145,14 +147,14 @@ impl Comparison {
             self.rows(&metrics, &self.runs, |unit, value| format!(
                 "{}{}",
                 unit.number(*value),
-                unit.sign
+                unit.sign()
             )),
             self.without_result()
         );
         if !self.spread.is_empty() {
             let members = self.rows(&metrics, &self.spread, |unit, spread| {
                 let sd = spread.sd.map(|sd| format!(" ± {}", unit.number(sd)));
-                format!("{}{}{}", unit.number(spread.mean), sd.unwrap_or_default(), unit.sign)
+                format!("{}{}{}", unit.number(spread.mean), sd.unwrap_or_default(), unit.sign())
             });
             text.push_str(&format!("\nmean ± sd of the results of each fold and seed\n{members}"));
             text.push_str(
@@ -197,12 +199,12 @@ impl Comparison {
         &self,
         metrics: &[&str],
         runs: &IndexMap<String, IndexMap<String, T>>,
-        cell: impl Fn(&Unit, &T) -> String,
+        cell: impl Fn(Unit, &T) -> String,
     ) -> String {
         let header: Vec<&str> = std::iter::once("run").chain(metrics.iter().copied()).collect();
         let row = |(label, run): (&String, &IndexMap<String, T>)| {
             let cells = metrics.iter().map(|metric| match run.get(*metric) {
-                Some(value) => cell(&Unit::of(metric), value),
+                Some(value) => cell(unit_of(metric), value),
                 None => "–".into(),
             });
             let mark = if self.failed.contains_key(label) {
@@ -216,27 +218,10 @@ impl Comparison {
     }
 }
 
-/// How numbers of a metric are written.
-struct Unit {
-    factor: f64,
-    digits: usize,
-    sign: &'static str,
-}
-
-impl Unit {
-    fn of(metric: &str) -> Self {
-        let is_share = ![".ccc", ".mse", ".log_loss"].iter().any(|end| metric.ends_with(end));
-        let (factor, digits, sign) = if is_share { (100.0, 2, " %") } else { (1.0, 4, "") };
-        Self { factor, digits, sign }
-    }
-
-    fn number(&self, value: f64) -> String {
-        format!("{:.*}", self.digits, self.factor * value)
-    }
-
-    fn signed(&self, value: f64) -> String {
-        format!("{:+.*}", self.digits, self.factor * value)
-    }
+/// How numbers of `<head>.<metric>` are written.
+fn unit_of(name: &str) -> Unit {
+    let metric = name.rsplit('.').next().and_then(Metric::named);
+    metric.map_or(Unit::Number, Metric::unit)
 }
 
 /// Members of the same name of two runs, by fold.
@@ -360,7 +345,7 @@ mod tests {
                 .any(|found| found.split_whitespace().eq(words.iter().copied()));
             assert!(is_there, "{line}\n{text}");
         }
-        let numbers = Unit::of("arousal.ccc");
+        let numbers = unit_of("arousal.ccc");
         assert_eq!(
             (numbers.number(0.5), numbers.signed(0.125)),
             ("0.5000".into(), "+0.1250".into())

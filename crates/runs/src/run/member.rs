@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use emorun_data::{Assignment, SplitName};
 use emorun_files::Files;
+use emorun_metrics::{Metric, Predicts};
 use emorun_tensorboard::HParam;
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -20,11 +21,11 @@ use emorun_engine::device::Chosen;
 use emorun_engine::exit::{Failure, guarded};
 use emorun_engine::feed::Feed;
 use emorun_engine::feed::host::HostPipeline;
-use emorun_engine::settings::Metric;
 use emorun_engine::train::checkpoint::Store;
-use emorun_engine::train::evaluate::{SplitResult, evaluate};
+use emorun_engine::train::evaluate::evaluate;
 use emorun_engine::train::journal::{Journal, Line};
-use emorun_engine::train::{Abort, StepNames, Trained, Trainer, metrics_of};
+use emorun_engine::train::result::SplitResult;
+use emorun_engine::train::{Abort, StepNames, Trained, Trainer};
 use emorun_experiment::prepare::Prepared;
 use emorun_nodes::network::Network;
 
@@ -184,21 +185,14 @@ fn train_and_evaluate(
         if items.is_empty() {
             continue;
         }
-        let result = evaluate(
-            &network,
-            &feed,
-            items,
-            settings.evaluation.batch_size,
-            &names,
-            &device.device,
-        )
-        .map_err(|found| abort(found.within(&format!("final evaluation on {name}"))))?;
+        let result = evaluate(&network, &feed, items, settings, &names, &device.device)
+            .map_err(|found| abort(found.within(&format!("final evaluation on {name}"))))?;
         journal.line(
             state.step,
             state.epoch,
             &format!("final_{name}"),
             &Line {
-                metrics: metrics_of(&result),
+                metrics: result.named(),
                 wall: Vec::new(),
             },
         );
@@ -207,7 +201,7 @@ fn train_and_evaluate(
     for head in splits
         .values()
         .next()
-        .map(|split| split.heads.keys().cloned().collect::<Vec<_>>())
+        .map(|split| split.classifiers().map(|(head, ..)| head.clone()).collect::<Vec<_>>())
         .unwrap_or_default()
     {
         let csv = report::predictions_csv(&feed.items, &head, &splits)?;
@@ -216,7 +210,7 @@ fn train_and_evaluate(
     }
     let first = splits.values().next();
     for head in first
-        .map(|split| split.regressions.keys().cloned().collect::<Vec<_>>())
+        .map(|split| split.regressors().map(|(head, ..)| head.clone()).collect::<Vec<_>>())
         .unwrap_or_default()
     {
         let csv = report::estimates_csv(&feed.items, &head, &splits)?;
@@ -359,31 +353,34 @@ fn build(
     )
 }
 
-/// The metric that chooses the best epoch.
+/// The heads of an experiment with what they predict, those of classes first.
+fn heads(prepared: &Prepared) -> impl Iterator<Item = (String, Predicts)> {
+    let classifiers = prepared.heads().into_iter().map(|head| (head, Predicts::Classes));
+    let regressors = prepared.regressors().into_iter().map(|head| (head, Predicts::Numbers));
+    classifiers.chain(regressors)
+}
+
+/// The metric that chooses the best epoch: the first that is shown of the first head where the file names none.
 fn best_metric(prepared: &Prepared) -> String {
     let evaluation = &prepared.settings.evaluation;
-    evaluation.best.clone().unwrap_or_else(|| {
-        let metric = evaluation.metrics.first().copied().unwrap_or(Metric::Uar);
-        let classifier = prepared.heads().into_iter().next();
-        let regressor = || Some(format!("{}.ccc", prepared.regressors().first()?));
-        classifier
-            .map(|head| format!("{head}.{}", metric.name()))
-            .or_else(regressor)
-            .unwrap_or_else(|| "loss".into())
-    })
+    let of_head = |(head, predicts): (String, Predicts)| {
+        let shown = evaluation.shown(predicts).into_iter();
+        let metric = shown.chain(Metric::always(predicts).iter().copied()).next()?;
+        Some(format!("{head}.{}", metric.name()))
+    };
+    let best = evaluation.best.clone();
+    best.or_else(|| of_head(heads(prepared).next()?))
+        .unwrap_or_else(|| "loss".into())
 }
 
 /// The metrics of an experiment's heads that are shown, `<head>.<metric>`.
 pub fn shown_metrics(prepared: &Prepared) -> Vec<String> {
-    let shown = &prepared.settings.evaluation.metrics;
-    let heads = prepared.heads();
-    let of_heads = heads.iter().flat_map(|head| {
-        let metrics = shown.iter();
-        metrics.map(move |metric| format!("{head}.{}", metric.name()))
-    });
-    let regressors = prepared.regressors();
-    let of_regressors = regressors.iter().map(|head| format!("{head}.ccc"));
-    of_heads.chain(of_regressors).collect()
+    let evaluation = &prepared.settings.evaluation;
+    let of_head = |(head, predicts): (String, Predicts)| {
+        let shown = evaluation.shown(predicts).into_iter();
+        shown.map(move |metric| format!("{head}.{}", metric.name()))
+    };
+    heads(prepared).flat_map(of_head).collect()
 }
 
 /// What stands at the start of a run's events: configuration, graph, hyperparameters.
@@ -457,9 +454,10 @@ fn draw_confusions(
     splits: &IndexMap<SplitName, SplitResult>,
 ) -> Result<(), Failure> {
     for (name, result) in splits {
-        let Some(report) = result.heads.get(head) else { continue };
+        let Some(rows) = result.classes(head) else { continue };
         let title = format!("{head}, {name}");
-        match emorun_figures::confusion_matrix(&title, report.confusion.labels(), report.confusion.rows()) {
+        let counts = rows.confusion();
+        match emorun_figures::confusion_matrix(&title, counts.labels(), counts.rows()) {
             Ok(figure) => {
                 dir.write(
                     &format!("report/confusion.{head}.{name}.svg"),

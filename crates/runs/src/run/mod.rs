@@ -11,6 +11,7 @@ mod init_file;
 pub mod last_words;
 pub mod listen;
 pub mod lr_find;
+pub mod measured;
 pub mod member;
 pub mod parent;
 pub mod pooled;

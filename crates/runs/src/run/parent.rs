@@ -18,7 +18,7 @@ use super::summary::{ParentSummary, Seconds, SplitSummary, Summary};
 use super::tracker::{TrackedRun, track};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
-use emorun_engine::settings::{Metric, Settings};
+use emorun_engine::settings::Settings;
 use emorun_engine::train::progress::say;
 use emorun_experiment::prepare::Prepared;
 
@@ -438,8 +438,7 @@ fn finish(
             total: started.elapsed().as_secs_f64(),
         },
     };
-    let metrics_shown: &[Metric] = &prepared.settings.evaluation.metrics;
-    let text = report::parent_text(&summary, metrics_shown)
+    let text = report::parent_text(&summary, &prepared.settings.evaluation)
         + &report::claims_of_all(&prepared.assignments)
         + &report::heard_text(&[], &prepared.ancestry);
     dir.write_json("summary.json", &summary)?;
@@ -462,16 +461,11 @@ fn finish(
 /// Metrics of a split by `<head>.<metric>`.
 fn metrics(split: &SplitSummary) -> IndexMap<String, f64> {
     let mut metrics = IndexMap::new();
-    for (name, head) in &split.heads {
-        for metric in Metric::ALL {
-            let value = head.metric(metric);
-            metrics.extend(value.map(|value| (format!("{name}.{}", metric.name()), value)));
-        }
-    }
-    for (name, head) in &split.regressions {
-        for (metric, value) in [("ccc", head.ccc), ("mse", head.mse)] {
-            metrics.extend(value.map(|value| (format!("{name}.{metric}"), value)));
-        }
+    let heads = split.heads.iter().map(|(name, head)| (name, &head.metrics));
+    let regressions = split.regressions.iter().map(|(name, head)| (name, &head.metrics));
+    for (name, own) in heads.chain(regressions) {
+        let known = own.iter().filter_map(|(metric, value)| Some((metric, (*value)?)));
+        metrics.extend(known.map(|(metric, value)| (format!("{name}.{}", metric.name()), value)));
     }
     metrics
 }

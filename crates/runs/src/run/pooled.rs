@@ -25,7 +25,7 @@ pub fn write(
         dir.write(&format!("report/predictions.{head}.csv"), &table)?;
     }
     for (head, result) in heads {
-        let Some(confusion) = &result.confusion else { continue };
+        let Some(confusion) = &result.detail else { continue };
         let title = format!("{head}, test, all members");
         match emorun_figures::confusion_matrix(&title, confusion.labels(), confusion.rows()) {
             Ok(figure) => dir.write(&format!("report/confusion.{head}.test.svg"), figure.to_svg().as_bytes())?,

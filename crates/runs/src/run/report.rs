@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 use emorun_data::{Assignment, Certificate, Items, SplitName};
-use emorun_metrics::{Classification, Confusion};
+use emorun_metrics::{ClassPredictions, Confusion, Metric, Predicts, Unit};
 use indexmap::IndexMap;
 
 use super::summary::{ParentSummary, SplitSummary};
 use emorun_engine::exit::Failure;
-use emorun_engine::settings::Metric;
-use emorun_engine::train::evaluate::SplitResult;
+use emorun_engine::settings::Evaluation;
+use emorun_engine::train::result::SplitResult;
 use emorun_experiment::ancestry::{Ancestor, HeardBefore, not_known};
 
-fn percent(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".into(), |value| format!("{:.2} %", 100.0 * value))
+fn percent(value: f64) -> String {
+    Unit::Percent.number(value) + Unit::Percent.sign()
 }
 
 /// A probability or an estimate with as many digits as give its bits back, nine at most.
@@ -81,37 +81,35 @@ fn own_losses<'a>(split: &'a SplitResult, head: &str) -> Vec<(&'a String, Option
 /// Losses and metrics of every split, then each head's classes and confusion on the most telling split.
 pub fn text(splits: &IndexMap<SplitName, SplitResult>) -> String {
     let mut text = losses(splits);
-    let heads: Vec<&String> = splits
-        .values()
-        .next()
-        .map(|split| split.heads.keys().collect())
-        .unwrap_or_default();
-    for head in heads {
+    let first = splits.values().next();
+    for (head, result, _) in first.into_iter().flat_map(SplitResult::classifiers) {
+        let metrics: Vec<Metric> = result.metrics.iter().map(|(metric, _)| *metric).collect();
         let rows: Vec<Vec<String>> = splits
             .iter()
             .filter_map(|(name, split)| {
-                let report = split.heads.get(head)?;
+                let counts = split.classes(head)?.confusion();
                 let losses = own_losses(split, head).into_iter().map(|(_, loss)| number(loss));
-                let metrics = Metric::ALL.map(|metric| metric.text(split.metric(&format!("{head}.{}", metric.name()))));
-                let row = [name.to_string(), report.n.to_string()].into_iter().chain(losses);
+                let own = split.heads.get(head)?;
+                let metrics = metrics.iter().map(|metric| metric.text(own.metric(*metric)));
+                let row = [name.to_string(), counts.total().to_string()].into_iter().chain(losses);
                 Some(row.chain(metrics).collect())
             })
             .collect();
-        let nodes = splits.values().next().map(|split| own_losses(split, head));
+        let nodes = first.map(|split| own_losses(split, head));
         let nodes: Vec<&str> = nodes.iter().flatten().map(|(node, _)| node.as_str()).collect();
         let header = ["split", "items"].into_iter().chain(nodes);
-        let header: Vec<&str> = header.chain(Metric::ALL.map(Metric::title)).collect();
+        let header: Vec<&str> = header.chain(metrics.iter().map(|metric| metric.title())).collect();
         let _ = writeln!(text, "\n{head}");
         text.push_str(&table(&header, &rows));
-        if let Some((name, report)) = splits
+        if let Some((name, counts)) = splits
             .iter()
             .next_back()
-            .and_then(|(name, split)| Some((name, split.heads.get(head)?)))
+            .and_then(|(name, split)| Some((name, split.classes(head)?.confusion())))
         {
             let _ = writeln!(text, "\n{head} by class ({name})");
-            text.push_str(&classes(report));
+            text.push_str(&classes(counts));
             let _ = writeln!(text, "\n{head} confusion ({name}; rows true, columns predicted)");
-            text.push_str(&confusion(&report.confusion));
+            text.push_str(&confusion(counts));
         }
     }
     text.push_str(&numbers(splits));
@@ -164,25 +162,24 @@ fn number(value: Option<f64>) -> String {
 /// Each head that predicts numbers: agreement on each number and split.
 fn numbers(splits: &IndexMap<SplitName, SplitResult>) -> String {
     let mut text = String::new();
-    let heads = splits.values().next().map(|split| &split.regressions);
-    for head in heads.into_iter().flat_map(|heads| heads.keys()) {
+    let first = splits.values().next();
+    for (head, result, _) in first.into_iter().flat_map(SplitResult::regressors) {
+        let metrics = result.metrics_of_each_number();
         let mut rows = Vec::new();
         for (name, split) in splits {
-            let Some(regression) = split.regressions.get(head) else {
+            let Some(predictions) = split.numbers(head) else {
                 continue;
             };
-            for (of, agreement) in &regression.agreement {
-                rows.push(vec![
-                    format!("{name} {of}"),
-                    agreement.n.to_string(),
-                    number(agreement.ccc()),
-                    number(agreement.pearson()),
-                    number(agreement.mse()),
-                ]);
+            for number in predictions.numbers() {
+                let row = [format!("{name} {}", number.name), number.agreement.n.to_string()];
+                let values = metrics.iter().map(|metric| metric.text(metric.of_number(number)));
+                rows.push(row.into_iter().chain(values).collect());
             }
         }
         let _ = writeln!(text, "\n{head}");
-        text.push_str(&table(&["split", "items", "CCC", "Pearson", "MSE"], &rows));
+        let header = ["split", "items"].into_iter();
+        let header: Vec<&str> = header.chain(metrics.iter().map(|metric| metric.title())).collect();
+        text.push_str(&table(&header, &rows));
         let own = splits.iter().map(|(name, split)| (name, own_losses(split, head)));
         let own: Vec<_> = own.filter(|(_, losses)| !losses.is_empty()).collect();
         if let Some((_, first)) = own.first() {
@@ -199,17 +196,17 @@ fn numbers(splits: &IndexMap<SplitName, SplitResult>) -> String {
     text
 }
 
-fn classes(report: &Classification) -> String {
-    let rows: Vec<Vec<String>> = report
-        .per_class
+fn classes(counts: &Confusion) -> String {
+    let rows: Vec<Vec<String>> = counts
+        .per_class()
         .iter()
         .map(|class| {
             vec![
                 class.label.clone(),
                 class.support.to_string(),
-                percent(Some(class.recall)),
-                percent(Some(class.precision)),
-                percent(Some(class.f1)),
+                percent(class.recall),
+                percent(class.precision),
+                percent(class.f1),
             ]
         })
         .collect();
@@ -234,8 +231,9 @@ fn confusion(confusion: &Confusion) -> String {
 }
 
 /// Mean, deviation and pooled metrics of a parent, and each member.
-pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
+pub fn parent_text(summary: &ParentSummary, evaluation: &Evaluation) -> String {
     let mut text = String::new();
+    let metrics = evaluation.shown(Predicts::Classes);
     for head in summary.mean.heads.keys() {
         let pick = |split: &SplitSummary, metric: Metric| {
             let value = split.heads.get(head).and_then(|head| head.metric(metric));
@@ -275,7 +273,7 @@ pub fn parent_text(summary: &ParentSummary, metrics: &[Metric]) -> String {
         rows.push(row("pooled", summary.pooled.n, &summary.pooled));
         let _ = writeln!(text, "\n{head} on test ({})", members_of(summary));
         text.push_str(&table(&header, &rows));
-        if let Some(counts) = summary.pooled.heads.get(head).and_then(|head| head.confusion.as_ref()) {
+        if let Some(counts) = summary.pooled.heads.get(head).and_then(|head| head.detail.as_ref()) {
             let _ = writeln!(text, "\n{head} confusion (pooled; rows true, columns predicted)");
             text.push_str(&confusion(counts));
         }
@@ -306,19 +304,22 @@ fn members_of(summary: &ParentSummary) -> String {
 /// Test results of heads that predict numbers, over members.
 fn parent_numbers(summary: &ParentSummary) -> String {
     let mut text = String::new();
-    for head in summary.mean.regressions.keys() {
+    for (head, mean) in &summary.mean.regressions {
         let values = |split: &SplitSummary| {
-            let head = split.regressions.get(head);
-            [head.and_then(|head| head.ccc), head.and_then(|head| head.mse)]
+            let own = split.regressions.get(head);
+            let value = |(metric, _): &(Metric, _)| metric.text(own.and_then(|own| own.metric(*metric)));
+            mean.metrics.iter().map(value).collect::<Vec<_>>()
         };
         let row = |name: &str, n: u64, split: &SplitSummary| {
-            let cells = values(split).map(number);
-            [name.to_owned(), n.to_string()].into_iter().chain(cells).collect()
+            [name.to_owned(), n.to_string()]
+                .into_iter()
+                .chain(values(split))
+                .collect()
         };
         let members = summary.members.iter();
         let mut rows: Vec<Vec<String>> = members.map(|(name, split)| row(name, split.n, split)).collect();
         let spread = values(&summary.mean).into_iter().zip(values(&summary.sd));
-        let spread = spread.map(|(mean, sd)| format!("{} ± {}", number(mean), number(sd)));
+        let spread = spread.map(|(mean, sd)| format!("{mean} ± {sd}"));
         rows.push(
             ["mean ± sd".to_owned(), String::new()]
                 .into_iter()
@@ -327,7 +328,9 @@ fn parent_numbers(summary: &ParentSummary) -> String {
         );
         rows.push(row("pooled", summary.pooled.n, &summary.pooled));
         let _ = writeln!(text, "\n{head} on test ({})", members_of(summary));
-        text.push_str(&table(&["member", "items", "CCC", "MSE"], &rows));
+        let titles = mean.metrics.iter().map(|(metric, _)| metric.title());
+        let header: Vec<&str> = ["member", "items"].into_iter().chain(titles).collect();
+        text.push_str(&table(&header, &rows));
     }
     text
 }
@@ -339,11 +342,11 @@ fn parent_numbers(summary: &ParentSummary) -> String {
 /// The corpus' index on disk cannot be read.
 pub fn estimates_csv(items: &Items, head: &str, splits: &IndexMap<SplitName, SplitResult>) -> Result<Vec<u8>, Failure> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let first = splits.values().find_map(|split| split.regressions.get(head));
+    let first = splits.values().find_map(|split| split.numbers(head));
     let names = || {
         first
             .into_iter()
-            .flat_map(|of| of.agreement.iter().map(|(name, _)| name))
+            .flat_map(|rows| rows.numbers().map(|number| number.name))
     };
     let columns = ["path", "dataset", "split", "speaker"].map(str::to_owned).into_iter();
     let numbers = names().map(|name| format!("true_{name}"));
@@ -355,22 +358,22 @@ pub fn estimates_csv(items: &Items, head: &str, splits: &IndexMap<SplitName, Spl
         )
         .map_err(unwritten)?;
     for (split, result) in splits {
-        let Some(regression) = result.regressions.get(head) else {
+        let Some(predictions) = result.numbers(head) else {
             continue;
         };
-        for estimate in &regression.estimates {
-            let item = items.get(estimate.item)?;
+        let rows: Vec<_> = predictions.rows().collect();
+        for (item, (truth, predicted)) in result.in_order(head, &rows) {
+            let item = items.get(item)?;
             let fields = [
                 item.display_path(),
                 item.dataset.to_string(),
                 split.to_string(),
                 item.speaker.to_string(),
             ];
-            let truth = estimate
-                .truth
+            let truth = truth
                 .iter()
                 .map(|truth| truth.map_or_else(String::new, |truth| truth.to_string()));
-            let predicted = estimate.predicted.iter().map(|value| exact(*value));
+            let predicted = predicted.iter().map(|value| exact(*value));
             writer
                 .write_record(fields.into_iter().chain(truth).chain(predicted))
                 .map_err(unwritten)?;
@@ -394,8 +397,8 @@ pub fn predictions_csv(
     let mut writer = csv::Writer::from_writer(Vec::new());
     let labels: Vec<String> = splits
         .values()
-        .find_map(|split| split.heads.get(head))
-        .map(|report| report.confusion.labels().to_vec())
+        .find_map(|split| split.classes(head))
+        .map(|rows| rows.labels().to_vec())
         .unwrap_or_default();
     let columns = ["path", "dataset", "split", "speaker", "true", "predicted"].map(str::to_owned);
     writer
@@ -405,10 +408,15 @@ pub fn predictions_csv(
                 .chain(labels.iter().map(|label| format!("p_{label}"))),
         )
         .map_err(unwritten)?;
-    let name = |class: u32| labels.get(class as usize).cloned().unwrap_or_default();
+    let name = |class: usize| labels.get(class).cloned().unwrap_or_default();
     for (split, result) in splits {
-        for prediction in result.predictions.get(head).into_iter().flatten() {
-            let item = items.get(prediction.item)?;
+        let rows: Vec<_> = result
+            .classes(head)
+            .into_iter()
+            .flat_map(ClassPredictions::rows)
+            .collect();
+        for (item, prediction) in result.in_order(head, &rows) {
+            let item = items.get(item)?;
             let fields = [
                 item.display_path(),
                 item.dataset.to_string(),

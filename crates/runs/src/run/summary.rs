@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use emorun_metrics::{Agreement, Classification, Confusion, LogLoss, mean_sd};
+use emorun_metrics::{Agreement, Confusion, Merge, Metric, MetricsError, Number, mean_sd};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use emorun_engine::settings::Metric;
-use emorun_engine::train::evaluate::{Regression, SplitResult};
+use super::measured::{Measured, Values};
+use emorun_engine::train::result::SplitResult;
 use emorun_engine::train::state::Best;
 use emorun_experiment::ancestry::HeardBefore;
 
@@ -44,73 +44,14 @@ pub struct SplitSummary {
     pub regressions: BTreeMap<String, RegressionSummary>,
 }
 
-/// Metrics of a head that predicts numbers. A metric is `None` where it is not defined.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RegressionSummary {
-    /// Mean concordance correlation coefficient.
-    pub ccc: Option<f64>,
-    /// Mean of the mean squared errors.
-    pub mse: Option<f64>,
-    /// Of each number, by its name.
-    pub numbers: IndexMap<String, NumberSummary>,
-}
+/// Metrics of a head that predicts classes, with its counts; a metric has no value where it is not defined.
+pub type HeadSummary = Measured<Confusion>;
 
-/// Metrics of one predicted number.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct NumberSummary {
-    /// Concordance correlation coefficient.
-    pub ccc: Option<f64>,
-    /// Pearson's correlation.
-    pub pearson: Option<f64>,
-    /// Mean squared error.
-    pub mse: Option<f64>,
-    /// Sums that they follow from; left out in a mean or deviation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agreement: Option<Agreement>,
-}
+/// Metrics of a head that predicts numbers, each the mean over the numbers, which stand beside it.
+pub type RegressionSummary = Measured<IndexMap<String, NumberSummary>>;
 
-impl From<&[(String, Agreement)]> for RegressionSummary {
-    fn from(agreement: &[(String, Agreement)]) -> Self {
-        let regression = Regression {
-            agreement: agreement.to_vec(),
-            ..Regression::default()
-        };
-        let number = |(name, of): &(String, Agreement)| {
-            let number = NumberSummary {
-                ccc: of.ccc(),
-                pearson: of.pearson(),
-                mse: of.mse(),
-                agreement: Some(*of),
-            };
-            (name.clone(), number)
-        };
-        Self {
-            ccc: regression.mean(Agreement::ccc),
-            mse: regression.mean(Agreement::mse),
-            numbers: agreement.iter().map(number).collect(),
-        }
-    }
-}
-
-/// Metrics of a head. A metric is `None` where no item carries the label.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct HeadSummary {
-    /// Unweighted average recall.
-    pub uar: Option<f64>,
-    /// Weighted accuracy.
-    pub wa: Option<f64>,
-    /// Macro F1.
-    pub macro_f1: Option<f64>,
-    /// Weighted F1.
-    #[serde(default)]
-    pub weighted_f1: Option<f64>,
-    /// Log loss.
-    #[serde(default)]
-    pub log_loss: Option<f64>,
-    /// Confusion counts; left out in a mean or deviation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confusion: Option<Confusion>,
-}
+/// Metrics of one predicted number, with the sums that most follow from.
+pub type NumberSummary = Measured<Agreement>;
 
 /// A mean over members, by their items; of those that have a value.
 #[derive(Clone, Copy, Debug, Default)]
@@ -169,64 +110,34 @@ pub struct ParentSummary {
     pub seconds: Seconds,
 }
 
-impl HeadSummary {
-    /// The metrics of a classification, and its log loss.
-    fn new(report: &Classification, log_loss: Option<f64>) -> Self {
-        Self {
-            uar: report.uar,
-            wa: report.wa,
-            macro_f1: report.macro_f1,
-            weighted_f1: report.weighted_f1,
-            log_loss,
-            confusion: Some(report.confusion.clone()),
-        }
-    }
-
-    /// One of the metrics.
-    pub fn metric(&self, metric: Metric) -> Option<f64> {
-        match metric {
-            Metric::Uar => self.uar,
-            Metric::Wa => self.wa,
-            Metric::MacroF1 => self.macro_f1,
-            Metric::WeightedF1 => self.weighted_f1,
-            Metric::LogLoss => self.log_loss,
-        }
-    }
-
-    fn metric_mut(&mut self, metric: Metric) -> &mut Option<f64> {
-        match metric {
-            Metric::Uar => &mut self.uar,
-            Metric::Wa => &mut self.wa,
-            Metric::MacroF1 => &mut self.macro_f1,
-            Metric::WeightedF1 => &mut self.weighted_f1,
-            Metric::LogLoss => &mut self.log_loss,
-        }
-    }
-}
-
 impl From<&SplitResult> for SplitSummary {
     fn from(result: &SplitResult) -> Self {
+        let losses = result.losses.iter();
+        let heads = result.classifiers().map(|(name, head, rows)| {
+            let summary = HeadSummary::new(head.metrics.clone(), Some(rows.confusion().clone()));
+            (name.clone(), summary)
+        });
+        let regressions = result.regressors().map(|(name, head, rows)| {
+            let number = |number: Number<'_>| {
+                let metrics = head.metrics_of_each_number().into_iter();
+                let metrics = metrics.map(|metric| (metric, metric.of_number(number))).collect();
+                (
+                    number.name.to_owned(),
+                    NumberSummary::new(metrics, Some(*number.agreement)),
+                )
+            };
+            let numbers = rows.numbers().map(number).collect();
+            (
+                name.clone(),
+                RegressionSummary::new(head.metrics.clone(), Some(numbers)),
+            )
+        });
         Self {
             n: result.n,
             loss: result.loss,
-            losses: result
-                .losses
-                .iter()
-                .map(|(node, loss)| (node.clone(), loss.value))
-                .collect(),
-            heads: result
-                .heads
-                .iter()
-                .map(|(name, report)| {
-                    let log_loss = result.log_losses.get(name).and_then(LogLoss::mean);
-                    (name.clone(), HeadSummary::new(report, log_loss))
-                })
-                .collect(),
-            regressions: result
-                .regressions
-                .iter()
-                .map(|(name, regression)| (name.clone(), regression.agreement.as_slice().into()))
-                .collect(),
+            losses: losses.map(|(node, loss)| (node.clone(), loss.value)).collect(),
+            heads: heads.collect(),
+            regressions: regressions.collect(),
         }
     }
 }
@@ -236,58 +147,37 @@ impl SplitSummary {
     ///
     /// # Errors
     /// The results have different classes.
-    pub fn pooled<'a>(members: impl Iterator<Item = &'a Self>) -> Result<Self, emorun_metrics::MetricsError> {
+    pub fn pooled<'a>(members: impl Iterator<Item = &'a Self> + Clone) -> Result<Self, MetricsError> {
         let mut n = 0;
         let mut loss = Mean::default();
         let mut losses: BTreeMap<String, Mean> = BTreeMap::new();
-        let mut log_losses: BTreeMap<String, Mean> = BTreeMap::new();
-        let mut confusions: BTreeMap<String, Confusion> = BTreeMap::new();
-        let mut agreements: BTreeMap<String, Vec<(String, Agreement)>> = BTreeMap::new();
+        let mut classes: BTreeMap<&String, Vec<&HeadSummary>> = BTreeMap::new();
+        let mut numbers: BTreeMap<&String, Vec<&RegressionSummary>> = BTreeMap::new();
         for member in members {
             n += member.n;
             loss.add(member.loss, member.n);
             for (node, own) in &member.losses {
                 losses.entry(node.clone()).or_default().add(*own, member.n);
             }
-            for (name, head) in &member.regressions {
-                let sums = agreements.entry(name.clone()).or_insert_with(|| {
-                    let none = |number: &String| (number.clone(), Agreement::default());
-                    head.numbers.keys().map(none).collect()
-                });
-                for (number, sum) in sums {
-                    if let Some(agreement) = head.numbers.get(number).and_then(|number| number.agreement) {
-                        sum.merge(&agreement);
-                    }
-                }
-            }
             for (name, head) in &member.heads {
-                let Some(confusion) = &head.confusion else { continue };
-                let log_loss = log_losses.entry(name.clone()).or_default();
-                log_loss.add(head.log_loss, confusion.total());
-                match confusions.get_mut(name) {
-                    Some(sum) => sum.merge(confusion)?,
-                    None => {
-                        confusions.insert(name.clone(), confusion.clone());
-                    }
-                }
+                classes.entry(name).or_default().push(head);
+            }
+            for (name, head) in &member.regressions {
+                numbers.entry(name).or_default().push(head);
             }
         }
-        let heads = confusions
-            .iter()
-            .map(|(name, confusion)| {
-                let log_loss = log_losses.get(name).and_then(Mean::value);
-                let head = HeadSummary::new(&confusion.classification(), log_loss);
-                (name.clone(), head)
-            })
-            .collect();
+        let mut heads = BTreeMap::new();
+        for (name, members) in classes {
+            heads.extend(pooled_classes(&members)?.map(|head| (name.clone(), head)));
+        }
+        let numbers = numbers.into_iter();
         Ok(Self {
             n,
             loss: loss.value(),
             losses: losses.iter().map(|(node, mean)| (node.clone(), mean.value())).collect(),
             heads,
-            regressions: agreements
-                .iter()
-                .map(|(name, agreement)| (name.clone(), agreement.as_slice().into()))
+            regressions: numbers
+                .map(|(name, members)| (name.clone(), pooled_numbers(&members)))
                 .collect(),
         })
     }
@@ -300,54 +190,127 @@ impl SplitSummary {
             mean_sd(&values).map_or((None, None), |found| (Some(found.mean), found.sd))
         };
         let (mean_loss, sd_loss) = over(&|member| member.loss);
-        let mut mean = Self {
+        let of = |loss| Self {
             n: number,
-            loss: mean_loss,
+            loss,
             ..Self::default()
         };
-        let mut sd = Self {
-            n: number,
-            loss: sd_loss,
-            ..Self::default()
+        let (mut mean, mut sd) = (of(mean_loss), of(sd_loss));
+        let Some(first) = members.clone().next() else {
+            return (mean, sd);
         };
-        let first = members.clone().next();
-        for node in first.into_iter().flat_map(|first| first.losses.keys()) {
+        for node in first.losses.keys() {
             let (own_mean, own_sd) = over(&|member: &Self| member.losses.get(node).copied().flatten());
             mean.losses.insert(node.clone(), own_mean);
             sd.losses.insert(node.clone(), own_sd);
         }
-        let regressors: Vec<String> = members
-            .clone()
-            .next()
-            .map(|first| first.regressions.keys().cloned().collect())
-            .unwrap_or_default();
-        for name in regressors {
-            let metric = |pick: fn(&RegressionSummary) -> Option<f64>| {
-                over(&|member: &Self| member.regressions.get(&name).and_then(pick))
-            };
-            let (ccc, mse) = (metric(|head| head.ccc), metric(|head| head.mse));
-            let of = |ccc, mse| RegressionSummary {
-                ccc,
-                mse,
-                ..RegressionSummary::default()
-            };
-            mean.regressions.insert(name.clone(), of(ccc.0, mse.0));
-            sd.regressions.insert(name.clone(), of(ccc.1, mse.1));
+        for name in first.regressions.keys() {
+            let spread = |metric| over(&|member: &Self| member.regressions.get(name)?.metric(metric));
+            let of_members = members.clone().filter_map(|member| member.regressions.get(name));
+            let (of_mean, of_sd) = each(&metrics_of(of_members), spread);
+            // Those of the numbers are in the members.
+            let numbers = Some(IndexMap::new());
+            mean.regressions
+                .insert(name.clone(), RegressionSummary::new(of_mean, numbers.clone()));
+            sd.regressions
+                .insert(name.clone(), RegressionSummary::new(of_sd, numbers));
         }
-        let names: Vec<String> = members
-            .clone()
-            .next()
-            .map(|first| first.heads.keys().cloned().collect())
-            .unwrap_or_default();
-        for name in names {
-            let (mut of_mean, mut of_sd) = (HeadSummary::default(), HeadSummary::default());
-            for metric in Metric::ALL {
-                let found = over(&|member: &Self| member.heads.get(&name)?.metric(metric));
-                (*of_mean.metric_mut(metric), *of_sd.metric_mut(metric)) = found;
-            }
-            mean.heads.insert(name.clone(), of_mean);
-            sd.heads.insert(name.clone(), of_sd);
+        for name in first.heads.keys() {
+            let spread = |metric| over(&|member: &Self| member.heads.get(name)?.metric(metric));
+            let of_members = members.clone().filter_map(|member| member.heads.get(name));
+            let (of_mean, of_sd) = each(&metrics_of(of_members), spread);
+            mean.heads.insert(name.clone(), HeadSummary::new(of_mean, None));
+            sd.heads.insert(name.clone(), HeadSummary::new(of_sd, None));
         }
         (mean, sd)
     }
+}
+
+/// A metric over members, each with its number of items, where it does not follow from sums.
+fn merged(metric: Metric, members: impl Iterator<Item = (Option<f64>, u64)>) -> Option<f64> {
+    let mut mean = Mean::default();
+    for (value, items) in members {
+        let weight = match metric.merge() {
+            Merge::Pooled | Merge::ItemMean => items,
+            Merge::MemberMean => 1,
+        };
+        mean.add(value, weight);
+    }
+    mean.value()
+}
+
+/// Two values of each metric, as two lists.
+fn each(metrics: &[Metric], values: impl Fn(Metric) -> (Option<f64>, Option<f64>)) -> (Values, Values) {
+    let both = metrics.iter().map(|&metric| {
+        let (one, other) = values(metric);
+        ((metric, one), (metric, other))
+    });
+    both.unzip()
+}
+
+/// The metrics that any of several members has, in their order: members may have ended under settings that named others.
+fn metrics_of<'a, T: 'a>(members: impl Iterator<Item = &'a Measured<T>>) -> Vec<Metric> {
+    let mut metrics = Vec::new();
+    for (metric, _) in members.flat_map(|member| &member.metrics) {
+        if !metrics.contains(metric) {
+            metrics.push(*metric);
+        }
+    }
+    metrics
+}
+
+/// A head that predicts classes over all items of several results; `None` where none of them has counts.
+fn pooled_classes(members: &[&HeadSummary]) -> Result<Option<HeadSummary>, MetricsError> {
+    let counted = members.iter().filter_map(|head| Some((*head, head.detail.as_ref()?)));
+    let counted: Vec<(&HeadSummary, &Confusion)> = counted.collect();
+    let Some((_, counts)) = counted.first() else {
+        return Ok(None);
+    };
+    let mut sum = Confusion::new(counts.labels());
+    for (_, counts) in &counted {
+        sum.merge(counts)?;
+    }
+    let value = |metric: Metric| match metric.merge() {
+        Merge::Pooled => metric.of_counts(&sum),
+        Merge::ItemMean | Merge::MemberMean => {
+            let members = counted.iter();
+            merged(
+                metric,
+                members.map(|(head, counts)| (head.metric(metric), counts.total())),
+            )
+        }
+    };
+    let metrics = metrics_of(members.iter().copied()).into_iter();
+    let metrics = metrics.map(|metric| (metric, value(metric))).collect();
+    Ok(Some(HeadSummary::new(metrics, Some(sum))))
+}
+
+/// A head that predicts numbers over all items of several results.
+fn pooled_numbers(members: &[&RegressionSummary]) -> RegressionSummary {
+    let numbers = members.iter().filter_map(|head| head.detail.as_ref());
+    let numbers: Vec<&IndexMap<String, NumberSummary>> = numbers.collect();
+    let pooled = |name: &String| {
+        let of_members = numbers.iter().filter_map(|numbers| numbers.get(name));
+        let sums = |number: &NumberSummary| number.detail.unwrap_or_default();
+        let mut all = Agreement::default();
+        for number in of_members.clone() {
+            all.merge(&sums(number));
+        }
+        let value = |metric: Metric| match metric.merge() {
+            Merge::Pooled => metric.of_sums(&all),
+            Merge::ItemMean | Merge::MemberMean => {
+                let members = of_members.clone();
+                merged(metric, members.map(|number| (number.metric(metric), sums(number).n)))
+            }
+        };
+        let metrics = metrics_of(of_members.clone()).into_iter();
+        let metrics = metrics.map(|metric| (metric, value(metric))).collect();
+        (name.clone(), NumberSummary::new(metrics, Some(all)))
+    };
+    let names = numbers.first().into_iter().flat_map(|first| first.keys());
+    let pooled: IndexMap<String, NumberSummary> = names.map(pooled).collect();
+    let over = |metric: Metric| metric.over_numbers(pooled.values().map(|number| number.metric(metric)));
+    let metrics = metrics_of(members.iter().copied()).into_iter();
+    let metrics = metrics.map(|metric| (metric, over(metric))).collect();
+    RegressionSummary::new(metrics, Some(pooled))
 }

@@ -1,0 +1,258 @@
+//! What heads said of items, from which metrics follow.
+
+use crate::{Agreement, Confusion, MetricsError};
+
+/// What a head said of items.
+#[derive(Clone, Debug)]
+pub enum Predictions {
+    /// One of several classes for each.
+    Classes(ClassPredictions),
+    /// Numbers for each.
+    Numbers(NumberPredictions),
+}
+
+/// What a head that predicts classes said of items, one row an item, in the order in which they were added.
+#[derive(Clone, Debug)]
+pub struct ClassPredictions {
+    /// Counts of the rows whose class is known.
+    confusion: Confusion,
+    /// The true class of each row; `None` where it is not known.
+    truth: Vec<Option<u32>>,
+    /// Of each row the probability of every class.
+    probabilities: Vec<f32>,
+    /// Whether there are rows behind the counts.
+    has_scores: bool,
+}
+
+/// What was said of one item.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row<'a> {
+    /// The true class; `None` where it is not known.
+    pub truth: Option<usize>,
+    /// The class with the highest probability, the first of equals.
+    pub predicted: usize,
+    /// Probability of each class.
+    pub probabilities: &'a [f32],
+}
+
+/// What was said of an item whose class is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScoredRow<'a> {
+    pub truth: usize,
+    pub predicted: usize,
+    pub probabilities: &'a [f32],
+}
+
+impl ScoredRow<'_> {
+    /// The probability of the true class.
+    pub(crate) fn of_true(&self) -> f32 {
+        self.probabilities[self.truth]
+    }
+}
+
+impl ClassPredictions {
+    /// No rows yet, over classes in their order.
+    pub fn new(labels: &[impl AsRef<str>]) -> Self {
+        Self {
+            confusion: Confusion::new(labels),
+            truth: Vec::new(),
+            probabilities: Vec::new(),
+            has_scores: true,
+        }
+    }
+
+    /// Counts alone, where the scores behind them were not kept.
+    pub fn of_counts(confusion: Confusion) -> Self {
+        Self {
+            confusion,
+            truth: Vec::new(),
+            probabilities: Vec::new(),
+            has_scores: false,
+        }
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// There is not one probability a class, or the true class is not in the label set.
+    pub fn add(&mut self, truth: Option<u32>, probabilities: &[f32]) -> Result<(), MetricsError> {
+        let classes = self.labels().len();
+        if probabilities.len() != classes || classes == 0 {
+            return Err(MetricsError::Lengths {
+                left: probabilities.len(),
+                right: classes,
+            });
+        }
+        if let Some(truth) = truth {
+            self.confusion.add(truth as usize, highest(probabilities))?;
+        }
+        self.truth.push(truth);
+        self.probabilities.extend_from_slice(probabilities);
+        Ok(())
+    }
+
+    /// The classes.
+    pub fn labels(&self) -> &[String] {
+        self.confusion.labels()
+    }
+
+    /// Counts of the rows whose class is known.
+    pub fn confusion(&self) -> &Confusion {
+        &self.confusion
+    }
+
+    /// Whether there are scores, rather than counts alone.
+    pub fn has_scores(&self) -> bool {
+        self.has_scores
+    }
+
+    /// Every row.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let rows = self.probabilities.chunks_exact(self.labels().len().max(1));
+        self.truth.iter().zip(rows).map(|(truth, probabilities)| Row {
+            truth: truth.map(|truth| truth as usize),
+            predicted: highest(probabilities),
+            probabilities,
+        })
+    }
+
+    /// The rows whose class is known.
+    pub(crate) fn scored(&self) -> impl Iterator<Item = ScoredRow<'_>> {
+        self.rows().filter_map(|row| {
+            Some(ScoredRow {
+                truth: row.truth?,
+                predicted: row.predicted,
+                probabilities: row.probabilities,
+            })
+        })
+    }
+}
+
+/// Index of the highest score, the first of equals.
+pub fn highest(scores: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+/// What a head that predicts numbers said of items, one row an item, in the order in which they were added.
+#[derive(Clone, Debug)]
+pub struct NumberPredictions {
+    names: Vec<String>,
+    agreement: Vec<Agreement>,
+    truth: Vec<Option<f32>>,
+    predicted: Vec<f32>,
+}
+
+/// One of the numbers that a head predicts, over all items.
+#[derive(Clone, Copy, Debug)]
+pub struct Number<'a> {
+    /// Its name, such as `valence`.
+    pub name: &'a str,
+    /// Agreement over the items whose true number is known.
+    pub agreement: &'a Agreement,
+    of: &'a NumberPredictions,
+    column: usize,
+}
+
+impl Number<'_> {
+    /// True and predicted numbers of the items whose true number is known.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (f64, f64)> {
+        let rows = self.of.rows();
+        rows.filter_map(|(truth, predicted)| Some((f64::from(truth[self.column]?), f64::from(predicted[self.column]))))
+    }
+}
+
+impl NumberPredictions {
+    /// No rows yet, of numbers in their order.
+    pub fn new(names: &[impl AsRef<str>]) -> Self {
+        Self {
+            names: names.iter().map(|name| name.as_ref().to_owned()).collect(),
+            agreement: vec![Agreement::default(); names.len()],
+            truth: Vec::new(),
+            predicted: Vec::new(),
+        }
+    }
+
+    /// Adds a row; a true number may be unknown.
+    ///
+    /// # Errors
+    /// There are not as many numbers as names.
+    pub fn add(&mut self, truth: &[Option<f32>], predicted: &[f32]) -> Result<(), MetricsError> {
+        for given in [truth.len(), predicted.len()] {
+            if given != self.names.len() {
+                return Err(MetricsError::Lengths {
+                    left: given,
+                    right: self.names.len(),
+                });
+            }
+        }
+        for (agreement, (truth, &predicted)) in self.agreement.iter_mut().zip(truth.iter().zip(predicted)) {
+            if let Some(truth) = truth {
+                agreement.add(f64::from(*truth), f64::from(predicted));
+            }
+        }
+        self.truth.extend_from_slice(truth);
+        self.predicted.extend_from_slice(predicted);
+        Ok(())
+    }
+
+    /// The numbers, one after the other.
+    pub fn numbers(&self) -> impl Iterator<Item = Number<'_>> {
+        let columns = self.names.iter().zip(&self.agreement).enumerate();
+        columns.map(|(column, (name, agreement))| Number {
+            name,
+            agreement,
+            of: self,
+            column,
+        })
+    }
+
+    /// True and predicted numbers of every row.
+    pub fn rows(&self) -> impl Iterator<Item = (&[Option<f32>], &[f32])> {
+        let width = self.names.len().max(1);
+        self.truth.chunks_exact(width).zip(self.predicted.chunks_exact(width))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_equal_scores_is_predicted_and_unlabelled_rows_are_not_counted() {
+        let mut rows = ClassPredictions::new(&["a", "b", "c"]);
+        rows.add(Some(2), &[0.25, 0.375, 0.375]).unwrap();
+        rows.add(None, &[1.0, 0.0, 0.0]).unwrap();
+        let found: Vec<(Option<usize>, usize)> = rows.rows().map(|row| (row.truth, row.predicted)).collect();
+        assert_eq!(found, [(Some(2), 1), (None, 0)]);
+        assert_eq!((rows.confusion().total(), rows.scored().count()), (1, 1));
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_are_refused_and_change_nothing() {
+        let mut rows = ClassPredictions::new(&["a", "b"]);
+        assert!(rows.add(Some(0), &[1.0]).is_err());
+        assert!(rows.add(Some(2), &[0.5, 0.5]).is_err());
+        assert_eq!((rows.rows().count(), rows.confusion().total()), (0, 0));
+        let mut numbers = NumberPredictions::new(&["valence", "arousal"]);
+        assert!(numbers.add(&[Some(1.0), None], &[1.0]).is_err());
+        assert!(numbers.add(&[Some(1.0)], &[1.0, 2.0]).is_err());
+        assert_eq!(numbers.rows().count(), 0);
+    }
+
+    #[test]
+    fn a_number_that_an_item_lacks_counts_for_the_others_alone() {
+        let mut numbers = NumberPredictions::new(&["valence", "arousal"]);
+        numbers.add(&[Some(1.0), None], &[2.0, 3.0]).unwrap();
+        numbers.add(&[Some(4.0), Some(5.0)], &[4.0, 4.5]).unwrap();
+        let pairs: Vec<Vec<(f64, f64)>> = numbers.numbers().map(|number| number.pairs().collect()).collect();
+        assert_eq!(pairs, [vec![(1.0, 2.0), (4.0, 4.0)], vec![(5.0, 4.5)]]);
+        let counts: Vec<u64> = numbers.numbers().map(|number| number.agreement.n).collect();
+        assert_eq!(counts, [2, 1]);
+    }
+}
