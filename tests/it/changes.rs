@@ -367,3 +367,119 @@ fn a_log_that_cannot_be_written_stops_no_training_and_is_told_of_once() {
     assert_same_run(&run, &whole);
     assert_eq!(json(whole.join("run.json"))["unlogged"], 0);
 }
+
+/// The tones in two folds of which the first is whole and the second has not begun, as a kill between members leaves
+/// them.
+fn between_members(lab: &Lab, file: &str, more: &str) -> PathBuf {
+    write_tones(lab, "corpus", "angry");
+    let folds =
+        "split: { kind: folds, folds: { k: 2 }, validation: none }\nevaluation: { best: null, weights: last }\n";
+    let data = "datasets:\n  synthetic: null\n  speech: { kind: manifest, path: corpus/all.csv }\n";
+    lab.write(file, format!("extends: crnn.yaml\n{data}{folds}{more}"));
+    let run = lab.run(&[file, "--run-label", "cut", "--set", "training.epochs=1"]);
+    fs::remove_dir_all(run.join("fold-2")).unwrap();
+    run
+}
+
+#[test]
+fn a_member_that_begins_later_has_the_data_of_those_before() {
+    let lab = Lab::new();
+    let run = between_members(&lab, "folds.yaml", "");
+    let table = fs::read_to_string(lab.path("corpus/all.csv")).unwrap();
+    let mut rows: Vec<&str> = table.lines().skip(1).collect();
+    rows.reverse();
+    for (changed, expected) in [
+        (
+            table.replace(",angry", ",sad"),
+            "their labels or their split have changed",
+        ),
+        (
+            format!("path,speaker,emotion\n{}\n", rows.join("\n")),
+            "but in another order",
+        ),
+    ] {
+        lab.write("corpus/all.csv", changed);
+        let outcome = resume(&lab, "cut", &[]);
+        assert_eq!(outcome.code, 5, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
+        assert!(!run.join("fold-2").exists());
+        assert_eq!(json(run.join("fold-1/run.json"))["status"], "completed");
+    }
+    lab.write("corpus/all.csv", table);
+    let outcome = resume(&lab, "cut", &[]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_longer_run_on_other_data_is_refused_before_its_result_is_removed() {
+    let lab = Lab::new();
+    write_tones(&lab, "corpus", "angry");
+    let data = "datasets:\n  synthetic: null\n  speech: { kind: manifest, path: corpus/all.csv }\n";
+    lab.write("speech.yaml", format!("extends: crnn.yaml\n{data}"));
+    let run = lab.run(&["speech.yaml", "--run-label", "cut", "--set", "training.epochs=1"]);
+    let kept = ["summary.json", "resolved.yaml", "run.json"].map(|name| run.join(name));
+    let before = kept.each_ref().map(|path| fs::read(path).unwrap());
+    write_tones(&lab, "corpus", "neutral");
+    let outcome = resume(&lab, "cut", &["--set", "training.epochs=2"]);
+    assert_eq!(outcome.code, 5, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("since runs/tiny/cut was started"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(kept.map(|path| fs::read(path).unwrap()) == before);
+}
+
+#[test]
+fn a_member_that_begins_later_starts_from_the_weights_of_those_before() {
+    let lab = Lab::new();
+    lab.run(&["crnn.yaml", "--run-label", "base", "--set", "training.epochs=1"]);
+    let more = "name: later\ninit_from: { run: runs/tiny/base, nodes: [crnn] }\n";
+    let run = between_members(&lab, "folds.yaml", more);
+    lab.emorun(&["resume", "runs/tiny/base", "--set", "training.epochs=9"]);
+    let outcome = lab.emorun(&["resume", "runs/later/cut"]);
+    assert_eq!(outcome.code, 5, "{}", outcome.stderr);
+    assert!(
+        outcome
+            .stderr
+            .contains("are not those that runs/later/cut/fold-1 began with"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!run.join("fold-2/checkpoints").exists());
+}
+
+#[test]
+fn a_run_of_a_sweep_that_begins_later_has_the_data_of_those_before() {
+    let lab = Lab::new();
+    write_tones(&lab, "corpus", "angry");
+    let data = "datasets:\n  synthetic: null\n  speech: { kind: manifest, path: corpus/all.csv }\n";
+    lab.write("speech.yaml", format!("extends: crnn.yaml\n{data}"));
+    lab.write(
+        "sweep.yaml",
+        "name: compared\nruns:\n  - { label: one, experiment: speech.yaml }\n  - { label: two, experiment: speech.yaml, set: { seed: 8 } }\n",
+    );
+    let outcome = lab.emorun(&[
+        "sweep",
+        "sweep.yaml",
+        "--run-label",
+        "cut",
+        "--set",
+        "training.epochs=1",
+    ]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let second = lab.path("runs/compared/cut/two");
+    fs::remove_dir_all(&second).unwrap();
+    write_tones(&lab, "corpus", "neutral");
+    let outcome = lab.emorun(&["resume", "runs/compared/cut"]);
+    assert_eq!(outcome.code, 5, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("since runs/compared/cut/one was started"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!second.exists());
+    write_tones(&lab, "corpus", "angry");
+    let outcome = lab.emorun(&["resume", "runs/compared/cut"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+}

@@ -16,6 +16,7 @@ use super::dir::{RunDir, read_json};
 use super::last_words::LastWords;
 use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
 use super::report;
+use super::resume::started_in;
 use super::summary::{Seconds, SplitSummary, Summary};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::{Failure, guarded};
@@ -133,7 +134,7 @@ pub fn run(
     };
     dir.write_json("run.json", &record)?;
     let last_words = LastWords::of(dir.path(), &record);
-    let begun = guarded(|| begin(prepared, spec, dir, device, &mut record));
+    let begun = guarded(|| begin(prepared, spec, (dir, parent), device, &mut record));
     drop(last_words);
     // Again, with what the run has begun from.
     let last_words = LastWords::of(dir.path(), &record);
@@ -254,7 +255,7 @@ fn train_and_evaluate(
 fn begin<'a>(
     prepared: &'a Prepared,
     spec: &MemberSpec,
-    dir: &RunDir,
+    (dir, parent): (&RunDir, Option<&Path>),
     device: &Chosen,
     record: &mut RunRecord,
 ) -> Result<(Trainer<'a>, Network), Failure> {
@@ -269,11 +270,16 @@ fn begin<'a>(
         return Ok((trainer, network));
     }
     let started = super::init::initialise(prepared, &mut network, from, spec.seed)?;
-    if let Some(then) = record.started_from.as_ref().filter(|then| then.hash != started.hash) {
+    // Members are pooled, so that all of them begin with the same.
+    let before = match &record.started_from {
+        Some(then) => Some((dir.path().to_owned(), then.clone())),
+        None => parent.and_then(started_in),
+    };
+    if let Some((place, then)) = before.filter(|(_, then)| then.hash != started.hash) {
         return Err(Failure::Conflict(format!(
             "the weights of {} are not those that {} began with: then they had the hash {}, now {}; put them back, or start a new run instead",
             started.from,
-            dir.path().display(),
+            place.display(),
             then.hash,
             started.hash
         )));

@@ -204,21 +204,14 @@ impl RunRecord {
         }
     }
 
-    /// Compares items and their labels with those that the run in `dir` was started with.
+    /// Compares items, their labels and their split with those that the run in `dir` was started with.
     ///
     /// # Errors
     /// They have changed.
     pub fn check_data(&self, now: &Value, certificate: &Value, dir: &Path) -> Result<(), Failure> {
-        let fingerprints = |data: &Value| -> BTreeMap<String, Value> {
-            let sets = data.as_object().into_iter().flatten();
-            sets.map(|(name, facts)| (name.clone(), facts["fingerprint"].clone()))
-                .collect()
-        };
-        if self.certificate["hash"] != certificate["hash"] || fingerprints(&self.data) != fingerprints(now) {
-            return Err(Failure::Conflict(format!(
-                "the items, their labels or their split have changed since {} was started (see `data` in its run.json); put them back, or start a new run instead",
-                dir.display()
-            )));
+        self.check_items(now, dir)?;
+        if self.certificate["hash"] != certificate["hash"] {
+            return Err(data_changed(dir));
         }
         // By their order epochs are drawn; versions that did not store it cannot tell.
         let order = &self.certificate["order"];
@@ -227,6 +220,22 @@ impl RunRecord {
                 "the items are the same as when {} was started, but in another order (of the datasets in the experiment, or of the rows in a table), by which epochs are drawn; put them back in order, or start a new run instead",
                 dir.display()
             )));
+        }
+        Ok(())
+    }
+
+    /// Compares items and their labels, whatever side they are on: all that a run of several members has of its own.
+    ///
+    /// # Errors
+    /// They have changed.
+    pub fn check_items(&self, now: &Value, dir: &Path) -> Result<(), Failure> {
+        let fingerprints = |data: &Value| -> BTreeMap<String, Value> {
+            let sets = data.as_object().into_iter().flatten();
+            sets.map(|(name, facts)| (name.clone(), facts["fingerprint"].clone()))
+                .collect()
+        };
+        if fingerprints(&self.data) != fingerprints(now) {
+            return Err(data_changed(dir));
         }
         Ok(())
     }
@@ -292,6 +301,13 @@ impl RunRecord {
         let classes = self.certificate["splits"]["train"]["classes"][&labels.name].as_object()?;
         Some(classes.keys().cloned().collect())
     }
+}
+
+fn data_changed(dir: &Path) -> Failure {
+    Failure::Conflict(format!(
+        "the items, their labels or their split have changed since {} was started (see `data` in its run.json); put them back, or start a new run instead",
+        dir.display()
+    ))
 }
 
 /// Versions that a run was made with.

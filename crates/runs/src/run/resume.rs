@@ -1,9 +1,12 @@
 //! What may be different when a run goes on, and what is said of it.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use super::dir::{RunDir, read_json};
-use super::record::{Change, RunRecord, Versions, timestamp};
+use super::parent::members;
+use super::record::{Change, RunRecord, Started, Versions, timestamp};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_experiment::prepare::{Prepared, with_defaults};
@@ -44,9 +47,8 @@ pub fn accept(prepared: &Prepared, dir: &RunDir, device: &Chosen) -> Result<(), 
     }
     let mut record: RunRecord = read_json(&path)?;
     let settings = changed_settings(prepared, &record, dir)?;
-    // Members of a run compare their own, whose seeds differ; before anything is written, so that nothing is noted of
-    // what is refused.
-    record.check_identity(prepared, |_| true, dir.path())?;
+    // Before anything is written, so that nothing is noted of what is refused.
+    same_content(prepared, &record, dir.path())?;
     check_moved(&settings, &record)?;
     let surroundings = changed_surroundings(&record, device);
     if settings.is_empty() && surroundings.is_empty() {
@@ -88,6 +90,43 @@ pub fn accept(prepared: &Prepared, dir: &RunDir, device: &Chosen) -> Result<(), 
         record.changes.push(change);
     }
     dir.write_json("run.json", &record)
+}
+
+/// Compares by content all that a run, and each of its members that has begun, was started with: a member that would
+/// begin now has nothing of its own to be held against, and its result is pooled with those of before.
+///
+/// # Errors
+/// Something has changed.
+pub(super) fn same_content(prepared: &Prepared, record: &RunRecord, run: &Path) -> Result<(), Failure> {
+    let data = prepared.data_facts();
+    record.check_items(&data, run)?;
+    record.check_identity(prepared, |_| true, run)?;
+    for spec in members(prepared) {
+        let place = match spec.path.as_str() {
+            "" => run.to_owned(),
+            member => run.join(member),
+        };
+        let path = place.join("run.json");
+        // One that cannot be read fails alone, when it is its turn.
+        let Some(own) = path.is_file().then(|| read_json::<RunRecord>(&path).ok()).flatten() else {
+            continue;
+        };
+        let certificate = &prepared.assignments[spec.assignment].certificate;
+        let certificate = serde_json::to_value(certificate).map_err(|error| Failure::Bug(error.to_string()))?;
+        own.check_data(&data, &certificate, &place)?;
+        own.check_identity(prepared, |_| true, &place)?;
+    }
+    Ok(())
+}
+
+/// The weights from elsewhere that a member of a run has begun with, and its directory.
+pub(super) fn started_in(run: &Path) -> Option<(PathBuf, Started)> {
+    let record: RunRecord = read_json(&run.join("run.json")).ok()?;
+    record.members.iter().find_map(|member| {
+        let place = run.join(member);
+        let own: RunRecord = read_json(&place.join("run.json")).ok()?;
+        Some((place, own.started_from?))
+    })
 }
 
 /// What is different of the program and the machine.

@@ -14,6 +14,7 @@ use super::dir::{RunDir, can_be_label, read_json};
 use super::fallen::{self, Fallen, Retry};
 use super::parent::{self, Finished};
 use super::record::RunRecord;
+use super::resume::same_content;
 use super::tracker::{TrackedRun, track_all};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
@@ -272,7 +273,8 @@ pub struct Compared {
 /// Runs or resumes every entry in its folder of the sweep. Where one fails, the others go on.
 ///
 /// # Errors
-/// Interrupted, or the disk is full; the entries before that are kept.
+/// Interrupted, or the disk is full; the entries before that are kept. What an entry was started with is not there any
+/// more: then none goes on, as those that begin now would be compared with it.
 pub fn work(
     dir: &RunDir,
     entries: Vec<Checked>,
@@ -280,6 +282,16 @@ pub fn work(
     device: &Chosen,
     retry: Retry,
 ) -> Result<Compared, Failure> {
+    for (entry, prepared) in &entries {
+        let run = dir.path().join(&entry.label);
+        let path = run.join("run.json");
+        // What cannot be read or run any more keeps the others from nothing.
+        if let (true, Ok(prepared)) = (path.is_file(), prepared)
+            && let Ok(record) = read_json::<RunRecord>(&path)
+        {
+            same_content(prepared, &record, &run)?;
+        }
+    }
     let all = entries.len();
     let mut finished: Vec<(String, Finished)> = Vec::new();
     let mut fallen: Vec<Fallen> = Vec::new();
