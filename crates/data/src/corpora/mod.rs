@@ -181,3 +181,32 @@ pub(crate) fn people_of(datasets: &IndexMap<String, DatasetConfig>) -> Vec<Strin
     };
     datasets.iter().map(people).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_corpus_lies_where_its_dataset_says() {
+        for (kind, description) in descriptions() {
+            let mut config = serde_json::json!({ "kind": kind, "corpus": "savee", "pattern": "." });
+            let known = match kind {
+                "emobox" => &["kind", "corpus"][..],
+                "files" => &["kind", "pattern"],
+                _ => &["kind"],
+            };
+            config
+                .as_object_mut()
+                .unwrap()
+                .retain(|field, _| known.contains(&field.as_str()));
+            if let Some(field) = description.place {
+                config[field] = "a/place".into();
+            }
+            let config: DatasetConfig = serde_json::from_value(config).unwrap();
+            let place = description.place.map(|_| Path::new("a/place"));
+            assert_eq!(config.corpus().place(), place, "{kind}");
+            assert_eq!(config.with_all().corpus().place(), place, "{kind}");
+        }
+        assert_eq!(DatasetConfig::whole("no_such_kind", Path::new("")), None);
+    }
+}

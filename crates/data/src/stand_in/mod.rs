@@ -181,7 +181,8 @@ fn meant<'a>(datasets: &'a IndexMap<String, DatasetConfig>, text: &str) -> Vec<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ScanLevel, scan, split};
+    use crate::corpora::Manifest;
+    use crate::{ScanLevel, declare, scan, split};
 
     /// An experiment's datasets and split, as JSON.
     fn checked(datasets: serde_json::Value, rule: serde_json::Value) -> (StandIn, Vec<crate::Assignment>) {
@@ -203,6 +204,56 @@ mod tests {
             assert!(!assignment.test.is_empty());
         }
         (made, assignments)
+    }
+
+    #[test]
+    fn a_corpus_without_a_layout_of_its_own_is_stood_in_for_by_a_table() {
+        for kind in [
+            "ravdess",
+            "cremad",
+            "emodb",
+            "iemocap",
+            "esd",
+            "librispeech",
+            "synthetic",
+        ] {
+            let config = DatasetConfig::whole(kind, Path::new("no/such")).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let writer = Writer {
+                dataset: "toy",
+                root: folder.path().join("toy"),
+                takes: 2,
+                speakers: vec!["anna".to_owned(), "ben".to_owned()],
+                named: false,
+                sides_by_column: false,
+                folds: 1,
+            };
+            let table = Manifest::stand_in_of(config.corpus(), "toy");
+            let table = writer.table(&table, &Told::of(config.corpus())).unwrap();
+            let given = IndexMap::from([("toy".to_owned(), config)]);
+            let made = IndexMap::from([("toy".to_owned(), DatasetConfig::from(table))]);
+            let corpus = scan(&made, ScanLevel::Deep, None).unwrap();
+            assert!(corpus.warnings.is_empty(), "{kind}: {:?}", corpus.warnings);
+            let declared = declare(&given, 16_000).unwrap();
+            let told = declare(&made, 16_000).unwrap();
+            let lacks: Vec<&str> = declared
+                .iter()
+                .map(|(port, _)| port.as_str())
+                .filter(|port| !told.iter().any(|(known, _)| known == port))
+                .collect();
+            assert!(lacks.is_empty(), "{kind}: {lacks:?}");
+            let own = given["toy"].corpus();
+            if let Ok(Some(classes)) = own.labelling("toy").map(|rules| rules.classes()) {
+                assert_eq!(corpus.label_sets["emotion"], classes, "{kind}");
+            }
+            for (column, classes) in own.attributes() {
+                let found = &corpus.attribute_sets[column];
+                let are_its = found.iter().all(|class| classes.contains(&class.as_str()));
+                assert!(found.len() > 1 && are_its, "{kind}: {found:?}");
+            }
+            assert_eq!(corpus.values, own.values(), "{kind}");
+            assert_eq!(corpus.datasets["toy"].people, own.people("toy"), "{kind}");
+        }
     }
 
     #[test]

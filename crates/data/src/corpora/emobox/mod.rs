@@ -90,6 +90,10 @@ impl Described for Emobox {
 }
 
 impl CorpusKind for Emobox {
+    fn place(&self) -> Option<&Path> {
+        Some(self.root.as_path())
+    }
+
     fn published_twice(&self) -> &'static [[&'static str; 2]] {
         self.own_kind().map_or(&[], |own| own.corpus().published_twice())
     }
