@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use emorun_data::fixtures::{EsdLayout, write_emodb, write_esd, write_musan};
+use emorun_data::corpora::emodb::write_emodb;
+use emorun_data::corpora::esd::{EsdLayout, write_esd};
+use emorun_data::corpora::musan::write_musan;
 use serde_json::Value;
 
 use crate::support::Lab;

@@ -1,35 +1,20 @@
 //! What can be wrong with datasets and splits.
 
+mod class;
 mod help;
 mod row;
+mod texts;
 
+pub use class::ErrorClass;
 pub use row::{Also, RowProblem};
+pub(crate) use texts::{list, within};
 
 use crate::corpora::emobox::EmoboxError;
 use crate::table::TableProblem;
 use emorun_audio::AudioError;
 use std::path::PathBuf;
+use texts::{in_row, more, paths, such_as};
 use thiserror::Error;
-
-/// Whether an error lies in the experiment or in the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorClass {
-    /// The experiment asks for what the data cannot give.
-    Invalid,
-    /// Data is missing, unreadable or contradicts itself.
-    Data,
-}
-
-impl ErrorClass {
-    /// The exit code that belongs to the class.
-    #[must_use]
-    pub const fn exit_code(self) -> i32 {
-        match self {
-            Self::Invalid => 3,
-            Self::Data => 4,
-        }
-    }
-}
 
 /// An error in a dataset or a split.
 #[derive(Debug, Error)]
@@ -496,138 +481,4 @@ pub enum DataError {
         /// How many.
         count: usize,
     },
-}
-
-impl DataError {
-    /// Whether the experiment or the data is at fault.
-    #[must_use]
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::RootMissing { .. }
-            | Self::RootNotFolder { .. }
-            | Self::Unreadable { .. }
-            | Self::NoAudio { .. }
-            | Self::NoneMatch { .. }
-            | Self::BadAudio { .. }
-            | Self::ManyBad { .. }
-            | Self::Pointers { .. }
-            | Self::Table { .. }
-            | Self::WindowsPaths { .. }
-            | Self::EmptyColumn { .. }
-            | Self::Changed { .. }
-            | Self::Index { .. }
-            | Self::Contradiction { .. }
-            | Self::TableMissing { .. }
-            | Self::EmptyManifest { .. } => ErrorClass::Data,
-            Self::Emobox(error) => error.class(),
-            Self::NothingLeft { bad, .. } if *bad > 0 => ErrorClass::Data,
-            Self::Row { problem, .. } => match **problem {
-                RowProblem::Label { .. } => ErrorClass::Invalid,
-                _ => ErrorClass::Data,
-            },
-            _ => ErrorClass::Invalid,
-        }
-    }
-
-    /// The keys that lead to the fault in the experiment file, such as `datasets`, `ravdess`,
-    /// `emotions`, `2`.
-    #[must_use]
-    pub fn document_path(&self) -> Vec<String> {
-        let dataset_field = |dataset: &str, field: &str| {
-            let mut path = vec!["datasets".to_owned(), dataset.to_owned()];
-            path.extend(field.split('.').filter(|part| !part.is_empty()).map(str::to_owned));
-            path
-        };
-        match self {
-            Self::RootMissing { dataset, .. }
-            | Self::RootNotFolder { dataset, .. }
-            | Self::NoAudio { dataset, .. }
-            | Self::NoneMatch { dataset, .. } => dataset_field(dataset, "root"),
-            Self::Unreadable { dataset, .. }
-            | Self::BadAudio { dataset, .. }
-            | Self::ManyBad { dataset, .. }
-            | Self::Pointers { dataset, .. }
-            | Self::Changed { dataset, .. }
-            | Self::Contradiction { dataset, .. }
-            | Self::NothingLeft { dataset, .. }
-            | Self::RepeatedColumn { dataset, .. } => dataset_field(dataset, ""),
-            Self::Row { dataset, .. }
-            | Self::Table { dataset, .. }
-            | Self::WindowsPaths { dataset, .. }
-            | Self::EmptyManifest { dataset, .. }
-            | Self::ManifestFormat { dataset, .. } => dataset_field(dataset, "path"),
-            Self::EmptyColumn { dataset, field, .. } => dataset_field(dataset, field),
-            Self::NoLabel { datasets, .. } => match &datasets[..] {
-                [(dataset, _)] => dataset_field(dataset, ""),
-                _ => vec!["datasets".to_owned()],
-            },
-            Self::UnusedLabel { dataset, name, .. } => {
-                let mut path = dataset_field(dataset, "mapping");
-                path.push(name.clone());
-                path
-            }
-            Self::MissingColumn { dataset, field, .. } => dataset_field(dataset, field),
-            Self::UnknownEmotion { dataset, field, .. } => {
-                let mut path = dataset_field(dataset, "");
-                path.extend(field.iter().cloned());
-                path
-            }
-            Self::RepeatedEmotion { dataset, index, .. } => dataset_field(dataset, &format!("emotions.{index}")),
-            Self::NoEmotions { dataset } => dataset_field(dataset, "emotions"),
-            Self::Field { dataset, field, .. } | Self::TableMissing { dataset, field, .. } => {
-                dataset_field(dataset, field)
-            }
-            Self::SplitField { field, .. }
-            | Self::UnknownSpeaker { field, .. }
-            | Self::AmbiguousSpeaker { field, .. } => std::iter::once("split".to_owned())
-                .chain(field.split('.').map(str::to_owned))
-                .collect(),
-            Self::FilesField { dataset, field, .. } => dataset_field(dataset, field),
-            Self::UnknownCode { dataset, .. } => dataset_field(dataset, "pattern"),
-            Self::Emobox(error) => error.document_path(),
-            Self::Index { .. } => vec!["datasets".to_owned()],
-            _ => vec!["split".to_owned()],
-        }
-    }
-}
-
-fn such_as(reason: &Option<String>) -> String {
-    reason
-        .as_ref()
-        .map_or_else(String::new, |reason| format!(" (such as: {reason})"))
-}
-
-fn paths(paths: &[PathBuf]) -> String {
-    let shown: Vec<String> = paths.iter().map(|path| format!("{path:?}")).collect();
-    shown.join(", ")
-}
-
-fn more(count: usize, shown: usize) -> String {
-    match count.saturating_sub(shown) {
-        0 => String::new(),
-        left => format!(" and {left} more"),
-    }
-}
-
-fn in_row(row: Option<u64>) -> String {
-    row.map_or_else(String::new, |row| format!("line {row} names "))
-}
-
-pub(crate) fn within(fold: &Option<String>) -> String {
-    fold.as_ref().map_or_else(String::new, |fold| format!("in {fold}, "))
-}
-
-/// Names in backticks, at most twelve of them.
-pub(crate) fn list(names: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let mut text = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
 }

@@ -41,7 +41,7 @@ mod verify;
 mod walk;
 
 pub use content::{ContentHash, ShortStamp};
-pub use corpora::{DatasetConfig, KINDS, OnBadAudio, OnCopies, OtherLabels, SameLabels};
+pub use corpora::{DatasetConfig, KINDS, NOISES, NoiseCorpus, OnBadAudio, OnCopies, OtherLabels, SameLabels};
 pub use declare::{ALL_DIMENSIONS, DIMENSIONS, SOFT_EMOTION, declare};
 pub use emotion::{EMOTIONS, GENDERS, canonical, in_canonical_order};
 pub use error::{Also, DataError, ErrorClass, RowProblem};
@@ -56,5 +56,5 @@ pub use recordings::{Recording, check_recordings};
 pub use scan::{ScanLevel, scan};
 pub use split::{Assignment, Certificate, SplitConfig, split};
 pub use table::TableProblem;
-pub use verify::{Copies, Count, PartReport, Unusable, Verification, verify, verify_musan, whole};
+pub use verify::{Copies, Count, PartReport, Unusable, Verification, verify, verify_noise};
 pub use walk::AUDIO_EXTENSIONS;

@@ -3,7 +3,7 @@
 use crate::audio::read_audio;
 use crate::candidate::{Candidate, Interner};
 use crate::copies::{count_once, warn_of_namesakes};
-use crate::corpora::{DatasetConfig, Gathered, manifest, people_of};
+use crate::corpora::{DatasetConfig, Gathered, people_of};
 use crate::emotion::in_canonical_order;
 use crate::index::Index;
 use crate::item_builder::ItemBuilder;
@@ -189,7 +189,7 @@ fn read(
         let facts = facts((name, &people[index]), config, filtered[index], &items, &corpus);
         corpus.datasets.insert(name.clone(), facts);
     }
-    warn_of_people(&items, &mut corpus);
+    warn_of_people(&items, datasets, &mut corpus);
     alike::warn_of_alike(&items, &mut corpus);
     corpus.items = items.into();
     Ok(corpus)
@@ -256,7 +256,7 @@ pub(crate) fn check_people(name: &str, config: &DatasetConfig) -> Option<DataErr
 
 /// Remarks on datasets of the same people, and on speakers whom tables name alike without saying whether they are the
 /// same.
-fn warn_of_people(items: &[Item], corpus: &mut Corpus) {
+fn warn_of_people(items: &[Item], datasets: &IndexMap<String, DatasetConfig>, corpus: &mut Corpus) {
     let mut datasets_of: IndexMap<&str, IndexSet<&str>> = IndexMap::new();
     let mut ids: IndexMap<(&str, &str), HashSet<&str>> = IndexMap::new();
     let mut seen = HashSet::new();
@@ -278,12 +278,7 @@ fn warn_of_people(items: &[Item], corpus: &mut Corpus) {
             listed(&mut datasets.iter())
         ));
     }
-    let is_table = |dataset: &str| {
-        corpus
-            .datasets
-            .get(dataset)
-            .is_some_and(|facts| facts.kind == manifest::KIND)
-    };
+    let is_table = |dataset: &str| datasets.get(dataset).is_some_and(|config| config.table().is_some());
     for (at, ((dataset, people), own)) in ids
         .iter()
         .enumerate()

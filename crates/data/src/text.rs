@@ -71,6 +71,14 @@ fn decode(bytes: &[u8]) -> Text {
     }
 }
 
+/// Names as a sentence lists them: `a, b and c`.
+pub(crate) fn in_a_sentence(names: &[&str]) -> String {
+    match names {
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use emorun_data::DatasetConfig;
 use emorun_data::corpora::emobox::EmoboxCorpus;
+use emorun_data::{DatasetConfig, NOISES, NoiseCorpus};
 use indexmap::IndexMap;
 
 use super::{Common, Format, check};
@@ -49,15 +49,17 @@ pub(super) fn data(arguments: &Arguments, common: Common) -> Result<(), Failure>
     }
 }
 
-/// MUSAN can be verified, but is no dataset.
-const MUSAN: &str = "musan";
-
 /// Kind of the corpora that EmoBox lists.
 const EMOBOX: &str = "emobox";
 
+/// The source of noise of that name, which can be verified, but is no dataset.
+fn noise(name: &str) -> Option<&'static NoiseCorpus> {
+    NOISES.into_iter().find(|noise| noise.name == name)
+}
+
 fn kinds() -> PossibleValuesParser {
     let kinds = emorun_data::KINDS.iter().map(|kind| kind.name);
-    PossibleValuesParser::new(kinds.chain([MUSAN]))
+    PossibleValuesParser::new(kinds.chain(NOISES.map(|noise| noise.name)))
 }
 
 /// Corpora: those of an experiment, or one by its kind and folder.
@@ -101,13 +103,14 @@ impl CorpusArguments {
                     "--corpus {corpus} is for --kind {EMOBOX}; `{kind}` is one corpus"
                 )));
             }
-            let config = emorun_data::whole(kind, root)
-                .ok_or_else(|| match kind.as_str() {
-                    MUSAN => Failure::Usage(format!("`{kind}` is no corpus of utterances")),
-                    _ => Failure::Usage(format!(
+            let config = DatasetConfig::whole(kind, root).ok_or_else(|| {
+                Failure::Usage(match noise(kind) {
+                    Some(_) => format!("`{kind}` is no corpus of utterances"),
+                    None => format!(
                         "a root alone does not describe a corpus of kind `{kind}`; give an experiment that has it as a dataset"
-                    )),
-                })?;
+                    ),
+                })
+            })?;
             return Ok(IndexMap::from([(kind.clone(), config)]));
         }
         let source = Source {

@@ -4,7 +4,7 @@ use clap::Args;
 use emorun_data::Verification;
 use serde_json::json;
 
-use super::{CorpusArguments, MUSAN};
+use super::{CorpusArguments, noise};
 use crate::cli::{Common, Format, print};
 use emorun_engine::exit::Failure;
 
@@ -19,9 +19,10 @@ pub(super) struct Arguments {
 
 pub(super) fn verify(arguments: &Arguments, common: Common) -> Result<(), Failure> {
     let corpora = &arguments.corpora;
-    let reports: Vec<Verification> = match (&corpora.kind, &corpora.root) {
-        (Some(kind), Some(root)) if kind == MUSAN => {
-            vec![emorun_data::verify_musan(root, arguments.deep).map_err(Failure::Data)?]
+    let source = corpora.kind.as_deref().and_then(noise);
+    let reports: Vec<Verification> = match (source, &corpora.root) {
+        (Some(noise), Some(root)) => {
+            vec![emorun_data::verify_noise(noise, root, arguments.deep).map_err(Failure::Data)?]
         }
         _ => {
             let (mut reports, mut errors) = (Vec::new(), Vec::new());

@@ -1,68 +1,55 @@
 //! A corpus whose file names tell what is needed, read by a regular expression.
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Source, Utterance, Vocabulary};
+use super::{
+    CorpusKind, DatasetConfig, Described, Description, Facts, Gathered, Manifest, Source, Utterance, dataset, manifest,
+};
 use crate::emotion::{self, GENDERS, nearest};
-use crate::labelling::{Labelling, Mapping};
+use crate::fixtures::FixtureError;
+use crate::labelling::{Labelling, Vocabulary};
+use crate::stand_in::{Told, Writer};
 use crate::walk::{Found, find_audio};
 use crate::{DataError, SkipReason, Skipped, SplitName};
-use emorun_audio::Channel;
-use emorun_lang::DataPath;
 use indexmap::{IndexMap, IndexSet};
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A corpus of acted speech whose file names (and folders) encode speaker, emotion and more.
-///
-/// The regular expression is searched for in each file's path below `root`, with `/` between folders; what its named groups
-/// `(?P<speaker>…)`, `(?P<emotion>…)`, `(?P<gender>…)`, `(?P<text>…)` and `(?P<split>…)` match are the recording's facts.
-/// `values` gives the names that codes stand for. Files that it does not match are left out, with a remark.
-///
-/// SAVEE, for example: `pattern: '(?P<speaker>DC|JE|JK|KL)_(?P<emotion>[a-z]+)\d+\.wav$'` and `values: { emotion: { a: angry,
-/// d: disgust, f: fearful, h: happy, n: neutral, sa: sad, su: surprised } }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Files {
-    /// Folder that holds the corpus, relative to the working directory.
-    pub root: DataPath,
-    /// Regular expression with named groups (syntax of the crate `regex`, like Python's `re` without look-around and
-    /// back-references). Write it in single quotes, so that YAML leaves `\` alone; `^` and `$` stand for the ends of the path.
-    pub pattern: String,
-    /// For each group, the name that each code stands for, or `null` to leave its recordings out. A code that is missing in
-    /// the map of its group is an error; a group without a map is taken as it is.
-    #[serde(default)]
-    pub values: IndexMap<String, IndexMap<String, Option<String>>>,
-    /// Facts that follow from what another group matches, such as a speaker's gender.
-    #[serde(default)]
-    pub derived: IndexMap<String, Derived>,
-    /// Facts that all recordings have, such as `gender: male`.
-    #[serde(default)]
-    pub constant: IndexMap<String, String>,
-    /// Further groups to read as labels; the classes of each are its values in alphabetical order.
-    #[serde(default)]
-    pub labels: Vec<String>,
-    /// Further groups that a split may not cut, such as a dialogue or a session.
-    #[serde(default)]
-    pub groups: Vec<String>,
-    /// Emotions to keep, numbered in this order; all by default.
-    #[serde(default)]
-    pub emotions: Option<Vec<String>>,
-    /// New class for an emotion, or `null` to drop its items; applied after `values` and before `emotions`.
-    #[serde(default)]
-    pub mapping: Option<Mapping>,
-    /// What to do with a file that cannot be decoded or is too short.
-    #[serde(default)]
-    pub on_bad_audio: OnBadAudio,
-    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
-    #[serde(default)]
-    pub channel: Channel,
-    /// What to do with one recording under several names.
-    #[serde(default)]
-    pub on_copies: OnCopies,
-    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
-    /// a split keeps all that one person says on one side. By default those of this dataset alone.
-    #[serde(default)]
-    pub people: Option<String>,
+dataset! {
+    /// A corpus of acted speech whose file names (and folders) encode speaker, emotion and more.
+    ///
+    /// The regular expression is searched for in each file's path below `root`, with `/` between folders; what its named groups
+    /// `(?P<speaker>…)`, `(?P<emotion>…)`, `(?P<gender>…)`, `(?P<text>…)` and `(?P<split>…)` match are the recording's facts.
+    /// `values` gives the names that codes stand for. Files that it does not match are left out, with a remark.
+    ///
+    /// SAVEE, for example: `pattern: '(?P<speaker>DC|JE|JK|KL)_(?P<emotion>[a-z]+)\d+\.wav$'` and `values: { emotion: { a: angry,
+    /// d: disgust, f: fearful, h: happy, n: neutral, sa: sad, su: surprised } }`.
+    pub struct Files {
+        shared root,
+        /// Regular expression with named groups (syntax of the crate `regex`, like Python's `re` without look-around and
+        /// back-references). Write it in single quotes, so that YAML leaves `\` alone; `^` and `$` stand for the ends of the path.
+        pub pattern: String,
+        /// For each group, the name that each code stands for, or `null` to leave its recordings out. A code that is missing in
+        /// the map of its group is an error; a group without a map is taken as it is.
+        #[serde(default)]
+        pub values: IndexMap<String, IndexMap<String, Option<String>>>,
+        /// Facts that follow from what another group matches, such as a speaker's gender.
+        #[serde(default)]
+        pub derived: IndexMap<String, Derived>,
+        /// Facts that all recordings have, such as `gender: male`.
+        #[serde(default)]
+        pub constant: IndexMap<String, String>,
+        /// Further groups to read as labels; the classes of each are its values in alphabetical order.
+        #[serde(default)]
+        pub labels: Vec<String>,
+        /// Further groups that a split may not cut, such as a dialogue or a session.
+        #[serde(default)]
+        pub groups: Vec<String>,
+        shared classes: "all by default.", "an emotion", "applied after `values` and before `emotions`.",
+        shared on_bad_audio,
+        shared channel,
+        shared on_copies,
+        shared people: "those of this dataset alone.",
+    }
 }
 
 /// A fact that follows from another.
@@ -88,29 +75,17 @@ const RESERVED: [&str; 7] = [
     crate::ALL_DIMENSIONS,
 ];
 
+impl Described for Files {
+    const DESCRIPTION: Description = Description {
+        summary: "any other corpus whose file names tell speaker and emotion, by a regular expression",
+        outputs: "data.audio, data.emotion, data.gender, data.text, and one port for each of `labels`",
+        ..Description::DEFAULT
+    };
+}
+
 impl CorpusKind for Files {
-    fn emotions(&self) -> Option<&[String]> {
-        self.emotions.as_deref()
-    }
-
-    fn mapping(&self) -> Option<&Mapping> {
-        self.mapping.as_ref()
-    }
-
-    fn on_bad_audio(&self) -> OnBadAudio {
-        self.on_bad_audio
-    }
-
-    fn channel(&self) -> Channel {
-        self.channel
-    }
-
-    fn on_copies(&self) -> OnCopies {
-        self.on_copies
-    }
-
-    fn people(&self, dataset: &str) -> String {
-        self.people.clone().unwrap_or_else(|| dataset.to_owned())
+    fn own_people(&self, dataset: &str) -> String {
+        dataset.to_owned()
     }
 
     fn has_text(&self) -> bool {
@@ -208,6 +183,36 @@ impl CorpusKind for Files {
             gathered.warnings.extend(reading.unused(dataset));
         }
         gathered
+    }
+
+    // Its own labels may need its mapping.
+    fn take_all(&mut self) {}
+
+    /// A table with what it tells by its files' names: no file can be named for any pattern.
+    fn stand_in(&self, writer: &Writer<'_>) -> Result<DatasetConfig, FixtureError> {
+        let told = |name: &str| {
+            let values = self
+                .values
+                .get(name)
+                .or(self.derived.get(name).map(|derived| &derived.values));
+            let constant = self.constant.get(name).into_iter();
+            let values = values.into_iter().flat_map(|values| values.values().flatten());
+            values.chain(constant).cloned().collect::<IndexSet<String>>()
+        };
+        let emotions = told("emotion");
+        let table = Manifest {
+            columns: manifest::Columns {
+                groups: self.groups.clone(),
+                ..manifest::Columns::default()
+            },
+            emotions: match (&self.emotions, &self.mapping) {
+                (Some(emotions), _) => Some(emotions.clone()),
+                (None, None) if !emotions.is_empty() => Some(emotions.into_iter().collect()),
+                (None, _) => None,
+            },
+            ..Manifest::stand_in_of(self, writer.dataset)
+        };
+        writer.table(&table, &Told::of(&table)).map(DatasetConfig::from)
     }
 }
 

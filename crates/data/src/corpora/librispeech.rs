@@ -1,49 +1,43 @@
 //! LibriSpeech: a thousand hours of English read aloud, with texts and speakers.
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_found};
+use super::{
+    CorpusKind, DatasetConfig, Described, Description, Facts, Gathered, OnBadAudio, Parsed, Utterance, dataset,
+    gather_found,
+};
 use crate::emotion::gender;
-use crate::labelling::{Labelling, Mapping};
+use crate::fixtures::{FixtureError, tone_flac, write};
+use crate::labelling::{Labelling, Vocabulary};
+use crate::stand_in::Writer;
+use crate::verify::PublishedPart;
 use crate::walk::{Found, find_files, is_audio};
 use crate::{SplitName, text};
 use emorun_audio::Channel;
-use emorun_lang::DataPath;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The LibriSpeech corpus of read English speech. It has no labels of emotion.
-///
-/// Files are found at any depth by their names, `speaker-chapter-number.flac`, such as
-/// `84-121123-0000.flac`; the subset is the name of a folder above them, or else what `SPEAKERS.TXT`
-/// says of the speaker. Texts come from `speaker-chapter.trans.txt`, genders from `SPEAKERS.TXT`. The
-/// subsets named `train`, `dev` and `test` are the corpus' own split.
-///
-/// # Source
-/// Panayotov, Chen, Povey & Khudanpur, "LibriSpeech: An ASR Corpus Based on Public Domain Audio
-/// Books", ICASSP 2015. CC BY 4.0.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Librispeech {
-    /// Folder that holds the corpus, relative to the working directory.
-    pub root: DataPath,
-    /// Subsets to use; all that are there by default.
-    #[serde(default)]
-    pub subsets: Option<Vec<Subset>>,
-    /// What to do with a file that cannot be decoded or is too short.
-    #[serde(default)]
-    pub on_bad_audio: OnBadAudio,
-    /// What to do with one recording under several names.
-    #[serde(default)]
-    pub on_copies: OnCopies,
-    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
-    /// a split keeps all that one person says on one side. By default `librispeech`, whatever
-    /// the dataset is called.
-    #[serde(default)]
-    pub people: Option<String>,
-    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
-    #[serde(default)]
-    pub channel: Channel,
+dataset! {
+    /// The LibriSpeech corpus of read English speech. It has no labels of emotion.
+    ///
+    /// Files are found at any depth by their names, `speaker-chapter-number.flac`, such as
+    /// `84-121123-0000.flac`; the subset is the name of a folder above them, or else what `SPEAKERS.TXT`
+    /// says of the speaker. Texts come from `speaker-chapter.trans.txt`, genders from `SPEAKERS.TXT`. The
+    /// subsets named `train`, `dev` and `test` are the corpus' own split.
+    ///
+    /// # Source
+    /// Panayotov, Chen, Povey & Khudanpur, "LibriSpeech: An ASR Corpus Based on Public Domain Audio
+    /// Books", ICASSP 2015. CC BY 4.0.
+    pub struct Librispeech {
+        shared root,
+        /// Subsets to use; all that are there by default.
+        #[serde(default)]
+        pub subsets: Option<Vec<Subset>>,
+        shared on_bad_audio,
+        shared on_copies,
+        shared people: of librispeech,
+        shared channel,
+    }
 }
 
 /// Subsets of LibriSpeech.
@@ -70,13 +64,13 @@ pub enum Subset {
 }
 
 impl Subset {
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         SUBSETS[self as usize].0
     }
 }
 
 /// Name of each subset, its utterances and its speakers.
-pub(crate) const SUBSETS: [(&str, usize, usize); 7] = [
+const SUBSETS: [(&str, usize, usize); 7] = [
     ("dev-clean", 2703, 40),
     ("dev-other", 2864, 33),
     ("test-clean", 2620, 40),
@@ -103,31 +97,20 @@ struct Reader {
     subset: Option<&'static str>,
 }
 
+impl Described for Librispeech {
+    const DESCRIPTION: Description = Description {
+        summary: "LibriSpeech: a thousand hours of English read aloud, without emotions",
+        source: "Panayotov et al., ICASSP 2015",
+        outputs: "data.audio, data.gender, data.text, data.subset",
+        is_fetched: true,
+        label_remedy: |dataset, column| {
+            (column == "gender").then(|| format!("put SPEAKERS.TXT into the root of `{dataset}`"))
+        },
+        ..Description::DEFAULT
+    };
+}
+
 impl CorpusKind for Librispeech {
-    fn emotions(&self) -> Option<&[String]> {
-        None
-    }
-
-    fn mapping(&self) -> Option<&Mapping> {
-        None
-    }
-
-    fn on_bad_audio(&self) -> OnBadAudio {
-        self.on_bad_audio
-    }
-
-    fn on_copies(&self) -> OnCopies {
-        self.on_copies
-    }
-
-    fn people(&self, _dataset: &str) -> String {
-        self.people.clone().unwrap_or_else(|| "librispeech".to_owned())
-    }
-
-    fn channel(&self) -> Channel {
-        self.channel
-    }
-
     fn vocabulary(&self) -> Vocabulary {
         Vocabulary::Closed(Vec::new())
     }
@@ -173,6 +156,53 @@ impl CorpusKind for Librispeech {
             ));
         }
         gathered
+    }
+
+    fn published_parts(&self) -> Vec<PublishedPart> {
+        SUBSETS
+            .into_iter()
+            .map(|(name, files, speakers)| PublishedPart {
+                speakers: Some(speakers),
+                ..PublishedPart::new(name, files)
+            })
+            .collect()
+    }
+
+    fn published_part_of(&self, utterance: &Utterance) -> Option<usize> {
+        let subset = utterance.facts.attributes.get("subset")?;
+        SUBSETS.iter().position(|(name, _, _)| name == subset)
+    }
+
+    fn take_all(&mut self) {
+        (self.subsets, self.on_bad_audio, self.channel) = (None, OnBadAudio::Error, Channel::default());
+    }
+
+    fn stand_in_speaker(&self, text: &str) -> Option<String> {
+        text.parse::<u32>().ok().map(|id| id.to_string())
+    }
+
+    fn stand_in_speakers(&self, count: usize) -> Vec<String> {
+        (1..=count).map(|id| (100 + id).to_string()).collect()
+    }
+
+    fn stand_in(&self, writer: &Writer<'_>) -> Result<DatasetConfig, FixtureError> {
+        let subsets: Vec<&'static str> = match &self.subsets {
+            Some(subsets) => subsets.iter().map(|subset| subset.name()).collect(),
+            None => vec!["train-clean-100", "dev-clean", "test-clean"],
+        };
+        let readers: Vec<ReaderToWrite> = writer
+            .speakers
+            .iter()
+            .zip(subsets.iter().cycle())
+            .map(|(id, subset)| ReaderToWrite {
+                id: id.clone(),
+                subset,
+                utterances: 2 * writer.takes as u32,
+            })
+            .collect();
+        write_readers(&writer.root, writer.dataset, &readers, |number| writer.seconds(number))?;
+        let root = writer.root();
+        Ok(Self { root, ..self.clone() }.into())
     }
 }
 
@@ -262,6 +292,69 @@ fn add_readers(table: &str, readers: &mut HashMap<String, Reader>) {
             readers.insert(id.to_owned(), reader);
         }
     }
+}
+
+/// A reader to write.
+#[derive(Clone, Debug)]
+struct ReaderToWrite {
+    id: String,
+    subset: &'static str,
+    /// How many utterances.
+    utterances: u32,
+}
+
+/// Writes readers as FLAC at 16 kHz, two in each of its subsets with three utterances
+/// each, transcripts and `SPEAKERS.TXT`.
+///
+/// # Errors
+/// Where a folder or file cannot be written.
+pub fn write_librispeech(root: &Path, seconds: f64) -> Result<usize, FixtureError> {
+    let readers: Vec<ReaderToWrite> = SUBSETS
+        .iter()
+        .enumerate()
+        .flat_map(|(at, (subset, _, _))| {
+            [0, 1].map(|second| ReaderToWrite {
+                id: (100 + 2 * at + second).to_string(),
+                subset,
+                utterances: 3,
+            })
+        })
+        .collect();
+    write_readers(root, "", &readers, |_| seconds)
+}
+
+/// Writes these readers, each of one chapter; `seconds` tells the length of each file by its number.
+fn write_readers(
+    root: &Path,
+    seed: &str,
+    readers: &[ReaderToWrite],
+    seconds: impl Fn(usize) -> f64,
+) -> Result<usize, FixtureError> {
+    let mut files = 0;
+    let mut table = String::from(";ID  |SEX| SUBSET           |MINUTES| NAME\n");
+    for (at, reader) in readers.iter().enumerate() {
+        let ReaderToWrite { id, subset, utterances } = reader;
+        let sex = if at % 2 == 0 { "M" } else { "F" };
+        table.push_str(&format!("{id:<5}| {sex} | {subset:<16} | 0.01  | Generated\n"));
+        let chapter = format!("{id}-{}", 1000 + at);
+        let folder = format!("{subset}/{id}/{}", 1000 + at);
+        let mut lines = String::new();
+        for number in 0..*utterances {
+            let path = format!("{folder}/{chapter}-{number:04}.flac");
+            tone_flac(
+                &root.join(&path),
+                &format!("{seed}{path}"),
+                16_000,
+                seconds(files),
+                1 + number,
+            )?;
+            lines.push_str(&format!("{chapter}-{number:04} A GENERATED TONE\n"));
+            files += 1;
+        }
+        write(&root.join(format!("{folder}/{chapter}.trans.txt")), lines.as_bytes())?;
+    }
+    write(&root.join("SPEAKERS.TXT"), table.as_bytes())?;
+    Ok(files)
 }
 
 #[cfg(test)]

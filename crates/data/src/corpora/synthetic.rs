@@ -1,51 +1,43 @@
 //! Generated speech-like audio: a corpus without a download.
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, Source, Utterance, Vocabulary};
-use crate::labelling::{Labelling, Mapping};
+use super::{
+    CorpusKind, DatasetConfig, Described, Description, Facts, Gathered, Listed as _, Source, Utterance, dataset,
+};
+use crate::fixtures::FixtureError;
+use crate::labelling::{Labelling, Vocabulary};
+use crate::stand_in::Writer;
 use crate::{DataError, GENDERS};
 use emorun_audio::synthetic::{Gender, SyntheticEmotion, VoiceSpec};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-/// Expressive speech-like audio, generated when it is asked for: nothing is downloaded or stored.
-///
-/// Speakers differ in pitch, voice quality and expressiveness, and emotions overlap as in acted
-/// speech; every speaker says the same sentences in every emotion.
-///
-/// # Source
-/// Klatt & Klatt, JASA 87, 1990 (synthesis); Scherer, Speech Communication 40, 2003, and Juslin &
-/// Laukka, Psychological Bulletin 129, 2003 (how emotions sound).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Synthetic {
-    /// Number of speakers, half of them female (1 to 1000).
-    #[serde(default = "default_speakers")]
-    #[schemars(range(min = 1, max = 1000))]
-    pub speakers: u32,
-    /// Utterances of each speaker in each emotion, each another sentence (1 to 1000).
-    #[serde(default = "default_utterances")]
-    #[schemars(range(min = 1, max = 1000))]
-    pub utterances: u32,
-    /// Emotions to keep, numbered in this order; all five (neutral, happy, sad, angry, fearful) by
-    /// default.
-    #[serde(default)]
-    pub emotions: Option<Vec<String>>,
-    /// New class for a label of the corpus, or `null` to drop its items; applied before `emotions`.
-    #[serde(default)]
-    pub mapping: Option<Mapping>,
-    /// How far emotions overlap: 0 are clean prototypes, 1 is as hard as acted speech, 3 is the
-    /// most.
-    #[serde(default = "default_overlap")]
-    #[schemars(range(min = 0.0, max = 3.0))]
-    pub overlap: f32,
-    /// Seed of the voices, the sentences and their readings.
-    #[serde(default)]
-    pub seed: u64,
-    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
-    /// a split keeps all that one person says on one side. By default `synthetic` for voices of
-    /// seed 0, and `synthetic-7` for those of seed 7.
-    #[serde(default)]
-    pub people: Option<String>,
+dataset! {
+    /// Expressive speech-like audio, generated when it is asked for: nothing is downloaded or stored.
+    ///
+    /// Speakers differ in pitch, voice quality and expressiveness, and emotions overlap as in acted
+    /// speech; every speaker says the same sentences in every emotion.
+    ///
+    /// # Source
+    /// Klatt & Klatt, JASA 87, 1990 (synthesis); Scherer, Speech Communication 40, 2003, and Juslin &
+    /// Laukka, Psychological Bulletin 129, 2003 (how emotions sound).
+    pub struct Synthetic {
+        /// Number of speakers, half of them female (1 to 1000).
+        #[serde(default = "default_speakers")]
+        #[schemars(range(min = 1, max = 1000))]
+        pub speakers: u32,
+        /// Utterances of each speaker in each emotion, each another sentence (1 to 1000).
+        #[serde(default = "default_utterances")]
+        #[schemars(range(min = 1, max = 1000))]
+        pub utterances: u32,
+        shared classes: "all five (neutral, happy, sad, angry, fearful) by\ndefault.", "a label of the corpus", "applied before `emotions`.",
+        /// How far emotions overlap: 0 are clean prototypes, 1 is as hard as acted speech, 3 is the
+        /// most.
+        #[serde(default = "default_overlap")]
+        #[schemars(range(min = 0.0, max = 3.0))]
+        pub overlap: f32,
+        /// Seed of the voices, the sentences and their readings.
+        #[serde(default)]
+        pub seed: u64,
+        shared people: "`synthetic` for voices of\nseed 0, and `synthetic-7` for those of seed 7.",
+    }
 }
 
 fn default_speakers() -> u32 {
@@ -64,25 +56,22 @@ fn default_overlap() -> f32 {
 /// control frames evenly. Waveforms are generated at the rate they are asked for.
 const LENGTH_RATE_HZ: u32 = 2_000;
 
+impl Described for Synthetic {
+    const DESCRIPTION: Description = Description {
+        summary: "generated speech-like audio, without any file",
+        source: "Klatt & Klatt, JASA 87, 1990; Scherer, Speech Communication 40, 2003",
+        outputs: "data.audio, data.emotion, data.gender",
+        place: None,
+        ..Description::DEFAULT
+    };
+}
+
 impl CorpusKind for Synthetic {
-    fn emotions(&self) -> Option<&[String]> {
-        self.emotions.as_deref()
-    }
-
-    fn mapping(&self) -> Option<&Mapping> {
-        self.mapping.as_ref()
-    }
-
-    fn on_bad_audio(&self) -> OnBadAudio {
-        OnBadAudio::Error
-    }
-
-    fn people(&self, _dataset: &str) -> String {
-        let own = || match self.seed {
-            0 => "synthetic".to_owned(),
-            seed => format!("synthetic-{seed}"),
-        };
-        self.people.clone().unwrap_or_else(own)
+    fn own_people(&self, _dataset: &str) -> String {
+        match self.seed {
+            0 => self.kind().to_owned(),
+            seed => format!("{}-{seed}", self.kind()),
+        }
     }
 
     fn has_text(&self) -> bool {
@@ -146,5 +135,31 @@ impl CorpusKind for Synthetic {
             }
         }
         gathered
+    }
+    // Its own labels may need its mapping.
+    fn take_all(&mut self) {}
+
+    fn stand_in_speaker(&self, text: &str) -> Option<String> {
+        let id = text.parse::<u32>().ok().filter(|id| (1..=self.speakers).contains(id))?;
+        Some(format!("{id:02}"))
+    }
+
+    fn stand_in_speakers(&self, count: usize) -> Vec<String> {
+        (1..=count).map(|id| format!("{id:02}")).collect()
+    }
+
+    fn stand_in(&self, writer: &Writer<'_>) -> Result<DatasetConfig, FixtureError> {
+        // Named speakers must be there, and its speakers are numbered from 1.
+        let speakers = match writer.named {
+            true => self.speakers,
+            false => self.speakers.min(writer.speakers.len() as u32),
+        };
+        let utterances = self.utterances.min(writer.takes as u32);
+        Ok(Self {
+            speakers,
+            utterances,
+            ..self.clone()
+        }
+        .into())
     }
 }

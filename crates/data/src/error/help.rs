@@ -1,7 +1,7 @@
 //! What to do about an error in a dataset or a split.
 
 use super::DataError;
-use crate::corpora::manifest;
+use crate::corpora::described;
 use crate::emotion;
 use crate::foreign;
 
@@ -18,7 +18,7 @@ impl DataError {
                 let question = "is the corpus unpacked?".to_owned();
                 Some(std::iter::once(question).chain(remarks.iter().cloned()).collect::<Vec<_>>().join("\n"))
             }
-            Self::Pointers { kind, .. } => Some(match FETCHED.contains(kind) {
+            Self::Pointers { kind, .. } => Some(match described(kind).is_some_and(|kind| kind.is_fetched) {
                 true => format!("{}, or fetch the corpus anew with `emorun data fetch {kind}`", foreign::FETCH),
                 false => foreign::FETCH.to_owned(),
             }),
@@ -91,30 +91,10 @@ impl DataError {
     }
 }
 
-/// Kinds of corpora that `emorun data fetch` brings without a licence on paper.
-const FETCHED: [&str; 4] = ["ravdess", "cremad", "emodb", "librispeech"];
-
 /// Where the datasets could tell a label that none of them does.
 fn label_remedy(column: &str, datasets: &[(String, String)]) -> String {
-    let remedies: Vec<String> = datasets
-        .iter()
-        .filter_map(|(dataset, kind)| {
-            Some(match (kind.as_str(), column) {
-                (manifest::KIND, "emotion" | "gender") => {
-                    let holds = if column == "gender" { " (`female` or `male`)" } else { "" };
-                    format!(
-                        "name the column of `{dataset}` that holds it{holds} in `columns: {{ {column}: … }}`, or fill its column `{column}`"
-                    )
-                }
-                (manifest::KIND, _) => format!("fill the column `{column}` of `{dataset}`"),
-                ("cremad", "gender") => {
-                    format!("put VideoDemographics.csv into the root of `{dataset}`, or name it in `demographics`")
-                }
-                ("librispeech", "gender") => format!("put SPEAKERS.TXT into the root of `{dataset}`"),
-                _ => return None,
-            })
-        })
-        .collect();
+    let remedy = |(dataset, kind): &(String, String)| (described(kind)?.label_remedy)(dataset, column);
+    let remedies: Vec<String> = datasets.iter().filter_map(remedy).collect();
     match remedies.is_empty() {
         true => format!("take a corpus that tells it, or nothing from `data.{column}`"),
         false => remedies.join("; "),

@@ -4,10 +4,11 @@ use super::Assignment;
 use super::assign::{assemble, draw};
 use super::by_speaker::{by_dataset, share_error};
 use super::units::{Unit, units};
-use crate::corpora::emobox::EmoboxError;
+use crate::corpora::emobox::{EmoboxCorpus, EmoboxError};
 use crate::emotion::nearest;
 use crate::person::is_unknown;
 use crate::protocol::{PublishedFold, PublishedFolds};
+use crate::text::in_a_sentence;
 use crate::{Corpus, DataError, SplitName};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -137,8 +138,9 @@ pub(super) fn cross(
             Some(folds) => errors.push(field(
                 at,
                 format!(
-                    "is `{name}`, and the metadata has no balanced test set of `{}`; EmoBox has those of iemocap, meld, ravdess and savee, in its folder track2",
-                    folds.corpus
+                    "is `{name}`, and the metadata has no balanced test set of `{}`; EmoBox has those of {}, in its folder track2",
+                    folds.corpus,
+                    balanced_corpora()
                 ),
             )),
             None => errors.push(field(at, format!("is `{name}`, which is not of kind `emobox`"))),
@@ -172,6 +174,13 @@ pub(super) fn cross(
         label: String::new(),
     };
     drawing.assignment(sides, false, warnings.collect(), learned, config.leak.as_deref())
+}
+
+/// The corpora of which EmoBox has balanced test sets, as a sentence lists them.
+fn balanced_corpora() -> String {
+    let balanced = EmoboxCorpus::ALL.into_iter().filter(|corpus| corpus.is_balanced());
+    let names: Vec<&str> = balanced.map(EmoboxCorpus::name).collect();
+    in_a_sentence(&names)
 }
 
 fn check_share(share: f64) -> Result<(), Vec<DataError>> {

@@ -3,6 +3,7 @@
 use super::Assignment;
 use super::assign::{assemble, draw};
 use super::by_speaker::{by_dataset, share_error};
+use super::named_folds::NamedFolds;
 use super::speakers::{Rest, SpeakerRef, assign_lists};
 use super::units::{Unit, units};
 use crate::{Corpus, DataError, SplitName};
@@ -41,51 +42,6 @@ pub enum FoldScheme {
     Named(NamedFolds),
 }
 
-/// Folds of published protocols.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NamedFolds {
-    /// EmoBox's six folds of four actors over all of RAVDESS (Ma et al., Interspeech 2024).
-    EmoboxRavdess,
-    /// EmoBox's five folds of four speakers over both languages of ESD (Ma et al., Interspeech 2024).
-    EmoboxEsd,
-    /// Leave one session out: the five sessions of IEMOCAP, as in SUPERB and EmoBox.
-    IemocapSessions,
-}
-
-impl NamedFolds {
-    /// The name as written in files.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::EmoboxRavdess => "emobox_ravdess",
-            Self::EmoboxEsd => "emobox_esd",
-            Self::IemocapSessions => "iemocap_sessions",
-        }
-    }
-
-    /// The kind of dataset it is for.
-    pub(crate) const fn kind(self) -> &'static str {
-        match self {
-            Self::EmoboxRavdess => "ravdess",
-            Self::EmoboxEsd => "esd",
-            Self::IemocapSessions => "iemocap",
-        }
-    }
-
-    /// Test speakers of each fold.
-    pub(crate) fn speakers(self) -> Vec<&'static str> {
-        self.folds().into_iter().flatten().copied().collect()
-    }
-
-    fn folds(self) -> Vec<&'static [&'static str]> {
-        match self {
-            Self::EmoboxRavdess => EMOBOX_RAVDESS.iter().map(|fold| &fold[..]).collect(),
-            Self::EmoboxEsd => EMOBOX_ESD.iter().map(|fold| &fold[..]).collect(),
-            Self::IemocapSessions => IEMOCAP_SESSIONS.iter().map(|fold| &fold[..]).collect(),
-        }
-    }
-}
-
 /// What the run of one fold chooses by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -98,34 +54,6 @@ pub enum FoldValidation {
     /// The fold that follows, the first after the last.
     NextFold,
 }
-
-/// Test speakers of EmoBox's folds for ESD.
-const EMOBOX_ESD: [[&str; 4]; 5] = [
-    ["0005", "0011", "0016", "0018"],
-    ["0012", "0014", "0015", "0019"],
-    ["0003", "0004", "0006", "0009"],
-    ["0007", "0008", "0013", "0020"],
-    ["0001", "0002", "0010", "0017"],
-];
-
-/// The two speakers of each session of IEMOCAP.
-const IEMOCAP_SESSIONS: [[&str; 2]; 5] = [
-    ["Ses01F", "Ses01M"],
-    ["Ses02F", "Ses02M"],
-    ["Ses03F", "Ses03M"],
-    ["Ses04F", "Ses04M"],
-    ["Ses05F", "Ses05M"],
-];
-
-/// Test actors of EmoBox's folds for RAVDESS.
-const EMOBOX_RAVDESS: [[&str; 4]; 6] = [
-    ["01", "11", "20", "21"],
-    ["04", "10", "12", "14"],
-    ["08", "09", "19", "23"],
-    ["03", "05", "07", "24"],
-    ["02", "15", "16", "18"],
-    ["06", "13", "17", "22"],
-];
 
 pub(super) fn split(
     corpus: &Corpus,
@@ -278,7 +206,7 @@ fn published(corpus: &Corpus, protocol: NamedFolds) -> Result<Vec<Vec<SpeakerRef
     let speakers = corpus.speakers();
     let groups: Vec<Vec<String>> = protocol
         .folds()
-        .into_iter()
+        .iter()
         .map(|fold| fold.iter().map(|speaker| format!("{people}/{speaker}")).collect())
         .collect();
     let missing: Vec<String> = groups

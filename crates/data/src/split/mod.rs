@@ -7,6 +7,7 @@ mod claims;
 mod emobox;
 mod fixed;
 mod folds;
+mod named_folds;
 mod speakers;
 mod units;
 
@@ -14,7 +15,9 @@ pub use by_speaker::BySpeaker;
 pub use certificate::{Certificate, Shared, SideFacts, TextFacts, shared_between_sides};
 pub use emobox::{EmoboxCross, EmoboxFolds};
 pub use fixed::{Fixed, SplitSource};
-pub use folds::{FoldScheme, FoldValidation, Folds, NamedFolds};
+pub use folds::{FoldScheme, FoldValidation, Folds};
+pub use named_folds::NamedFolds;
+pub(crate) use named_folds::PublishedProtocol;
 pub(crate) use speakers::glob;
 pub use speakers::{Rest, SpeakerRef};
 

@@ -1,10 +1,11 @@
 //! Small generated corpora in place of those that an experiment names, in their own layouts and with
 //! the speakers that its split needs: what `emorun smoke` runs on.
 
-mod emobox;
 mod writer;
 
-use crate::corpora::{DatasetConfig, emodb, esd};
+pub(crate) use writer::{Told, Writer, labels_for};
+
+use crate::corpora::DatasetConfig;
 use crate::fixtures::FixtureError;
 use crate::split::{EmoboxFolds, FoldScheme, Folds, SpeakerRef, SplitConfig, SplitSource, glob};
 use emorun_lang::Kinded as _;
@@ -19,10 +20,6 @@ const FOLDS: usize = 3;
 const FEW: usize = 8;
 /// Shortest file in seconds; the others are up to 0.3 s longer, so that batches are padded.
 const SHORTEST_S: f64 = 0.5;
-/// Speakers of IEMOCAP, two a session.
-const SESSION_SPEAKERS: [&str; 10] = [
-    "Ses01F", "Ses01M", "Ses02F", "Ses02M", "Ses03F", "Ses03M", "Ses04F", "Ses04M", "Ses05F", "Ses05M",
-];
 
 /// Datasets and a split to take the place of those given.
 #[derive(Clone, Debug)]
@@ -53,16 +50,16 @@ pub fn stand_in(
         let speakers: Vec<String> = match (named, split) {
             (Some(named), SplitConfig::Fixed(fixed)) if fixed.rest.is_some() => {
                 // Lists name some of its people: `rest` says what happens to others.
-                let others = first_speakers(config, SPEAKERS);
+                let others = config.corpus().stand_in_speakers(SPEAKERS);
                 let others = others.into_iter().filter(|speaker| !named.contains(speaker)).take(2);
                 named.iter().cloned().chain(others).collect()
             }
             (Some(named), _) => named.iter().cloned().collect(),
             // No list mentions it: `rest` says what happens to its speakers.
-            (None, SplitConfig::Fixed(fixed)) if fixed.from.is_none() => first_speakers(config, 2),
-            (None, _) => first_speakers(config, SPEAKERS),
+            (None, SplitConfig::Fixed(fixed)) if fixed.from.is_none() => config.corpus().stand_in_speakers(2),
+            (None, _) => config.corpus().stand_in_speakers(SPEAKERS),
         };
-        let corpus = writer::Writer {
+        let writer = Writer {
             dataset: name,
             root: folder.join(name),
             takes: if speakers.len() > FEW { 1 } else { 2 },
@@ -71,7 +68,7 @@ pub fn stand_in(
             sides_by_column,
             folds: folds_of(split),
         };
-        written.insert(name.clone(), corpus.write(config)?);
+        written.insert(name.clone(), config.corpus().stand_in(&writer)?);
     }
     Ok(StandIn {
         datasets: written,
@@ -164,13 +161,13 @@ fn meant<'a>(datasets: &'a IndexMap<String, DatasetConfig>, text: &str) -> Vec<(
         .iter()
         .filter(|(name, config)| prefix.is_none_or(|prefix| of(name, config, prefix)));
     if id.contains('*') {
-        let ids = |config| -> Vec<String> {
-            let first = first_speakers(config, SPEAKERS).into_iter();
+        let ids = |config: &DatasetConfig| -> Vec<String> {
+            let first = config.corpus().stand_in_speakers(SPEAKERS).into_iter();
             first.filter(|own| glob(id, own)).collect()
         };
         return within.map(|(name, config)| (name.as_str(), ids(config))).collect();
     }
-    let known = |(name, config): (&'a String, &DatasetConfig)| match (speaker_id(config, id), prefix) {
+    let known = |(name, config): (&'a String, &DatasetConfig)| match (config.corpus().stand_in_speaker(id), prefix) {
         (Some(id), _) => Some((name.as_str(), vec![id])),
         (None, Some(_)) => Some((name.as_str(), vec![id.to_owned()])),
         (None, None) => None,
@@ -181,76 +178,11 @@ fn meant<'a>(datasets: &'a IndexMap<String, DatasetConfig>, text: &str) -> Vec<(
     }
 }
 
-/// The id by which a corpus knows a speaker; `None` if it can have no such one.
-fn speaker_id(config: &DatasetConfig, text: &str) -> Option<String> {
-    let number = || text.parse::<u32>().ok();
-    match config {
-        DatasetConfig::Ravdess(_) => number().filter(|id| (1..=24).contains(id)).map(|id| format!("{id:02}")),
-        DatasetConfig::Cremad(_) => number()
-            .filter(|id| (1000..10_000).contains(id))
-            .map(|id| id.to_string()),
-        DatasetConfig::Emodb(_) => {
-            let id = format!("{:02}", number()?);
-            emodb::SPEAKERS.iter().any(|(known, _)| *known == id).then_some(id)
-        }
-        DatasetConfig::Iemocap(_) => SESSION_SPEAKERS.contains(&text).then(|| text.to_owned()),
-        DatasetConfig::Esd(_) => number()
-            .filter(|id| (1..=esd::SPEAKERS).contains(id))
-            .map(|id| format!("{id:04}")),
-        DatasetConfig::Librispeech(_) => number().map(|id| id.to_string()),
-        // Their recordings are named by the writer.
-        DatasetConfig::Emobox(_) => None,
-        DatasetConfig::Manifest(_) | DatasetConfig::Files(_) => Some(text.to_owned()),
-        DatasetConfig::Synthetic(synthetic) => number()
-            .filter(|id| (1..=synthetic.speakers).contains(id))
-            .map(|id| format!("{id:02}")),
-    }
-}
-
-/// So many speakers of a corpus, male and female in turn.
-fn first_speakers(config: &DatasetConfig, count: usize) -> Vec<String> {
-    match config {
-        DatasetConfig::Ravdess(_) | DatasetConfig::Synthetic(_) => (1..=count).map(|id| format!("{id:02}")).collect(),
-        DatasetConfig::Cremad(_) => (1001..=1000 + count).map(|id| id.to_string()).collect(),
-        DatasetConfig::Iemocap(_) => SESSION_SPEAKERS.iter().take(count).map(|id| (*id).to_owned()).collect(),
-        DatasetConfig::Esd(esd) => {
-            let (english, mandarin) = ([11, 15, 12, 16, 13, 17], [4, 1, 5, 2, 6, 3]);
-            let speakers = match esd.language {
-                esd::Language::English => english,
-                esd::Language::Mandarin => mandarin,
-                esd::Language::Both => [11, 15, 4, 1, 12, 16],
-            };
-            speakers.into_iter().take(count).map(|id| format!("{id:04}")).collect()
-        }
-        DatasetConfig::Librispeech(_) => (1..=count).map(|id| (100 + id).to_string()).collect(),
-        DatasetConfig::Manifest(_) | DatasetConfig::Files(_) => (1..=count).map(|id| format!("speaker{id}")).collect(),
-        DatasetConfig::Emobox(own) => (1..=emobox::speakers(own.corpus, count))
-            .map(|id| id.to_string())
-            .collect(),
-        DatasetConfig::Emodb(_) => {
-            let first = emodb::SPEAKERS[0].1;
-            let (one, other): (Vec<&str>, Vec<&str>) = (
-                emodb::SPEAKERS
-                    .iter()
-                    .filter(|speaker| speaker.1 == first)
-                    .map(|speaker| speaker.0)
-                    .collect(),
-                emodb::SPEAKERS
-                    .iter()
-                    .filter(|speaker| speaker.1 != first)
-                    .map(|speaker| speaker.0)
-                    .collect(),
-            );
-            let pairs = one.into_iter().zip(other).flat_map(|(one, other)| [one, other]);
-            pairs.take(count).map(str::to_owned).collect()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ScanLevel, scan, split};
+    use crate::corpora::Manifest;
+    use crate::{ScanLevel, declare, scan, split};
 
     /// An experiment's datasets and split, as JSON.
     fn checked(datasets: serde_json::Value, rule: serde_json::Value) -> (StandIn, Vec<crate::Assignment>) {
@@ -272,6 +204,56 @@ mod tests {
             assert!(!assignment.test.is_empty());
         }
         (made, assignments)
+    }
+
+    #[test]
+    fn a_corpus_without_a_layout_of_its_own_is_stood_in_for_by_a_table() {
+        for kind in [
+            "ravdess",
+            "cremad",
+            "emodb",
+            "iemocap",
+            "esd",
+            "librispeech",
+            "synthetic",
+        ] {
+            let config = DatasetConfig::whole(kind, Path::new("no/such")).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let writer = Writer {
+                dataset: "toy",
+                root: folder.path().join("toy"),
+                takes: 2,
+                speakers: vec!["anna".to_owned(), "ben".to_owned()],
+                named: false,
+                sides_by_column: false,
+                folds: 1,
+            };
+            let table = Manifest::stand_in_of(config.corpus(), "toy");
+            let table = writer.table(&table, &Told::of(config.corpus())).unwrap();
+            let given = IndexMap::from([("toy".to_owned(), config)]);
+            let made = IndexMap::from([("toy".to_owned(), DatasetConfig::from(table))]);
+            let corpus = scan(&made, ScanLevel::Deep, None).unwrap();
+            assert!(corpus.warnings.is_empty(), "{kind}: {:?}", corpus.warnings);
+            let declared = declare(&given, 16_000).unwrap();
+            let told = declare(&made, 16_000).unwrap();
+            let lacks: Vec<&str> = declared
+                .iter()
+                .map(|(port, _)| port.as_str())
+                .filter(|port| !told.iter().any(|(known, _)| known == port))
+                .collect();
+            assert!(lacks.is_empty(), "{kind}: {lacks:?}");
+            let own = given["toy"].corpus();
+            if let Ok(Some(classes)) = own.labelling("toy").map(|rules| rules.classes()) {
+                assert_eq!(corpus.label_sets["emotion"], classes, "{kind}");
+            }
+            for (column, classes) in own.attributes() {
+                let found = &corpus.attribute_sets[column];
+                let are_its = found.iter().all(|class| classes.contains(&class.as_str()));
+                assert!(found.len() > 1 && are_its, "{kind}: {found:?}");
+            }
+            assert_eq!(corpus.values, own.values(), "{kind}");
+            assert_eq!(corpus.datasets["toy"].people, own.people("toy"), "{kind}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 use super::{check, datasets, items, refused, scanned};
-use emorun_data::fixtures::{FIXTURE_S, write_cremad, write_manifest, write_ravdess};
-use emorun_data::{ErrorClass, ScanLevel, scan, verify, whole};
+use emorun_data::corpora::cremad::write_cremad;
+use emorun_data::corpora::ravdess::write_ravdess;
+use emorun_data::fixtures::{FIXTURE_S, write_manifest};
+use emorun_data::{DatasetConfig, ErrorClass, ScanLevel, scan, verify};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -158,7 +160,7 @@ fn cremad_as_published_is_read_without_its_recordings_of_two_emotions_unless_the
             ],
         );
     }
-    let report = verify("cremad", &whole("cremad", root.path()).unwrap(), false).unwrap();
+    let report = verify("cremad", &DatasetConfig::whole("cremad", root.path()).unwrap(), false).unwrap();
     assert_eq!(
         (report.contradictions.len(), report.published.len(), report.found),
         (0, 2, 164)
@@ -183,7 +185,7 @@ fn the_recording_that_ravdess_holds_twice_counts_twice_on_one_side_and_is_comple
             .join(format!("Actor_07/03-01-03-01-02-{repetition:02}-07.wav"))
     };
     duplicate(&file(1), &file(2));
-    let report = verify("ravdess", &whole("ravdess", root.path()).unwrap(), true).unwrap();
+    let report = verify("ravdess", &DatasetConfig::whole("ravdess", root.path()).unwrap(), true).unwrap();
     assert!(report.complete, "{}", report.to_text());
     assert_eq!(
         (report.found, report.published.len(), report.contradictions.len()),

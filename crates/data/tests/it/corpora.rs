@@ -1,5 +1,8 @@
 use super::{check, datasets, items, refused, scanned};
-use emorun_data::fixtures::{FIXTURE_S, write_cremad, write_emodb, write_ravdess};
+use emorun_data::corpora::cremad::write_cremad;
+use emorun_data::corpora::emodb::write_emodb;
+use emorun_data::corpora::ravdess::write_ravdess;
+use emorun_data::fixtures::FIXTURE_S;
 use emorun_data::{DatasetConfig, EMOTIONS, ErrorClass, KINDS, ScanLevel, declare, scan};
 use emorun_lang::{Kinded as _, LabelSet, Signal};
 use serde_json::json;
@@ -9,7 +12,7 @@ use std::fs;
 fn every_kind_is_listed_with_a_documented_schema() {
     let listed: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
     assert_eq!(listed, DatasetConfig::KINDS);
-    for kind in &KINDS {
+    for kind in KINDS {
         let schema = (kind.schema)();
         for (field, property) in schema["properties"].as_object().unwrap() {
             assert!(

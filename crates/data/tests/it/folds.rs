@@ -1,5 +1,6 @@
 use super::{assert_apart, check, scanned, speakers, split_of};
-use emorun_data::fixtures::{write_emodb, write_ravdess};
+use emorun_data::corpora::emodb::write_emodb;
+use emorun_data::corpora::ravdess::write_ravdess;
 use emorun_data::{Assignment, Corpus, ErrorClass};
 use serde_json::{Value, json};
 

@@ -12,6 +12,7 @@ mod alike;
 mod bad_input;
 mod copies;
 mod corpora;
+mod distance;
 mod emobox;
 mod files;
 mod folds;

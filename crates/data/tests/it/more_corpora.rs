@@ -1,10 +1,12 @@
 //! IEMOCAP, ESD, LibriSpeech and the votes of CREMA-D, on trees in their layouts.
 
 use super::{datasets, items, refused, scanned, speakers, split_of};
-use emorun_data::fixtures::{
-    EsdLayout, FIXTURE_S, IemocapLabels, write_cremad, write_esd, write_iemocap, write_librispeech, write_manifest,
-    write_ravdess,
-};
+use emorun_data::corpora::cremad::write_cremad;
+use emorun_data::corpora::esd::{EsdLayout, write_esd};
+use emorun_data::corpora::iemocap::{IemocapLabels, write_iemocap};
+use emorun_data::corpora::librispeech::write_librispeech;
+use emorun_data::corpora::ravdess::write_ravdess;
+use emorun_data::fixtures::{FIXTURE_S, write_manifest};
 use emorun_data::{Corpus, ErrorClass, Item, ScanLevel, SplitName, declare};
 use emorun_lang::Signal;
 use serde_json::{Value, json};

@@ -1,10 +1,13 @@
 //! Names and tables that are wrong in any way end in items, remarks or errors, never in a panic.
 
 use super::datasets;
-use emorun_data::fixtures::{
-    EsdLayout, IemocapLabels, write_cremad, write_emodb, write_esd, write_iemocap, write_librispeech, write_ravdess,
-};
-use emorun_data::{ScanLevel, scan, verify, whole};
+use emorun_data::corpora::cremad::write_cremad;
+use emorun_data::corpora::emodb::write_emodb;
+use emorun_data::corpora::esd::{EsdLayout, write_esd};
+use emorun_data::corpora::iemocap::{IemocapLabels, write_iemocap};
+use emorun_data::corpora::librispeech::write_librispeech;
+use emorun_data::corpora::ravdess::write_ravdess;
+use emorun_data::{DatasetConfig, ScanLevel, scan, verify};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,7 +100,7 @@ fn no_name_and_no_table_makes_a_scan_or_a_verification_panic() {
                 }
                 Err(errors) => assert!(errors.iter().all(|error| !error.to_string().is_empty())),
             }
-            if let Ok(report) = verify("d", &whole(kind, &at(kind)).unwrap(), false) {
+            if let Ok(report) = verify("d", &DatasetConfig::whole(kind, &at(kind)).unwrap(), false) {
                 assert!(!report.complete && !report.to_text().is_empty());
             }
             if tables.is_empty() {

@@ -2,7 +2,10 @@
 //! them.
 
 use super::{assert_apart, check, items, refused, scanned, speakers, split_of};
-use emorun_data::fixtures::{FIXTURE_S, IemocapLabels, write_emodb, write_iemocap, write_manifest, write_ravdess};
+use emorun_data::corpora::emodb::write_emodb;
+use emorun_data::corpora::iemocap::{IemocapLabels, write_iemocap};
+use emorun_data::corpora::ravdess::write_ravdess;
+use emorun_data::fixtures::{FIXTURE_S, write_manifest};
 use emorun_data::{Assignment, Corpus, ErrorClass, ScanLevel, split};
 use serde_json::{Value, json};
 use std::fs;

@@ -1,5 +1,8 @@
 use super::{assert_apart, check, datasets, items, scanned, speakers, split_of, text};
-use emorun_data::fixtures::{FIXTURE_S, write_cremad, write_emodb, write_manifest, write_ravdess};
+use emorun_data::corpora::cremad::write_cremad;
+use emorun_data::corpora::emodb::write_emodb;
+use emorun_data::corpora::ravdess::write_ravdess;
+use emorun_data::fixtures::{FIXTURE_S, write_manifest};
 use emorun_data::split::shared_between_sides;
 use emorun_data::{Corpus, ErrorClass, Item, ScanLevel, SplitConfig, SplitName, scan};
 use serde_json::{Value, json};

@@ -2,18 +2,22 @@
 
 use super::real::real;
 use super::{scanned, text};
-use emorun_data::fixtures::{
-    EsdLayout, FIXTURE_S, IemocapLabels, write_cremad, write_emodb, write_esd, write_iemocap, write_librispeech,
-    write_manifest, write_musan, write_ravdess,
-};
+use emorun_data::corpora::cremad::write_cremad;
+use emorun_data::corpora::emodb::write_emodb;
+use emorun_data::corpora::esd::{EsdLayout, write_esd};
+use emorun_data::corpora::iemocap::{IemocapLabels, write_iemocap};
+use emorun_data::corpora::librispeech::write_librispeech;
+use emorun_data::corpora::musan::{MUSAN, write_musan};
+use emorun_data::corpora::ravdess::write_ravdess;
+use emorun_data::fixtures::{FIXTURE_S, write_manifest};
 use emorun_data::stats::stats;
-use emorun_data::{ErrorClass, PartReport, Verification, verify, verify_musan, whole};
+use emorun_data::{DatasetConfig, ErrorClass, PartReport, Verification, verify, verify_noise};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
 
 fn verified(kind: &str, root: &Path) -> Verification {
-    let config = whole(kind, root).unwrap();
+    let config = DatasetConfig::whole(kind, root).unwrap();
     verify(kind, &config, false).unwrap_or_else(|errors| panic!("{}", text(&errors)))
 }
 
@@ -139,7 +143,7 @@ fn other_corpora_are_held_against_their_counts() {
     write_musan(&at("m"), 2, FIXTURE_S).unwrap();
     fs::create_dir(at("m/other")).unwrap();
     fs::copy(at("m/noise/free-sound/noise-free-sound-0000.wav"), at("m/other/x.wav")).unwrap();
-    let report = verify_musan(&at("m"), false).unwrap();
+    let report = verify_noise(&MUSAN, &at("m"), false).unwrap();
     assert_eq!(
         (report.parts[1].found, report.parts[1].expected, report.unknown.len()),
         (2, 930, 1)
@@ -168,8 +172,8 @@ fn a_table_is_verified_by_the_files_that_it_lists() {
     assert_eq!((report.complete, report.unusable.len()), (false, 1));
     assert!(report.problem().unwrap().contains("1 files cannot be used"));
     assert!(verified("synthetic", Path::new("")).complete);
-    assert!(whole("no_such_kind", root.path()).is_none());
-    let errors = verify("r", &whole("ravdess", &root.path().join("none")).unwrap(), false).unwrap_err();
+    assert!(DatasetConfig::whole("no_such_kind", root.path()).is_none());
+    let errors = verify("r", &DatasetConfig::whole("ravdess", &root.path().join("none")).unwrap(), false).unwrap_err();
     super::check(&errors, ErrorClass::Data, &["does not exist"]);
 }
 

@@ -390,8 +390,8 @@ fn told(corpus: &emorun_data::Corpus, prefix: &str) -> std::collections::BTreeMa
 #[test]
 fn a_prepared_corpus_keeps_people_dialogues_sides_dimensions_votes_and_attributes() {
     let place = Place::new();
-    let labels = emorun_data::fixtures::IemocapLabels::Dialogue;
-    emorun_data::fixtures::write_iemocap(&place.path("corpus/iemocap"), &[1, 2], labels, 0.6).unwrap();
+    let labels = emorun_data::corpora::iemocap::IemocapLabels::Dialogue;
+    emorun_data::corpora::iemocap::write_iemocap(&place.path("corpus/iemocap"), &[1, 2], labels, 0.6).unwrap();
     fs::write(
         place.path("corpus/table.csv"),
         "path,speaker,emotion,split,session,microphone\n\

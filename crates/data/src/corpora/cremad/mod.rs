@@ -1,75 +1,65 @@
 //! CREMA-D: 91 actors, twelve sentences, six emotions.
 
+mod stand_in;
 mod tables;
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_files};
+pub use stand_in::write_cremad;
+
+use super::{
+    CorpusKind, DatasetConfig, Described, Description, Facts, Gathered, NameReader, Parsed, dataset, gather_files,
+};
 use crate::DataError;
-use crate::labelling::{Labelling, Mapping};
+use crate::fixtures::FixtureError;
+use crate::labelling::{Labelling, Vocabulary};
+use crate::stand_in::Writer;
+use crate::verify::PublishedPart;
 use crate::walk::check_root;
-use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-pub(super) use tables::Actor;
-use tables::Rating;
+use tables::{Actor, Rating};
 
-/// The Crowd-sourced Emotional Multimodal Actors Dataset, audio only.
-///
-/// Files are found at any depth by their names, `actor_sentence_emotion_level.wav`, such as
-/// `1001_DFA_ANG_XX.wav`. The actors' sex, age, race and ethnicity are read from
-/// `VideoDemographics.csv`, and what raters heard from `processedResults/tabulatedVotes.csv` (counts of
-/// votes) or else `processedResults/summaryTable.csv` (the most frequent ones), where these are there,
-/// in the root or in the folder above it. Without them the items have no gender and no soft labels.
-///
-/// # Source
-/// Cao, Cooper, Keutmann, Gur, Nenkova & Verma, "CREMA-D: Crowd-Sourced Emotional Multimodal Actors
-/// Dataset", IEEE Transactions on Affective Computing 5(4), 2014. Open Database License.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cremad {
-    /// Folder that holds the corpus, relative to the working directory.
-    pub root: DataPath,
-    /// Table of the actors' sex (CSV with the columns `ActorID` and `Sex`); by default
-    /// `VideoDemographics.csv` in the root or in the folder above it, where there is one.
-    #[serde(default)]
-    pub demographics: Option<DataPath>,
-    /// Which class an utterance has: the emotion acted, or the one that most raters perceived
-    /// (recordings on which the most frequent ones tie are left out).
-    #[serde(default)]
-    pub target: Target,
-    /// Ratings that soft labels, `target: perceived`, `min_agreement` and `recognised_only` go by.
-    #[serde(default)]
-    pub votes: Modality,
-    /// Least share of raters, from 0 to 1, who chose the most frequent emotion; recordings below it, or
-    /// without ratings, are left out. All are kept by default. Needs `tabulatedVotes.csv`.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub min_agreement: Option<f64>,
-    /// Whether to keep only recordings that most raters recognised: whose most frequent vote is the
-    /// emotion acted.
-    #[serde(default)]
-    pub recognised_only: bool,
-    /// Emotions to keep, numbered in this order; all by default.
-    #[serde(default)]
-    pub emotions: Option<Vec<String>>,
-    /// New class for a label of the corpus, or `null` to drop its items; applied before `emotions`.
-    #[serde(default)]
-    pub mapping: Option<Mapping>,
-    /// What to do with a file that cannot be decoded or is too short.
-    #[serde(default)]
-    pub on_bad_audio: OnBadAudio,
-    /// What to do with one recording under several names.
-    #[serde(default)]
-    pub on_copies: OnCopies,
-    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
-    /// a split keeps all that one person says on one side. By default `cremad`, whatever
-    /// the dataset is called.
-    #[serde(default)]
-    pub people: Option<String>,
-    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
-    #[serde(default)]
-    pub channel: Channel,
+dataset! {
+    /// The Crowd-sourced Emotional Multimodal Actors Dataset, audio only.
+    ///
+    /// Files are found at any depth by their names, `actor_sentence_emotion_level.wav`, such as
+    /// `1001_DFA_ANG_XX.wav`. The actors' sex, age, race and ethnicity are read from
+    /// `VideoDemographics.csv`, and what raters heard from `processedResults/tabulatedVotes.csv` (counts of
+    /// votes) or else `processedResults/summaryTable.csv` (the most frequent ones), where these are there,
+    /// in the root or in the folder above it. Without them the items have no gender and no soft labels.
+    ///
+    /// # Source
+    /// Cao, Cooper, Keutmann, Gur, Nenkova & Verma, "CREMA-D: Crowd-Sourced Emotional Multimodal Actors
+    /// Dataset", IEEE Transactions on Affective Computing 5(4), 2014. Open Database License.
+    pub struct Cremad {
+        shared root,
+        /// Table of the actors' sex (CSV with the columns `ActorID` and `Sex`); by default
+        /// `VideoDemographics.csv` in the root or in the folder above it, where there is one.
+        #[serde(default)]
+        pub demographics: Option<DataPath>,
+        /// Which class an utterance has: the emotion acted, or the one that most raters perceived
+        /// (recordings on which the most frequent ones tie are left out).
+        #[serde(default)]
+        pub target: Target,
+        /// Ratings that soft labels, `target: perceived`, `min_agreement` and `recognised_only` go by.
+        #[serde(default)]
+        pub votes: Modality,
+        /// Least share of raters, from 0 to 1, who chose the most frequent emotion; recordings below it, or
+        /// without ratings, are left out. All are kept by default. Needs `tabulatedVotes.csv`.
+        #[serde(default)]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        pub min_agreement: Option<f64>,
+        /// Whether to keep only recordings that most raters recognised: whose most frequent vote is the
+        /// emotion acted.
+        #[serde(default)]
+        pub recognised_only: bool,
+        shared classes,
+        shared on_bad_audio,
+        shared on_copies,
+        shared people: of cremad,
+        shared channel,
+    }
 }
 
 /// What decides an utterance's class.
@@ -97,7 +87,7 @@ pub enum Modality {
 }
 
 /// Code in the file name and canonical emotion.
-pub(crate) const EMOTIONS: [(&str, &str); 6] = [
+const EMOTIONS: [(&str, &str); 6] = [
     ("NEU", "neutral"),
     ("HAP", "happy"),
     ("SAD", "sad"),
@@ -107,7 +97,7 @@ pub(crate) const EMOTIONS: [(&str, &str); 6] = [
 ];
 
 /// Code of a sentence and its words.
-pub(crate) const SENTENCES: [(&str, &str); 12] = [
+const SENTENCES: [(&str, &str); 12] = [
     ("IEO", "It's eleven o'clock."),
     ("TIE", "That is exactly what happened."),
     ("IOM", "I'm on my way to the meeting."),
@@ -123,7 +113,7 @@ pub(crate) const SENTENCES: [(&str, &str); 12] = [
 ];
 
 /// Levels of acting, in the file name and by name; `XX` says nothing.
-pub(crate) const LEVELS: [(&str, Option<&str>); 4] = [
+const LEVELS: [(&str, Option<&str>); 4] = [
     ("LO", Some("low")),
     ("MD", Some("medium")),
     ("HI", Some("high")),
@@ -135,37 +125,37 @@ const TWICE: [[&str; 2]; 3] = [
     ["1013_WSI_DIS_XX", "1013_WSI_SAD_XX"],
     ["1017_IWW_ANG_XX", "1017_IWW_FEA_XX"],
 ];
+/// The 7442 recordings are those of the full plan (82 of each of 91 actors) without these: actor, sentence and emotions
+/// that were lost.
+const LOST: [(u32, &str, &[&str]); 5] = [
+    (1002, "TIE", &["NEU"]),
+    (1008, "WSI", &["NEU", "HAP", "SAD", "ANG", "FEA", "DIS"]),
+    (1009, "MTI", &["NEU", "HAP", "SAD", "ANG", "FEA", "DIS"]),
+    (1019, "ITH", &["NEU", "HAP", "SAD", "ANG", "FEA", "DIS"]),
+    (1076, "ITS", &["NEU"]),
+];
 const RACES: [&str; 3] = ["african_american", "asian", "caucasian"];
 const ETHNICITIES: [&str; 2] = ["hispanic", "not_hispanic"];
 const PATTERN: &str = "actor_sentence_emotion_level.wav, such as 1001_DFA_ANG_XX.wav";
 
+impl Described for Cremad {
+    const DESCRIPTION: Description = Description {
+        summary: "CREMA-D: 91 actors, six emotions, English speech",
+        source: "Cao et al., IEEE Transactions on Affective Computing 5(4), 2014",
+        outputs: "data.audio, data.emotion, data.gender, data.text, data.emotion_soft, data.intensity, data.race, data.ethnicity, data.age",
+        is_fetched: true,
+        label_remedy: |dataset, column| {
+            (column == "gender").then(|| {
+                format!("put VideoDemographics.csv into the root of `{dataset}`, or name it in `demographics`")
+            })
+        },
+        ..Description::DEFAULT
+    };
+}
+
 impl CorpusKind for Cremad {
-    fn emotions(&self) -> Option<&[String]> {
-        self.emotions.as_deref()
-    }
-
-    fn mapping(&self) -> Option<&Mapping> {
-        self.mapping.as_ref()
-    }
-
-    fn on_bad_audio(&self) -> OnBadAudio {
-        self.on_bad_audio
-    }
-
-    fn on_copies(&self) -> OnCopies {
-        self.on_copies
-    }
-
     fn published_twice(&self) -> &'static [[&'static str; 2]] {
         &TWICE
-    }
-
-    fn people(&self, _dataset: &str) -> String {
-        self.people.clone().unwrap_or_else(|| "cremad".to_owned())
-    }
-
-    fn channel(&self) -> Channel {
-        self.channel
     }
 
     fn vocabulary(&self) -> Vocabulary {
@@ -232,11 +222,72 @@ impl CorpusKind for Cremad {
         }
         gathered
     }
+
+    fn published_parts(&self) -> Vec<PublishedPart> {
+        vec![published()]
+    }
+
+    fn take_all(&mut self) {
+        (self.emotions, self.mapping) = (None, None);
+        (self.target, self.min_agreement, self.recognised_only) = (Target::Acted, None, false);
+    }
+
+    fn name_reader(&self, dataset: &str) -> Result<NameReader, DataError> {
+        let actors = self.actors(dataset)?;
+        Ok(Box::new(move |found| parse(found.stem(), &actors).known()))
+    }
+
+    fn names_tell_text(&self) -> bool {
+        true
+    }
+
+    fn stand_in_speaker(&self, text: &str) -> Option<String> {
+        let id = text.parse::<u32>().ok().filter(|id| (1000..10_000).contains(id))?;
+        Some(id.to_string())
+    }
+
+    fn stand_in_speakers(&self, count: usize) -> Vec<String> {
+        (1001..=1000 + count).map(|id| id.to_string()).collect()
+    }
+
+    fn stand_in_path(&self, speaker: usize, number: usize) -> String {
+        let (sentence, level) = (SENTENCES[number % 12].0, LEVELS[number / 12 % 4].0);
+        format!("AudioWAV/{}_{sentence}_ANG_{level}.wav", 1001 + speaker)
+    }
+
+    fn stand_in(&self, writer: &Writer<'_>) -> Result<DatasetConfig, FixtureError> {
+        stand_in::write(self, writer).map(DatasetConfig::from)
+    }
+}
+
+fn published() -> PublishedPart {
+    let mut files = Vec::new();
+    for actor in 1001..=1091_u32 {
+        for (sentence, _) in SENTENCES {
+            for (code, class) in EMOTIONS {
+                let lost = LOST
+                    .iter()
+                    .any(|(a, s, codes)| *a == actor && *s == sentence && codes.contains(&code));
+                let levels = if lost { &[] } else { levels_of(sentence, code) };
+                let stems = levels.iter().map(|level| format!("{actor}_{sentence}_{code}_{level}"));
+                files.extend(stems.map(|stem| (stem, class, actor.to_string())));
+            }
+        }
+    }
+    PublishedPart::of_names("speech", files)
+}
+
+/// The levels at which a sentence was spoken in an emotion: one sentence at three, except in neutral.
+fn levels_of(sentence: &str, emotion: &str) -> &'static [&'static str] {
+    match sentence == "IEO" && emotion != "NEU" {
+        true => &["LO", "MD", "HI"],
+        false => &["XX"],
+    }
 }
 
 impl Cremad {
     /// The actors that the table lists.
-    pub(super) fn actors(&self, dataset: &str) -> Result<IndexMap<String, Actor>, DataError> {
+    fn actors(&self, dataset: &str) -> Result<IndexMap<String, Actor>, DataError> {
         let root = self.root.as_path();
         check_root(dataset, root)?;
         let table = match &self.demographics {
@@ -298,7 +349,7 @@ impl Cremad {
     }
 }
 
-pub(super) fn parse(stem: &str, actors: &IndexMap<String, Actor>) -> Parsed {
+fn parse(stem: &str, actors: &IndexMap<String, Actor>) -> Parsed {
     let code = stem.to_uppercase();
     let parts: Vec<&str> = code.split('_').collect();
     let [actor, sentence, emotion, level] = parts[..] else {
@@ -336,4 +387,25 @@ pub(super) fn parse(stem: &str, actors: &IndexMap<String, Actor>) -> Parsed {
         values: actor_facts.age.map(|age| ("age".to_owned(), age)).into_iter().collect(),
         ..Facts::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_adds_up_to_the_published_counts() {
+        let part = published();
+        assert_eq!(part.files, 7442);
+        for (class, files) in [
+            ("angry", 1271),
+            ("disgust", 1271),
+            ("fearful", 1271),
+            ("happy", 1271),
+            ("sad", 1271),
+            ("neutral", 1087),
+        ] {
+            assert_eq!(part.count("class", class), files, "{class}");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Where the files lie that the metadata lists.
 
+use super::EmoboxError;
 use super::metadata::{Entry, tail};
 use crate::walk::{Found, is_audio};
+use indexmap::IndexSet;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -19,6 +21,52 @@ pub(super) struct Located {
     pub unreadable: Vec<String>,
     /// Files that are there more than once, of which the least nested is used.
     pub copies: usize,
+}
+
+impl Located {
+    /// How many that are listed cannot be used.
+    pub fn absent(&self) -> usize {
+        self.missing.len() + self.unreadable.len()
+    }
+
+    /// The error where too many are absent of those `listed`.
+    pub fn missing_audio(self, dataset: &str, root: &Path, listed: usize) -> EmoboxError {
+        EmoboxError::MissingAudio {
+            dataset: dataset.to_owned(),
+            path: root.to_owned(),
+            missing: self.missing.len(),
+            unreadable: self.unreadable.len(),
+            listed,
+            // Parts of one file have the same path.
+            first: self
+                .unreadable
+                .into_iter()
+                .chain(self.missing)
+                .collect::<IndexSet<String>>()
+                .into_iter()
+                .take(3)
+                .collect(),
+        }
+    }
+
+    /// Remarks on those that are absent, of those `listed`, and on those that are there more than once.
+    pub fn warnings(&self, dataset: &str, root: &Path, listed: usize) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let absent = self.absent();
+        if absent > 0 {
+            warnings.push(format!(
+                "dataset `{dataset}`: {absent} of the {listed} recordings that EmoBox lists are not in {root:?} and are left out (`missing: skip`), such as {:?}; its folds are smaller than published",
+                self.missing.iter().chain(&self.unreadable).next().map_or("", String::as_str)
+            ));
+        }
+        if self.copies > 0 {
+            warnings.push(format!(
+                "dataset `{dataset}`: {} recordings are in {root:?} more than once; the least nested file of each is used",
+                self.copies
+            ));
+        }
+        warnings
+    }
 }
 
 /// Whether a file may be one of those listed: audio, or the format in which the corpus is given out.

@@ -1,7 +1,7 @@
 //! EmoBox's metadata of one corpus: what is listed, with which labels, and in which folds.
 
 use super::error::EmoboxError;
-use super::list::{EMOVO, EmoboxCorpus, Voices, balanced};
+use super::list::{EMOVO, EmoboxCorpus, Voices};
 use crate::corpora::FilePart;
 use crate::{DataError, SplitName, text};
 use indexmap::IndexMap;
@@ -241,7 +241,7 @@ impl Reader<'_> {
             let of_folds = folds.iter().flat_map(|fold| fold.missing.iter().cloned());
             self.metadata.missing = std::iter::once(main).chain(of_folds).collect();
         }
-        if let (Some(list), true) = (balanced(self.corpus), self.errors.is_empty()) {
+        if let (Some(list), true) = (self.corpus.known().balanced, self.errors.is_empty()) {
             let path = folder.parent().map(|above| above.join("track2").join(list));
             if let Some(path) = path.filter(|path| path.is_file()) {
                 self.speakers(folder);

@@ -4,78 +4,65 @@ mod audio;
 mod error;
 mod list;
 mod metadata;
+mod remarks;
+mod speakers;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 
 pub use error::EmoboxError;
 pub use list::EmoboxCorpus;
-pub(crate) use list::balanced as stand_in_lists;
 
-use super::{
-    CorpusKind, DatasetConfig, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Source, Utterance, Vocabulary, cremad,
-    emodb, iemocap,
-};
-use crate::labelling::{Labelling, Mapping};
+use super::{CorpusKind, DatasetConfig, Described, Description, Gathered, Source, Utterance, dataset};
+use crate::emotion::EMOTIONS as CANONICAL;
+use crate::fixtures::FixtureError;
+use crate::labelling::{Labelling, Vocabulary};
 use crate::protocol::{PublishedFold, PublishedFolds};
-use crate::walk::{Found, Tree, find_files};
-use crate::{DataError, SkipReason, Skipped, canonical, emotion};
-use emorun_audio::Channel;
+use crate::stand_in::Writer;
+use crate::verify::PublishedPart;
+use crate::walk::{Tree, find_files};
+use crate::{DataError, SkipReason, Skipped, canonical};
 use emorun_lang::DataPath;
-use indexmap::{IndexMap, IndexSet};
-use list::{Known, Voices};
-use metadata::{Entry, Metadata, SPEAKERS, some_of};
-use regex::Regex;
+use list::Voices;
+use metadata::{Metadata, some_of};
+use remarks::Remarks;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use speakers::Speakers;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// A corpus as EmoBox lists it: its recordings, labels and folds, with the audio as its owners give it out.
-///
-/// The metadata is that of the repository emo-box/EmoBox (MIT), which `emorun data fetch emobox` brings to `data/emobox`.
-/// Files are found at any depth below `root` by the names in it, whatever the folders above them; `split: { kind:
-/// emobox_folds }` takes the published folds. Labels are those of the corpus' `label_map.json`; words that are no emotion
-/// known here are classes as they are written. Who speaks is told by file names, in the five corpora that have a kind of
-/// their own as that kind does it; of Emozionalmente, M3ED, MELD and MSP-Podcast by the repository's table
-/// `data.seg.wrd.stm`; of MER2023, MESD and RESD by nothing.
-///
-/// # Source
-/// Ma, Chen, Zhang, Zheng, Chen, Li, Ye, Chen & Hain, "EmoBox: Multilingual Multi-corpus Speech Emotion Recognition Toolkit
-/// and Benchmark", Interspeech 2024; each corpus by its own authors and under its own licence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Emobox {
-    /// The corpus, by its name in EmoBox.
-    pub corpus: EmoboxCorpus,
-    /// Folder that holds the corpus' audio, relative to the working directory.
-    pub root: DataPath,
-    /// Folder of EmoBox's metadata (its repository, the folder `data` of it, or the corpus' own folder therein), relative to
-    /// the working directory.
-    #[serde(default = "default_metadata")]
-    pub metadata: DataPath,
-    /// What to do where files that the metadata lists are not in `root`.
-    #[serde(default)]
-    pub missing: OnMissing,
-    /// Emotions to keep, numbered in this order; all by default.
-    #[serde(default)]
-    pub emotions: Option<Vec<String>>,
-    /// New class for a label of the corpus' label map, or `null` to drop its items; applied before `emotions`.
-    #[serde(default)]
-    pub mapping: Option<Mapping>,
-    /// What to do with a file that cannot be decoded or is too short.
-    #[serde(default)]
-    pub on_bad_audio: OnBadAudio,
-    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
-    #[serde(default)]
-    pub channel: Channel,
-    /// What to do with one recording under several names.
-    #[serde(default)]
-    pub on_copies: OnCopies,
-    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
-    /// a split keeps all that one person says on one side. By default the corpus' name, so that they are those of a dataset
-    /// of the corpus' own kind.
-    #[serde(default)]
-    pub people: Option<String>,
+dataset! {
+    /// A corpus as EmoBox lists it: its recordings, labels and folds, with the audio as its owners give it out.
+    ///
+    /// The metadata is that of the repository emo-box/EmoBox (MIT), which `emorun data fetch emobox` brings to `data/emobox`.
+    /// Files are found at any depth below `root` by the names in it, whatever the folders above them; `split: { kind:
+    /// emobox_folds }` takes the published folds. Labels are those of the corpus' `label_map.json`; words that are no emotion
+    /// known here are classes as they are written. Who speaks is told by file names, in the five corpora that have a kind of
+    /// their own as that kind does it; of Emozionalmente, M3ED, MELD and MSP-Podcast by the repository's table
+    /// `data.seg.wrd.stm`; of MER2023, MESD and RESD by nothing.
+    ///
+    /// # Source
+    /// Ma, Chen, Zhang, Zheng, Chen, Li, Ye, Chen & Hain, "EmoBox: Multilingual Multi-corpus Speech Emotion Recognition Toolkit
+    /// and Benchmark", Interspeech 2024; each corpus by its own authors and under its own licence.
+    pub struct Emobox {
+        /// The corpus, by its name in EmoBox.
+        pub corpus: EmoboxCorpus,
+        /// Folder that holds the corpus' audio, relative to the working directory.
+        pub root: DataPath,
+        /// Folder of EmoBox's metadata (its repository, the folder `data` of it, or the corpus' own folder therein), relative to
+        /// the working directory.
+        #[serde(default = "default_metadata")]
+        pub metadata: DataPath,
+        /// What to do where files that the metadata lists are not in `root`.
+        #[serde(default)]
+        pub missing: OnMissing,
+        shared classes: "all by default.", "a label of the corpus' label map", "applied before `emotions`.",
+        shared on_bad_audio,
+        shared channel,
+        shared on_copies,
+        shared people: "the corpus' name, so that they are those of a dataset\nof the corpus' own kind.",
+    }
 }
 
 /// What to do where files are absent.
@@ -93,40 +80,30 @@ fn default_metadata() -> DataPath {
     DataPath::new("data/emobox")
 }
 
+impl Described for Emobox {
+    const DESCRIPTION: Description = Description {
+        summary: "any of the 32 corpora of EmoBox, with its published labels and folds",
+        source: "Ma et al., Interspeech 2024",
+        outputs: "data.audio, data.emotion, data.gender, data.text, data.language, and what else the corpus' own kind has",
+        ..Description::DEFAULT
+    };
+}
+
 impl CorpusKind for Emobox {
-    fn emotions(&self) -> Option<&[String]> {
-        self.emotions.as_deref()
-    }
-
-    fn mapping(&self) -> Option<&Mapping> {
-        self.mapping.as_ref()
-    }
-
-    fn on_bad_audio(&self) -> OnBadAudio {
-        self.on_bad_audio
-    }
-
-    fn channel(&self) -> Channel {
-        self.channel
-    }
-
-    fn on_copies(&self) -> OnCopies {
-        self.on_copies
+    fn place(&self) -> Option<&Path> {
+        Some(self.root.as_path())
     }
 
     fn published_twice(&self) -> &'static [[&'static str; 2]] {
         self.own_kind().map_or(&[], |own| own.corpus().published_twice())
     }
 
-    fn people(&self, _dataset: &str) -> String {
-        self.people.clone().unwrap_or_else(|| self.corpus.name().to_owned())
+    fn own_people(&self, _dataset: &str) -> String {
+        self.corpus.name().to_owned()
     }
 
     fn has_text(&self) -> bool {
-        matches!(
-            self.corpus,
-            EmoboxCorpus::Ravdess | EmoboxCorpus::Cremad | EmoboxCorpus::Emodb
-        )
+        self.own_kind().is_some_and(|own| own.corpus().names_tell_text())
     }
 
     fn vocabulary(&self) -> Vocabulary {
@@ -144,7 +121,7 @@ impl CorpusKind for Emobox {
     }
 
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
-        let metadata = match Metadata::read(dataset, self.metadata.as_path(), self.corpus) {
+        let metadata = match self.read_metadata(dataset) {
             Ok(metadata) => metadata,
             Err(errors) => {
                 return Gathered {
@@ -153,21 +130,6 @@ impl CorpusKind for Emobox {
                 };
             }
         };
-        if !metadata.missing.is_empty() {
-            return Gathered::failed(
-                EmoboxError::Metadata {
-                    dataset: dataset.to_owned(),
-                    path: self.metadata.as_path().to_owned(),
-                    row: None,
-                    problem: format!(
-                        "lacks {} of `{}`, so that nothing lists all of it",
-                        some_of(&metadata.missing),
-                        self.corpus.name()
-                    ),
-                }
-                .into(),
-            );
-        }
         let root = self.root.as_path();
         let may_be_listed = audio::may_be_listed(&metadata.entries);
         let Tree { found, remarks, .. } = match find_files(dataset, root, may_be_listed) {
@@ -175,27 +137,9 @@ impl CorpusKind for Emobox {
             Err(error) => return Gathered::failed(error),
         };
         let located = audio::locate(&metadata.entries, &found);
-        let absent = located.missing.len() + located.unreadable.len();
+        let absent = located.absent();
         if absent == metadata.entries.len() || absent > 0 && self.missing == OnMissing::Error {
-            return Gathered::failed(
-                EmoboxError::MissingAudio {
-                    dataset: dataset.to_owned(),
-                    path: root.to_owned(),
-                    missing: located.missing.len(),
-                    unreadable: located.unreadable.len(),
-                    listed: metadata.entries.len(),
-                    // Parts of one file have the same path.
-                    first: located
-                        .unreadable
-                        .into_iter()
-                        .chain(located.missing)
-                        .collect::<IndexSet<String>>()
-                        .into_iter()
-                        .take(3)
-                        .collect(),
-                }
-                .into(),
-            );
+            return Gathered::failed(located.missing_audio(dataset, root, metadata.entries.len()).into());
         }
         let speakers = match Speakers::new(self.corpus, dataset, root, &metadata) {
             Ok(speakers) => speakers,
@@ -243,54 +187,120 @@ impl CorpusKind for Emobox {
                 known.name
             ));
         }
-        if absent > 0 {
-            gathered.warnings.push(format!(
-                "dataset `{dataset}`: {absent} of the {} recordings that EmoBox lists are not in {root:?} and are left out (`missing: skip`), such as {:?}; its folds are smaller than published",
-                metadata.entries.len(),
-                located.missing.iter().chain(&located.unreadable).next().map_or("", String::as_str)
-            ));
-        }
-        if located.copies > 0 {
-            gathered.warnings.push(format!(
-                "dataset `{dataset}`: {} recordings are in {root:?} more than once; the least nested file of each is used",
-                located.copies
-            ));
-        }
+        gathered
+            .warnings
+            .extend(located.warnings(dataset, root, metadata.entries.len()));
         gathered.published = Some(published(known.name, &metadata, &located.files, &used));
         gathered
+    }
+
+    /// All that EmoBox lists of it. Classes are counted, and names where each is that of one file alone.
+    fn published_parts(&self) -> Vec<PublishedPart> {
+        // Metadata that cannot be read, gathering has told.
+        let Some(listed) = self.listed() else {
+            return Vec::new();
+        };
+        let mut classes: Vec<(&'static str, String, usize)> = Vec::new();
+        for recording in &listed {
+            match classes.iter_mut().find(|(_, class, _)| *class == recording.class) {
+                Some((_, _, count)) => *count += 1,
+                None => classes.push(("class", recording.class.clone(), 1)),
+            }
+        }
+        classes.sort_by_key(|(_, class, _)| {
+            CANONICAL
+                .iter()
+                .position(|known| known == class)
+                .unwrap_or(CANONICAL.len())
+        });
+        let stems: HashSet<String> = listed.iter().map(|recording| recording.stem.to_lowercase()).collect();
+        let names = (stems.len() == listed.len()).then(|| {
+            listed
+                .iter()
+                .map(|recording| (recording.stem.clone(), recording.speaker.clone()))
+                .collect()
+        });
+        vec![PublishedPart {
+            counts: classes,
+            names,
+            ..PublishedPart::new(self.corpus.name(), listed.len())
+        }]
+    }
+
+    fn published_lengths(&self) -> HashMap<String, f64> {
+        let listed = self.listed().unwrap_or_default().into_iter();
+        listed
+            .filter_map(|recording| Some((recording.key, recording.seconds?)))
+            .collect()
+    }
+
+    fn take_all(&mut self) {
+        (self.emotions, self.mapping, self.missing) = (None, None, OnMissing::Skip);
+    }
+
+    /// Its recordings are named by the writer.
+    fn stand_in_speaker(&self, _text: &str) -> Option<String> {
+        None
+    }
+
+    fn stand_in_speakers(&self, count: usize) -> Vec<String> {
+        let speakers = (self.corpus.known().speakers)(count);
+        (1..=speakers).map(|id| id.to_string()).collect()
+    }
+
+    fn stand_in(&self, writer: &Writer<'_>) -> Result<DatasetConfig, FixtureError> {
+        self.write(writer).map(DatasetConfig::from)
     }
 }
 
 /// A recording as it is listed.
-pub(crate) struct Listed {
+struct Recording {
     /// Its name within the dataset.
-    pub key: String,
+    key: String,
     /// The file's name without extension.
-    pub stem: String,
-    pub class: String,
-    pub speaker: String,
+    stem: String,
+    class: String,
+    speaker: String,
     /// Length in seconds.
-    pub seconds: Option<f64>,
+    seconds: Option<f64>,
 }
 
 impl Emobox {
     /// Our own kind of the corpus, where there is one.
     fn own_kind(&self) -> Option<DatasetConfig> {
         match self.corpus.known().voices {
-            Voices::Own(kind) => crate::whole(kind, Path::new("")),
-            _ => None,
+            Voices::Own(kind) => DatasetConfig::whole(kind, Path::new("")),
+            Voices::Path(_) | Voices::One(_) | Voices::Table | Voices::Unknown => None,
         }
     }
 
+    /// The metadata, of which the lists of the whole corpus are there.
+    fn read_metadata(&self, dataset: &str) -> Result<Metadata, Vec<DataError>> {
+        let metadata = Metadata::read(dataset, self.metadata.as_path(), self.corpus)?;
+        if metadata.missing.is_empty() {
+            return Ok(metadata);
+        }
+        let error = EmoboxError::Metadata {
+            dataset: dataset.to_owned(),
+            path: self.metadata.as_path().to_owned(),
+            row: None,
+            problem: format!(
+                "lacks {} of `{}`, so that nothing lists all of it",
+                some_of(&metadata.missing),
+                self.corpus.name()
+            ),
+        };
+        Err(vec![error.into()])
+    }
+
     /// Everything that the metadata lists; `None` where it cannot be read.
-    pub(crate) fn listed(&self) -> Option<Vec<Listed>> {
-        let metadata = Metadata::read("", self.metadata.as_path(), self.corpus).ok()?;
-        metadata.missing.is_empty().then_some(())?;
+    fn listed(&self) -> Option<Vec<Recording>> {
+        let metadata = self.read_metadata("").ok()?;
         let speakers = Speakers::new(self.corpus, "", self.root.as_path(), &metadata).ok()?;
         let listed = metadata.entries.iter().map(|entry| {
             let (label, _) = metadata.label(&entry.code);
             let name = entry.path.rsplit('/').next().unwrap_or_default();
-            Listed {
+            Recording {
                 key: entry.name(),
                 seconds: entry.seconds,
                 stem: name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned(),
@@ -327,166 +337,5 @@ fn published(corpus: &str, metadata: &Metadata, files: &[Option<usize>], used: &
         corpus: corpus.to_owned(),
         folds: folds.collect(),
         balanced: balanced.map(|set| set.entries.iter().map(name).collect()),
-    }
-}
-
-/// What tells who speaks.
-enum Speakers<'a> {
-    Own(Box<DatasetConfig>, IndexMap<String, cremad::Actor>),
-    Path(Regex),
-    One(&'static str),
-    Table(Option<&'a HashMap<String, String>>),
-    Unknown,
-}
-
-impl<'a> Speakers<'a> {
-    fn new(corpus: EmoboxCorpus, dataset: &str, root: &Path, metadata: &'a Metadata) -> Result<Self, DataError> {
-        Ok(match corpus.known().voices {
-            Voices::Own(kind) => match crate::whole(kind, root) {
-                Some(own) => {
-                    let actors = match &own {
-                        DatasetConfig::Cremad(cremad) => cremad.actors(dataset)?,
-                        _ => IndexMap::new(),
-                    };
-                    Self::Own(Box::new(own), actors)
-                }
-                None => Self::Unknown,
-            },
-            // A test compiles every pattern.
-            Voices::Path(pattern) => Regex::new(pattern).map_or(Self::Unknown, Self::Path),
-            Voices::One(speaker) => Self::One(speaker),
-            Voices::Table => Self::Table(metadata.speakers.as_ref()),
-            Voices::Unknown => Self::Unknown,
-        })
-    }
-
-    /// What the entry's path tells; without a speaker where it tells none.
-    fn facts(&self, entry: &Entry) -> Facts {
-        match self {
-            Self::Own(own, actors) => own_facts(own, actors, entry).unwrap_or_default(),
-            Self::Path(pattern) => {
-                let Some(groups) = pattern.captures(&entry.path) else {
-                    return Facts::default();
-                };
-                let group = |name| groups.name(name).map(|group| group.as_str().to_owned());
-                Facts {
-                    speaker: group("speaker").unwrap_or_default(),
-                    gender: group("gender").as_deref().and_then(emotion::gender).map(str::to_owned),
-                    groups: group("dialogue")
-                        .map(|id| format!("dialogue/{id}"))
-                        .into_iter()
-                        .collect(),
-                    ..Facts::default()
-                }
-            }
-            Self::One(speaker) => Facts {
-                speaker: (*speaker).to_owned(),
-                ..Facts::default()
-            },
-            Self::Table(speakers) => Facts {
-                speaker: speakers
-                    .and_then(|speakers| speakers.get(&entry.key))
-                    .cloned()
-                    .unwrap_or_default(),
-                ..Facts::default()
-            },
-            Self::Unknown => Facts::default(),
-        }
-    }
-}
-
-/// What our own kind of the corpus reads from the name.
-fn own_facts(own: &DatasetConfig, actors: &IndexMap<String, cremad::Actor>, entry: &Entry) -> Option<Facts> {
-    let file = Found {
-        path: entry.path.clone().into(),
-        relative: entry.path.clone(),
-        bytes: 0,
-    };
-    let parsed = match own {
-        DatasetConfig::Ravdess(own) => own.parse(file.stem()),
-        DatasetConfig::Cremad(_) => cremad::parse(file.stem(), actors),
-        DatasetConfig::Emodb(_) => emodb::parse(file.stem()),
-        DatasetConfig::Esd(own) => own.parse(&file, &HashMap::new()),
-        DatasetConfig::Iemocap(_) => return iemocap::named(file.stem()),
-        _ => return None,
-    };
-    match parsed {
-        Parsed::Known(facts) => Some(facts),
-        Parsed::Filtered | Parsed::Aside | Parsed::Unknown(_) => None,
-    }
-}
-
-/// What is remarked on while recordings are read.
-#[derive(Default)]
-struct Remarks {
-    /// Codes that the label map lacks.
-    unmapped: Vec<String>,
-    /// Recordings whose names bear another emotion than the metadata.
-    other: Vec<String>,
-    /// Recordings whose speaker nothing tells.
-    nobody: usize,
-}
-
-impl Remarks {
-    /// What is known of a recording, given what its name tells.
-    fn facts(&mut self, entry: &Entry, metadata: &Metadata, corpus: &Known, mut facts: Facts) -> Facts {
-        // The scan takes each of these for another person, who may be any of them.
-        self.nobody += usize::from(facts.speaker.is_empty());
-        let (label, is_mapped) = metadata.label(&entry.code);
-        if !is_mapped && !self.unmapped.contains(&entry.code) {
-            self.unmapped.push(entry.code.clone());
-        }
-        let named = facts.emotion.as_deref().and_then(canonical);
-        if named.is_some() && named != canonical(&label) {
-            self.other.push(entry.path.clone());
-        }
-        facts.emotion = Some(label);
-        facts.gender = facts.gender.or_else(|| {
-            let own = corpus.genders.iter().find(|(speaker, _)| *speaker == facts.speaker);
-            corpus.gender.or(own.map(|(_, gender)| *gender)).map(str::to_owned)
-        });
-        if let (Some([language]), false) = (corpus.language, facts.attributes.contains_key(LANGUAGE)) {
-            facts.attributes.insert(LANGUAGE.to_owned(), (*language).to_owned());
-        }
-        facts.values.clear();
-        facts.votes.clear();
-        facts
-    }
-
-    fn warnings(self, dataset: &str, corpus: &Known, metadata: &Metadata) -> Vec<String> {
-        let name = corpus.name;
-        let mut warnings = Vec::new();
-        if !self.unmapped.is_empty() {
-            warnings.push(format!(
-                "dataset `{dataset}`: the label map of `{name}` lacks {}, kept as it is written",
-                some_of(&self.unmapped)
-            ));
-        }
-        if let Some(first) = self.other.first() {
-            warnings.push(format!(
-                "dataset `{dataset}`: the names of {} files bear another emotion than EmoBox's label, which counts, such as {first:?}",
-                self.other.len()
-            ));
-        }
-        if self.nobody > 0 {
-            let why = match (corpus.voices, &metadata.speakers) {
-                (Voices::Table, None) => format!("file names do not tell, and the metadata lacks {name}/{SPEAKERS}"),
-                (Voices::Table, Some(_)) => format!("{name}/{SPEAKERS} does not tell"),
-                _ => "neither file names nor metadata tell".to_owned(),
-            };
-            warnings.push(format!(
-                "dataset `{dataset}`: who speaks in {} of {} recordings is not known: {why}",
-                self.nobody,
-                metadata.entries.len(),
-            ));
-        }
-        if let Some(set) = metadata.balanced.as_ref().filter(|set| !set.unknown.is_empty()) {
-            warnings.push(format!(
-                "dataset `{dataset}`: {} recordings of the cross-corpus test set cannot be told in the list of `{name}` and are left out of it: {}",
-                set.unknown.len(),
-                some_of(&set.unknown)
-            ));
-        }
-        warnings
     }
 }

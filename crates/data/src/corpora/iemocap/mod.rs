@@ -1,62 +1,53 @@
 //! IEMOCAP: ten actors in five dyadic sessions, categories and dimensions of emotion.
 
 mod labels;
+mod stand_in;
 
-use super::{CorpusKind, Facts, Gathered, OnBadAudio, OnCopies, Parsed, Vocabulary, gather_found};
+pub use stand_in::{IemocapLabels, write_iemocap};
+
+use super::{
+    CorpusKind, DatasetConfig, Described, Description, Facts, Gathered, NameReader, Parsed, dataset, gather_found,
+};
 use crate::DataError;
 use crate::emotion::GENDERS;
-use crate::labelling::{Labelling, Mapping};
+use crate::fixtures::FixtureError;
+use crate::labelling::{Labelling, Vocabulary};
+use crate::split::PublishedProtocol;
+use crate::stand_in::Writer;
+use crate::verify::{NO_CLASS, PublishedPart};
 use crate::walk::{Found, find_files_within, is_audio};
-use emorun_audio::Channel;
-use emorun_lang::DataPath;
 use labels::{Labels, is_table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The Interactive Emotional Dyadic Motion Capture database, utterances of speech.
-///
-/// Utterances are found at any depth by their names, such as `Ses01F_impro01_M003.wav`; recordings of
-/// whole dialogues are not used, and folders of video, motion capture and alignments (`dialog/MOCAP_head`, `dialog/avi`,
-/// `sentences/ForcedAlignment`, …) are not entered. Labels come from the files in `EmoEvaluation` (one a dialogue, with
-/// categories and valence, arousal and dominance from 1 to 5); where these are absent, from the raters'
-/// own files in `EmoEvaluation/Categorical` and `EmoEvaluation/Attribute`. Texts come from
-/// `transcriptions`. A session is a group: its two speakers are never on two sides of a split.
-///
-/// # Source
-/// Busso, Bulut, Lee, Kazemzadeh, Mower, Kim, Chang, Lee & Narayanan, "IEMOCAP: Interactive Emotional
-/// Dyadic Motion Capture Database", Language Resources and Evaluation 42, 2008. Given out on request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Iemocap {
-    /// Folder that holds the corpus, relative to the working directory.
-    pub root: DataPath,
-    /// Categories used before `mapping` and `emotions`.
-    #[serde(default)]
-    pub protocol: Protocol,
-    /// Dialogues to use: improvised, scripted, or both.
-    #[serde(default)]
-    pub style: Style,
-    /// Emotions to keep, numbered in this order; all of the protocol by default.
-    #[serde(default)]
-    pub emotions: Option<Vec<String>>,
-    /// New class for a label of the protocol, or `null` to drop its items; applied before `emotions`.
-    #[serde(default)]
-    pub mapping: Option<Mapping>,
-    /// What to do with a file that cannot be decoded or is too short.
-    #[serde(default)]
-    pub on_bad_audio: OnBadAudio,
-    /// What to do with one recording under several names.
-    #[serde(default)]
-    pub on_copies: OnCopies,
-    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
-    /// a split keeps all that one person says on one side. By default `iemocap`, whatever
-    /// the dataset is called.
-    #[serde(default)]
-    pub people: Option<String>,
-    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
-    #[serde(default)]
-    pub channel: Channel,
+dataset! {
+    /// The Interactive Emotional Dyadic Motion Capture database, utterances of speech.
+    ///
+    /// Utterances are found at any depth by their names, such as `Ses01F_impro01_M003.wav`; recordings of
+    /// whole dialogues are not used, and folders of video, motion capture and alignments (`dialog/MOCAP_head`, `dialog/avi`,
+    /// `sentences/ForcedAlignment`, …) are not entered. Labels come from the files in `EmoEvaluation` (one a dialogue, with
+    /// categories and valence, arousal and dominance from 1 to 5); where these are absent, from the raters'
+    /// own files in `EmoEvaluation/Categorical` and `EmoEvaluation/Attribute`. Texts come from
+    /// `transcriptions`. A session is a group: its two speakers are never on two sides of a split.
+    ///
+    /// # Source
+    /// Busso, Bulut, Lee, Kazemzadeh, Mower, Kim, Chang, Lee & Narayanan, "IEMOCAP: Interactive Emotional
+    /// Dyadic Motion Capture Database", Language Resources and Evaluation 42, 2008. Given out on request.
+    pub struct Iemocap {
+        shared root,
+        /// Categories used before `mapping` and `emotions`.
+        #[serde(default)]
+        pub protocol: Protocol,
+        /// Dialogues to use: improvised, scripted, or both.
+        #[serde(default)]
+        pub style: Style,
+        shared classes: "all of the protocol by default.", "a label of the protocol", "applied before `emotions`.",
+        shared on_bad_audio,
+        shared on_copies,
+        shared people: of iemocap,
+        shared channel,
+    }
 }
 
 /// Categories of IEMOCAP.
@@ -85,7 +76,7 @@ pub enum Style {
 }
 
 /// Code in the label files and canonical emotion.
-pub(crate) const EMOTIONS: [(&str, &str); 10] = [
+const EMOTIONS: [(&str, &str); 10] = [
     ("neu", "neutral"),
     ("hap", "happy"),
     ("sad", "sad"),
@@ -98,7 +89,31 @@ pub(crate) const EMOTIONS: [(&str, &str); 10] = [
     ("oth", "other"),
 ];
 /// Code of utterances on which raters did not agree.
-pub(crate) const NO_AGREEMENT: &str = "xxx";
+const NO_AGREEMENT: &str = "xxx";
+/// The two speakers of each session.
+const SESSIONS: [&[&str]; 5] = [
+    &["Ses01F", "Ses01M"],
+    &["Ses02F", "Ses02M"],
+    &["Ses03F", "Ses03M"],
+    &["Ses04F", "Ses04M"],
+    &["Ses05F", "Ses05M"],
+];
+/// Utterances of each session, as published.
+const SESSION_FILES: [usize; 5] = [1819, 1811, 2136, 2103, 2170];
+/// Utterances of each category, as published.
+const CLASS_FILES: [(&str, usize); 11] = [
+    ("neu", 1708),
+    ("hap", 595),
+    ("sad", 1084),
+    ("ang", 1103),
+    ("fea", 40),
+    ("dis", 2),
+    ("sur", 107),
+    ("exc", 1041),
+    ("fru", 1849),
+    ("oth", 3),
+    (NO_AGREEMENT, 2507),
+];
 const FOUR: [&str; 4] = ["neutral", "happy", "sad", "angry"];
 const STYLES: [&str; 2] = ["improvised", "scripted"];
 const PATTERN: &str = "Ses<session><F or M>_<dialogue>_<F or M><number>.wav, such as Ses01F_impro01_M003.wav";
@@ -123,31 +138,21 @@ fn is_entered(folder: &Path) -> bool {
     }
 }
 
+impl Described for Iemocap {
+    const DESCRIPTION: Description = Description {
+        summary: "IEMOCAP: ten actors in five sessions of dialogue, English speech; categories and dimensions",
+        source: "Busso et al., Language Resources and Evaluation 42, 2008",
+        outputs: "data.audio, data.emotion, data.gender, data.text, data.emotion_soft, data.style, data.dimensions (valence, arousal, dominance; each also by its name)",
+        protocols: &[PublishedProtocol {
+            name: "iemocap_sessions",
+            summary: "Leave one session out: the five sessions of IEMOCAP, as in SUPERB and EmoBox.",
+            folds: &SESSIONS,
+        }],
+        ..Description::DEFAULT
+    };
+}
+
 impl CorpusKind for Iemocap {
-    fn emotions(&self) -> Option<&[String]> {
-        self.emotions.as_deref()
-    }
-
-    fn mapping(&self) -> Option<&Mapping> {
-        self.mapping.as_ref()
-    }
-
-    fn on_bad_audio(&self) -> OnBadAudio {
-        self.on_bad_audio
-    }
-
-    fn on_copies(&self) -> OnCopies {
-        self.on_copies
-    }
-
-    fn people(&self, _dataset: &str) -> String {
-        self.people.clone().unwrap_or_else(|| "iemocap".to_owned())
-    }
-
-    fn channel(&self) -> Channel {
-        self.channel
-    }
-
     fn vocabulary(&self) -> Vocabulary {
         Vocabulary::Closed(match self.protocol {
             Protocol::FourClass => FOUR.map(str::to_owned).to_vec(),
@@ -202,6 +207,61 @@ impl CorpusKind for Iemocap {
         });
         gathered.warnings.extend(labels.remark(dataset));
         gathered
+    }
+
+    fn published_parts(&self) -> Vec<PublishedPart> {
+        vec![published()]
+    }
+
+    fn take_all(&mut self) {
+        (self.emotions, self.mapping) = (None, None);
+        (self.protocol, self.style) = (Protocol::All, Style::Both);
+    }
+
+    fn name_reader(&self, _dataset: &str) -> Result<NameReader, DataError> {
+        Ok(Box::new(|found| match utterance(found.stem()) {
+            Name::Utterance(name) => Some(name.facts()),
+            Name::Dialogue | Name::Other => None,
+        }))
+    }
+
+    fn stand_in_speaker(&self, text: &str) -> Option<String> {
+        SESSIONS.concat().contains(&text).then(|| text.to_owned())
+    }
+
+    fn stand_in_speakers(&self, count: usize) -> Vec<String> {
+        let speakers = SESSIONS.iter().copied().flatten();
+        speakers.take(count).map(|id| (*id).to_owned()).collect()
+    }
+
+    fn stand_in_path(&self, speaker: usize, number: usize) -> String {
+        let (session, letter) = (speaker % 10 / 2 + 1, ["M", "F"][speaker % 2]);
+        format!("Session{session}/sentences/wav/Ses0{session}F_impro01/Ses0{session}F_impro01_{letter}{number:03}.wav")
+    }
+
+    fn stand_in(&self, writer: &Writer<'_>) -> Result<DatasetConfig, FixtureError> {
+        stand_in::write(self, writer).map(DatasetConfig::from)
+    }
+}
+
+fn published() -> PublishedPart {
+    let mut counts: Vec<(&'static str, String, usize)> = CLASS_FILES
+        .iter()
+        .map(|(code, files)| {
+            let known = EMOTIONS.iter().find(|(known, _)| known == code);
+            let class = known.map_or(NO_CLASS, |(_, name)| *name);
+            ("class", class.to_owned(), *files)
+        })
+        .collect();
+    counts.extend(
+        (1..)
+            .zip(SESSION_FILES)
+            .map(|(session, files)| ("session", format!("{session}"), files)),
+    );
+    PublishedPart {
+        counts,
+        speakers: Some(SESSIONS.concat().len()),
+        ..PublishedPart::new("utterances", SESSION_FILES.iter().sum())
     }
 }
 
@@ -281,14 +341,6 @@ impl Utterance {
     }
 }
 
-/// What the name of an utterance tells, without labels.
-pub(super) fn named(stem: &str) -> Option<Facts> {
-    match utterance(stem) {
-        Name::Utterance(name) => Some(name.facts()),
-        Name::Dialogue | Name::Other => None,
-    }
-}
-
 enum Name {
     Utterance(Utterance),
     /// A whole dialogue.
@@ -327,6 +379,16 @@ fn utterance(stem: &str) -> Name {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_counts_add_up_to_those_of_the_paper() {
+        let part = published();
+        assert_eq!(part.files, 10_039);
+        let classes = part.counts.iter().filter(|(column, _, _)| *column == "class");
+        assert_eq!(classes.map(|(_, _, files)| files).sum::<usize>(), 10_039);
+        let four = ["neutral", "angry", "sad", "happy", "excited"].map(|class| part.count("class", class));
+        assert_eq!(four.iter().sum::<usize>(), 5531);
+    }
 
     #[test]
     fn names_tell_session_speaker_and_style() {

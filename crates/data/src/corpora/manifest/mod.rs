@@ -9,77 +9,63 @@ mod votes;
 pub use named::Named;
 pub use votes::Votes;
 
-use super::{CorpusKind, Gathered, OnBadAudio, OnCopies, Utterance, Vocabulary};
-use crate::labelling::{Labelling, Mapping};
+use super::{CorpusKind, DatasetConfig, Described, Description, Gathered, Utterance, dataset};
+use crate::fixtures::FixtureError;
+use crate::labelling::{Labelling, Vocabulary};
+use crate::stand_in::{Told, Writer};
 use crate::walk::check_root;
 use crate::{DataError, SplitName};
-use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
-/// A corpus described by a CSV, TSV or JSONL file with one line a recording (or a part of one).
-///
-/// The columns `path` and `speaker` are needed; `emotion`, `gender`, `text`, `start`, `end`,
-/// `split`, `people` and `keep_together` are read where they are there, in any letter case. An empty cell is an absent label; a speaker who is not
-/// known is an empty cell or `unknown`.
-///
-/// Cells are separated by commas, semicolons, tabs or `|`, which the table itself tells; the text is UTF-8 or UTF-16, as
-/// spreadsheets write it. Paths may be written with `\`, and in another letter case or Unicode form than on disk.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    /// The table: `.csv`, `.tsv`, `.txt` (first line: column names) or `.jsonl` (one object a line), relative to the
-    /// working directory. Lines above the header that start with `#` are comments.
-    pub path: DataPath,
-    /// Folder that relative paths in the table start from; by default the folder of the table.
-    #[serde(default)]
-    pub root: Option<DataPath>,
-    /// Names of the table's columns where they differ from the default names.
-    #[serde(default)]
-    pub columns: Columns,
-    /// Further columns to read as labels; the classes of each are its values in alphabetical order. A list, or a mapping
-    /// `name: column`.
-    #[serde(default)]
-    pub labels: Named,
-    /// Further columns to read as numbers: continuous labels, such as `valence`, on the table's own
-    /// scale. A list, or a mapping `name: column`, such as `{ valence: V, arousal: A }`.
-    #[serde(default)]
-    pub values: Named,
-    /// Further columns that describe items, such as `microphone`: classes as those of `labels`, but splits do not balance
-    /// them. A list, or a mapping `name: column`.
-    #[serde(default)]
-    pub attributes: Named,
-    /// Where the raters' votes for each emotion are, of which soft labels (`data.emotion_soft`) are made. In a table
-    /// without a column for the emotion an item's emotion is the one with most votes, where one has most.
-    #[serde(default)]
-    pub votes: Option<Votes>,
-    /// What the words of the column `split` mean, where they are others than `train`, `training`; `validation`, `valid`,
-    /// `val`, `dev`, `development`; `test`, `testing`, `eval`, `evaluation`: a word and its side, or `null` for none.
-    #[serde(default)]
-    pub split_names: IndexMap<String, Option<SplitName>>,
-    /// Emotions to keep, numbered in this order; all by default. A name that is listed here need
-    /// not be canonical.
-    #[serde(default)]
-    pub emotions: Option<Vec<String>>,
-    /// New class for a label of the table, or `null` to drop its items; applied before `emotions`.
-    #[serde(default)]
-    pub mapping: Option<Mapping>,
-    /// What to do with a file that is missing, cannot be decoded or is too short.
-    #[serde(default)]
-    pub on_bad_audio: OnBadAudio,
-    /// What to do with one recording under several names.
-    #[serde(default)]
-    pub on_copies: OnCopies,
-    /// Name of the people whom its speakers' ids tell apart: datasets of the same people share their speakers and groups, and
-    /// a split keeps all that one person says on one side. By default those of this dataset
-    /// alone; two tables of one corpus need the same name here.
-    #[serde(default)]
-    pub people: Option<String>,
-    /// Which channel of each file is heard: `mix` (the mean of all), `left`, `right`, or a number from 0 on.
-    #[serde(default)]
-    pub channel: Channel,
+dataset! {
+    /// A corpus described by a CSV, TSV or JSONL file with one line a recording (or a part of one).
+    ///
+    /// The columns `path` and `speaker` are needed; `emotion`, `gender`, `text`, `start`, `end`,
+    /// `split`, `people` and `keep_together` are read where they are there, in any letter case. An empty cell is an absent label; a speaker who is not
+    /// known is an empty cell or `unknown`.
+    ///
+    /// Cells are separated by commas, semicolons, tabs or `|`, which the table itself tells; the text is UTF-8 or UTF-16, as
+    /// spreadsheets write it. Paths may be written with `\`, and in another letter case or Unicode form than on disk.
+    pub struct Manifest {
+        /// The table: `.csv`, `.tsv`, `.txt` (first line: column names) or `.jsonl` (one object a line), relative to the
+        /// working directory. Lines above the header that start with `#` are comments.
+        pub path: DataPath,
+        /// Folder that relative paths in the table start from; by default the folder of the table.
+        #[serde(default)]
+        pub root: Option<DataPath>,
+        /// Names of the table's columns where they differ from the default names.
+        #[serde(default)]
+        pub columns: Columns,
+        /// Further columns to read as labels; the classes of each are its values in alphabetical order. A list, or a mapping
+        /// `name: column`.
+        #[serde(default)]
+        pub labels: Named,
+        /// Further columns to read as numbers: continuous labels, such as `valence`, on the table's own
+        /// scale. A list, or a mapping `name: column`, such as `{ valence: V, arousal: A }`.
+        #[serde(default)]
+        pub values: Named,
+        /// Further columns that describe items, such as `microphone`: classes as those of `labels`, but splits do not balance
+        /// them. A list, or a mapping `name: column`.
+        #[serde(default)]
+        pub attributes: Named,
+        /// Where the raters' votes for each emotion are, of which soft labels (`data.emotion_soft`) are made. In a table
+        /// without a column for the emotion an item's emotion is the one with most votes, where one has most.
+        #[serde(default)]
+        pub votes: Option<Votes>,
+        /// What the words of the column `split` mean, where they are others than `train`, `training`; `validation`, `valid`,
+        /// `val`, `dev`, `development`; `test`, `testing`, `eval`, `evaluation`: a word and its side, or `null` for none.
+        #[serde(default)]
+        pub split_names: IndexMap<String, Option<SplitName>>,
+        shared classes: "all by default. A name that is listed here need\nnot be canonical.", "a label of the table", "applied before `emotions`.",
+        shared on_bad_audio: "is missing, cannot be decoded or is too short",
+        shared on_copies,
+        shared people: "those of this dataset\nalone; two tables of one corpus need the same name here.",
+        shared channel,
+    }
 }
 
 /// Names of a manifest's columns. A column that is named here must be there.
@@ -130,32 +116,46 @@ const RESERVED: [&str; 6] = [
     crate::SOFT_EMOTION,
     crate::ALL_DIMENSIONS,
 ];
-/// Name of the kind.
-pub(crate) const KIND: &str = "manifest";
+
+impl Described for Manifest {
+    const DESCRIPTION: Description = Description {
+        summary: "any other corpus, listed in a CSV, TSV or JSONL file, as spreadsheets of any system write it",
+        outputs: "data.audio, data.emotion, data.gender, data.text, one port for each of `labels`, `attributes` and `values`, data.dimensions where `values` has valence, arousal or dominance, and data.emotion_soft with `votes`",
+        place: Some("path"),
+        label_remedy: |dataset, column| {
+            let holds = match column {
+                "gender" => " (`female` or `male`)",
+                "emotion" => "",
+                _ => return Some(format!("fill the column `{column}` of `{dataset}`")),
+            };
+            Some(format!(
+                "name the column of `{dataset}` that holds it{holds} in `columns: {{ {column}: … }}`, or fill its column `{column}`"
+            ))
+        },
+        ..Description::DEFAULT
+    };
+}
 
 impl CorpusKind for Manifest {
-    fn emotions(&self) -> Option<&[String]> {
-        self.emotions.as_deref()
+    fn place(&self) -> Option<&Path> {
+        self.table()
     }
 
-    fn mapping(&self) -> Option<&Mapping> {
-        self.mapping.as_ref()
+    fn table(&self) -> Option<&Path> {
+        Some(self.path.as_path())
     }
 
-    fn on_bad_audio(&self) -> OnBadAudio {
-        self.on_bad_audio
+    fn column_files(
+        &self,
+        dataset: &str,
+        column: &str,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<(String, PathBuf)>, Vec<DataError>> {
+        self.files_of_column(dataset, column, wanted)
     }
 
-    fn on_copies(&self) -> OnCopies {
-        self.on_copies
-    }
-
-    fn people(&self, dataset: &str) -> String {
-        self.people.clone().unwrap_or_else(|| dataset.to_owned())
-    }
-
-    fn channel(&self) -> Channel {
-        self.channel
+    fn own_people(&self, dataset: &str) -> String {
+        dataset.to_owned()
     }
 
     fn vocabulary(&self) -> Vocabulary {
@@ -207,5 +207,34 @@ impl CorpusKind for Manifest {
             gathered.errors.push(error);
         }
         gathered
+    }
+    // Its own labels may need its mapping.
+    fn take_all(&mut self) {}
+
+    fn stand_in(&self, writer: &Writer<'_>) -> Result<DatasetConfig, FixtureError> {
+        writer.table(self, &Told::of(self)).map(DatasetConfig::from)
+    }
+}
+
+impl Manifest {
+    /// A table that tells what a corpus of another kind does; the writer of the stand-in sets its path.
+    pub(crate) fn stand_in_of<C: CorpusKind + ?Sized>(corpus: &C, dataset: &str) -> Self {
+        let described = corpus.attributes().into_iter().map(|(name, _)| name.to_owned());
+        Self {
+            path: DataPath::new(""),
+            root: None,
+            columns: Columns::default(),
+            labels: Named::List(corpus.label_columns()),
+            values: Named::List(corpus.values()),
+            attributes: Named::List(described.chain(corpus.attribute_columns()).collect()),
+            votes: corpus.has_votes().then(|| Votes::Column("votes".to_owned())),
+            split_names: IndexMap::new(),
+            emotions: corpus.emotions().map(<[String]>::to_vec),
+            mapping: corpus.mapping().cloned(),
+            on_bad_audio: corpus.on_bad_audio(),
+            on_copies: corpus.on_copies(),
+            people: Some(corpus.people(dataset)).filter(|people| people != dataset),
+            channel: corpus.channel(),
+        }
     }
 }

@@ -70,7 +70,7 @@ impl Manifest {
     }
 
     /// The files that a column names; see [`crate::DatasetConfig::column_files`].
-    pub(in crate::corpora) fn column_files(
+    pub(super) fn files_of_column(
         &self,
         dataset: &str,
         column: &str,
