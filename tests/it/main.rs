@@ -38,6 +38,7 @@ mod frozen;
 mod lengths;
 mod losses;
 mod members;
+mod metrics;
 mod objectives;
 mod onnx;
 mod optimisation;

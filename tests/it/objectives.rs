@@ -25,7 +25,7 @@ fn tone(radians: f64) -> Vec<u8> {
 }
 
 /// Six speakers with four tones each, whose pitch is their arousal; some lack a label.
-fn lab() -> Lab {
+pub fn lab() -> Lab {
     let lab = Lab::new();
     let mut table = "path,speaker,emotion,valence,arousal\n".to_owned();
     for speaker in 0..6 {
