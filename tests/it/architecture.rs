@@ -191,10 +191,10 @@ const ROOMS: [(&str, Edges); 5] = [
             (
                 "kinds",
                 &[
-                    "contract",
                     "policies",
                     "augmentations",
                     "encoders",
+                    "blocks",
                     "heads",
                     "losses",
                     "registry",
@@ -391,9 +391,18 @@ fn modules_use_only_the_modules_listed() {
                 .unwrap_or_else(|| panic!("{path} is of no listed module"));
             for line in text.lines().map(|line| line.split("//").next().unwrap_or_default()) {
                 for rest in line.split("crate::").skip(1) {
-                    let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                    if let Some((listed, _)) = modules.iter().find(|(listed, _)| *listed == name && name != module) {
-                        edges.insert(listed);
+                    // One path, or several in braces.
+                    let paths = rest
+                        .strip_prefix('{')
+                        .map_or(rest, |group| group.split('}').next().unwrap_or(group));
+                    let several = if rest.starts_with('{') { usize::MAX } else { 1 };
+                    for path in paths.split(',').take(several) {
+                        let path = path.trim_start().chars();
+                        let name: String = path.take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                        if let Some((listed, _)) = modules.iter().find(|(listed, _)| *listed == name && name != module)
+                        {
+                            edges.insert(listed);
+                        }
                     }
                 }
             }

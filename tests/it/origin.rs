@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use emorun_lang::{KindSet, Section, Signal};
+use emorun_lang::{KindInfo, KindSet, Section, Signal};
 use emorun_nodes::kinds::Kinds;
 use emorun_nodes::parameters::collect;
 use serde_json::{Value, json as value};
@@ -192,27 +192,26 @@ fn every_tensor_that_grows_with_the_classes_names_the_axis() {
     let numbers = |count: usize| Signal::Values {
         names: (0..count).map(|number| format!("number{number}")).collect(),
     };
-    let layers_of = |kind: &str, count: usize| {
-        let input = match kind {
-            "attention_classifier" | "mean_classifier" | "early_classifier" => frames_signal(6),
-            "cross_entropy" | "focal" | "soft_label_kl" => logits_signal(count),
-            "ccc" | "mse" => Signal::Vector { width: count },
+    // What a kind takes is read off its line in the list, so that a new one is among them.
+    let layers_of = |kind: &KindInfo, count: usize| {
+        let takes = |what: &str| kind.inputs.contains(what);
+        let input = match kind.section {
+            _ if takes("input: frames") => frames_signal(6),
+            _ if takes("input: logits") => logits_signal(count),
+            Section::Losses if takes("target: values") => Signal::Vector { width: count },
             _ => vector(),
         };
-        let target = match kind {
-            "mlp_regressor" | "ccc" | "mse" => numbers(count),
-            "soft_label_kl" => match labels_signal(count) {
-                Signal::Labels { labels } => Signal::SoftLabels { labels },
-                other => other,
-            },
-            _ => labels_signal(count),
+        let target = match labels_signal(count) {
+            _ if takes("target: values") => numbers(count),
+            Signal::Labels { labels } if takes("target: soft labels") => Signal::SoftLabels { labels },
+            labels => labels,
         };
-        let fields = match kind {
-            "early_classifier" => value!({ "uses": { "policy": "guide" } }),
-            _ => value!({}),
+        let fields = match takes("uses.policy") {
+            true => value!({ "uses": { "policy": "guide" } }),
+            false => value!({}),
         };
         let inputs = [("input", data("x"), input), ("target", data("y"), target)];
-        network(vec![wired("node", kind, &fields, &inputs)], 5)
+        network(vec![wired("node", kind.name, &fields, &inputs)], 5)
     };
     let mut growing = BTreeSet::new();
     let kinds = Kinds::default();
@@ -221,8 +220,9 @@ fn every_tensor_that_grows_with_the_classes_names_the_axis() {
         [Section::Heads, Section::Losses].contains(&kind.section)
             && (named || kind.inputs.contains("target: soft labels"))
     });
-    for kind in with_target.map(|kind| kind.name) {
+    for kind in with_target {
         let (three, five) = (layers_of(kind, 3), layers_of(kind, 5));
+        let kind = kind.name;
         let (_, layer) = three.nodes().next().unwrap();
         for ((name, small), (_, large)) in collect(&three).iter().zip(&collect(&five)) {
             let path = name.strip_prefix("node.").unwrap();

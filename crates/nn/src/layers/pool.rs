@@ -1,9 +1,10 @@
 //! Pooling over the valid frames of each item: learned weights, mean, maximum, mean and deviation.
 
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
+use super::dense::Dense;
 use crate::value::Lengths;
 
 /// Smallest variance, as that of Kaldi's `StatisticsPoolingComponent`: the deviation of a single
@@ -25,13 +26,18 @@ impl AttentionPool {
     /// Pooling over frames of `width`.
     pub fn new(width: usize, device: &Device) -> Self {
         Self {
-            score: LinearConfig::new(width, 1).init(device),
+            score: Self::score(width).build(device),
         }
+    }
+
+    /// The layer that scores frames of `width`.
+    fn score(width: usize) -> Dense {
+        Dense::new(width, 1)
     }
 
     /// Number of parameters for frames of `width`.
     pub fn parameters(width: usize) -> u64 {
-        width as u64 + 1
+        Self::score(width).parameters()
     }
 
     /// Pools the valid frames of each item.
@@ -64,7 +70,7 @@ impl MultiHeadAttentionPool {
     pub fn new(width: usize, heads: usize, hidden: usize, device: &Device) -> Self {
         let bound = 1.0 / (hidden as f64).sqrt();
         Self {
-            hidden: LinearConfig::new(width, heads * hidden).init(device),
+            hidden: Dense::new(width, heads * hidden).build(device),
             score: Initializer::Uniform {
                 min: -bound,
                 max: bound,
@@ -75,7 +81,7 @@ impl MultiHeadAttentionPool {
 
     /// Number of parameters.
     pub fn parameters(width: usize, heads: usize, hidden: usize) -> u64 {
-        ((width + 2) * heads * hidden) as u64
+        Dense::new(width, heads * hidden).parameters() + (heads * hidden) as u64
     }
 
     /// Whether a tensor, by its path, is what scores frames: a vector for each head, and no matrix of a layer.
