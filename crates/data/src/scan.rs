@@ -88,9 +88,49 @@ fn read(
     level: ScanLevel,
     cache: Option<&Path>,
 ) -> Result<Corpus, Vec<DataError>> {
-    let mut errors = Vec::new();
     let mut corpus = Corpus::default();
-    let mut gathered: Vec<(Labelling<'_>, Gathered)> = Vec::new();
+    let (mut candidates, gathered) = gather(datasets, &mut corpus)?;
+    warn_of_names(&mut corpus, datasets);
+
+    person::unite(&mut candidates, datasets, &mut corpus);
+    let mut errors = Vec::new();
+    let candidates = read_audio(candidates, datasets, level, cache, &mut corpus, &mut errors);
+    let mut candidates = count_once(candidates, datasets, &mut corpus, &mut errors);
+    let names: Vec<&String> = datasets.keys().collect();
+    warn_of_namesakes(&candidates, &names, &mut corpus);
+    if errors.is_empty() {
+        errors.extend(nothing_left(&candidates, &names, &gathered, &corpus));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+
+    list_classes(datasets, &candidates, &gathered, &mut corpus);
+    corpus.alike = alike::groups(&mut candidates, &mut corpus);
+    let mut told = ItemBuilder::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
+    let items: Vec<Item> = candidates.into_iter().map(|candidate| told.item(candidate)).collect();
+    let people = people_of(datasets);
+    for (index, (name, config)) in datasets.iter().enumerate() {
+        let filtered = gathered[index].1.filtered;
+        let facts = facts((name, &people[index]), config, filtered, &items, &corpus);
+        corpus.datasets.insert(name.clone(), facts);
+    }
+    warn_of_people(&items, datasets, &mut corpus);
+    alike::warn_of_alike(&items, &mut corpus);
+    corpus.items = items.into();
+    Ok(corpus)
+}
+
+/// What each dataset yields, with the rules for its labels.
+type AllGathered<'a> = Vec<(Labelling<'a>, Gathered)>;
+
+/// Reads the datasets' tables and names.
+fn gather<'a>(
+    datasets: &'a IndexMap<String, DatasetConfig>,
+    corpus: &mut Corpus,
+) -> Result<(Vec<Candidate>, AllGathered<'a>), Vec<DataError>> {
+    let mut errors = Vec::new();
+    let mut gathered: AllGathered<'_> = Vec::new();
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut interner = Interner::default();
     for (dataset, (name, config)) in datasets.iter().enumerate() {
@@ -122,20 +162,24 @@ fn read(
             Err(wrong) => errors.extend(wrong),
         }
     }
-    drop(interner);
-    if !errors.is_empty() {
-        return Err(errors);
+    match errors.is_empty() {
+        true => Ok((candidates, gathered)),
+        false => Err(errors),
     }
-    warn_of_names(&mut corpus, datasets);
+}
 
-    person::unite(&mut candidates, datasets, &mut corpus);
-    let names: Vec<&String> = datasets.keys().collect();
-    let candidates = read_audio(candidates, datasets, level, cache, &mut corpus, &mut errors);
-    let mut candidates = count_once(candidates, datasets, &mut corpus, &mut errors);
-    warn_of_namesakes(&candidates, &names, &mut corpus);
+/// An error for each dataset of which no candidate is left.
+fn nothing_left(
+    candidates: &[Candidate],
+    names: &[&String],
+    gathered: &AllGathered<'_>,
+    corpus: &Corpus,
+) -> Vec<DataError> {
+    let mut errors = Vec::new();
     let mut left = vec![0_usize; names.len()];
     candidates.iter().for_each(|candidate| left[candidate.dataset] += 1);
-    for ((left, name), (_, found)) in left.into_iter().zip(&names).zip(&gathered) {
+    for ((left, name), (_, found)) in left.into_iter().zip(names).zip(gathered) {
+        // The first is enough.
         if left == 0 && errors.is_empty() {
             let skipped = corpus.skipped.iter().filter(|skipped| skipped.dataset == **name);
             let reason = skipped.clone().next().map(|first| first.reason.to_string());
@@ -147,11 +191,16 @@ fn read(
             });
         }
     }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    errors
+}
 
-    let filtered: Vec<usize> = gathered.iter().map(|(_, found)| found.filtered).collect();
+/// Lists the classes of labels and attributes, and the names of values, over all datasets.
+fn list_classes(
+    datasets: &IndexMap<String, DatasetConfig>,
+    candidates: &[Candidate],
+    gathered: &AllGathered<'_>,
+    corpus: &mut Corpus,
+) {
     let sets: Vec<(Vec<String>, bool)> = gathered
         .iter()
         .filter_map(|(rules, found)| {
@@ -181,18 +230,6 @@ fn read(
         };
         add_classes(set, candidates.iter().filter_map(|one| one.facts.labels.get(&column)));
     }
-    corpus.alike = alike::groups(&mut candidates, &mut corpus);
-    let mut told = ItemBuilder::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
-    let items: Vec<Item> = candidates.into_iter().map(|candidate| told.item(candidate)).collect();
-    let people = people_of(datasets);
-    for (index, (name, config)) in datasets.iter().enumerate() {
-        let facts = facts((name, &people[index]), config, filtered[index], &items, &corpus);
-        corpus.datasets.insert(name.clone(), facts);
-    }
-    warn_of_people(&items, datasets, &mut corpus);
-    alike::warn_of_alike(&items, &mut corpus);
-    corpus.items = items.into();
-    Ok(corpus)
 }
 
 /// Adds the values that are not among the classes yet, in alphabetical order.

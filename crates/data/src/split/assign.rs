@@ -18,6 +18,7 @@ pub(crate) fn assemble(
     needed: &[SplitName],
     leak: Option<&str>,
 ) -> Result<Assignment, Vec<DataError>> {
+    let lead = label.as_ref().map_or_else(String::new, |label| format!("in {label}, "));
     let on = |side: SplitName| -> Vec<usize> {
         sides
             .iter()
@@ -38,16 +39,7 @@ pub(crate) fn assemble(
             });
         }
     }
-    for column in learned.iter().filter(|_| !train.is_empty()) {
-        let counts = corpus.class_counts(column, &train);
-        let mut classes = counts.iter().filter(|(_, count)| **count > 0);
-        if let (Some((class, _)), None) = (classes.next(), classes.next()) {
-            warnings.push(format!(
-                "{}all of training is of one class of {column}, `{class}`: there is nothing to tell apart, and every score is that of a constant answer",
-                label.as_ref().map_or_else(String::new, |label| format!("in {label}, "))
-            ));
-        }
-    }
+    warnings.extend(one_class(corpus, learned, &train, &lead));
     // Without training items every class would be reported as well.
     let checked = if errors.is_empty() { learned } else { &[] };
     for column in corpus
@@ -67,10 +59,7 @@ pub(crate) fn assemble(
                         class,
                     });
                 } else {
-                    warnings.push(format!(
-                        "{}class `{class}` of {column} has no item in {side}",
-                        label.as_ref().map_or_else(String::new, |label| format!("in {label}, "))
-                    ));
+                    warnings.push(format!("{lead}class `{class}` of {column} has no item in {side}"));
                 }
             }
         }
@@ -102,6 +91,35 @@ pub(crate) fn assemble(
     }
     let leak = leak.filter(|_| !shared.is_empty()).map(str::to_owned);
     let certificate = Certificate::new(corpus, all, shared, leak).map_err(|error| vec![error])?;
+    warnings.extend(sound_alike(&certificate));
+    Ok(Assignment {
+        label,
+        train,
+        validation,
+        test,
+        warnings,
+        certificate,
+    })
+}
+
+/// Remarks on learned columns of which training has one class alone.
+fn one_class(corpus: &Corpus, learned: &[&str], train: &[usize], lead: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for column in learned.iter().filter(|_| !train.is_empty()) {
+        let counts = corpus.class_counts(column, train);
+        let mut classes = counts.iter().filter(|(_, count)| **count > 0);
+        if let (Some((class, _)), None) = (classes.next(), classes.next()) {
+            warnings.push(format!(
+                "{lead}all of training is of one class of {column}, `{class}`: there is nothing to tell apart, and every score is that of a constant answer"
+            ));
+        }
+    }
+    warnings
+}
+
+/// Remarks on what sounds like one recording on several sides.
+fn sound_alike(certificate: &Certificate) -> Vec<String> {
+    let mut warnings = Vec::new();
     for alike in certificate.alike.iter().take(LEAKS_SHOWN) {
         let sides: Vec<&str> = alike.sides.iter().map(|side| side.as_str()).collect();
         warnings.push(format!(
@@ -114,14 +132,7 @@ pub(crate) fn assemble(
     if more > 0 {
         warnings.push(format!("{more} more recordings sound like one on another side"));
     }
-    Ok(Assignment {
-        label,
-        train,
-        validation,
-        test,
-        warnings,
-        certificate,
-    })
+    warnings
 }
 
 /// Leaks of a split that are told one by one: a large corpus that is split wrongly has thousands.

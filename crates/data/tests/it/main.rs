@@ -20,7 +20,7 @@ mod listings;
 mod manifest;
 mod more_corpora;
 mod mutations;
-mod odd_files;
+mod odd;
 mod people;
 mod real;
 mod sides;

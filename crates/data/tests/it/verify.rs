@@ -173,7 +173,12 @@ fn a_table_is_verified_by_the_files_that_it_lists() {
     assert!(report.problem().unwrap().contains("1 files cannot be used"));
     assert!(verified("synthetic", Path::new("")).complete);
     assert!(DatasetConfig::whole("no_such_kind", root.path()).is_none());
-    let errors = verify("r", &DatasetConfig::whole("ravdess", &root.path().join("none")).unwrap(), false).unwrap_err();
+    let errors = verify(
+        "r",
+        &DatasetConfig::whole("ravdess", &root.path().join("none")).unwrap(),
+        false,
+    )
+    .unwrap_err();
     super::check(&errors, ErrorClass::Data, &["does not exist"]);
 }
 
