@@ -88,7 +88,7 @@ impl Agreement {
 
     /// By how much predicted numbers are above the true ones in the mean; `None` without pairs.
     pub fn bias(&self) -> Option<f64> {
-        (self.n > 0).then(|| self.mean_predicted - self.mean_true)
+        (self.n > 0).then_some(self.mean_predicted - self.mean_true)
     }
 }
 

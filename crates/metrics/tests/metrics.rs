@@ -1,5 +1,7 @@
 //! Every metric beside scikit-learn's, and what the table of metrics promises.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use emorun_metrics::{
     Agreement, Calibration, ClassPredictions, Confusion, Direction, Merge, Metric, Needs, NumberPredictions,
     Predictions, Predicts,

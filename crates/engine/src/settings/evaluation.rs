@@ -128,3 +128,26 @@ fn metrics_schema(_: &mut SchemaGenerator) -> Schema {
 fn default_evaluation_batch() -> usize {
     32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_head_shows_what_is_named_of_its_kind() {
+        let (classes, numbers) = (Predicts::Classes, Predicts::Numbers);
+        for (named, of_classes, of_numbers) in [
+            (Metric::SHOWN.to_vec(), Metric::SHOWN.to_vec(), vec![Metric::CCC]),
+            (vec![Metric::MAE, Metric::MCC], vec![Metric::MCC], vec![Metric::MAE]),
+            (vec![Metric::MAE], Metric::SHOWN.to_vec(), vec![Metric::MAE]),
+            (vec![], vec![], vec![Metric::CCC]),
+        ] {
+            let evaluation = Evaluation {
+                metrics: named.clone(),
+                ..Evaluation::default()
+            };
+            assert_eq!(evaluation.shown(classes), of_classes, "{named:?}");
+            assert_eq!(evaluation.shown(numbers), of_numbers, "{named:?}");
+        }
+    }
+}

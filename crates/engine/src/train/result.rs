@@ -67,15 +67,15 @@ impl HeadResult {
 
     /// The metrics that are written of each number that it predicts.
     pub fn metrics_of_each_number(&self) -> Vec<Metric> {
-        let mut metrics = Metric::OF_EACH_NUMBER.to_vec();
-        metrics.extend(self.asked_for());
-        metrics
+        let always = Metric::OF_EACH_NUMBER;
+        let asked_for = self.asked_for().filter(|metric| !always.contains(metric));
+        always.into_iter().chain(asked_for).collect()
     }
 
     /// The metrics of numbers that are written because they are asked for.
     fn asked_for(&self) -> impl Iterator<Item = Metric> {
         let metrics = self.metrics.iter().map(|(metric, _)| *metric);
-        metrics.filter(|metric| !Metric::always(Predicts::Numbers).contains(metric) && *metric != Metric::PEARSON)
+        metrics.filter(|metric| !Metric::always(Predicts::Numbers).contains(metric))
     }
 }
 
