@@ -11,5 +11,6 @@ pub mod host;
 pub mod layers;
 pub mod node;
 pub mod precision;
+pub mod presence;
 pub mod recompute;
 pub mod value;

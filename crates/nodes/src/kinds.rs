@@ -115,6 +115,9 @@ macro_rules! device_kinds {
             fn prefix(&self, inputs: &Ports, context: &Context) -> Result<Option<Value>, NodeError> {
                 match self { $(Self::$config(layer) => layer.prefix(inputs, context)),+ }
             }
+            fn takes_partial_items(&self) -> bool {
+                match self { $(Self::$config(layer) => layer.takes_partial_items()),+ }
+            }
             fn fits(&self) -> bool {
                 match self { $(Self::$config(layer) => layer.fits()),+ }
             }

@@ -169,7 +169,16 @@ pub fn evaluate(
                     let what = format!("the numbers of `{}` are not finite", head.name);
                     return Err(not_finite(network, &values, &feed.items, &members, &what));
                 }
-                add_estimates(regression, &members, truth.rows(), found.chunks_exact(head.names.len()));
+                let present = present(network, head.name, &values, members.len());
+                let rows = members
+                    .iter()
+                    .zip(truth.rows())
+                    .zip(found.chunks_exact(head.names.len()));
+                add_estimates(
+                    regression,
+                    rows.zip(present)
+                        .filter_map(|(((&item, truth), found), present)| present.then_some((item, truth, found))),
+                );
             }
         }
         for head in network.wired().iter().filter_map(|node| node.head()) {
@@ -186,8 +195,18 @@ pub fn evaluate(
                 Some(Value::Labels(labels)) => labels.as_slice().to_vec(),
                 _ => vec![None; members.len()],
             };
+            let present = present(network, head.name, &values, members.len());
             let rows = predictions.entry(head.name.to_owned()).or_default();
-            for ((&item, truth), probabilities) in members.iter().zip(labels).zip(probabilities.chunks_exact(classes)) {
+            let before = rows.len();
+            for (((&item, truth), probabilities), present) in members
+                .iter()
+                .zip(labels)
+                .zip(probabilities.chunks_exact(classes))
+                .zip(present)
+            {
+                if !present {
+                    continue;
+                }
                 rows.push(Prediction {
                     item,
                     truth,
@@ -199,7 +218,7 @@ pub fn evaluate(
                 .heads
                 .entry(head.name.to_owned())
                 .or_insert_with(|| Confusion::new(head.classes));
-            let rows = &rows[rows.len() - members.len()..];
+            let rows = &rows[before..];
             count(confusion, rows)?;
             let log_loss = log_losses.entry(head.name.to_owned()).or_default();
             let of_true = |row: &Prediction| row.probabilities.get(row.truth? as usize).copied();
@@ -237,13 +256,15 @@ pub fn evaluate(
     })
 }
 
-fn add_estimates<'a>(
-    regression: &mut Regression,
-    items: &[usize],
-    truth: impl Iterator<Item = &'a [Option<f32>]>,
-    predicted: impl Iterator<Item = &'a [f32]>,
-) {
-    for ((&item, truth), predicted) in items.iter().zip(truth).zip(predicted) {
+/// For each item of a batch whether a head says something of it: not of one that lacks a stream which it needs.
+fn present(network: &Network, head: &str, values: &Values, items: usize) -> Vec<bool> {
+    let present = network.present(head, values);
+    present.map_or_else(|| vec![true; items], |present| present.as_slice().to_vec())
+}
+
+/// Adds what was predicted of items, each with its true numbers.
+fn add_estimates<'a>(regression: &mut Regression, rows: impl Iterator<Item = (usize, &'a [Option<f32>], &'a [f32])>) {
+    for (item, truth, predicted) in rows {
         for ((_, agreement), (truth, &predicted)) in regression.agreement.iter_mut().zip(truth.iter().zip(predicted)) {
             if let Some(truth) = truth {
                 agreement.add(f64::from(*truth), f64::from(predicted));
@@ -301,10 +322,11 @@ pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Resul
             .heads
             .entry(head.name.to_owned())
             .or_insert_with(|| Confusion::new(head.classes));
-        for (scores, label) in scores.chunks_exact(classes).zip(labels.as_slice()) {
-            if let Some(truth) = label {
+        let present = present(network, head.name, values, labels.as_slice().len());
+        for ((scores, label), present) in scores.chunks_exact(classes).zip(labels.as_slice()).zip(present) {
+            if let Some(truth) = label.filter(|_| present) {
                 confusion
-                    .add(*truth as usize, highest(scores) as usize)
+                    .add(truth as usize, highest(scores) as usize)
                     .map_err(|error| Abort::Bug(error.to_string()))?;
             }
         }

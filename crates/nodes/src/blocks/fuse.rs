@@ -18,7 +18,9 @@ const WIDEST: usize = 1 << 24;
 
 /// Several vectors made into one, or several streams of frames at the same rate.
 ///
-/// Streams may differ by a few frames at their end: each item keeps the frames that all of them have.
+/// Streams may differ by a few frames at their end: each item keeps the frames that all of them have. Of an item that
+/// lacks a stream (an empty cell of a manifest's `streams`), zeros stand for the vectors that come of it; of frames it
+/// keeps none then.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fuse {
@@ -142,7 +144,10 @@ impl Kind for Fuse {
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<FuseLayer, BuildError> {
         let Streams {
-            ports, widths, total, ..
+            ports,
+            widths,
+            total,
+            output,
         } = self.streams(inputs)?;
         let linear = |input, output| LinearConfig::new(input, output).with_bias(false).init(context.device);
         Ok(FuseLayer {
@@ -154,6 +159,7 @@ impl Kind for Fuse {
                 How::Concat | How::Sum => None,
             },
             sum: self.how == How::Sum,
+            of_vectors: matches!(output, Signal::Vector { .. }),
             ports,
         })
     }
@@ -165,6 +171,8 @@ pub struct FuseLayer {
     gated: Option<GatedUnit>,
     #[module(skip)]
     sum: bool,
+    #[module(skip)]
+    of_vectors: bool,
     #[module(skip)]
     ports: Vec<String>,
 }
@@ -207,6 +215,11 @@ impl FuseLayer {
 }
 
 impl Layer for FuseLayer {
+    // Frames are fused as far as all have them.
+    fn takes_partial_items(&self) -> bool {
+        self.of_vectors
+    }
+
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let mut streams = Vec::with_capacity(self.ports.len());
         let mut shared: Option<Lengths> = None;
