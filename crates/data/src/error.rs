@@ -2,8 +2,10 @@
 
 mod help;
 mod row;
+mod stream;
 
 pub use row::{Also, RowProblem};
+pub use stream::StreamProblem;
 
 use crate::corpora::emobox::EmoboxError;
 use crate::table::TableProblem;
@@ -368,6 +370,20 @@ pub enum DataError {
         /// Why the first of these cannot.
         reason: Option<String>,
     },
+    /// A stream that cannot be as it is declared, or part of one that cannot be used.
+    #[error("dataset `{dataset}`: stream `{stream}`: {}{problem}{also}", in_row(*.row))]
+    Stream {
+        /// The dataset.
+        dataset: String,
+        /// The stream.
+        stream: String,
+        /// Line of the manifest that names its file.
+        row: Option<u64>,
+        /// What is wrong.
+        problem: Box<StreamProblem>,
+        /// Further lines of which the same is wrong.
+        also: Also,
+    },
     /// A field of a dataset that is out of range.
     #[error("dataset `{dataset}`: `{field}` {problem}")]
     Field {
@@ -520,6 +536,7 @@ impl DataError {
             | Self::TableMissing { .. }
             | Self::EmptyManifest { .. } => ErrorClass::Data,
             Self::Emobox(error) => error.class(),
+            Self::Stream { problem, .. } => problem.class(),
             Self::NothingLeft { bad, .. } if *bad > 0 => ErrorClass::Data,
             Self::Row { problem, .. } => match **problem {
                 RowProblem::Label { .. } => ErrorClass::Invalid,
@@ -584,6 +601,17 @@ impl DataError {
                 .collect(),
             Self::FilesField { dataset, field, .. } => dataset_field(dataset, field),
             Self::UnknownCode { dataset, .. } => dataset_field(dataset, "pattern"),
+            Self::Stream {
+                dataset,
+                stream,
+                problem,
+                ..
+            } => {
+                let mut path = dataset_field(dataset, "streams");
+                path.push(stream.clone());
+                path.extend(problem.field().map(str::to_owned));
+                path
+            }
             Self::Emobox(error) => error.document_path(),
             Self::Index { .. } => vec!["datasets".to_owned()],
             _ => vec!["split".to_owned()],

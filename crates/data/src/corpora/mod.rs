@@ -14,7 +14,7 @@ pub mod synthetic;
 
 use crate::labelling::{Labelling, Mapping, Outcome, Vocabulary};
 use crate::walk::{Found, Tree, find_audio};
-use crate::{DataError, PublishedFolds, SkipReason, Skipped, SplitName};
+use crate::{DataError, PublishedFolds, SkipReason, Skipped, SplitName, StreamForm, StreamSource};
 use emorun_audio::Channel;
 use emorun_audio::synthetic::VoiceSpec;
 use emorun_lang::{KindInfo, Kinded as _, Section, schema_of};
@@ -172,7 +172,7 @@ pub const KINDS: [KindInfo; 10] = [
         source: "",
         schema: schema_of::<manifest::Manifest>,
         inputs: "",
-        outputs: "data.audio, data.emotion, data.gender, data.text, one port for each of `labels`, `attributes` and `values`, data.dimensions where `values` has valence, arousal or dominance, and data.emotion_soft with `votes`",
+        outputs: "data.audio, data.emotion, data.gender, data.text, one port for each of `labels`, `attributes`, `values` and `streams`, data.dimensions where `values` has valence, arousal or dominance, and data.emotion_soft with `votes`",
     },
     KindInfo {
         name: "synthetic",
@@ -257,6 +257,8 @@ pub(crate) struct Facts {
     pub split: Option<SplitName>,
     /// `column/id` of the groups it belongs to.
     pub groups: Vec<String>,
+    /// Its parts of the corpus' streams.
+    pub streams: Vec<(String, StreamSource)>,
 }
 
 /// A part of a file, in seconds; without an end it lasts to the file's.
@@ -434,6 +436,10 @@ pub(crate) trait CorpusKind {
     /// Whether its items can have soft labels of emotion.
     fn has_votes(&self) -> bool {
         false
+    }
+    /// Named sources that items can have beside their audio.
+    fn streams(&self) -> Vec<(String, StreamForm)> {
+        Vec::new()
     }
     /// Checks of its own fields, without any file.
     fn check(&self, _dataset: &str) -> Vec<DataError> {

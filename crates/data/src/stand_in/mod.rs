@@ -2,6 +2,7 @@
 //! the speakers that its split needs: what `emorun smoke` runs on.
 
 mod emobox;
+mod streams;
 mod writer;
 
 use crate::corpora::{DatasetConfig, emodb, esd};

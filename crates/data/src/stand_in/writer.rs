@@ -288,6 +288,10 @@ impl Writer<'_> {
                             }
                         }
                     }
+                    for (name, stream) in &config.streams {
+                        let cell = self.stream(name, stream, rows.len(), seconds)?;
+                        row.entry(stream.column(name).to_owned()).or_insert(cell);
+                    }
                     rows.push(row);
                 }
             }
@@ -332,6 +336,7 @@ fn as_table(config: &files::Files) -> manifest::Manifest {
         values: manifest::Named::default(),
         attributes: manifest::Named::default(),
         votes: None,
+        streams: IndexMap::new(),
         split_names: IndexMap::new(),
         emotions: match (&config.emotions, &config.mapping) {
             (Some(emotions), _) => Some(emotions.clone()),

@@ -4,15 +4,17 @@ pub(super) mod fields;
 mod named;
 mod places;
 mod rows;
+mod streams;
 mod votes;
 
 pub use named::Named;
+pub use streams::{AudioStream, FrameStream, Stream, TextStream, TokenStream};
 pub use votes::Votes;
 
 use super::{CorpusKind, Gathered, OnBadAudio, OnCopies, Utterance, Vocabulary};
 use crate::labelling::{Labelling, Mapping};
 use crate::walk::check_root;
-use crate::{DataError, SplitName};
+use crate::{DataError, SplitName, StreamForm};
 use emorun_audio::Channel;
 use emorun_lang::DataPath;
 use indexmap::IndexMap;
@@ -51,6 +53,13 @@ pub struct Manifest {
     /// them. A list, or a mapping `name: column`.
     #[serde(default)]
     pub attributes: Named,
+    /// Named sources beside each recording, at ports of their own: another recording, frames of other programs, texts,
+    /// tokens, such as `{ listener: { kind: audio, column: listener_wav }, face: { kind: frames, column: face_npy, width: 136,
+    /// rate_hz: 25 } }` for `data.listener` and `data.face`. Relative paths start where those of the recordings do. An item
+    /// may lack any of them (an empty cell): what needs it runs without that item. Augmentations change `data.audio` alone;
+    /// copies, splits and batches by length go by it alone.
+    #[serde(default)]
+    pub streams: IndexMap<String, Stream>,
     /// Where the raters' votes for each emotion are, of which soft labels (`data.emotion_soft`) are made. In a table
     /// without a column for the emotion an item's emotion is the one with most votes, where one has most.
     #[serde(default)]
@@ -176,6 +185,17 @@ impl CorpusKind for Manifest {
 
     fn has_votes(&self) -> bool {
         self.votes.is_some()
+    }
+
+    fn streams(&self) -> Vec<(String, StreamForm)> {
+        self.stream_forms()
+    }
+
+    fn check(&self, dataset: &str) -> Vec<DataError> {
+        let further = [&self.labels, &self.values, &self.attributes];
+        let mut taken: Vec<String> = further.into_iter().flat_map(Named::names).collect();
+        taken.extend(RESERVED.map(str::to_owned));
+        self.check_streams(dataset, &taken)
     }
 
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
