@@ -129,17 +129,45 @@ impl Item {
             StreamSource::Tokens(tokens) => Ok(StreamValue::Tokens(tokens.to_vec())),
             StreamSource::File(file) => file.load(form, rate_hz),
         };
-        loaded.map(Some).map_err(|problem| DataError::Stream {
+        loaded.map(Some).map_err(|problem| self.stream_error(name, problem))
+    }
+}
+
+impl Item {
+    /// Whether the file of the item's part of a stream is still the one that was scanned.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn check_stream_unchanged(&self, name: &str) -> Result<(), DataError> {
+        let Some(StreamSource::File(file)) = self.stream(name) else {
+            return Ok(());
+        };
+        file.check_unchanged(&file.path.to_path())
+            .map_err(|problem| self.stream_error(name, problem))
+    }
+
+    fn stream_error(&self, name: &str, problem: StreamProblem) -> DataError {
+        DataError::Stream {
             dataset: self.dataset.to_string(),
             stream: name.to_owned(),
             row: None,
             problem: Box::new(problem),
             also: Also::default(),
-        })
+        }
     }
 }
 
 impl StreamSource {
+    /// Its length in seconds (a recording), frames or tokens, as far as it is known.
+    #[must_use]
+    pub fn length(&self) -> Option<f64> {
+        match self {
+            Self::File(file) => file.length,
+            Self::Tokens(tokens) => Some(tokens.len() as f64),
+            Self::Text(_) => None,
+        }
+    }
+
     /// What tells it from another: its content, or of a file that was not read its size and date. Not where it lies.
     pub(crate) fn identity(&self) -> String {
         match self {

@@ -26,6 +26,13 @@ pub enum HostValue {
     },
     /// One vector.
     Vector(Vec<f32>),
+    /// Symbols of a vocabulary.
+    Tokens {
+        /// Their numbers.
+        ids: Vec<u32>,
+        /// Number of different symbols.
+        vocabulary: usize,
+    },
     /// Frames of several layers.
     Stack {
         /// `layers × time × width` values.
@@ -60,9 +67,10 @@ impl HostValue {
         }
     }
 
-    /// Its numbers.
+    /// Its numbers; none of symbols.
     pub fn values(&self) -> &[f32] {
         match self {
+            Self::Tokens { .. } => &[],
             Self::Wave(values) | Self::Vector(values) | Self::Frames { values, .. } | Self::Stack { values, .. } => {
                 values
             }
@@ -71,13 +79,16 @@ impl HostValue {
 
     /// Memory that it takes.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.values())
+        match self {
+            Self::Tokens { ids, .. } => size_of_val(ids.as_slice()),
+            _ => size_of_val(self.values()),
+        }
     }
 
     /// Layers and width; a waveform has samples of width 1, a vector is one step.
     pub fn layers_and_width(&self) -> (usize, usize) {
         match self {
-            Self::Wave(_) => (1, 1),
+            Self::Wave(_) | Self::Tokens { .. } => (1, 1),
             Self::Frames { width, .. } => (1, *width),
             Self::Vector(values) => (1, values.len()),
             Self::Stack { layers, width, .. } => (*layers, *width),
@@ -87,7 +98,10 @@ impl HostValue {
     /// Steps in time, with those that fill a fixed length.
     pub fn steps(&self) -> usize {
         let (layers, width) = self.layers_and_width();
-        self.values().len() / (layers * width).max(1)
+        match self {
+            Self::Tokens { ids, .. } => ids.len(),
+            _ => self.values().len() / (layers * width).max(1),
+        }
     }
 
     /// Steps in time that are the item's own.

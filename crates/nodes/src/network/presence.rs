@@ -35,6 +35,13 @@ impl Network {
         }
     }
 
+    /// What stands at a port of the host for a batch in which no item has it; `None` for a port that nothing reads.
+    pub fn absent_at(&self, port: &PortId, batch: usize) -> Option<Value> {
+        let mut inputs = self.wired.iter().flat_map(|node| &node.inputs);
+        let (_, _, signal) = inputs.find(|(_, from, _)| from == port)?;
+        Value::absent(signal, batch, &self.device)
+    }
+
     /// Runs a node on the items that have what it takes, and adds its outputs for the whole batch to `values`.
     pub(super) fn run(&self, index: usize, values: &mut Values, step: &StepContext) -> Result<(), NodeError> {
         let (node, layer) = (&self.wired[index], &self.layers[index]);
