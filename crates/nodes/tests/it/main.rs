@@ -12,4 +12,5 @@ mod golden;
 mod mixing;
 mod networks;
 mod padding;
+mod presence;
 mod vectors;
