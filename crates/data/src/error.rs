@@ -371,7 +371,7 @@ pub enum DataError {
         reason: Option<String>,
     },
     /// A stream that cannot be as it is declared, or part of one that cannot be used.
-    #[error("dataset `{dataset}`: stream `{stream}`: {}{problem}{also}", in_row(*.row))]
+    #[error("dataset `{dataset}`: stream `{stream}`: {}{problem}{also}", line(*.row))]
     Stream {
         /// The dataset.
         dataset: String,
@@ -617,6 +617,10 @@ impl DataError {
             _ => vec!["split".to_owned()],
         }
     }
+}
+
+fn line(row: Option<u64>) -> String {
+    row.map_or_else(String::new, |row| format!("line {row}: "))
 }
 
 fn such_as(reason: &Option<String>) -> String {

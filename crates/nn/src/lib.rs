@@ -3,7 +3,7 @@
 //! The way through it: [`node`] is the contract (`Kind` for a configuration, `Layer` for its module), [`value`] what
 //! flows on edges at run time, [`layers`] parts that respect lengths, [`draw`] where randomness comes from, [`host`]
 //! what is computed for one item before it becomes part of a batch, [`facts`] what was found out about files before
-//! inference. [`precision`] and [`recompute`] are policies of training that reach into layers.
+//! inference. [`presence`] is about items that lack a stream; [`precision`] and [`recompute`] are policies of training that reach into layers.
 
 pub mod draw;
 pub mod facts;

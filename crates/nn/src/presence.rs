@@ -174,7 +174,7 @@ impl Value {
                 lengths: lengths(),
                 vocabulary: *vocabulary,
             }),
-            // Required of the graph, so that a step in which no item counts has gradients: none.
+            // A leaf of the graph: a step in which no item counts in any loss can be gone back as well.
             Signal::Scalar => {
                 let zero = Tensor::<1>::zeros([1], device);
                 Self::Scalar(

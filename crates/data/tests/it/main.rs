@@ -23,6 +23,7 @@ mod odd_files;
 mod people;
 mod real;
 mod sides;
+mod streams;
 mod verify;
 
 use emorun_data::{

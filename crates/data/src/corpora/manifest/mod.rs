@@ -57,7 +57,8 @@ pub struct Manifest {
     /// tokens, such as `{ listener: { kind: audio, column: listener_wav }, face: { kind: frames, column: face_npy, width: 136,
     /// rate_hz: 25 } }` for `data.listener` and `data.face`. Relative paths start where those of the recordings do. An item
     /// may lack any of them (an empty cell): what needs it runs without that item. Augmentations change `data.audio` alone;
-    /// copies, splits and batches by length go by it alone.
+    /// copies, splits and batches by length go by it alone. A file of a stream that cannot be used is an error, whatever
+    /// `on_bad_audio` says.
     #[serde(default)]
     pub streams: IndexMap<String, Stream>,
     /// Where the raters' votes for each emotion are, of which soft labels (`data.emotion_soft`) are made. In a table
