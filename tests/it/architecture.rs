@@ -27,7 +27,14 @@ const CRATES: [(&str, &[&str]); 21] = [
     ("emorun-kernels", &[]),
     (
         "emorun-data",
-        &["emorun-lang", "emorun-audio", "emorun-files", "emorun-figures"],
+        // Frames of streams lie in the files that features lie in.
+        &[
+            "emorun-lang",
+            "emorun-audio",
+            "emorun-files",
+            "emorun-figures",
+            "emorun-features",
+        ],
     ),
     (
         "emorun-prepare",

@@ -51,6 +51,7 @@ mod readme;
 mod resuming;
 mod runs;
 mod smoke;
+mod streams;
 mod support;
 mod tables;
 mod tensorboard;

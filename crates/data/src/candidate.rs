@@ -2,7 +2,7 @@
 
 use crate::corpora::{Facts, FilePart, Source, Utterance};
 use crate::walk::Found;
-use crate::{ContentHash, FilePath, Name, ShortStamp};
+use crate::{ContentHash, FilePath, Name, ShortStamp, StreamSource};
 use emorun_audio::synthetic::VoiceSpec;
 use emorun_audio::{AcousticFingerprint, Channel, Segment};
 use std::collections::{HashMap, HashSet};
@@ -29,6 +29,8 @@ pub(crate) struct Candidate {
     /// What its corpus tells of it, but its text.
     pub facts: Arc<Facts>,
     pub text: Option<Name>,
+    /// Its parts of its dataset's streams.
+    pub streams: Vec<(Name, StreamSource)>,
     /// Line of the manifest that names it.
     pub row: Option<u64>,
     pub segment: Option<Segment>,
@@ -67,6 +69,8 @@ impl Interner {
         } = utterance;
         let key = Name::from(format!("{name}/{key}"));
         let text = facts.text.take().map(Name::from);
+        let streams = std::mem::take(&mut facts.streams).into_iter();
+        let streams = streams.map(|(name, source)| (self.name(&name), source)).collect();
         Candidate {
             dataset,
             origin: match source {
@@ -81,6 +85,7 @@ impl Interner {
             key,
             facts: self.facts(facts),
             text,
+            streams,
             row,
             segment: None,
             duration_s: 0.0,
@@ -108,15 +113,18 @@ impl Interner {
             return FilePath::new(folder, key.clone(), key.len() - name.len());
         }
         // Parts of one file have keys that end otherwise.
-        let name = match self.names.get(name) {
+        FilePath::new(folder, self.name(name), 0)
+    }
+
+    fn name(&mut self, name: &str) -> Name {
+        match self.names.get(name) {
             Some(name) => name.clone(),
             None => {
                 let name = Name::from(name);
                 self.names.insert(name.clone());
                 name
             }
-        };
-        FilePath::new(folder, name, 0)
+        }
     }
 
     /// Facts without numbers are those of many utterances: a speaker's in one emotion.

@@ -3,7 +3,8 @@
 use crate::corpora::DatasetConfig;
 use crate::labelling::merge_classes;
 use crate::scan::{attribute_sets, check_people, value_names};
-use crate::{DataError, GENDERS};
+use crate::streams::stream_forms;
+use crate::{Also, DataError, GENDERS, StreamProblem};
 use emorun_lang::{LabelSet, Signal};
 use indexmap::IndexMap;
 
@@ -94,10 +95,38 @@ pub fn declare(
         let names = vec![name.clone()];
         (name, Signal::Values { names })
     }));
+    let streams = stream_forms(datasets)?;
     for column in open {
         if !ports.iter().any(|(name, _)| *name == column) {
             ports.push((column.clone(), labels(LabelSet::undetermined(&column))));
         }
     }
+    let taken = |name: &str| ports.iter().any(|(port, _)| port == name);
+    let of = |name: &str| {
+        datasets
+            .iter()
+            .find(|(_, config)| config.corpus().streams().iter().any(|(own, _)| own == name))
+    };
+    let errors: Vec<DataError> = streams
+        .keys()
+        .filter(|name| taken(name))
+        .filter_map(|name| {
+            Some(DataError::Stream {
+                dataset: of(name)?.0.clone(),
+                stream: name.clone(),
+                row: None,
+                problem: Box::new(StreamProblem::Taken(name.clone())),
+                also: Also::default(),
+            })
+        })
+        .collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    ports.extend(
+        streams
+            .into_iter()
+            .map(|(name, form)| (name, form.signal(sample_rate_hz))),
+    );
     Ok(ports)
 }

@@ -3,10 +3,12 @@
 mod class;
 mod help;
 mod row;
+mod stream;
 mod texts;
 
 pub use class::ErrorClass;
 pub use row::{Also, RowProblem};
+pub use stream::StreamProblem;
 pub(crate) use texts::{list, within};
 
 use crate::corpora::emobox::EmoboxError;
@@ -353,6 +355,20 @@ pub enum DataError {
         /// Why the first of these cannot.
         reason: Option<String>,
     },
+    /// A stream that cannot be as it is declared, or part of one that cannot be used.
+    #[error("dataset `{dataset}`: stream `{stream}`: {}{problem}{also}", line(*.row))]
+    Stream {
+        /// The dataset.
+        dataset: String,
+        /// The stream.
+        stream: String,
+        /// Line of the manifest that names its file.
+        row: Option<u64>,
+        /// What is wrong.
+        problem: Box<StreamProblem>,
+        /// Further lines of which the same is wrong.
+        also: Also,
+    },
     /// A field of a dataset that is out of range.
     #[error("dataset `{dataset}`: `{field}` {problem}")]
     Field {
@@ -481,4 +497,8 @@ pub enum DataError {
         /// How many.
         count: usize,
     },
+}
+
+fn line(row: Option<u64>) -> String {
+    row.map_or_else(String::new, |row| format!("line {row}: "))
 }

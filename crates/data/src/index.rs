@@ -56,8 +56,12 @@ struct Head {
 }
 
 impl Index {
-    /// The index of datasets in a folder for caches; `None` where not every one is described by a table.
+    /// The index of datasets in a folder for caches; `None` where not every one is described by a table, and for those
+    /// with streams, which stay in memory.
     pub fn of(datasets: &IndexMap<String, DatasetConfig>, level: ScanLevel, folder: &Path) -> Option<Self> {
+        if datasets.values().any(|config| !config.corpus().streams().is_empty()) {
+            return None;
+        }
         let mut state = blake3::Hasher::new();
         for config in datasets.values() {
             state.update(&ShortStamp::of(config.table()?)?.number().to_le_bytes());

@@ -1,7 +1,7 @@
 //! What a scan yields: items, and the corpus that holds them.
 
 use crate::person::apart_as;
-use crate::{ContentHash, DataError, FilePath, Items, Name, PublishedFolds, ShortStamp};
+use crate::{ContentHash, DataError, FilePath, Items, Name, PublishedFolds, ShortStamp, StreamSource};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
 use emorun_audio::{Channel, Segment, load_channel};
 use indexmap::{IndexMap, IndexSet};
@@ -89,6 +89,8 @@ pub struct Item {
     pub values: Arc<IndexMap<String, f32>>,
     /// What is said, where the corpus tells.
     pub text: Option<Name>,
+    /// Its parts of the corpus' streams, by their names; it may lack any.
+    pub streams: Arc<[(Name, StreamSource)]>,
     /// The side that the corpus itself assigns, where it does.
     pub split: Option<SplitName>,
     /// Length in seconds, from the file's header.
@@ -118,6 +120,7 @@ impl Item {
             soft_labels: Arc::default(),
             values: Arc::default(),
             text: None,
+            streams: Arc::default(),
             split: None,
             duration_s,
             content: None,
@@ -236,8 +239,8 @@ pub struct DatasetFacts {
     pub filtered: usize,
     /// Copies counted once.
     pub duplicates: usize,
-    /// Hash over every item's key, labels (of all kinds), speaker and audio: its bytes after a deep scan, its size
-    /// after a plain one.
+    /// Hash over every item's key, labels (of all kinds), speaker, audio and streams: their bytes after a deep scan, their
+    /// size or date after a plain one.
     pub fingerprint: String,
 }
 

@@ -3,7 +3,7 @@
 use crate::candidate::{Candidate, Origin};
 use crate::corpora::{DatasetConfig, Facts, people_of};
 use crate::scan::CORPUS;
-use crate::{AudioSource, Item, Name};
+use crate::{AudioSource, Item, Name, StreamSource};
 use indexmap::IndexMap;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ pub(crate) struct ItemBuilder<'a> {
     known: HashMap<(usize, *const Facts), (Arc<Facts>, Shared)>,
     no_values: Arc<IndexMap<String, f32>>,
     no_soft_labels: Arc<IndexMap<String, Vec<f32>>>,
+    no_streams: Arc<[(Name, StreamSource)]>,
 }
 
 /// What an item has of its facts.
@@ -55,6 +56,7 @@ impl<'a> ItemBuilder<'a> {
             known: HashMap::new(),
             no_values: Arc::default(),
             no_soft_labels: Arc::default(),
+            no_streams: Arc::default(),
         }
     }
 
@@ -66,6 +68,7 @@ impl<'a> ItemBuilder<'a> {
             origin,
             facts,
             text,
+            streams,
             segment,
             duration_s,
             content,
@@ -97,6 +100,10 @@ impl<'a> ItemBuilder<'a> {
             soft_labels: told.soft_labels,
             values: told.values,
             text,
+            streams: match streams.is_empty() {
+                true => self.no_streams.clone(),
+                false => streams.into(),
+            },
             split: facts.split,
             duration_s,
             content,

@@ -9,7 +9,7 @@ use crate::index::Index;
 use crate::item_builder::ItemBuilder;
 use crate::labelling::{Labelling, merge_classes};
 use crate::order::by_key;
-use crate::{AudioSource, ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, alike, person};
+use crate::{AudioSource, ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, alike, person, streams};
 use emorun_audio::Channel;
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
@@ -98,6 +98,7 @@ fn read(
     let mut candidates = count_once(candidates, datasets, &mut corpus, &mut errors);
     let names: Vec<&String> = datasets.keys().collect();
     warn_of_namesakes(&candidates, &names, &mut corpus);
+    streams::check(&mut candidates, datasets, level, cache, &mut corpus, &mut errors);
     if errors.is_empty() {
         errors.extend(nothing_left(&candidates, &names, &gathered, &corpus));
     }
@@ -377,6 +378,9 @@ fn facts(
         }
         if !(item.soft_labels.is_empty() && item.values.is_empty()) {
             line.push_str(&format!("{:?}", (&item.soft_labels, &item.values)));
+        }
+        for (name, source) in item.streams.iter() {
+            line.push_str(&format!("stream {name} {}", source.identity()));
         }
         line
     };

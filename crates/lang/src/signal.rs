@@ -166,6 +166,15 @@ impl FrameRate {
         })
     }
 
+    /// A rate in hertz, to a thousandth; `None` for less than that, and beyond 100 kHz.
+    pub fn of_hz(hz: f64) -> Option<Self> {
+        const MOST_HZ: f64 = 100_000.0;
+        if !(hz.is_finite() && hz <= MOST_HZ) {
+            return None;
+        }
+        Self::new((hz * 1000.0).round() as u32, 1000)
+    }
+
     /// The rate after keeping one frame in `stride`; `None` for zero and beyond 32 bits.
     pub fn divided_by(self, stride: u32) -> Option<Self> {
         if stride == 0 {

@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::precision::Precision;
 use crate::recompute::Segments;
 use crate::state::State;
-use crate::value::{Labels, Lengths, Targets, Value};
+use crate::value::{Labels, Lengths, Targets, Tokens, Value};
 
 /// Port of a device node at which what the host computes of it stands.
 pub const FRONT_END: &str = "front_end";
@@ -68,6 +68,12 @@ pub trait Layer: std::fmt::Debug + Send {
     /// order.
     fn named_axis(&self, _path: &str) -> Option<usize> {
         None
+    }
+
+    /// Whether the node runs on items that lack some of its inputs, which are zeros then, but not all. Any other runs on
+    /// those that lack none, see [`crate::presence`].
+    fn takes_partial_items(&self) -> bool {
+        false
     }
 
     /// What the node's frozen part gives for a batch, to be kept and handed in at [`PREFIX`]; `None`
@@ -286,6 +292,14 @@ impl Ports {
     typed_port!(
         /// Texts, one an item.
         text, Text(texts) -> std::sync::Arc<[Option<String>]>, "text"
+    );
+    typed_port!(
+        /// Symbols of a vocabulary `[batch, time]` and their lengths.
+        tokens, Tokens(tokens) -> Tokens, "tokens"
+    );
+    typed_port!(
+        /// Diagonal normal distributions `[batch, width]`.
+        distribution, Distribution(distribution) -> crate::value::Distribution, "a distribution"
     );
     typed_port!(
         /// Labels, one an item.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::presence::Presence;
+
 /// Exact number of valid steps of each sequence of a batch; what lies behind is padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lengths(Arc<[usize]>);
@@ -153,6 +155,37 @@ impl Targets {
     }
 }
 
+/// Symbols of a vocabulary: units of speech, or of text.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Numbers from 0 up to `vocabulary`, `[batch, time]`; 0 behind each length.
+    pub ids: Tensor<2, Int>,
+    /// How many each item has.
+    pub lengths: Lengths,
+    /// Number of different symbols.
+    pub vocabulary: usize,
+}
+
+impl Tokens {
+    /// `1` at an item's own symbols and `0` at padding.
+    ///
+    /// # Shapes
+    /// - output: `[batch, time]`
+    pub fn mask(&self) -> Tensor<2> {
+        let [_, time] = self.ids.dims();
+        self.lengths.mask(time, &self.ids.device())
+    }
+}
+
+/// Diagonal normal distributions, one an item, as a variational autoencoder's encoder gives them.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// Means `μ`, `[batch, width]`.
+    pub mean: Tensor<2>,
+    /// Logarithms of variances, `log σ²`, `[batch, width]`.
+    pub log_variance: Tensor<2>,
+}
+
 /// Where a value stands in the graph: a node (or `data`) and its output port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortId {
@@ -194,6 +227,12 @@ pub enum Value {
     Targets(Targets),
     /// Texts, one an item.
     Text(Arc<[Option<String>]>),
+    /// Symbols of a vocabulary.
+    Tokens(Tokens),
+    /// Diagonal normal distributions, one an item.
+    Distribution(Distribution),
+    /// Which items of the batch have what stands at another port; there only where some lack it.
+    Presence(Presence),
     /// A loss: its mean over the items that count, `[1]`, and how much they count together.
     Scalar(Tensor<1>, f64),
 }
@@ -206,7 +245,9 @@ impl Value {
             Self::Frames(x, _) => x.is_autodiff(),
             Self::Stack(x, _) => x.is_autodiff(),
             Self::Scalar(x, _) => x.is_autodiff(),
-            Self::Labels(_) | Self::Targets(_) | Self::Text(_) => false,
+            Self::Distribution(x) => x.mean.is_autodiff(),
+            Self::Tokens(x) => x.ids.is_autodiff(),
+            Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Presence(_) => false,
         }
     }
 
@@ -219,7 +260,15 @@ impl Value {
             Self::Vector(x) => Self::Vector(x.inner()),
             Self::Logits(x) => Self::Logits(x.inner()),
             Self::Scalar(x, count) => Self::Scalar(x.inner(), count),
-            value @ (Self::Labels(_) | Self::Targets(_) | Self::Text(_)) => value,
+            Self::Distribution(x) => Self::Distribution(Distribution {
+                mean: x.mean.inner(),
+                log_variance: x.log_variance.inner(),
+            }),
+            Self::Tokens(x) => Self::Tokens(Tokens {
+                ids: x.ids.inner(),
+                ..x
+            }),
+            value @ (Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Presence(_)) => value,
         }
     }
 
@@ -230,7 +279,8 @@ impl Value {
             Self::Frames(x, _) => x.clone().sum(),
             Self::Stack(x, _) => x.clone().sum(),
             Self::Scalar(x, _) => x.clone(),
-            Self::Labels(_) | Self::Targets(_) | Self::Text(_) => return true,
+            Self::Distribution(x) => x.mean.clone().sum() + x.log_variance.clone().sum(),
+            Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Tokens(_) | Self::Presence(_) => return true,
         };
         sum.into_scalar::<f32>().is_finite()
     }
@@ -248,7 +298,12 @@ impl Value {
                 let is_finite = x.clone().into_data().iter::<f32>().all(f32::is_finite);
                 return (!is_finite).then(Vec::new);
             }
-            Self::Labels(_) | Self::Targets(_) | Self::Text(_) => return None,
+            Self::Distribution(x) => {
+                // Two layers, as it were.
+                let both = Tensor::stack::<3>(vec![x.mean.clone(), x.log_variance.clone()], 0);
+                (both.into_data(), 2, x.mean.dims()[0], 0)
+            }
+            Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Tokens(_) | Self::Presence(_) => return None,
         };
         let numbers: Vec<f32> = numbers.iter::<f32>().collect();
         let own = numbers.len() / (layers * batch).max(1);
@@ -282,6 +337,9 @@ impl Value {
             Self::Labels(_) => "labels",
             Self::Targets(_) => "continuous labels",
             Self::Text(_) => "text",
+            Self::Tokens(_) => "tokens",
+            Self::Distribution(_) => "distribution",
+            Self::Presence(_) => "presence",
             Self::Scalar(..) => "scalar",
         }
     }
@@ -321,5 +379,38 @@ mod tests {
         // Finite numbers whose sum is none.
         let large = vector([f32::MAX, f32::MAX]);
         assert!(!large.has_finite_sum() && large.items_not_finite().is_none());
+        let numbers = |numbers: [f32; 4]| Tensor::from_data(TensorData::new(numbers.to_vec(), [2, 2]), &device);
+        let distribution = Value::Distribution(Distribution {
+            mean: numbers([0.0, 1.0, 2.0, 3.0]),
+            log_variance: numbers([0.0, 0.0, 0.0, f32::NEG_INFINITY]),
+        });
+        assert_eq!(distribution.items_not_finite(), Some(vec![1]));
+        assert!(!distribution.has_finite_sum());
+    }
+
+    #[test]
+    fn tokens_and_distributions_leave_autodiff_and_name_themselves() {
+        let device = Device::flex().autodiff();
+        let numbers = Tensor::<2>::from_data([[1.0, 2.0], [3.0, 4.0]], &device);
+        let distribution = Value::Distribution(Distribution {
+            mean: numbers.clone(),
+            log_variance: numbers,
+        });
+        assert!(distribution.is_autodiff() && !distribution.without_autodiff().is_autodiff());
+        let tokens = Tokens {
+            ids: Tensor::from_data([[4, 0, 2], [3, 0, 0]], &device),
+            lengths: Lengths::new(vec![3, 1]),
+            vocabulary: 5,
+        };
+        let mask: Vec<f32> = tokens.mask().into_data().iter::<f32>().collect();
+        assert_eq!(mask, [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+        let tokens = Value::Tokens(tokens);
+        assert!(tokens.is_autodiff() && tokens.has_finite_sum() && tokens.items_not_finite().is_none());
+        let mut ports = crate::node::Ports::default();
+        ports.insert("input".to_owned(), tokens.without_autodiff());
+        assert_eq!(ports.tokens("input").unwrap().vocabulary, 5);
+        assert!(!ports.is_autodiff());
+        let error = ports.distribution("input").unwrap_err();
+        assert_eq!(error.to_string(), "port `input` carries tokens, not a distribution");
     }
 }

@@ -153,9 +153,7 @@ pub(crate) fn host_frames(
 pub(crate) fn frame_rate(rate_hz: Option<f64>) -> Result<FrameRate, InferError> {
     let rate_hz =
         rate_hz.ok_or_else(|| InferError::invalid("rate_hz", "is needed for frames: how many there are a second"))?;
-    // The schema keeps it within what a 32-bit fraction of thousandths holds.
-    let thousandths = (rate_hz * 1000.0).round() as u32;
-    FrameRate::new(thousandths, 1000).ok_or_else(|| InferError::invalid("rate_hz", "must be 0.001 Hz or more"))
+    FrameRate::of_hz(rate_hz).ok_or_else(|| InferError::invalid("rate_hz", "must be 0.001 Hz or more"))
 }
 
 /// Number of classes; label sets known only from the corpus count as none in a structural check.

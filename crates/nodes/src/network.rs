@@ -1,5 +1,7 @@
 //! The device side of the graph as Burn modules, and running a schedule of it on a batch.
 
+mod presence;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use emorun_nn::draw::DrawKey;
 use emorun_nn::facts::Facts;
 use emorun_nn::node::{BuildContext, BuildError, Context, NodeError, PREFIX, Ports, Scope, SideLoss};
 use emorun_nn::precision::Precision;
+use emorun_nn::presence::Presence;
 use emorun_nn::recompute::Segments;
 use emorun_nn::value::{PortId, Value, Values};
 
@@ -175,6 +178,7 @@ pub struct Network {
     wired: Arc<[Wired]>,
     layers: Vec<NodeLayer>,
     precision: Precision,
+    device: Device,
 }
 
 impl Network {
@@ -208,6 +212,7 @@ impl Network {
             wired,
             layers,
             precision: Precision::default(),
+            device: device.clone(),
         })
     }
 
@@ -219,6 +224,17 @@ impl Network {
     /// The nodes and their wires, in topological order.
     pub fn wired(&self) -> &[Wired] {
         &self.wired
+    }
+
+    /// Ports of the data with texts that nodes read, beside what is said in the audio itself.
+    pub fn texts(&self) -> Vec<PortId> {
+        let inputs = self.wired.iter().flat_map(|node| &node.inputs);
+        let texts = inputs.filter(|(_, from, signal)| from.node == emorun_lang::DATA && *signal == Signal::Text);
+        let mut found: Vec<PortId> = texts.map(|(_, from, _)| from.clone()).collect();
+        found.sort();
+        found.dedup();
+        found.retain(|port| port.port != "text");
+        found
     }
 
     /// Ports of the data with continuous labels or shares of votes that nodes read.
@@ -267,6 +283,7 @@ impl Network {
             wired: self.wired.clone(),
             layers: self.layers.iter().map(Module::valid).collect(),
             precision: self.precision,
+            device: self.device.clone().inner(),
         }
     }
 
@@ -280,6 +297,7 @@ impl Network {
             wired: self.wired.clone(),
             layers: self.layers.iter().map(copy).collect(),
             precision: self.precision,
+            device: device.clone(),
         }
     }
 
@@ -395,29 +413,45 @@ impl Network {
                 node: node.name.clone(),
                 source,
             };
+            let presence = self.presence(index, &labels);
+            let nobody = presence.as_ref().is_some_and(Presence::is_empty);
             let ports = self.ports(index, &labels);
             if let Some(loss) = layer.as_loss() {
-                match loss.count(&ports) {
+                let count = if nobody { Ok(0.0) } else { loss.count(&ports) };
+                match count {
                     Ok(count) => counts.insert(node.name.clone(), count),
                     Err(NodeError::Missing(_)) => None,
                     Err(error) => return Err(failed(error)),
                 };
-            } else if let Some(outputs) = layer.relabel(&ports, &self.context(node, step)).map_err(failed)? {
+            } else if !nobody
+                && let Some(outputs) = layer
+                    .relabel(&ports, &self.context(node, step, presence.as_ref()))
+                    .map_err(failed)?
+            {
                 for (port, value) in outputs {
+                    let value = match &presence {
+                        Some(presence) => value.spread(presence),
+                        None => value,
+                    };
                     labels.insert(PortId::new(&node.name, port), value);
                 }
             }
+            self.pass_on(index, presence, &mut labels);
         }
         Ok(counts)
     }
 
-    /// What a node may know of a step.
-    fn context(&self, node: &Wired, step: &StepContext) -> Context {
+    /// What a node that runs on these items may know of a step.
+    fn context(&self, node: &Wired, step: &StepContext, presence: Option<&Presence>) -> Context {
+        let own = |presence: &Presence| {
+            let rows = presence.rows().into_iter();
+            rows.filter_map(|row| step.items.get(row).cloned()).collect()
+        };
         Context {
             training: step.training,
             step: step.step.with(&node.name),
             epoch: step.epoch.with(&node.name),
-            items: step.items.clone(),
+            items: presence.map_or_else(|| step.items.clone(), own),
             precision: self.precision,
             progress: step.progress,
             segments: step.segments.clone(),
@@ -429,12 +463,17 @@ impl Network {
         self.nodes().find(|(node, _)| *node == name)?.1.policy()
     }
 
-    /// Input values of a node, as far as they are there, and the nodes that it holds.
+    /// Input values of a node for the items that it runs on, as far as they are there, and the nodes that it holds.
     pub fn ports(&self, index: usize, values: &Values) -> Ports {
+        let rows = self.presence(index, values).map(|presence| presence.rows());
+        let of_own = |value: &Value| match &rows {
+            Some(rows) => value.rows(rows),
+            None => value.clone(),
+        };
         let mut ports = Ports::default();
         for (port, from, _) in &self.wired[index].inputs {
             if let Some(value) = values.get(from) {
-                ports.insert(port.clone(), value.clone());
+                ports.insert(port.clone(), of_own(value));
             }
         }
         for (port, name) in &self.wired[index].uses {
@@ -443,7 +482,7 @@ impl Network {
             }
         }
         if let Some(value) = values.get(&PortId::new(&self.wired[index].name, PREFIX)) {
-            ports.insert(PREFIX.to_owned(), value.clone());
+            ports.insert(PREFIX.to_owned(), of_own(value));
         }
         ports
     }
@@ -454,25 +493,12 @@ impl Network {
     /// A node got another kind of value than it was checked for.
     pub fn forward(&self, schedule: Pass, values: &mut Values, step: &StepContext) -> Result<(), RunError> {
         let running = self.running(schedule);
-        for (index, (node, layer)) in self.wired.iter().zip(&self.layers).enumerate() {
-            if !running[index] {
-                continue;
-            }
-            let context = self.context(node, step);
-            if step.training
-                && let Some(device) = layer.devices().first()
-            {
-                // For modules that draw by themselves, such as dropout inside a transformer.
-                device.seed(context.step.device_seed());
-            }
-            let outputs = layer
-                .forward(&self.ports(index, values), &context)
-                .map_err(|source| RunError {
+        for (index, node) in self.wired.iter().enumerate() {
+            if running[index] {
+                self.run(index, values, step).map_err(|source| RunError {
                     node: node.name.clone(),
                     source,
                 })?;
-            for (port, value) in outputs {
-                values.insert(PortId::new(&node.name, port), value);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use crate::labelling::{Labelling, Outcome};
 use crate::walk::{Found, Tree, find_audio};
-use crate::{DataError, PublishedFolds, SkipReason, Skipped, SplitName};
+use crate::{DataError, PublishedFolds, SkipReason, Skipped, SplitName, StreamSource};
 use emorun_audio::synthetic::VoiceSpec;
 use indexmap::{IndexMap, IndexSet};
 use std::path::Path;
@@ -31,6 +31,8 @@ pub(crate) struct Facts {
     pub split: Option<SplitName>,
     /// `column/id` of the groups it belongs to.
     pub groups: Vec<String>,
+    /// Its parts of the corpus' streams.
+    pub streams: Vec<(String, StreamSource)>,
 }
 
 /// A part of a file, in seconds; without an end it lasts to the file's.

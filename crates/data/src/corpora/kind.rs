@@ -2,13 +2,13 @@
 
 use super::shared::SharedFields;
 use super::{DatasetConfig, Facts, Gathered, Manifest, Utterance};
-use crate::DataError;
 use crate::fixtures::FixtureError;
 use crate::labelling::{Labelling, Vocabulary};
 use crate::split::PublishedProtocol;
 use crate::stand_in::{Told, Writer};
 use crate::verify::PublishedPart;
 use crate::walk::Found;
+use crate::{DataError, StreamForm};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -117,6 +117,10 @@ pub(crate) trait CorpusKind: SharedFields + Listed {
     /// Whether its items can have soft labels of emotion.
     fn has_votes(&self) -> bool {
         false
+    }
+    /// Named sources that items can have beside their audio.
+    fn streams(&self) -> Vec<(String, StreamForm)> {
+        Vec::new()
     }
     /// Checks of its own fields, without any file.
     fn check(&self, _dataset: &str) -> Vec<DataError> {

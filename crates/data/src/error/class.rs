@@ -44,6 +44,7 @@ impl DataError {
             | Self::TableMissing { .. }
             | Self::EmptyManifest { .. } => ErrorClass::Data,
             Self::Emobox(error) => error.class(),
+            Self::Stream { problem, .. } => problem.class(),
             Self::NothingLeft { bad, .. } if *bad > 0 => ErrorClass::Data,
             Self::Row { problem, .. } => match **problem {
                 RowProblem::Label { .. } => ErrorClass::Invalid,
@@ -108,6 +109,17 @@ impl DataError {
                 .collect(),
             Self::FilesField { dataset, field, .. } => dataset_field(dataset, field),
             Self::UnknownCode { dataset, .. } => dataset_field(dataset, "pattern"),
+            Self::Stream {
+                dataset,
+                stream,
+                problem,
+                ..
+            } => {
+                let mut path = dataset_field(dataset, "streams");
+                path.push(stream.clone());
+                path.extend(problem.field().map(str::to_owned));
+                path
+            }
             Self::Emobox(error) => error.document_path(),
             Self::Index { .. } => vec!["datasets".to_owned()],
             _ => vec!["split".to_owned()],

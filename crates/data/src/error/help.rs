@@ -45,6 +45,7 @@ impl DataError {
                     .into(),
             ),
             Self::Row { problem, .. } => problem.help(),
+            Self::Stream { problem, .. } => problem.help(),
             Self::MissingColumn {
                 field, column, known, ..
             } => {

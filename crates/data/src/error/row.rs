@@ -54,6 +54,18 @@ pub enum RowProblem {
         /// What it holds.
         value: String,
     },
+    /// A column of symbols holds another than those of the vocabulary.
+    #[error(
+        "column `{column}` has `{value}`, which is no symbol of a vocabulary of {vocabulary}: they are whole numbers from 0 on"
+    )]
+    Symbol {
+        /// The column.
+        column: String,
+        /// The symbol.
+        value: String,
+        /// Number of symbols.
+        vocabulary: usize,
+    },
     /// A part of a recording has no length.
     #[error("it ends at {end_s} s, which is not after its start at {start_s} s")]
     Order {
@@ -88,6 +100,7 @@ impl RowProblem {
             Self::Time { column, .. } => format!("time {column}"),
             Self::Number { column, .. } => format!("number {column}"),
             Self::Votes { column, .. } => format!("votes {column}"),
+            Self::Symbol { column, .. } => format!("symbol {column}"),
             Self::Order { .. } => "order".to_owned(),
         }
     }

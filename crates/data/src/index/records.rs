@@ -170,6 +170,8 @@ impl Records {
                 false => Arc::new(values),
             },
             text,
+            // Corpora with streams have no index.
+            streams: Arc::default(),
             split: profile.split,
             duration_s: columns.durations_s[index],
             content,

@@ -1,6 +1,7 @@
 //! Small generated corpora in place of those that an experiment names, in their own layouts and with
 //! the speakers that its split needs: what `emorun smoke` runs on.
 
+mod streams;
 mod writer;
 
 pub(crate) use writer::{Told, Writer, labels_for};

@@ -131,6 +131,10 @@ impl Writer<'_> {
                             }
                         }
                     }
+                    for (name, stream) in &config.streams {
+                        let cell = self.stream(name, stream, rows.len(), seconds)?;
+                        row.entry(stream.column(name).to_owned()).or_insert(cell);
+                    }
                     rows.push(row);
                 }
             }

@@ -24,6 +24,7 @@ mod odd;
 mod people;
 mod real;
 mod sides;
+mod streams;
 mod verify;
 
 use emorun_data::{

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use emorun_audio::{Channel, Segment};
-use emorun_data::{AudioSource, Item};
+use emorun_data::{AudioSource, Item, StreamSource};
 use emorun_features::{Array, Key, KeyBuilder, Lookup, Origin, Precision, Store};
 
 use super::augment::{Augmentations, Version};
@@ -116,6 +116,8 @@ pub enum CachedValue {
     /// Input of a version that never comes again, to be computed within the step as a batch. All items of a batch are of
     /// one version.
     Passing(HostValue),
+    /// The item lacks the stream that the node takes.
+    Absent,
 }
 
 /// The key of a node's value for a version of an item; `None` where it is not to be kept.
@@ -127,9 +129,7 @@ pub fn key_of(
     sample_rate_hz: u32,
 ) -> Option<Key> {
     version.again().filter(|_| keeping.stored)?;
-    let key = KeyBuilder::new("emorun frozen encoder, 3")
-        .part("upstream", keeping.upstream)
-        .part("precision", keeping.precision.to_string());
+    let key = start_of_key(keeping);
     let key = add_audio(key, item, sample_rate_hz)?;
     // Draws differ by item, also for two items of one content.
     let key = match version {
@@ -137,6 +137,27 @@ pub fn key_of(
         Version::Augmented { .. } => key.part("item", item.key.as_bytes()),
     };
     Some(augmentations.add_to(key, version).finish())
+}
+
+fn start_of_key(keeping: &Keeping) -> KeyBuilder {
+    KeyBuilder::new("emorun frozen encoder, 3")
+        .part("upstream", keeping.upstream)
+        .part("precision", keeping.precision.to_string())
+}
+
+/// The key of a node's value for an item's part of a stream, which augmentations leave alone: that of the same recording
+/// as an item's audio. `None` where it is not to be kept.
+pub fn key_of_stream(keeping: &Keeping, source: &StreamSource, sample_rate_hz: u32) -> Option<Key> {
+    let StreamSource::File(file) = source else { return None };
+    let content = file.content.filter(|_| keeping.stored)?;
+    let key = start_of_key(keeping)
+        .part("rate", sample_rate_hz.to_le_bytes())
+        .part("audio", content.to_string());
+    let key = match file.channel {
+        Channel::Mix => key,
+        channel => key.part("channel", channel.code().to_le_bytes()),
+    };
+    Some(Augmentations::default().add_to(key, &Version::Plain).finish())
 }
 
 /// The key of an item's decoded audio at a rate; `None` where there is no file, or its content is not known.
@@ -169,16 +190,18 @@ fn add_audio(key: KeyBuilder, item: &Item, sample_rate_hz: u32) -> Option<KeyBui
     })
 }
 
-/// Joins items' frozen values to a batch.
-pub fn collate(items: &[Arc<Array>], device: &Device) -> Option<Value> {
-    let [states, _, width] = *items.first()?.shape() else {
+/// Joins items' frozen values to a batch; an item that has none has no length. `None` where no item has any.
+pub fn collate(items: &[Option<Arc<Array>>], device: &Device) -> Option<Value> {
+    let [states, _, width] = *items.iter().flatten().next()?.shape() else {
         return None;
     };
-    let lengths: Vec<usize> = items.iter().map(|item| item.shape()[1]).collect();
+    let length = |item: &Option<Arc<Array>>| item.as_ref().map_or(0, |item| item.shape()[1]);
+    let lengths: Vec<usize> = items.iter().map(length).collect();
     let longest = lengths.iter().copied().max().unwrap_or(0);
     let batch = items.len();
     let mut values = vec![0f32; states * batch * longest * width];
     for (at, item) in items.iter().enumerate() {
+        let Some(item) = item else { continue };
         let own = item.shape()[1] * width;
         for (state, source) in item.values().chunks_exact(own.max(1)).enumerate() {
             let start = (state * batch + at) * longest * width;

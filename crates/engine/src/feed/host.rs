@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use burn::tensor::{Device, Tensor, TensorData};
-use emorun_data::{Item, Name};
+use emorun_data::{Item, Name, StreamForm};
 use emorun_features::{Array, Key, Origin, Precision};
+use emorun_lang::DATA;
 
 use super::FeedError;
 use super::augment::{Augmentations, Version};
-use super::cached::{CachedNode, CachedValue, FeatureCache, Keeping, key_of, key_of_audio};
+use super::cached::{CachedNode, CachedValue, FeatureCache, Keeping, key_of, key_of_audio, key_of_stream};
+use super::streams::AUDIO;
 use emorun_nn::host::{HostError, HostOperation, HostValue};
-use emorun_nn::value::{Lengths, PortId, Value};
+use emorun_nn::value::PortId;
 
 /// A step of the host pipeline: a host node, what it reads and where its output stands.
 #[derive(Debug)]
@@ -29,8 +30,8 @@ pub struct HostStep {
 /// What the host gives for an item.
 #[derive(Clone, Debug, Default)]
 pub struct ItemValues {
-    /// The pipeline's wanted values, in its order.
-    pub wanted: Vec<HostValue>,
+    /// The pipeline's wanted values, in its order; `None` of what the item lacks.
+    pub wanted: Vec<Option<HostValue>>,
     /// What its cached nodes give, in its order.
     pub cached: Vec<CachedValue>,
 }
@@ -40,13 +41,15 @@ impl ItemValues {
         let cached = self.cached.iter().map(|value| match value {
             CachedValue::Known(array) => std::mem::size_of_val(array.values()),
             CachedValue::Unknown { input, .. } | CachedValue::Passing(input) => input.bytes(),
+            CachedValue::Absent => 0,
         });
-        self.wanted.iter().map(HostValue::bytes).sum::<usize>() + cached.sum::<usize>()
+        self.wanted.iter().flatten().map(HostValue::bytes).sum::<usize>() + cached.sum::<usize>()
     }
 
     /// True if nothing is left to be computed on the device.
     fn is_complete(&self) -> bool {
-        self.cached.iter().all(|value| matches!(value, CachedValue::Known(_)))
+        let mut cached = self.cached.iter();
+        cached.all(|value| matches!(value, CachedValue::Known(_) | CachedValue::Absent))
     }
 }
 
@@ -57,6 +60,8 @@ pub struct HostParts {
     pub steps: Vec<HostStep>,
     /// Host values that device nodes read.
     pub wanted: Vec<PortId>,
+    /// Streams of the items that nodes read, with what each is.
+    pub streams: Vec<(String, StreamForm)>,
     /// Changes of training waveforms.
     pub augmentations: Augmentations,
     /// Device nodes whose frozen part is computed for each item alone.
@@ -77,18 +82,18 @@ pub struct HostPipeline {
     pub sample_rate_hz: u32,
     /// What is computed.
     pub parts: HostParts,
-    remembered: Mutex<Remembered>,
+    pub(super) remembered: Mutex<Remembered>,
 }
 
 #[derive(Debug, Default)]
-struct Remembered {
+pub(super) struct Remembered {
     /// By item and view.
     items: HashMap<(Name, Option<u64>), Arc<ItemValues>>,
     /// What was read from files of items whose other values never come again, by item and node.
-    read: HashMap<(Name, String), Arc<HostValue>>,
+    pub(super) read: HashMap<(Name, String), Arc<HostValue>>,
     /// Decoded audio of such items.
     decoded: HashMap<Name, Arc<Vec<f32>>>,
-    budget: usize,
+    pub(super) budget: usize,
 }
 
 impl HostPipeline {
@@ -126,7 +131,7 @@ impl HostPipeline {
         Ok(values)
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
+    pub(super) fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
         // A worker that panicked left the map whole: entries are inserted in one call.
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +148,7 @@ impl HostPipeline {
             .iter()
             .map(|node| {
                 cache.as_ref()?;
-                key_of(&node.keeping, item, version, augmentations, self.sample_rate_hz)
+                self.key(&node.keeping, &node.input, item, version)
             })
             .collect();
         let known: Vec<Option<Arc<Array>>> = keys
@@ -151,8 +156,8 @@ impl HostPipeline {
             .map(|key| Some(Arc::new(cache.as_ref()?.get(key.as_ref()?)?)))
             .collect();
         // Where everything is kept, nothing has to be decoded, but it must be of this file.
-        if known.iter().any(Option::is_some) {
-            item.check_unchanged().map_err(FeedError::Data)?;
+        for (node, _) in cached.iter().zip(&known).filter(|(_, known)| known.is_some()) {
+            self.check_unchanged(&node.input, item)?;
         }
         if wanted.is_empty() && known.iter().all(Option::is_some) {
             return Ok(ItemValues {
@@ -161,14 +166,22 @@ impl HostPipeline {
             });
         }
         let unknown = cached.iter().zip(&known).filter(|(_, known)| known.is_none());
-        let mut needed = wanted.iter().chain(unknown.map(|(node, _)| &node.input));
+        let needed: Vec<&PortId> = wanted.iter().chain(unknown.map(|(node, _)| &node.input)).collect();
         let mut values = self.kept_steps(item, version);
-        if needed.any(|port| self.needs_audio(port, &values)) {
+        let needs = |source: &str, values: &[_]| needed.iter().any(|port| self.needs(source, port, values));
+        for (name, form) in &self.parts.streams {
+            if needs(name, &values)
+                && let Some(value) = self.stream(item, name, form, version)?
+            {
+                values.push((PortId::new(DATA, name), value));
+            }
+        }
+        if needs(AUDIO, &values) {
             let wave = self.decoded(item, version)?;
             let wave = augmentations
                 .apply(wave, self.sample_rate_hz, item, version)
                 .map_err(|(node, error)| FeedError::Augment { node, error })?;
-            values.push((PortId::new("data", "audio"), HostValue::Wave(wave)));
+            values.push((PortId::new(DATA, AUDIO), HostValue::Wave(wave)));
         }
         self.run_steps(item, version, &mut values)?;
         let find = |port: &PortId| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone());
@@ -176,14 +189,17 @@ impl HostPipeline {
             .iter()
             .zip(known)
             .zip(keys)
-            .filter_map(|((node, known), key)| match known {
-                Some(array) => Some(CachedValue::Known(array)),
-                None if version.again().is_none() => find(&node.input).map(CachedValue::Passing),
-                None => find(&node.input).map(|input| CachedValue::Unknown { input, key }),
+            .map(|((node, known), key)| match (known, find(&node.input)) {
+                (Some(array), _) => CachedValue::Known(array),
+                (None, None) => CachedValue::Absent,
+                (None, Some(input)) if version.again().is_none() && self.parts.source(&node.input) == AUDIO => {
+                    CachedValue::Passing(input)
+                }
+                (None, Some(input)) => CachedValue::Unknown { input, key },
             })
             .collect();
         Ok(ItemValues {
-            wanted: wanted.iter().filter_map(find).collect(),
+            wanted: wanted.iter().map(find).collect(),
             cached,
         })
     }
@@ -193,16 +209,21 @@ impl HostPipeline {
     /// # Errors
     /// A file of the item, or a model, cannot be used.
     pub fn of_wave(&self, item: &Item, wave: Vec<f32>) -> Result<ItemValues, FeedError> {
-        let mut values = vec![(PortId::new("data", "audio"), HostValue::Wave(wave))];
+        let mut values = vec![(PortId::new(DATA, AUDIO), HostValue::Wave(wave))];
+        for (name, form) in &self.parts.streams {
+            if let Some(value) = self.stream(item, name, form, &Version::Plain)? {
+                values.push((PortId::new(DATA, name), value));
+            }
+        }
         self.run_steps(item, &Version::Plain, &mut values)?;
         let find = |port: &PortId| values.iter().find(|(at, _)| at == port).map(|(_, value)| value.clone());
-        let unknown = |node: &CachedNode| {
-            let input = find(&node.input)?;
-            Some(CachedValue::Unknown { input, key: None })
+        let unknown = |node: &CachedNode| match find(&node.input) {
+            Some(input) => CachedValue::Unknown { input, key: None },
+            None => CachedValue::Absent,
         };
         Ok(ItemValues {
-            wanted: self.parts.wanted.iter().filter_map(find).collect(),
-            cached: self.parts.cached.iter().filter_map(unknown).collect(),
+            wanted: self.parts.wanted.iter().map(find).collect(),
+            cached: self.parts.cached.iter().map(unknown).collect(),
         })
     }
 
@@ -274,23 +295,14 @@ impl HostPipeline {
     }
 
     fn key_of_step(&self, step: &HostStep, item: &Item, version: &Version) -> Option<Key> {
-        key_of(
-            step.keeping.as_ref()?,
-            item,
-            version,
-            &self.parts.augmentations,
-            self.sample_rate_hz,
-        )
+        self.key(step.keeping.as_ref()?, &step.output, item, version)
     }
 
-    /// Whether a host value that is not there yet is the waveform or computed from it.
-    fn needs_audio(&self, port: &PortId, values: &[(PortId, HostValue)]) -> bool {
-        if values.iter().any(|(at, _)| at == port) {
-            return false;
-        }
-        match self.parts.steps.iter().find(|step| step.output == *port) {
-            None => true,
-            Some(step) => step.input.as_ref().is_some_and(|input| self.needs_audio(input, values)),
+    /// The key of what follows from a host value of an item; `None` where it is not to be kept.
+    fn key(&self, keeping: &Keeping, port: &PortId, item: &Item, version: &Version) -> Option<Key> {
+        match self.parts.source(port) {
+            AUDIO => key_of(keeping, item, version, &self.parts.augmentations, self.sample_rate_hz),
+            stream => key_of_stream(keeping, item.stream(stream)?, self.sample_rate_hz),
         }
     }
 
@@ -350,86 +362,4 @@ fn computed(step: &HostStep, item: &Item, input: Option<&HostValue>) -> Result<H
             error,
         },
     })
-}
-
-/// A wanted host value of a whole batch, padded with zeros.
-#[derive(Clone, Debug)]
-pub struct HostBatch {
-    /// `[layers, batch, longest, width]`
-    values: Vec<f32>,
-    lengths: Lengths,
-    layers: usize,
-    longest: usize,
-    width: usize,
-    axes: Axes,
-}
-
-/// What a batch becomes on the device.
-#[derive(Clone, Copy, Debug)]
-enum Axes {
-    Wave,
-    Frames,
-    Vector,
-    Stack,
-}
-
-impl HostBatch {
-    /// Joins items' values, which are of one kind.
-    pub fn collate<'a>(items: impl Iterator<Item = &'a HostValue> + Clone) -> Self {
-        let first = items.clone().next();
-        let (layers, width) = first.map_or((1, 1), HostValue::layers_and_width);
-        let lengths: Vec<usize> = items.clone().map(HostValue::valid).collect();
-        let longest = items.clone().map(HostValue::steps).max().unwrap_or(0);
-        let batch = lengths.len();
-        let row = longest * width;
-        let mut values = vec![0f32; layers * batch * row];
-        for (at, item) in items.enumerate() {
-            let own = item.steps() * width;
-            for (layer, source) in item.values().chunks_exact(own.max(1)).enumerate() {
-                let start = (layer * batch + at) * row;
-                values[start..start + own].copy_from_slice(source);
-            }
-        }
-        Self {
-            values,
-            lengths: Lengths::new(lengths),
-            layers,
-            longest,
-            width,
-            axes: match first {
-                None | Some(HostValue::Wave(_)) => Axes::Wave,
-                Some(HostValue::Frames { .. }) => Axes::Frames,
-                Some(HostValue::Vector(_)) => Axes::Vector,
-                Some(HostValue::Stack { .. }) => Axes::Stack,
-            },
-        }
-    }
-
-    /// The batch as a value on a device.
-    pub fn into_value(self, device: &Device) -> Value {
-        let batch = self.lengths.as_slice().len();
-        let Self {
-            values,
-            lengths,
-            layers,
-            longest,
-            width,
-            axes,
-        } = self;
-        match axes {
-            Axes::Wave => {
-                let wave = TensorData::new(values, [batch, longest]);
-                Value::Wave(Tensor::from_data(wave, device), lengths)
-            }
-            Axes::Frames => {
-                let frames = TensorData::new(values, [batch, longest, width]);
-                Value::Frames(Tensor::from_data(frames, device), lengths)
-            }
-            Axes::Vector => Value::Vector(Tensor::from_data(TensorData::new(values, [batch, width]), device)),
-            Axes::Stack => {
-                let stack = TensorData::new(values, [layers, batch, longest, width]);
-                Value::Stack(Tensor::from_data(stack, device), lengths)
-            }
-        }
-    }
 }

@@ -8,8 +8,9 @@ use emorun_data::{Item, Items};
 
 use super::FeedError;
 use super::augment::Version;
+use super::batch::HostBatch;
 use super::cached::CachedValue;
-use super::host::{HostBatch, HostPipeline};
+use super::host::HostPipeline;
 use crate::memory::work_on;
 
 /// A batch ready for the device.
@@ -19,8 +20,8 @@ pub struct Batch {
     pub items: Vec<usize>,
     /// The items.
     pub rows: Vec<Item>,
-    /// The pipeline's wanted values, in its order.
-    pub values: Vec<HostBatch>,
+    /// The pipeline's wanted values, in its order; `None` of what all of its items lack.
+    pub values: Vec<Option<HostBatch>>,
     /// What its cached nodes give, in its order, for each item.
     pub cached: Vec<Vec<CachedValue>>,
 }
@@ -134,7 +135,7 @@ fn prepare(corpus: &Items, pipeline: &HostPipeline, items: &[usize], version: &V
         items: items.to_vec(),
         rows,
         values: (0..pipeline.parts.wanted.len())
-            .map(|at| HostBatch::collate(values.iter().map(|item| &item.wanted[at])))
+            .map(|at| HostBatch::collate(values.iter().map(|item| item.wanted[at].as_ref())))
             .collect(),
         cached: (0..pipeline.parts.cached.len())
             .map(|at| values.iter().map(|item| item.cached[at].clone()).collect())

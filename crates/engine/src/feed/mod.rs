@@ -1,10 +1,12 @@
 //! From items of the corpora to batches on the host: decode, host nodes, collate, prefetch.
 
 pub mod augment;
+pub mod batch;
 pub mod cached;
 pub mod host;
 pub mod loader;
 pub mod order;
+pub mod streams;
 
 use std::sync::Arc;
 
@@ -16,12 +18,13 @@ use emorun_kernels::on_cores;
 use emorun_lang::Signal;
 
 use augment::{Strengths, Version};
+use batch::HostBatch;
 use cached::{CachedNode, CachedValue};
 use emorun_nn::host::{HostError, HostValue, ItemFeatureError};
 use emorun_nn::node::{NodeError, PREFIX};
 use emorun_nn::value::{Labels, PortId, Targets, Value, Values};
 use emorun_nodes::network::{Network, RunError};
-use host::{HostBatch, HostPipeline};
+use host::HostPipeline;
 use loader::{Batch, Loader};
 
 /// The items of a run and how their values come about.
@@ -121,6 +124,11 @@ impl Feed {
         }
         let texts = rows.iter().map(|item| item.text.as_deref().map(str::to_owned));
         values.insert(PortId::new("data", "text"), Value::Text(texts.collect()));
+        for port in network.texts() {
+            let texts = HostPipeline::texts(&port.port, rows);
+            values.insert(port, texts);
+        }
+        self.pipeline.add_presence(rows, &mut values);
         values
     }
 
@@ -132,31 +140,36 @@ impl Feed {
     pub fn values(&self, batch: Batch, network: &Network, device: &Device) -> Result<Values, FeedError> {
         let mut values = self.labelled(&batch.rows, network);
         for (port, value) in self.pipeline.parts.wanted.iter().zip(batch.values) {
-            values.insert(port.clone(), value.into_value(device));
+            let value = match value {
+                Some(value) => Some(value.into_value(device)),
+                None => network.absent_at(port, batch.rows.len()),
+            };
+            values.extend(value.map(|value| (port.clone(), value)));
         }
         for (node, given) in self.pipeline.parts.cached.iter().zip(batch.cached) {
             let passing: Option<Vec<&HostValue>> = given
                 .iter()
                 .map(|value| match value {
                     CachedValue::Passing(input) => Some(input),
-                    CachedValue::Known(_) | CachedValue::Unknown { .. } => None,
+                    CachedValue::Known(_) | CachedValue::Unknown { .. } | CachedValue::Absent => None,
                 })
                 .collect();
             if let Some(inputs) = passing {
-                let inputs = HostBatch::collate(inputs.into_iter());
-                values.insert(node.input.clone(), inputs.into_value(device));
+                let inputs = HostBatch::collate(inputs.into_iter().map(Some));
+                values.extend(inputs.map(|inputs| (node.input.clone(), inputs.into_value(device))));
                 continue;
             }
             let mut arrays = Vec::with_capacity(given.len());
             for (value, item) in given.into_iter().zip(&batch.rows) {
                 arrays.push(match value {
-                    CachedValue::Known(array) => array,
+                    CachedValue::Known(array) => Some(array),
                     CachedValue::Unknown { input, key } => {
-                        Arc::new(self.compute_frozen(node, &input, key, item, network, device)?)
+                        Some(Arc::new(self.compute_frozen(node, &input, key, item, network, device)?))
                     }
-                    CachedValue::Passing(input) => {
-                        Arc::new(self.compute_frozen(node, &input, None, item, network, device)?)
-                    }
+                    CachedValue::Passing(input) => Some(Arc::new(
+                        self.compute_frozen(node, &input, None, item, network, device)?,
+                    )),
+                    CachedValue::Absent => None,
                 });
             }
             if let Some(stack) = cached::collate(&arrays, device) {
@@ -177,8 +190,8 @@ impl Feed {
     ) -> Result<Array, FeedError> {
         let inner = device.clone().inner();
         let mut values = Values::new();
-        let input = HostBatch::collate(std::iter::once(input)).into_value(&inner);
-        values.insert(node.input.clone(), input);
+        let input = HostBatch::collate(std::iter::once(Some(input)));
+        values.extend(input.map(|input| (node.input.clone(), input.into_value(&inner))));
         let keys = Arc::from([item.key.to_string()]);
         let value = on_cores(&inner, || network.frozen_part(&node.name, &values, keys)).map_err(FeedError::Node)?;
         let unusable = || {

@@ -155,7 +155,9 @@ impl Evaluated<'_> {
             return Err(self.not_finite(&format!("the numbers of `{}` are not finite", head.name)));
         }
         let predicted = found.chunks_exact(head.names.len());
-        for ((&item, truth), predicted) in self.items.iter().zip(truth.rows()).zip(predicted) {
+        let present = present(self.network, head.name, self.values, self.items.len());
+        let found = self.items.iter().zip(truth.rows()).zip(predicted).zip(present);
+        for (((&item, truth), predicted), _) in found.filter(|(_, present)| *present) {
             rows.add(truth, predicted).map_err(bug)?;
             items.push(item);
         }
@@ -178,12 +180,20 @@ impl Evaluated<'_> {
         let none = || (Vec::new(), ClassPredictions::new(head.classes));
         let (items, rows) = said.classes.entry(head.name.to_owned()).or_insert_with(none);
         let probabilities = probabilities.chunks_exact(classes);
-        for ((&item, truth), probabilities) in self.items.iter().zip(labels).zip(probabilities) {
+        let present = present(self.network, head.name, self.values, self.items.len());
+        let found = self.items.iter().zip(labels).zip(probabilities).zip(present);
+        for (((&item, truth), probabilities), _) in found.filter(|(_, present)| *present) {
             rows.add(truth, probabilities).map_err(bug)?;
             items.push(item);
         }
         Ok(())
     }
+}
+
+/// For each item of a batch whether a head says something of it: not of one that lacks a stream which it needs.
+fn present(network: &Network, head: &str, values: &Values, items: usize) -> Vec<bool> {
+    let present = network.present(head, values);
+    present.map_or_else(|| vec![true; items], |present| present.as_slice().to_vec())
 }
 
 /// Predictions that do not fit their head.
@@ -223,9 +233,10 @@ pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Resul
             .heads
             .entry(head.name.to_owned())
             .or_insert_with(|| Confusion::new(head.classes));
-        for (scores, label) in scores.chunks_exact(classes).zip(labels.as_slice()) {
-            if let Some(truth) = label {
-                confusion.add(*truth as usize, highest(scores)).map_err(bug)?;
+        let present = present(network, head.name, values, labels.as_slice().len());
+        for ((scores, label), present) in scores.chunks_exact(classes).zip(labels.as_slice()).zip(present) {
+            if let Some(truth) = label.filter(|_| present) {
+                confusion.add(truth as usize, highest(scores)).map_err(bug)?;
             }
         }
     }

@@ -11,6 +11,7 @@ use super::replicas::parts;
 use super::{Abort, Moment, StepNames};
 use crate::feed::Feed;
 use emorun_nn::node::Ports;
+use emorun_nn::presence::Presence;
 use emorun_nn::value::{Labels, Targets, Value, Values};
 use emorun_nodes::network::{Network, RunError};
 
@@ -129,8 +130,17 @@ impl Sides {
     /// Adds a batch on which the network has run.
     pub fn add(&mut self, network: &Network, values: &Values) {
         for side in &mut self.0 {
+            let presence = network.presence(side.index, values);
+            if presence.as_ref().is_some_and(Presence::is_empty) {
+                continue;
+            }
+            let rows = presence.map(|presence| presence.rows());
             for (port, from, _) in &network.wired()[side.index].inputs {
-                match (values.get(from), side.columns.get_mut(port)) {
+                let own = match (&rows, values.get(from)) {
+                    (Some(rows), Some(value)) => Some(value.rows(rows)),
+                    _ => None,
+                };
+                match (own.as_ref().or(values.get(from)), side.columns.get_mut(port)) {
                     (Some(Value::Vector(vectors)), Some(Column::Vectors(all, _))) => {
                         all.extend(vectors.to_data().iter::<f32>());
                     }

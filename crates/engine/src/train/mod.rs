@@ -391,6 +391,13 @@ impl Trainer<'_> {
                 frozen
                     .forward(Pass::Upto(index), &mut values, &names.evaluation(keys))
                     .map_err(Abort::Node)?;
+                // Of a batch in which no item has what the node takes there is nothing to be learned.
+                if network
+                    .presence(index, &values)
+                    .is_some_and(|presence| presence.is_empty())
+                {
+                    continue;
+                }
                 let ports = network.ports(index, &values);
                 let node = network.wired()[index].name.clone();
                 if let Some(layer) = network.layer_mut(index) {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use emorun_audio::augment::AugmentError;
+use emorun_data::StreamForm;
 use emorun_lang::{NodeRef, Placement, PlanNode, Section, Signal};
 
 use super::{Model, Prepared};
@@ -10,6 +11,7 @@ use emorun_engine::exit::Failure;
 use emorun_engine::feed::augment::{AugmentationStep, Augmentations, Change};
 use emorun_engine::feed::cached::{CachedNode, FeatureCache, Keeping};
 use emorun_engine::feed::host::{HostParts, HostStep};
+use emorun_engine::feed::streams::AUDIO;
 use emorun_nn::draw::DrawKey;
 use emorun_nn::host::HostOperation;
 use emorun_nn::node::FRONT_END;
@@ -44,7 +46,11 @@ impl Caching {
 fn is_host_value(signal: &Signal) -> bool {
     matches!(
         signal,
-        Signal::Wave { .. } | Signal::Frames { .. } | Signal::Vector { .. } | Signal::LayerStack { .. }
+        Signal::Wave { .. }
+            | Signal::Frames { .. }
+            | Signal::Vector { .. }
+            | Signal::LayerStack { .. }
+            | Signal::Tokens { .. }
     )
 }
 
@@ -88,9 +94,10 @@ impl Model {
 
     /// The pretrained encoders and models from files, and how what is frozen of them is computed.
     pub fn caching(&self) -> Vec<(String, Caching)> {
-        let augmented = self.augmentation_nodes().next().is_some();
+        let any = self.augmentation_nodes().next().is_some();
         self.cached_kinds()
             .map(|(node, config, cache)| {
+                let augmented = any && self.hears_audio(node);
                 let aside = self.computed_in_batches(node, config).or_else(|| {
                     (augmented && cache.views.is_none()).then(|| {
                         "augmentation is drawn anew each epoch; `cache: { views: K }` takes K versions in turn".into()
@@ -135,6 +142,7 @@ impl Model {
         self.augmentation_nodes().next()?;
         let nodes: Vec<(&PlanNode, Option<u64>, bool)> = self
             .cached_kinds()
+            .filter(|(node, ..)| self.hears_audio(node))
             .map(|(node, config, cache)| (node, cache.views, self.computed_in_batches(node, config).is_none()))
             .collect();
         let (first, views) = nodes
@@ -165,6 +173,30 @@ impl Model {
             config.is_some_and(|config| config.feature_files().is_some())
                 || self.plan().node(&input.node).is_some_and(|node| self.reads_items(node))
         })
+    }
+
+    /// Whether anything of what a node takes is, or follows from, the items' own audio, which augmentations change.
+    fn hears_audio(&self, node: &PlanNode) -> bool {
+        node.inputs.iter().any(|input| {
+            let is_audio = input.node == emorun_lang::DATA && input.node_port == AUDIO;
+            is_audio || self.plan().node(&input.node).is_some_and(|node| self.hears_audio(node))
+        })
+    }
+
+    /// The streams of items that nodes take, among these nodes.
+    pub fn streams(&self, among: impl Fn(&str) -> bool) -> Vec<(String, StreamForm)> {
+        let mut found: Vec<(String, StreamForm)> = Vec::new();
+        let nodes = self.plan().nodes().iter().filter(|node| among(&node.name));
+        for input in nodes.flat_map(|node| &node.inputs) {
+            let is_stream = input.node == emorun_lang::DATA && ![AUDIO, "text"].contains(&input.node_port.as_str());
+            if is_stream
+                && let Some(form) = StreamForm::of(&input.signal)
+                && !found.iter().any(|(name, _)| *name == input.node_port)
+            {
+                found.push((input.node_port.clone(), form));
+            }
+        }
+        found
     }
 
     fn augmentation_nodes(&self) -> impl Iterator<Item = (&str, &NodeConfig, &dyn AugmentationKind)> {
@@ -216,7 +248,10 @@ impl Model {
             .map(|node| self.augmentation_step(node, &mut hash))
             .collect::<Result<Vec<_>, _>>()?;
         // All of them have the same, which was checked.
-        let views = self.caching().into_iter().find_map(|(_, caching)| caching.views());
+        let caching = self.caching().into_iter();
+        let heard = |name: &str| self.plan().node(name).is_some_and(|node| self.hears_audio(node));
+        let mut heard = caching.filter(|(name, _)| heard(name));
+        let views = heard.find_map(|(_, caching)| caching.views());
         Ok(Augmentations {
             views: views.filter(|_| !steps.is_empty()),
             steps,
@@ -269,7 +304,10 @@ impl Model {
     /// # Errors
     /// A host node cannot be built; its check should have found why.
     pub fn plain_host_parts(&self, seed: u64, device: &str) -> Result<HostParts, Failure> {
-        let mut parts = HostParts::default();
+        let mut parts = HostParts {
+            streams: self.streams(|_| true),
+            ..HostParts::default()
+        };
         let caching = self.caching();
         for node in self.plan().nodes().iter().filter(|node| node.section.has_ports()) {
             let on_host = node.placement == Placement::Host;

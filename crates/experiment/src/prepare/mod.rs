@@ -220,12 +220,15 @@ pub fn prepare_with(
                     },
                 )
             };
-            vec![
+            let streams = emorun_data::stream_forms(&datasets).unwrap_or_default();
+            let mut ports = vec![
                 ("audio".to_owned(), Signal::Wave { rate_hz }),
                 open("emotion"),
                 open("gender"),
                 ("text".to_owned(), Signal::Text),
-            ]
+            ];
+            ports.extend(streams.into_iter().map(|(name, form)| (name, form.signal(rate_hz))));
+            ports
         }
     };
     only::check(&draft, &tree, &mut report);

@@ -14,6 +14,7 @@ use emorun_engine::exit::Failure;
 use emorun_engine::feed::FeedError;
 use emorun_engine::feed::augment::{Augmentations, Version};
 use emorun_engine::feed::host::HostPipeline;
+use emorun_engine::feed::streams::AUDIO;
 use emorun_nn::facts::Facts;
 use emorun_nn::host::{HostValue, ItemModel, ItemModelError};
 use emorun_nn::value::PortId;
@@ -183,7 +184,13 @@ pub(super) fn try_out(prepared: &Prepared) -> Result<(), Failure> {
     };
     let (short, long) = (compute(&shortest)?, compute(&longest)?);
     for (((name, file), short), long) in nodes.into_iter().zip(&short.wanted).zip(&long.wanted) {
-        let Some(declared) = file.rate_hz else { continue };
+        let (Some(declared), Some(short), Some(long)) = (file.rate_hz, short, long) else {
+            continue;
+        };
+        // How long other streams are, recordings do not tell.
+        if pipeline.parts.source(&PortId::new(name, "")) != AUDIO {
+            continue;
+        }
         let more_seconds = longest.duration_s - shortest.duration_s;
         // What is left out at the ends cancels in the difference, where there is one.
         let (seconds, frames) = if more_seconds >= 1.0 {

@@ -272,6 +272,17 @@ impl Prepared {
         lines.chain(ancestry::not_known(&self.ancestry)).collect()
     }
 
+    /// What stands at a port of a node, or of the data.
+    fn signal_at(&self, port: &PortId) -> Option<&Signal> {
+        match self.plan().node(&port.node) {
+            Some(node) => node.output(&port.port),
+            None => {
+                let mut data = self.plan().data().iter();
+                data.find_map(|(name, signal)| (*name == port.port).then_some(signal))
+            }
+        }
+    }
+
     /// Label columns that the corpora have.
     pub fn label_columns(&self) -> Vec<String> {
         self.corpus.label_sets.keys().cloned().collect()
@@ -323,16 +334,12 @@ impl Prepared {
         let host_floats: f64 = self
             .host_ports()
             .iter()
-            .map(
-                |port| match self.plan().node(&port.node).and_then(|node| node.output(&port.port)) {
-                    Some(Signal::Frames { width, rate }) => *width as f64 * rate.hz() * all_seconds,
-                    Some(Signal::LayerStack { layers, width, rate }) => {
-                        (*layers * *width) as f64 * rate.hz() * all_seconds
-                    }
-                    Some(Signal::Vector { width }) => *width as f64 * items,
-                    _ => f64::from(self.settings.sample_rate_hz) * all_seconds,
-                },
-            )
+            .map(|port| match self.signal_at(port) {
+                Some(Signal::Frames { width, rate }) => *width as f64 * rate.hz() * all_seconds,
+                Some(Signal::LayerStack { layers, width, rate }) => (*layers * *width) as f64 * rate.hz() * all_seconds,
+                Some(Signal::Vector { width }) => *width as f64 * items,
+                _ => f64::from(self.settings.sample_rate_hz) * all_seconds,
+            })
             .sum();
         let budget = self.settings.training.loader.memory_mib as f64 * (1u64 << 20) as f64;
         Some(Load {

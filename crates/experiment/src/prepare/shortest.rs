@@ -6,17 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use emorun_data::{Item, Items};
+use emorun_data::{Item, Items, StreamForm, StreamSource};
 use emorun_lang::{Code, Diagnostic, Report, Section, Tree};
 use rand::RngExt;
 
 use super::{Model, Prepared, at};
 use emorun_engine::exit::Failure;
-use emorun_engine::feed::host::{HostBatch, HostParts, HostPipeline};
+use emorun_engine::feed::augment::Version;
+use emorun_engine::feed::batch::HostBatch;
+use emorun_engine::feed::host::{HostParts, HostPipeline, ItemValues};
 use emorun_engine::feed::loader::Batch;
 use emorun_engine::feed::{Feed, FeedError};
 use emorun_nn::draw::DrawKey;
-use emorun_nn::value::{Value, Values};
+use emorun_nn::value::{PortId, Value, Values};
 use emorun_nodes::network::{Network, Pass, StepContext};
 
 /// Longest recording that is tried, in seconds: a network that takes none of that length fails for another reason.
@@ -34,6 +36,15 @@ pub struct Trial<'a> {
     feed: Feed,
     item: Item,
     rate_hz: u32,
+}
+
+/// What a network is tried on.
+#[derive(Clone, Copy)]
+enum Tried<'a> {
+    /// Noise of so many samples.
+    Noise(usize),
+    /// An item as it is.
+    Item(&'a Item),
 }
 
 /// Why a network cannot take a recording.
@@ -71,7 +82,7 @@ impl<'a> Trial<'a> {
     /// The least number of samples that the network takes, if it takes no recording of `samples`, and the node that
     /// gives nothing of a shorter one, where that is known.
     pub fn least(&self, samples: usize) -> Option<(usize, Option<String>)> {
-        let mut reason = self.tried(samples).err()?;
+        let mut reason = self.tried(Tried::Noise(samples)).err()?;
         let longest = (LONGEST_S * f64::from(self.rate_hz)) as usize;
         let (mut below, mut enough) = (samples, samples);
         loop {
@@ -79,14 +90,14 @@ impl<'a> Trial<'a> {
             if enough > longest {
                 return None;
             }
-            match self.tried(enough) {
+            match self.tried(Tried::Noise(enough)) {
                 Ok(()) => break,
                 Err(why) => (below, reason) = (enough, why),
             }
         }
         while enough - below > 1 {
             let middle = below + (enough - below) / 2;
-            match self.tried(middle) {
+            match self.tried(Tried::Noise(middle)) {
                 Ok(()) => enough = middle,
                 Err(why) => (below, reason) = (middle, why),
             }
@@ -98,11 +109,19 @@ impl<'a> Trial<'a> {
         Some((enough, node))
     }
 
-    fn tried(&self, samples: usize) -> Result<(), Unfit> {
+    /// Whether the network takes an item, and else the node that gives nothing of it, where that is known.
+    fn takes(&self, item: &Item) -> Result<(), Option<String>> {
+        self.tried(Tried::Item(item)).map_err(|unfit| match unfit {
+            Unfit::At(node) => Some(node),
+            Unfit::Failed => None,
+        })
+    }
+
+    fn tried(&self, what: Tried<'_>) -> Result<(), Unfit> {
         let hook = std::panic::take_hook();
         // What fails here is told as what it is: a recording that is too short.
         std::panic::set_hook(Box::new(|_| {}));
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.passes(samples)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.passes(what)));
         std::panic::set_hook(hook);
         match outcome {
             Ok(Ok(None)) => Ok(()),
@@ -112,16 +131,16 @@ impl<'a> Trial<'a> {
     }
 
     /// The first node that gives nothing of use, if one does.
-    fn passes(&self, samples: usize) -> Result<Option<String>, FeedError> {
+    fn passes(&self, what: Tried<'_>) -> Result<Option<String>, FeedError> {
         if !self.device.is_autodiff() {
-            return self.first_without_use(self.network, self.device, Pass::Evaluate, samples);
+            return self.first_without_use(self.network, self.device, Pass::Evaluate, what);
         }
-        let found = self.first_without_use(self.network, self.device, Pass::Train, samples)?;
+        let found = self.first_without_use(self.network, self.device, Pass::Train, what)?;
         if found.is_some() {
             return Ok(found);
         }
         let (plain, device) = (self.network.without_autodiff(), self.device.clone().inner());
-        self.first_without_use(&plain, &device, Pass::Evaluate, samples)
+        self.first_without_use(&plain, &device, Pass::Evaluate, what)
     }
 
     fn first_without_use(
@@ -129,9 +148,11 @@ impl<'a> Trial<'a> {
         network: &Network,
         device: &Device,
         schedule: Pass,
-        samples: usize,
+        what: Tried<'_>,
     ) -> Result<Option<String>, FeedError> {
-        let mut values = self.feed.values(self.batch(samples)?, network, device)?;
+        let batch = self.batch(what)?;
+        let items = batch.keys();
+        let mut values = self.feed.values(batch, network, device)?;
         // What the host gives, before a node fails on it.
         let from_host = first_without_use(network, &values);
         if from_host.is_some() {
@@ -142,7 +163,7 @@ impl<'a> Trial<'a> {
             training: schedule == Pass::Train,
             step: key,
             epoch: key,
-            items: Arc::from([self.item.key.to_string()]),
+            items,
             progress: 0.0,
             segments: None,
         };
@@ -152,20 +173,28 @@ impl<'a> Trial<'a> {
         Ok(first_without_use(network, &values))
     }
 
-    /// Noise of a length as a batch.
-    fn batch(&self, samples: usize) -> Result<Batch, FeedError> {
-        let mut rng = DrawKey::root(0).with("noise").rng();
-        let wave = (0..samples)
-            .map(|_| AMPLITUDE * (2.0 * rng.random::<f32>() - 1.0))
-            .collect();
-        let values = self.feed.pipeline.of_wave(&self.item, wave)?;
+    /// Noise of a length, or an item, as a batch.
+    fn batch(&self, what: Tried<'_>) -> Result<Batch, FeedError> {
+        let (item, values) = match what {
+            Tried::Noise(samples) => {
+                let mut rng = DrawKey::root(0).with("noise").rng();
+                let wave = (0..samples)
+                    .map(|_| AMPLITUDE * (2.0 * rng.random::<f32>() - 1.0))
+                    .collect();
+                (&self.item, self.feed.pipeline.of_wave(&self.item, wave)?)
+            }
+            Tried::Item(item) => {
+                let values = self.feed.pipeline.values(item, &Version::Plain)?;
+                (item, ItemValues::clone(&values))
+            }
+        };
         Ok(Batch {
             items: vec![0],
-            rows: vec![self.item.clone()],
+            rows: vec![item.clone()],
             values: values
                 .wanted
                 .iter()
-                .map(|value| HostBatch::collate(once(value)))
+                .map(|value| HostBatch::collate(once(value.as_ref())))
                 .collect(),
             cached: values.cached.into_iter().map(|value| vec![value]).collect(),
         })
@@ -180,11 +209,15 @@ fn first_without_use(network: &Network, values: &Values) -> Option<String> {
             !lengths.as_slice().contains(&0) && value.items_not_finite().is_none()
         }
         Value::Vector(_) | Value::Logits(_) => value.items_not_finite().is_none(),
-        Value::Labels(_) | Value::Targets(_) | Value::Text(_) | Value::Scalar(..) => true,
+        Value::Tokens(tokens) => !tokens.lengths.as_slice().contains(&0),
+        Value::Distribution(_) => value.items_not_finite().is_none(),
+        Value::Labels(_) | Value::Targets(_) | Value::Text(_) | Value::Presence(_) | Value::Scalar(..) => true,
     };
+    // What an item lacks is as it should be.
+    let is_there = |port: &PortId| !values.contains_key(&port.presence());
     let mut of_no_use: Vec<&str> = values
         .iter()
-        .filter(|(_, value)| !is_of_use(value))
+        .filter(|(port, value)| is_there(port) && !is_of_use(value))
         .map(|(port, _)| port.node.as_str())
         .collect();
     let place = |name: &str| network.wired().iter().position(|node| node.name == name);
@@ -252,10 +285,11 @@ impl Prepared {
         };
         let parts = self.host_parts(self.settings.seed, "cpu")?;
         let trial = Trial::new(self, (&network, &device), parts, self.corpus.items.get(first)?);
-        let Some((least, node)) = trial.least(shortest(first)) else {
-            return Ok(0);
-        };
         let before = report.errors();
+        self.try_streams(&trial, &used, tree, report)?;
+        let Some((least, node)) = trial.least(shortest(first)) else {
+            return Ok(report.errors() - before);
+        };
         let too_short: Vec<usize> = items()
             .filter(|&item| self.samples(durations_s[item]) < least)
             .collect();
@@ -289,6 +323,45 @@ impl Prepared {
             report.push(at(error, &place, tree));
         }
         Ok(report.errors() - before)
+    }
+
+    /// Tries a network on the items with the shortest part of each stream; adds what it cannot take to `report`.
+    fn try_streams(&self, trial: &Trial<'_>, used: &[bool], tree: &Tree, report: &mut Report) -> Result<(), Failure> {
+        let streams = self.streams(|_| true);
+        let mut shortest: Vec<Option<(f64, Item)>> = vec![None; streams.len()];
+        if streams.is_empty() {
+            return Ok(());
+        }
+        for (_, item) in self.corpus.items.iter().enumerate().filter(|(at, _)| used[*at]) {
+            let item = item?;
+            for ((name, _), known) in streams.iter().zip(&mut shortest) {
+                let length = item.stream(name).and_then(StreamSource::length);
+                if let Some(length) = length
+                    && known.as_ref().is_none_or(|(least, _)| length < *least)
+                {
+                    *known = Some((length, item.clone()));
+                }
+            }
+        }
+        for ((name, form), found) in streams.iter().zip(shortest) {
+            let Some((length, item)) = found else { continue };
+            if let Err(node) = trial.takes(&item) {
+                let unit = if *form == StreamForm::Audio { "s" } else { "long" };
+                let of = node.map_or_else(|| "the network".to_owned(), |node| format!("`{node}`"));
+                let message = format!(
+                    "{of} cannot take {}, which has the shortest part of `data.{name}` ({length:.4} {unit})",
+                    item.display_path()
+                );
+                let help = "leave the item out, or its stream, or let the network take less";
+                let place = [Section::Datasets.name(), &item.dataset, "streams", name].map(str::to_owned);
+                report.push(at(
+                    Diagnostic::error(Code::InvalidData, message).help(help),
+                    &place,
+                    tree,
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn named(&self, items: &[usize]) -> String {

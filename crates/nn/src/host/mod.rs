@@ -24,6 +24,13 @@ pub enum HostValue {
     },
     /// One vector.
     Vector(Vec<f32>),
+    /// Symbols of a vocabulary.
+    Tokens {
+        /// Their numbers.
+        ids: Vec<u32>,
+        /// Number of different symbols.
+        vocabulary: usize,
+    },
     /// Frames of several layers.
     Stack {
         /// `layers × time × width` values.
@@ -54,7 +61,7 @@ impl HostValue {
         match self {
             Self::Vector(values) => Array::new([values.len()], values.clone()).ok(),
             Self::Frames { values, width, valid } => Array::new([*valid, *width], values.clone()).ok(),
-            Self::Wave(_) | Self::Stack { .. } => None,
+            Self::Wave(_) | Self::Stack { .. } | Self::Tokens { .. } => None,
         }
     }
 
@@ -67,9 +74,10 @@ impl HostValue {
         }
     }
 
-    /// Its numbers.
+    /// Its numbers; none of symbols.
     pub fn values(&self) -> &[f32] {
         match self {
+            Self::Tokens { .. } => &[],
             Self::Wave(values) | Self::Vector(values) | Self::Frames { values, .. } | Self::Stack { values, .. } => {
                 values
             }
@@ -78,13 +86,16 @@ impl HostValue {
 
     /// Memory that it takes.
     pub fn bytes(&self) -> usize {
-        size_of_val(self.values())
+        match self {
+            Self::Tokens { ids, .. } => size_of_val(ids.as_slice()),
+            _ => size_of_val(self.values()),
+        }
     }
 
     /// Layers and width; a waveform has samples of width 1, a vector is one step.
     pub fn layers_and_width(&self) -> (usize, usize) {
         match self {
-            Self::Wave(_) => (1, 1),
+            Self::Wave(_) | Self::Tokens { .. } => (1, 1),
             Self::Frames { width, .. } => (1, *width),
             Self::Vector(values) => (1, values.len()),
             Self::Stack { layers, width, .. } => (*layers, *width),
@@ -94,7 +105,10 @@ impl HostValue {
     /// Steps in time, with those that fill a fixed length.
     pub fn steps(&self) -> usize {
         let (layers, width) = self.layers_and_width();
-        self.values().len() / (layers * width).max(1)
+        match self {
+            Self::Tokens { ids, .. } => ids.len(),
+            _ => self.values().len() / (layers * width).max(1),
+        }
     }
 
     /// Steps in time that are the item's own.

@@ -20,7 +20,9 @@ const WIDEST: usize = 1 << 24;
 
 /// Several vectors made into one, or several streams of frames at the same rate.
 ///
-/// Streams may differ by a few frames at their end: each item keeps the frames that all of them have.
+/// Streams may differ by a few frames at their end: each item keeps the frames that all of them have. Of an item that
+/// lacks a stream (an empty cell of a manifest's `streams`), zeros stand for the vectors that come of it; of frames it
+/// keeps none then.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fuse {
@@ -167,6 +169,7 @@ impl DeviceKind for Fuse {
                 How::Concat | How::Sum => None,
             },
             sum: self.how == How::Sum,
+            of_vectors: matches!(streams.output, Signal::Vector { .. }),
             ports: streams.ports,
         })
     }
@@ -178,6 +181,8 @@ pub struct FuseLayer {
     gated: Option<GatedUnit>,
     #[module(skip)]
     sum: bool,
+    #[module(skip)]
+    of_vectors: bool,
     #[module(skip)]
     ports: Vec<String>,
 }
@@ -220,6 +225,11 @@ impl FuseLayer {
 }
 
 impl Layer for FuseLayer {
+    // Frames are fused as far as all have them.
+    fn takes_partial_items(&self) -> bool {
+        self.of_vectors
+    }
+
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         let mut streams = Vec::with_capacity(self.ports.len());
         let mut shared: Option<Lengths> = None;

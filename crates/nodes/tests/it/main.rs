@@ -13,5 +13,6 @@ mod golden;
 mod mixing;
 mod networks;
 mod padding;
+mod presence;
 mod stepping;
 mod vectors;

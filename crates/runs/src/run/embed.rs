@@ -187,7 +187,7 @@ fn add_recordings(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure
 }
 
 /// Writes what a node gives for each recording, in evaluation mode, each computed alone; gives the
-/// number of recordings.
+/// number of recordings: those that lack a stream of what the node takes are left out.
 ///
 /// # Errors
 /// The node is unknown or gives nothing that can be stored; something upstream of it trains and no
@@ -215,6 +215,12 @@ pub fn embed(
     let network = network(model, run, &upstream, seed, device)?;
     let parts = || host_parts(model, &network, &upstream, &port, (seed, device.kind()));
     if request.others {
+        if let Some((stream, _)) = model.streams(|node| upstream.contains(node)).first() {
+            return Err(Failure::Usage(format!(
+                "`{}` follows from `data.{stream}`, which recordings given by name do not have; leave them out for the items of the experiment's corpora",
+                request.node
+            )));
+        }
         refuse_too_short(model, (&network, &device.device), parts()?, items)?;
     }
     let feed = Feed {
@@ -225,7 +231,7 @@ pub fn embed(
         ahead: model.settings.training.loader.ahead(),
     };
     let mut writer = FeatureWriter::create(request.out, request.precision).map_err(unwritten)?;
-    write(&network, &feed, &port, device, &mut writer)?;
+    let written = write(&network, &feed, &port, device, &mut writer)?;
     let metadata = [
         ("emorun", env!("CARGO_PKG_VERSION").to_owned()),
         ("experiment", model.settings.name.clone()),
@@ -238,7 +244,7 @@ pub fn embed(
         metadata.insert("outputs".to_owned(), serde_json::json!(names).to_string());
     }
     writer.finish(&metadata).map_err(unwritten)?;
-    Ok(feed.items.len())
+    Ok(written)
 }
 
 /// True for what has a form in a feature file.
@@ -317,6 +323,7 @@ fn item(path: &Path) -> Result<Item, Failure> {
         soft_labels: Default::default(),
         values: Default::default(),
         text: None,
+        streams: Default::default(),
         split: None,
         duration_s: seconds,
         content: Some(ContentHash::of_audio(path).map_err(Failure::io("read", path))?),
@@ -416,10 +423,11 @@ fn write(
     port: &PortId,
     device: &Chosen,
     writer: &mut FeatureWriter,
-) -> Result<(), Failure> {
+) -> Result<usize, Failure> {
     const LINE_EVERY: Duration = Duration::from_secs(10);
     let names = StepNames::new(0);
     let all: Vec<usize> = (0..feed.items.len()).collect();
+    let mut written = 0;
     let mut last_line = Instant::now();
     // One at a time: what is written for an item does not depend on the others, to the last bit.
     for (at, batch) in feed.load(plain_batches(&all, 1)).enumerate() {
@@ -430,6 +438,10 @@ fn write(
         network
             .forward(Pass::Predict, &mut values, &names.evaluation(keys))
             .map_err(|error| Failure::Bug(error.to_string()))?;
+        // An item that lacks a stream of what the node takes has nothing to be written.
+        if network.present(&port.node, &values).is_some() {
+            continue;
+        }
         let array = values
             .remove(port)
             .and_then(array_of)
@@ -441,12 +453,13 @@ fn write(
             )));
         }
         writer.add(&key, &array).map_err(unwritten)?;
+        written += 1;
         if last_line.elapsed() >= LINE_EVERY {
             say(&format!("{}/{} {}", at + 1, all.len(), key));
             last_line = Instant::now();
         }
     }
-    Ok(())
+    Ok(written)
 }
 
 /// The value of a batch of one item, without the batch.
@@ -463,7 +476,14 @@ fn array_of(value: Value) -> Option<Array> {
             (vec![layers, valid, width], stack.narrow(2, 0, valid).into_data())
         }
         Value::Vector(vector) | Value::Logits(vector) => (vec![vector.dims()[1]], vector.into_data()),
-        Value::Wave(..) | Value::Labels(_) | Value::Targets(_) | Value::Text(_) | Value::Scalar(..) => return None,
+        Value::Wave(..)
+        | Value::Labels(_)
+        | Value::Targets(_)
+        | Value::Text(_)
+        | Value::Tokens(_)
+        | Value::Distribution(_)
+        | Value::Presence(_)
+        | Value::Scalar(..) => return None,
     };
     Array::new(shape, data.iter::<f32>().collect()).ok()
 }

@@ -22,6 +22,8 @@ pub(super) struct Fields {
     pub labels: Vec<(String, String)>,
     pub values: Vec<(String, String)>,
     pub attributes: Vec<(String, String)>,
+    /// Columns of streams: each with the stream's name.
+    pub streams: Vec<(String, String)>,
     /// Columns of votes: each with its label, or one with all of them.
     pub votes: Vec<(Option<String>, String)>,
 }
@@ -69,6 +71,13 @@ impl Fields {
         };
         let (labels, values) = (named("labels", &manifest.labels), named("values", &manifest.values));
         let attributes = named("attributes", &manifest.attributes);
+        let streams = manifest.streams.iter();
+        let streams = streams
+            .map(|(name, stream)| {
+                let column = needed(&format!("streams.{name}.column"), stream.column(name));
+                (name.clone(), column)
+            })
+            .collect();
         let votes = match &manifest.votes {
             None => Vec::new(),
             Some(Votes::Column(column)) => vec![(None, needed("votes.column", column))],
@@ -92,6 +101,7 @@ impl Fields {
             labels,
             values,
             attributes,
+            streams,
             votes,
         };
         if errors.is_empty() { Ok(fields) } else { Err(errors) }

@@ -4,9 +4,11 @@ pub(super) mod fields;
 mod named;
 mod places;
 mod rows;
+mod streams;
 mod votes;
 
 pub use named::Named;
+pub use streams::{AudioStream, FrameStream, Stream, TextStream, TokenStream};
 pub use votes::Votes;
 
 use super::{CorpusKind, DatasetConfig, Described, Description, Gathered, Utterance, dataset};
@@ -14,7 +16,7 @@ use crate::fixtures::FixtureError;
 use crate::labelling::{Labelling, Vocabulary};
 use crate::stand_in::{Told, Writer};
 use crate::walk::check_root;
-use crate::{DataError, SplitName};
+use crate::{DataError, SplitName, StreamForm};
 use emorun_lang::DataPath;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -52,6 +54,14 @@ dataset! {
         /// them. A list, or a mapping `name: column`.
         #[serde(default)]
         pub attributes: Named,
+        /// Named sources beside each recording, at ports of their own: another recording, frames of other programs, texts,
+        /// tokens, such as `{ listener: { kind: audio, column: listener_wav }, face: { kind: frames, column: face_npy, width: 136,
+        /// rate_hz: 25 } }` for `data.listener` and `data.face`. Relative paths start where those of the recordings do. An item
+        /// may lack any of them (an empty cell): what needs it runs without that item. Augmentations change `data.audio` alone;
+        /// copies, splits and batches by length go by it alone. A file of a stream that cannot be used is an error, whatever
+        /// `on_bad_audio` says.
+        #[serde(default)]
+        pub streams: IndexMap<String, Stream>,
         /// Where the raters' votes for each emotion are, of which soft labels (`data.emotion_soft`) are made. In a table
         /// without a column for the emotion an item's emotion is the one with most votes, where one has most.
         #[serde(default)]
@@ -120,7 +130,7 @@ const RESERVED: [&str; 6] = [
 impl Described for Manifest {
     const DESCRIPTION: Description = Description {
         summary: "any other corpus, listed in a CSV, TSV or JSONL file, as spreadsheets of any system write it",
-        outputs: "data.audio, data.emotion, data.gender, data.text, one port for each of `labels`, `attributes` and `values`, data.dimensions where `values` has valence, arousal or dominance, and data.emotion_soft with `votes`",
+        outputs: "data.audio, data.emotion, data.gender, data.text, one port for each of `labels`, `attributes`, `values` and `streams`, data.dimensions where `values` has valence, arousal or dominance, and data.emotion_soft with `votes`",
         place: Some("path"),
         label_remedy: |dataset, column| {
             let holds = match column {
@@ -178,6 +188,17 @@ impl CorpusKind for Manifest {
         self.votes.is_some()
     }
 
+    fn streams(&self) -> Vec<(String, StreamForm)> {
+        self.stream_forms()
+    }
+
+    fn check(&self, dataset: &str) -> Vec<DataError> {
+        let further = [&self.labels, &self.values, &self.attributes];
+        let mut taken: Vec<String> = further.into_iter().flat_map(Named::names).collect();
+        taken.extend(RESERVED.map(str::to_owned));
+        self.check_streams(dataset, &taken)
+    }
+
     fn gather(&self, dataset: &str, rules: &Labelling<'_>) -> Gathered {
         let mut utterances = Vec::new();
         let gathered = self.gather_each(dataset, rules, &mut |utterance| utterances.push(utterance));
@@ -228,6 +249,7 @@ impl Manifest {
             values: Named::List(corpus.values()),
             attributes: Named::List(described.chain(corpus.attribute_columns()).collect()),
             votes: corpus.has_votes().then(|| Votes::Column("votes".to_owned())),
+            streams: IndexMap::new(),
             split_names: IndexMap::new(),
             emotions: corpus.emotions().map(<[String]>::to_vec),
             mapping: corpus.mapping().cloned(),

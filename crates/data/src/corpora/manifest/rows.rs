@@ -227,7 +227,8 @@ impl Manifest {
         {
             return Err(RowProblem::Order { start_s, end_s });
         }
-        let facts = self.facts(fields, row)?;
+        let mut facts = self.facts(fields, row)?;
+        facts.streams = self.stream_sources(&fields.streams, row, places)?;
         let Some(place) = places.find(row.number, written) else {
             return Ok(None);
         };
@@ -312,6 +313,7 @@ impl Manifest {
                 .filter_map(|(name, column)| Some(format!("{name}/{}", row.cell(column)?)))
                 .chain(kept_together.into_iter().flat_map(|(_, cell)| listed_groups(cell)))
                 .collect(),
+            streams: Vec::new(),
         })
     }
 
@@ -351,7 +353,10 @@ impl Fields {
         let values = self.values.iter().map(|(_, column)| ("values", column.as_str()));
         // One of several columns of votes may well have none.
         let votes = self.votes.iter().filter(|(label, _)| label.is_none());
-        values.chain(votes.map(|(_, column)| ("votes", column.as_str())))
+        let streams = self.streams.iter().map(|(_, column)| ("streams", column.as_str()));
+        values
+            .chain(votes.map(|(_, column)| ("votes", column.as_str())))
+            .chain(streams)
     }
 
     /// Adds an utterance, if all of its labels are known.
