@@ -1,6 +1,6 @@
 //! The kinds of corpora: one file each, and one line each in the list below.
 //!
-//! `kind` says what is asked of a corpus, most of it with a default; [`shared`] writes the fields that datasets have in
+//! `kind` says what is asked of a corpus, most of it with a default; `shared` writes the fields that datasets have in
 //! common; `gathered` is what reading one yields.
 
 mod gathered;
