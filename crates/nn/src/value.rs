@@ -1,5 +1,7 @@
 //! What flows along the edges of the graph at run time: a [`Value`] for each `Signal`.
 
+mod rows;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
