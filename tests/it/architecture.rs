@@ -169,7 +169,8 @@ const ROOMS: [(&str, Edges); 5] = [
         "nn",
         &[
             ("draw", &[]),
-            ("value", &[]),
+            ("presence", &[]),
+            ("value", &["presence"]),
             ("precision", &[]),
             ("recompute", &[]),
             ("host", &[]),

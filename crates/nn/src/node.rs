@@ -368,3 +368,22 @@ impl Context {
         x * if device.is_autodiff() { mask.autodiff() } else { mask }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_says_what_it_carries_in_place_of_what_is_wanted() {
+        let mut ports = Ports::default();
+        let tokens = Tokens {
+            ids: Tensor::from_data([[4, 0, 2]], &Device::flex()),
+            lengths: Lengths::new(vec![3]),
+            vocabulary: 5,
+        };
+        ports.insert("input".to_owned(), Value::Tokens(tokens));
+        assert_eq!(ports.tokens("input").unwrap().vocabulary, 5);
+        let error = ports.distribution("input").unwrap_err();
+        assert_eq!(error.to_string(), "port `input` carries tokens, not a distribution");
+    }
+}

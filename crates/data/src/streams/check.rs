@@ -28,6 +28,49 @@ struct Looked {
     length: Option<f64>,
 }
 
+/// What is wrong with files, those together of one stream of a dataset in which the same is.
+#[derive(Default)]
+struct Wrong {
+    groups: IndexMap<(usize, Name, Discriminant<StreamProblem>), Group>,
+}
+
+/// The line of the first file, what is wrong with it, and the lines of the others.
+struct Group {
+    row: Option<u64>,
+    problem: StreamProblem,
+    also: Also,
+}
+
+impl Wrong {
+    fn add(&mut self, candidate: &Candidate, stream: &Name, problem: StreamProblem) {
+        let key = (candidate.dataset, stream.clone(), discriminant(&problem));
+        match self.groups.entry(key) {
+            indexmap::map::Entry::Occupied(mut known) => known.get_mut().also.add(candidate.row.unwrap_or_default()),
+            indexmap::map::Entry::Vacant(new) => {
+                new.insert(Group {
+                    row: candidate.row,
+                    problem,
+                    also: Also::default(),
+                });
+            }
+        }
+    }
+
+    fn into_errors(self, datasets: &IndexMap<String, DatasetConfig>) -> impl Iterator<Item = DataError> {
+        let groups = self.groups.into_iter();
+        groups.filter_map(|((dataset, stream, _), Group { row, problem, also })| {
+            let (dataset, _) = datasets.get_index(dataset)?;
+            Some(DataError::Stream {
+                dataset: dataset.clone(),
+                stream: stream.to_string(),
+                row,
+                problem: Box::new(problem),
+                also,
+            })
+        })
+    }
+}
+
 /// Looks at every file that is part of a stream: whether it is there, and in a deep scan whether all of it can be used.
 /// What was found out is added to the candidates, what is wrong to `errors`, and remarks on absent streams to the corpus.
 pub(crate) fn check(
@@ -73,27 +116,14 @@ pub(crate) fn check(
         .collect();
     let looked = look(&asked, &forms, level, &mut files);
     corpus.warnings.extend(files.finish());
-    let mut wrong: IndexMap<(usize, Name, Discriminant<StreamProblem>), (Option<u64>, StreamProblem, Also)> =
-        IndexMap::new();
+    let mut wrong = Wrong::default();
     for ((wish, users), looked) in wishes.iter().zip(looked) {
         let (stamp, looked) = match looked {
             Ok(looked) => looked,
             Err(problem) => {
                 let Some((place, at)) = users.first() else { continue };
                 let candidate = &candidates[*place];
-                let key = (
-                    candidate.dataset,
-                    candidate.streams[*at].0.clone(),
-                    discriminant(&problem),
-                );
-                match wrong.entry(key) {
-                    indexmap::map::Entry::Occupied(mut known) => {
-                        known.get_mut().2.add(candidate.row.unwrap_or_default());
-                    }
-                    indexmap::map::Entry::Vacant(new) => {
-                        new.insert((candidate.row, problem, Also::default()));
-                    }
-                }
+                wrong.add(candidate, &candidate.streams[*at].0, problem);
                 continue;
             }
         };
@@ -114,18 +144,7 @@ pub(crate) fn check(
             }
         }
     }
-    let names: Vec<&String> = datasets.keys().collect();
-    errors.extend(
-        wrong
-            .into_iter()
-            .map(|((dataset, stream, _), (row, problem, also))| DataError::Stream {
-                dataset: names[dataset].clone(),
-                stream: stream.to_string(),
-                row,
-                problem: Box::new(problem),
-                also,
-            }),
-    );
+    errors.extend(wrong.into_errors(datasets));
     note_absent(candidates, datasets, &forms, corpus);
 }
 

@@ -11,7 +11,7 @@ use crate::{Also, ContentHash, DataError, FilePath, Item, Name, ShortStamp, Stre
 use emorun_audio::{Channel, load_channel};
 use emorun_lang::{FrameRate, Signal};
 use indexmap::IndexMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use check::check;
@@ -201,11 +201,11 @@ impl StreamFile {
     }
 
     /// Whether it is the file that was scanned: by its stamp, or else a recording by its content.
-    fn check_unchanged(&self, path: &PathBuf) -> Result<(), StreamProblem> {
+    fn check_unchanged(&self, path: &Path) -> Result<(), StreamProblem> {
         let now = ShortStamp::of(path);
         let is_another = self.stamp.is_some() && now.is_some() && now != self.stamp;
         if is_another && read::content_of(path, self.tensor.as_deref()).is_none_or(|now| Some(now) != self.content) {
-            return Err(StreamProblem::Changed { path: path.clone() });
+            return Err(StreamProblem::Changed { path: path.to_owned() });
         }
         Ok(())
     }
