@@ -69,6 +69,7 @@ impl<'a> ItemBuilder<'a> {
             segment,
             duration_s,
             content,
+            part_content,
             stamp,
             ..
         } = candidate;
@@ -100,6 +101,7 @@ impl<'a> ItemBuilder<'a> {
             split: facts.split,
             duration_s,
             content,
+            part_content,
             stamp,
         }
     }

@@ -213,6 +213,7 @@ pub fn embed(
     };
     let items = request.items;
     let network = network(model, run, &upstream, seed, device)?;
+    model.warn_of_no_cache();
     let parts = || host_parts(model, &network, &upstream, &port, (seed, device.kind()));
     if request.others {
         refuse_too_short(model, (&network, &device.device), parts()?, items)?;
@@ -320,6 +321,7 @@ fn item(path: &Path) -> Result<Item, Failure> {
         split: None,
         duration_s: seconds,
         content: Some(ContentHash::of_audio(path).map_err(Failure::io("read", path))?),
+        part_content: None,
         stamp: None,
     })
 }
