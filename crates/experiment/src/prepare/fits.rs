@@ -65,6 +65,12 @@ impl Prepared {
         ("evaluation", named.unwrap_or_default())
     }
 
+    /// The longest item of evaluation, where the estimate is that of evaluation.
+    pub fn longest_that_decides(&self) -> Option<String> {
+        let load = self.load().filter(Load::is_of_evaluation)?;
+        Some(self.decided_by(&load).1)
+    }
+
     /// What is to be said where the estimate is more than what is free.
     pub fn memory_remark(&self) -> Option<String> {
         let Need { peak, free, .. } = self.need()?;
