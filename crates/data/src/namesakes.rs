@@ -114,7 +114,9 @@ fn root_of(config: &DatasetConfig) -> Option<PathBuf> {
 
 /// Gives the utterances of datasets whose people have another name now this name, unless their table says whose they are.
 fn rename(candidates: &mut [Candidate], own: &[String], people: &[String]) {
-    let mut known: HashMap<(usize, *const Facts), (Arc<Facts>, Arc<Facts>)> = HashMap::new();
+    // The old ones beside the new, so that no others come to lie at their place.
+    type Renamed = (Arc<Facts>, Arc<Facts>);
+    let mut known: HashMap<(usize, *const Facts), Renamed> = HashMap::new();
     for candidate in candidates {
         let at = candidate.dataset;
         if own[at] == people[at] || candidate.facts.people.is_some() {
@@ -124,7 +126,6 @@ fn rename(candidates: &mut [Candidate], own: &[String], people: &[String]) {
         let (_, new) = entry.or_insert_with(|| {
             let mut new = (*candidate.facts).clone();
             new.people = Some(people[at].clone());
-            // The old ones are kept, so that no others come to lie at their place.
             (candidate.facts.clone(), Arc::new(new))
         });
         candidate.facts = new.clone();
