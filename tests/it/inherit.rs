@@ -69,8 +69,8 @@ fn what_is_taken_and_what_is_left_as_drawn_is_said_before_a_run() {
         4,
         &[
             "`emotion` differs",
-            "[16, 5] here",
-            "[16, 4] there",
+            "[5, 2] here",
+            "[4, 2] there",
             "cannot be taken from",
         ],
     );
