@@ -155,7 +155,10 @@ fn plan_text(prepared: &Prepared) -> String {
         let longest = prepared.longest_item().map_or_else(String::new, |longest| {
             format!("; the longest training item is {longest}")
         });
-        let _ = writeln!(text, "peak memory: about {}{free}{longest}", mib(need.peak));
+        let evaluated = prepared.longest_that_decides().map_or_else(String::new, |longest| {
+            format!("; the estimate is that of evaluation, whose longest item is {longest}")
+        });
+        let _ = writeln!(text, "peak memory: about {}{free}{longest}{evaluated}", mib(need.peak));
     }
     for (node, preparation) in prepared.preparations() {
         let how = if preparation.normalise {

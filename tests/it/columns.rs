@@ -248,6 +248,7 @@ fn item(key: &str) -> Item {
         split: None,
         duration_s: 1.0,
         content: None,
+        part_content: None,
         stamp: None,
     }
 }

@@ -232,6 +232,25 @@ fn a_recording_that_no_batch_can_hold_is_refused_by_name() {
     assert!(plan.stdout.contains("short.wav (900.0 s)"), "{}", plan.stdout);
 }
 
+/// A recording that only evaluation meets is what it needs memory for.
+#[test]
+fn a_recording_that_only_evaluation_hears_is_named_with_its_side() {
+    let lab = Lab::new();
+    clips(&lab, 8000, 900.0);
+    let split = "split: { kind: fixed, validation: ['2'], test: ['3'], rest: train }";
+    lab.write(
+        "long.yaml",
+        format!("extends: transformer.yaml\ndatasets: {{ synthetic: null, clips: {{ kind: manifest, path: clips/all.csv }} }}\nencoders: {{ transformer: {{ input: masked, stack: 1 }} }}\nblocks: {{ noisy: null, dropped: null, cropped: null, mixed: null }}\nlosses: {{ ce: {{ target: null }} }}\ntraining: {{ batching: random, epochs: 1 }}\n{split}\n"),
+    );
+    let plan = lab.emorun(&["check", "long.yaml"]);
+    let remark = plan.stdout.lines().find(|line| line.contains("of memory are needed"));
+    let remark = remark.unwrap_or_else(|| panic!("{}{}", plan.stdout, plan.stderr));
+    assert!(
+        remark.contains("the longest of evaluation is ") && remark.contains("short.wav (900.0 s, on the test side)"),
+        "{remark}"
+    );
+}
+
 #[test]
 fn memory_that_ends_is_told_with_the_recording_and_leaves_a_record() {
     let (lab, outcome) = with_little_memory(60.0, 1000);

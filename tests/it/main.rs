@@ -35,6 +35,7 @@ mod finite;
 mod from_outside;
 mod front_ends;
 mod frozen;
+mod inherit;
 mod lengths;
 mod losses;
 mod members;

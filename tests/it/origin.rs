@@ -321,7 +321,7 @@ fn a_run_knows_its_pretrained_weights_and_goes_on_with_no_others() {
         4,
         &["`emotion` was trained behind other", parts[1], parts[2]],
     );
-    fs::remove_dir_all(lab.path("runs/tiny/start")).unwrap();
+    assert!(!lab.path("runs/tiny/start").exists());
     // What the preprocessor says is part of them; where nothing changes by its absence, nothing is refused.
     put_weights(&lab, "published", |_, bytes| Some(bytes));
     refused(
@@ -685,18 +685,33 @@ training: { epochs: 1, batch_size: 1, optimizer: { kind: sgd, lr: 1.0e-30 }, sch
         );
     }
     // A checkpoint of a run is a file too, the other way round.
-    let own = "file: runs/tiny/torch/checkpoints/step-24/weights.safetensors, layout: emorun, classes: { judge: [neutral, angry] }";
-    let own = own.replace(
-        "step-24",
-        crate::support::files(&lab.path("runs/tiny/torch/checkpoints"))
-            .last()
-            .unwrap(),
+    // Its layout and classes are the run's, whatever is said or not.
+    let steps = crate::support::files(&lab.path("runs/tiny/torch/checkpoints"));
+    let own = format!(
+        "file: runs/tiny/torch/checkpoints/{}/weights.safetensors",
+        steps.last().unwrap()
     );
-    let outcome = start("own", &own);
-    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert_eq!(
-        json(lab.path("runs/tiny/own/run.json"))["started_from"]["hash"],
-        json(lab.path("runs/tiny/torch/run.json"))["started_from"]["hash"]
+    for (label, more) in [
+        ("own", ", layout: emorun, classes: { judge: [neutral, angry] }"),
+        ("plain", ""),
+        ("mapped", ", map: { judge: judge }, layout: torch"),
+    ] {
+        let outcome = start(label, &format!("{own}{more}"));
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let hash = |label: &str| json(lab.path(format!("runs/tiny/{label}/run.json")))["started_from"]["hash"].clone();
+        assert_eq!(hash(label), hash("torch"), "{label}");
+    }
+    refused(
+        &start(
+            "contradicted",
+            &format!("{own}, classes: {{ judge: [angry, neutral] }}"),
+        ),
+        4,
+        &[
+            "`classes` has angry, neutral for `judge`",
+            "has stored neutral, angry",
+            "leave `judge` out",
+        ],
     );
     let classes = "classes: { judge: [angry, neutral] }";
     for (number, (from, code, message)) in [

@@ -57,8 +57,11 @@ pub(crate) fn warn_of_alike(items: &[Item], corpus: &mut Corpus) {
     }
     if !found.is_empty() {
         corpus.warnings.push(format!(
-            "{} recordings sound like one of another speaker (shifted, resampled, louder or coded otherwise): {}; check whose they are, for a split may put them on two sides",
-            found.len(),
+            "{} like one of another speaker (shifted, resampled, louder or coded otherwise): {}; check whose they are, for a split may put them on two sides",
+            match found.len() {
+                1 => "1 recording sounds".to_owned(),
+                count => format!("{count} recordings sound"),
+            },
             shown.join(", ")
         ));
     }

@@ -123,7 +123,11 @@ fn warn_of_silence(candidates: &[Candidate], datasets: &IndexMap<String, Dataset
         }
         if count > 0 {
             corpus.warnings.push(format!(
-                "dataset `{name}`: {count} items are digital silence, every sample of them 0: {}",
+                "dataset `{name}`: {} digital silence, every sample 0: {}",
+                match count {
+                    1 => "1 item is".to_owned(),
+                    count => format!("{count} items are"),
+                },
                 keys.join(", ")
             ));
         }
@@ -275,6 +279,7 @@ fn read_together(
                         candidate.duration_s = seconds.unwrap_or(facts.duration_s);
                         candidate.segment = segment;
                         candidate.content = facts.content;
+                        candidate.part_content = facts.part_contents[part];
                         if level == ScanLevel::Deep {
                             candidate.silent = facts.peak == 0.0;
                             // Parts of one recording are compared by their places in it.

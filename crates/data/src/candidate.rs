@@ -36,6 +36,8 @@ pub(crate) struct Candidate {
     pub segment: Option<Segment>,
     pub duration_s: f64,
     pub content: Option<ContentHash>,
+    /// Hash of the samples of its segment, where these were compared.
+    pub part_content: Option<ContentHash>,
     /// What all of a file sounds like, until it was compared with others.
     pub print: Option<Box<AcousticFingerprint>>,
     pub stamp: Option<ShortStamp>,
@@ -90,6 +92,7 @@ impl Interner {
             segment: None,
             duration_s: 0.0,
             content: None,
+            part_content: None,
             print: None,
             stamp: None,
             silent: false,

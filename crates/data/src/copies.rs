@@ -14,7 +14,9 @@ const SHOWN: usize = 5;
 /// Which audio a candidate is: two with the same number are the same recording.
 fn identity(candidate: &Candidate) -> u128 {
     number(|hasher| {
-        match (candidate.content, &candidate.origin) {
+        // A part is what a file of its samples alone would be.
+        let content = candidate.part_content.or(candidate.content);
+        match (content, &candidate.origin) {
             (Some(content), _) => hasher.update(b"content").update(content.as_bytes()),
             (None, Origin::File { path, .. }) => match candidate.stamp.filter(|_| cfg!(unix)) {
                 // One file by several paths: through links, or with `..` in them.
@@ -26,7 +28,7 @@ fn identity(candidate: &Candidate) -> u128 {
             },
             (None, Origin::Voice(spec)) => hasher.update(b"content").update(voice_hash(spec).as_bytes()),
         };
-        if let Some(Segment { start_s, end_s }) = candidate.segment {
+        if let Some(Segment { start_s, end_s }) = candidate.segment.filter(|_| candidate.part_content.is_none()) {
             hasher.update(b" part");
             hasher.update(&start_s.to_bits().to_le_bytes());
             hasher.update(&end_s.to_bits().to_le_bytes());
@@ -108,6 +110,10 @@ impl Found {
     /// Decides about two candidates of one sound; true where the second is a copy that is not counted.
     fn compare(&mut self, candidates: &[Candidate], datasets: &IndexMap<String, DatasetConfig>, pair: Pair) -> bool {
         let (earlier, candidate) = (&candidates[pair.0], &candidates[pair.1]);
+        // Parts of one recording are told apart by their places in it, also where one sounds as another.
+        if candidate.content.is_some() && earlier.content == candidate.content && earlier.segment != candidate.segment {
+            return false;
+        }
         let within = earlier.dataset == candidate.dataset;
         let Some((name, config)) = datasets.get_index(candidate.dataset) else {
             return false;
@@ -199,17 +205,18 @@ impl Found {
                     "are one recording under two names; both are used, on one side (`on_copies: { same_labels: once }` uses the first)"
                 }
             };
+            let count = pairs.len();
+            let of_files = if count == 1 { "pair of files" } else { "pairs of files" };
             corpus.warnings.push(format!(
-                "dataset `{name}`: {} pairs of files {what}: {}",
-                pairs.len(),
+                "dataset `{name}`: {count} {of_files} {what}: {}",
                 shown.join(", ")
             ));
         }
         if self.shared > 0 {
-            corpus.warnings.push(format!(
-                "{} recordings are in more than one dataset; splits keep them on one side",
-                self.shared
-            ));
+            corpus.warnings.push(match self.shared {
+                1 => "1 recording is in more than one dataset; splits keep it on one side".to_owned(),
+                shared => format!("{shared} recordings are in more than one dataset; splits keep them on one side"),
+            });
         }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct FileFacts {
     pub stamp: Option<ShortStamp>,
     /// For each part asked for: its segment, or what is wrong with it.
     pub parts: Vec<Result<Option<Segment>, AudioError>>,
+    /// For each part asked for: the hash of its samples, where it is not the whole file and was decoded, and sounds.
+    pub part_contents: Vec<Option<ContentHash>>,
     /// What is odd about it.
     pub remarks: Vec<Remark>,
     /// Largest magnitude of a sample of its parts, where they were decoded.
@@ -56,11 +58,15 @@ struct Remembered {
     stamp: u64,
     duration_s: f64,
     content: ContentHash,
-    parts: Vec<(Option<(f64, f64)>, Channel)>,
+    parts: Vec<RememberedPart>,
     remarks: Vec<Remark>,
     peak: f32,
     print: String,
 }
+
+/// A part that was decoded: from where to where in seconds, with `None` for all of the file; the channel that is heard; the
+/// hash of its samples.
+type RememberedPart = (Option<(f64, f64)>, Channel, Option<ContentHash>);
 
 /// The cache file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -71,7 +77,7 @@ struct Memory {
 }
 
 /// Raised when what a deep scan checks changes, so that older memories do not count.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Reads files, with a memory of those that were decoded.
 pub(crate) struct Files<'a> {
@@ -147,10 +153,12 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
         .filter(|_| request.decode)
         .unwrap_or_default();
     let (mut remarks, mut peak): (Vec<Remark>, f32) = (info.remark.into_iter().collect(), 0.0);
+    let mut part_contents = Vec::with_capacity(request.parts.len());
     let parts: Vec<_> = request
         .parts
         .iter()
         .map(|wanted| {
+            part_contents.push(None);
             let segment = wanted.part.map(|(start_s, end_s)| Segment {
                 start_s,
                 end_s: end_s.unwrap_or_else(|| info.duration_s()),
@@ -161,6 +169,9 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
                 let checked = check_channel(path, segment, wanted.channel, request.minimum_s)?;
                 peak = peak.max(checked.peak);
                 remarks.extend(checked.remark.filter(|remark| !remarks.contains(remark)));
+                if let (Some(segment), Some(content)) = (segment, part_contents.last_mut()) {
+                    *content = ContentHash::of_part(path, segment)?;
+                }
             }
             Ok(segment)
         })
@@ -171,7 +182,11 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
         (Some(stamp), Some(content)) if parts.iter().all(Result::is_ok) => {
             let spans = parts.iter().flatten();
             let spans = spans.map(|segment| segment.map(|segment| (segment.start_s, segment.end_s)));
-            let parts = spans.zip(request.parts.iter().map(|wanted| wanted.channel)).collect();
+            let channels = request.parts.iter().map(|wanted| wanted.channel);
+            let parts = spans.zip(channels).zip(&part_contents);
+            let parts = parts
+                .map(|((span, channel), content)| (span, channel, *content))
+                .collect();
             Some(Remembered {
                 stamp: stamp.number(),
                 duration_s: info.duration_s(),
@@ -190,6 +205,7 @@ fn read_one(request: &Request, memory: Option<&Remembered>) -> Result<(FileFacts
             content,
             stamp,
             parts,
+            part_contents,
             remarks,
             peak,
             print,
@@ -229,7 +245,7 @@ fn check_part(path: &Path, info: &AudioInfo, segment: Option<Segment>, minimum_s
 impl Remembered {
     /// The facts asked for, where every part asked for was checked.
     fn recall(&self, request: &Request) -> Option<FileFacts> {
-        let parts = request
+        let (parts, part_contents) = request
             .parts
             .iter()
             .map(|wanted| {
@@ -237,15 +253,18 @@ impl Remembered {
                     .part
                     .map(|(start_s, end_s)| (start_s, end_s.unwrap_or(self.duration_s)));
                 let seconds = span.map_or(self.duration_s, |(start_s, end_s)| end_s - start_s);
-                let known = self.parts.contains(&(span, wanted.channel)) && seconds >= request.minimum_s;
-                known.then(|| Ok(span.map(|(start_s, end_s)| Segment { start_s, end_s })))
+                let mut checked = self.parts.iter();
+                let (_, _, content) = checked.find(|(own, channel, _)| (*own, *channel) == (span, wanted.channel))?;
+                let segment = span.map(|(start_s, end_s)| Segment { start_s, end_s });
+                (seconds >= request.minimum_s).then_some((Ok(segment), *content))
             })
-            .collect::<Option<Vec<_>>>()?;
+            .collect::<Option<(Vec<_>, Vec<_>)>>()?;
         Some(FileFacts {
             duration_s: self.duration_s,
             content: Some(self.content),
             stamp: None,
             parts,
+            part_contents,
             remarks: self.remarks.clone(),
             peak: self.peak,
             print: self.print.parse().ok()?,

@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// First bytes of an index; the last of them is raised when the format or what a scan finds out changes.
-const MAGIC: [u8; 8] = *b"emorun\x00\x03";
+const MAGIC: [u8; 8] = *b"emorun\x00\x04";
 /// Items of a block, which is read and checked as one.
 const BLOCK: usize = 64;
 /// Bytes of an item's numbers.

@@ -97,6 +97,8 @@ pub struct Item {
     pub duration_s: f64,
     /// Hash of the audio's bytes; `None` where the scan had no reason to read them.
     pub content: Option<ContentHash>,
+    /// Hash of the samples of its segment; `None` of a whole file, of silence, and where the scan did not decode it.
+    pub part_content: Option<ContentHash>,
     /// Which file it was when it was read; `None` where that is not known.
     pub stamp: Option<ShortStamp>,
 }
@@ -124,6 +126,7 @@ impl Item {
             split: None,
             duration_s,
             content: None,
+            part_content: None,
             stamp: None,
         }
     }

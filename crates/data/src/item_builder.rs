@@ -72,6 +72,7 @@ impl<'a> ItemBuilder<'a> {
             segment,
             duration_s,
             content,
+            part_content,
             stamp,
             ..
         } = candidate;
@@ -107,6 +108,7 @@ impl<'a> ItemBuilder<'a> {
             split: facts.split,
             duration_s,
             content,
+            part_content,
             stamp,
         }
     }

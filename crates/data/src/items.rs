@@ -3,6 +3,7 @@
 use crate::candidate::number;
 use crate::item::class_of;
 use crate::{AudioSource, DataError, Item, Name, SplitName};
+use emorun_audio::Segment;
 use indexmap::IndexMap;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -347,17 +348,49 @@ pub(crate) fn overlaps(items: &[Item]) -> Vec<Vec<Overlap>> {
         parts.sort_by(|a, b| a.start_s.total_cmp(&b.start_s).then(a.item.cmp(&b.item)));
         parts
     });
-    parts.filter(|parts| !chained(parts).is_empty()).collect()
+    let in_one = parts.filter(|parts| !chained(parts).is_empty());
+    in_one.chain(alike_parts(items)).collect()
+}
+
+/// Items of several recordings of which the samples are the same because one of them was cut out of another.
+fn alike_parts(items: &[Item]) -> Vec<Vec<Overlap>> {
+    if items.iter().all(|item| item.part_content.is_none()) {
+        return Vec::new();
+    }
+    let heard = |item: &Item| item.part_content.or(item.content.filter(|_| part_of(item).is_none()));
+    let mut all: Vec<([u8; 32], usize)> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| Some((*heard(item)?.as_bytes(), index)))
+        .collect();
+    all.sort_unstable();
+    let of_several = |same: &&[([u8; 32], usize)]| {
+        let first = recording(&items[same[0].1]);
+        same.iter().any(|&(_, index)| recording(&items[index]) != first)
+    };
+    let groups = all.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1);
+    let whole = |&(_, item): &([u8; 32], usize)| Overlap {
+        start_s: 0.0,
+        end_s: f64::INFINITY,
+        item,
+    };
+    let groups = groups.filter(of_several);
+    groups.map(|same| same.iter().map(whole).collect()).collect()
 }
 
 fn part(items: &[Item], item: usize) -> Overlap {
-    let (start_s, end_s) = match &items[item].audio {
-        AudioSource::File {
-            segment: Some(segment), ..
-        } => (segment.start_s, segment.end_s),
-        _ => (0.0, f64::INFINITY),
+    let (start_s, end_s) = match part_of(&items[item]) {
+        Some(segment) => (segment.start_s, segment.end_s),
+        None => (0.0, f64::INFINITY),
     };
     Overlap { start_s, end_s, item }
+}
+
+fn part_of(item: &Item) -> Option<Segment> {
+    match &item.audio {
+        AudioSource::File { segment, .. } => *segment,
+        AudioSource::Synthetic(_) => None,
+    }
 }
 
 /// Pairs of items among parts of one recording, the earliest first, that hold the same sound: enough of them to connect

@@ -25,6 +25,7 @@ mod item_builder;
 mod items;
 mod labelling;
 mod name;
+mod namesakes;
 mod order;
 mod parallel;
 mod person;

@@ -3,13 +3,15 @@
 use crate::audio::read_audio;
 use crate::candidate::{Candidate, Interner};
 use crate::copies::{count_once, warn_of_namesakes};
-use crate::corpora::{DatasetConfig, Gathered, people_of};
+use crate::corpora::{DatasetConfig, Gathered};
 use crate::emotion::in_canonical_order;
 use crate::index::Index;
 use crate::item_builder::ItemBuilder;
 use crate::labelling::{Labelling, merge_classes};
 use crate::order::by_key;
-use crate::{AudioSource, ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, alike, person, streams};
+use crate::{
+    AudioSource, ContentHash, Corpus, DataError, DatasetFacts, GENDERS, Item, alike, namesakes, person, streams,
+};
 use emorun_audio::Channel;
 use emorun_lang::Kinded as _;
 use indexmap::{IndexMap, IndexSet};
@@ -92,6 +94,7 @@ fn read(
     let (mut candidates, gathered) = gather(datasets, &mut corpus)?;
     warn_of_names(&mut corpus, datasets);
 
+    let people = namesakes::join(&mut candidates, datasets);
     person::unite(&mut candidates, datasets, &mut corpus);
     let mut errors = Vec::new();
     let candidates = read_audio(candidates, datasets, level, cache, &mut corpus, &mut errors);
@@ -110,13 +113,13 @@ fn read(
     corpus.alike = alike::groups(&mut candidates, &mut corpus);
     let mut told = ItemBuilder::new(datasets, &corpus.label_sets, &corpus.attribute_sets);
     let items: Vec<Item> = candidates.into_iter().map(|candidate| told.item(candidate)).collect();
-    let people = people_of(datasets);
     for (index, (name, config)) in datasets.iter().enumerate() {
         let filtered = gathered[index].1.filtered;
         let facts = facts((name, &people[index]), config, filtered, &items, &corpus);
         corpus.datasets.insert(name.clone(), facts);
     }
-    warn_of_people(&items, datasets, &mut corpus);
+    warn_of_people(&items, &mut corpus);
+    namesakes::warn(&items, datasets, &mut corpus);
     alike::warn_of_alike(&items, &mut corpus);
     corpus.items = items.into();
     Ok(corpus)
@@ -292,17 +295,14 @@ pub(crate) fn check_people(name: &str, config: &DatasetConfig) -> Option<DataErr
     })
 }
 
-/// Remarks on datasets of the same people, and on speakers whom tables name alike without saying whether they are the
-/// same.
-fn warn_of_people(items: &[Item], datasets: &IndexMap<String, DatasetConfig>, corpus: &mut Corpus) {
+/// Remarks on datasets of the same people.
+fn warn_of_people(items: &[Item], corpus: &mut Corpus) {
     let mut datasets_of: IndexMap<&str, IndexSet<&str>> = IndexMap::new();
-    let mut ids: IndexMap<(&str, &str), HashSet<&str>> = IndexMap::new();
     let mut seen = HashSet::new();
     for item in items {
         if !person::is_unknown(&item.speaker) && seen.insert((item.dataset.as_ptr(), item.speaker.as_ptr())) {
-            let (people, id) = item.speaker.split_once('/').unwrap_or(("", &item.speaker));
+            let people = item.speaker.split_once('/').map_or("", |(people, _)| people);
             datasets_of.entry(people).or_default().insert(&item.dataset);
-            ids.entry((&item.dataset, people)).or_default().insert(id);
         }
     }
     let listed = |names: &mut dyn Iterator<Item = &&str>| -> String {
@@ -316,21 +316,6 @@ fn warn_of_people(items: &[Item], datasets: &IndexMap<String, DatasetConfig>, co
             listed(&mut datasets.iter())
         ));
     }
-    let is_table = |dataset: &str| datasets.get(dataset).is_some_and(|config| config.table().is_some());
-    for (at, ((dataset, people), own)) in ids
-        .iter()
-        .enumerate()
-        .filter(|(_, ((dataset, _), _))| is_table(dataset))
-    {
-        for ((other, others), theirs) in ids.iter().skip(at + 1).filter(|((other, _), _)| is_table(other)) {
-            let alike = own.intersection(theirs).count();
-            if alike > 0 && people != others {
-                warnings.push(format!(
-                    "tables `{dataset}` and `{other}` name {alike} speakers alike, who are taken for different people; if they are the same, give both the same `people: NAME`"
-                ));
-            }
-        }
-    }
     corpus.warnings.extend(warnings);
 }
 
@@ -341,8 +326,13 @@ fn warn_of_names(corpus: &mut Corpus, datasets: &IndexMap<String, DatasetConfig>
         if let Some(first) = unknown.next() {
             let count = 1 + unknown.count();
             corpus.warnings.push(format!(
-                "dataset `{name}`: {count} audio files do not follow the corpus' names and are left out, such as {:?} ({})",
-                first.path, first.reason
+                "dataset `{name}`: {} left out, such as {:?} ({})",
+                match count {
+                    1 => "1 audio file does not follow the corpus' names and is".to_owned(),
+                    count => format!("{count} audio files do not follow the corpus' names and are"),
+                },
+                first.path,
+                first.reason
             ));
         }
     }

@@ -1,7 +1,7 @@
 //! What the samples of a file are, and what they sound like.
 
 use crate::ContentHash;
-use emorun_audio::{AcousticFingerprint, AudioError, each_block, probe};
+use emorun_audio::{AcousticFingerprint, AudioError, AudioInfo, Segment, each_block, probe};
 use std::path::Path;
 
 /// Marks what is hashed, so that samples never have the hash of a file's bytes.
@@ -30,6 +30,38 @@ impl Sound {
         let info = probe(path)?;
         let channels = usize::from(info.channels);
         let longest = (LISTENED_S * f64::from(info.rate_hz)) as usize;
+        let mut samples = Samples::new(&info);
+        let mut mono: Vec<f32> = Vec::new();
+        each_block(path, None, &mut |block| {
+            samples.add(block);
+            let missing = longest.saturating_sub(mono.len());
+            let frames = block.chunks_exact(channels).take(missing);
+            mono.extend(frames.map(|frame| frame.iter().sum::<f32>() / channels as f32));
+        })?;
+        let print = AcousticFingerprint::of(&mono, info.rate_hz).map_err(|source| AudioError::Resample {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            content: samples.finish(),
+            print,
+        })
+    }
+}
+
+/// The samples of a file, or of a part of it, while they are hashed.
+struct Samples {
+    channels: usize,
+    all: blake3::Hasher,
+    /// The first channel's alone, while all others are like it: their mean is then each of them to the bit.
+    first: Option<blake3::Hasher>,
+    bytes: Vec<u8>,
+    sounds: bool,
+}
+
+impl Samples {
+    fn new(info: &AudioInfo) -> Self {
+        let channels = usize::from(info.channels);
         let start = |channels: u16| {
             let mut hasher = blake3::Hasher::new();
             hasher.update(SAMPLES);
@@ -37,46 +69,46 @@ impl Sound {
             hasher.update(&channels.to_le_bytes());
             hasher
         };
-        let mut all = start(info.channels);
-        // The mean of so many like channels is each of them to the bit.
-        let mut first = (channels > 1 && channels.is_power_of_two()).then(|| start(1));
-        let mut mono: Vec<f32> = Vec::new();
-        let mut bytes: Vec<u8> = Vec::new();
-        each_block(path, None, &mut |block| {
-            write(&mut bytes, block.iter());
-            all.update(&bytes);
-            let mut frames = block.chunks_exact(channels);
-            if first.is_some()
-                && !frames
-                    .clone()
-                    .all(|frame| frame.iter().all(|sample| sample == &frame[0]))
-            {
-                first = None;
-            }
-            if let Some(first) = &mut first {
-                write(&mut bytes, block.iter().step_by(channels));
-                first.update(&bytes);
-            }
-            let missing = longest.saturating_sub(mono.len());
-            mono.extend(
-                frames
-                    .by_ref()
-                    .take(missing)
-                    .map(|frame| frame.iter().sum::<f32>() / channels as f32),
-            );
-        })?;
-        let print = AcousticFingerprint::of(&mono, info.rate_hz).map_err(|source| AudioError::Resample {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            content: ContentHash::from_bytes(*first.unwrap_or(all).finalize().as_bytes()),
-            print,
-        })
+        Self {
+            channels,
+            all: start(info.channels),
+            first: (channels > 1 && channels.is_power_of_two()).then(|| start(1)),
+            bytes: Vec::new(),
+            sounds: false,
+        }
+    }
+
+    fn add(&mut self, block: &[f32]) {
+        self.sounds |= block.iter().any(|sample| *sample != 0.0);
+        write(&mut self.bytes, block.iter());
+        self.all.update(&self.bytes);
+        let like = |frame: &[f32]| frame.iter().all(|sample| sample == &frame[0]);
+        if self.first.is_some() && !block.chunks_exact(self.channels).all(like) {
+            self.first = None;
+        }
+        if let Some(first) = &mut self.first {
+            write(&mut self.bytes, block.iter().step_by(self.channels));
+            first.update(&self.bytes);
+        }
+    }
+
+    fn finish(self) -> ContentHash {
+        ContentHash::from_bytes(*self.first.unwrap_or(self.all).finalize().as_bytes())
     }
 }
 
 impl ContentHash {
+    /// The hash of the samples of a part of a file, which is that of a file that holds these samples alone; `None` of
+    /// silence, which tells no recording from another.
+    ///
+    /// # Errors
+    /// It cannot be decoded.
+    pub(crate) fn of_part(path: &Path, segment: Segment) -> Result<Option<Self>, AudioError> {
+        let mut samples = Samples::new(&probe(path)?);
+        each_block(path, Some(segment), &mut |block| samples.add(block))?;
+        Ok(samples.sounds.then(|| samples.finish()))
+    }
+
     /// The hash of all samples of an audio file, whatever it is stored as; of its bytes where it cannot be decoded as a
     /// whole, but perhaps in part.
     ///

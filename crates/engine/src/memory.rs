@@ -172,6 +172,18 @@ impl Load {
     /// activations kept for the backward pass, host values.
     pub fn peak_bytes(&self) -> u64 {
         let parameters = 4.0 * (self.cost.parameters + 3 * self.cost.trainable + self.cost.buffers) as f64;
+        let [trained, evaluated] = self.activation_bytes();
+        (BASE + SLACK * (parameters + trained.max(evaluated)) + self.host_bytes) as u64
+    }
+
+    /// Whether evaluation needs more than training, so that the estimate is its.
+    pub fn is_of_evaluation(&self) -> bool {
+        let [trained, evaluated] = self.activation_bytes();
+        evaluated > trained
+    }
+
+    /// Bytes of activations in a training step and in a batch of evaluation.
+    fn activation_bytes(&self) -> [f64; 2] {
         let item = |seconds: f64| {
             let of_square = self.cost.activation_floats_per_square_second * seconds * seconds;
             4.0 * (self.cost.activation_floats_per_second * seconds + of_square + self.cost.activation_floats_per_item)
@@ -185,9 +197,10 @@ impl Load {
         let trained = item(self.batch_seconds) - kept;
         // Evaluation keeps no layer for a backward pass either.
         let evaluated = item(self.evaluation_seconds) - recomputed(self.evaluation_seconds);
-        let activations =
-            (trained * self.batch_size as f64).max(EVALUATION_SHARE * evaluated * self.evaluation_batch_size as f64);
-        (BASE + SLACK * (parameters + activations) + self.host_bytes) as u64
+        [
+            trained * self.batch_size as f64,
+            EVALUATION_SHARE * evaluated * self.evaluation_batch_size as f64,
+        ]
     }
 }
 

@@ -118,6 +118,13 @@ pub fn of_run(run: &Path) -> Result<Ancestry, Failure> {
     Ok(ancestry)
 }
 
+/// The run that a file is a checkpoint of: `RUN/checkpoints/step-N/weights.safetensors`.
+pub fn checkpointed_run(file: &Path) -> Option<&Path> {
+    let run = file.ancestors().nth(3)?;
+    let within = file.ancestors().nth(2).and_then(Path::file_name)?;
+    (within == "checkpoints" && run.join("run.json").is_file()).then_some(run)
+}
+
 /// An ancestor of which nobody knows whom it has heard, such as a file of tensors.
 pub fn unknown(from: &str) -> Ancestor {
     Ancestor {

@@ -45,7 +45,14 @@ pub fn gather<'a>(
                 mistakes.insert(text.to_owned(), error);
             }
             Err(_) if search == Search::Glance => {}
-            Err(error) => {
+            Err(mut error) => {
+                if let WeightsError::Unreachable { why, .. } = &mut error
+                    && !HubSettings::from_env(offline).offline
+                    && search == Search::Local
+                {
+                    "a plain `check` does not ask the Hub (`check --deep` and `run` download what is missing)"
+                        .clone_into(why);
+                }
                 mistakes.insert(text.to_owned(), error);
             }
         }

@@ -48,6 +48,11 @@ impl TensorPath {
     }
 }
 
+/// The node that a tensor is of, by its name.
+pub fn node_of(tensor: &str) -> &str {
+    tensor.split('.').next().unwrap_or(tensor)
+}
+
 /// All tensors of a network, parameters and running statistics, by `<node>.<field>.…`.
 pub fn collect(network: &Network) -> NamedTensors {
     struct Collect {

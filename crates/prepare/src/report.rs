@@ -138,11 +138,7 @@ impl Report {
         Self {
             name: preparation.name.clone(),
             kept: kept.len(),
-            hours: kept
-                .iter()
-                .map(|(one, ..)| one.written.measures.duration_s)
-                .sum::<f64>()
-                / 3600.0,
+            hours: hours(kept.iter().map(|(one, ..)| one.written.measures.duration_s)),
             speakers: speakers.len(),
             by_dataset,
             by_gender,
@@ -269,6 +265,11 @@ impl Report {
     }
 }
 
+/// Hours of so many seconds; the sum of none is 0, where `sum` alone gives -0.
+fn hours(seconds: impl Iterator<Item = f64>) -> f64 {
+    (seconds.sum::<f64>() + 0.0) / 3600.0
+}
+
 /// A histogram as a figure of HTML.
 fn histogram(summary: &Summary) -> String {
     const WIDTH: usize = 288;
@@ -361,4 +362,15 @@ fn aligned(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_lasts_no_hours_without_a_sign() {
+        assert_eq!(format!("{:.2}", hours(std::iter::empty())), "0.00");
+        assert_eq!(hours([1800.0, 5400.0].into_iter()), 2.0);
+    }
 }

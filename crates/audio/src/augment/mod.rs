@@ -32,6 +32,7 @@ mod normal;
 mod peak_normalise;
 mod pitch_shift;
 mod polarity;
+mod response;
 mod reverb;
 mod room;
 mod speed_perturb;

@@ -9,17 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::convolve::Kernel;
 use super::level::power;
 use super::noise_folder::{NoiseFolder, Use};
+use super::response::{is_response, loudest};
 use super::room::Room;
 use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, NoiseFolderError, Wave};
 
 /// Longest impulse response in seconds; what comes later is cut off.
 const LONGEST_S: f64 = 4.0;
-/// What a loudspeaker may send before its click, in seconds: the filters of measurements ring before it.
-const BEFORE_S: f64 = 0.005;
-/// Tail that is long enough to be judged, in seconds.
-const JUDGED_S: f64 = 0.02;
-/// By how much a tail's first quarter is more powerful than its last at least (3 dB).
-const DECAY: f64 = 2.0;
 /// Nearest that speaker and microphone come to a wall, and to each other, in metres.
 const APART_M: f64 = 0.3;
 
@@ -67,7 +62,7 @@ impl Default for Shoebox {
 /// Lets the speech sound as in a room: convolves it with an impulse response, whose direct sound keeps
 /// its place, and gives it the power that it had. The length stays. Of a recording with several channels one is
 /// drawn: their mean would be that of a comb filter. Before a run every recording is decoded, and one that is no impulse
-/// response (its energy comes before its peak, or does not decay after it) is an error.
+/// response (its peak and much of its energy are not at its beginning, or it does not decay from there, as speech and noise do not) is an error.
 ///
 /// Draws the recording and, where it has several, its channel; or the box's length, width, height and reverberation time, then the places of
 /// speaker and microphone, three numbers each.
@@ -208,37 +203,6 @@ impl Reverberation {
     fn longest(&self) -> usize {
         (LONGEST_S * f64::from(self.rate_hz)) as usize
     }
-}
-
-/// Whether samples that are not silent can be a room's answer to a click: their peak comes before most of their energy,
-/// which decays.
-///
-/// # Errors
-/// What speaks against it.
-fn is_response(samples: &[f32], rate_hz: u32) -> Result<(), &'static str> {
-    let of = |seconds: f64| (seconds * f64::from(rate_hz)) as usize;
-    let (before, tail) = samples.split_at(loudest(samples).saturating_sub(of(BEFORE_S)));
-    let energy = |part: &[f32]| power(part) * part.len() as f64;
-    if energy(before) > energy(tail) {
-        return Err("most of its energy comes before its peak");
-    }
-    let quarter = tail.len() / 4;
-    if tail.len() >= of(JUDGED_S) && energy(&tail[..quarter]) < DECAY * energy(&tail[tail.len() - quarter..]) {
-        return Err("its energy does not decay after its peak");
-    }
-    Ok(())
-}
-
-/// Index of the direct sound in a recording.
-fn loudest(response: &[f32]) -> usize {
-    let (index, _) =
-        response.iter().enumerate().fold(
-            (0, 0f32),
-            |(best, most), (index, x)| {
-                if x.abs() > most { (index, x.abs()) } else { (best, most) }
-            },
-        );
-    index
 }
 
 fn draw_room(ranges: &Shoebox, rng: &mut dyn Rng) -> Room {

@@ -141,6 +141,10 @@ impl Records {
             true => Some(ContentHash::from_bytes(from.array()?)),
             false => None,
         };
+        let part_content = match has(6) {
+            true => Some(ContentHash::from_bytes(from.array()?)),
+            false => None,
+        };
         let text = match has(3) {
             true => Some(from.text()?.into()),
             false => None,
@@ -175,6 +179,7 @@ impl Records {
             split: profile.split,
             duration_s: columns.durations_s[index],
             content,
+            part_content,
             stamp,
         })
     }

@@ -100,7 +100,8 @@ fn record(out: &mut Vec<u8>, item: &Item, folders: &IndexSet<&Path>, values: &[S
             | u8::from(item.content.is_some()) << 2
             | u8::from(item.text.is_some()) << 3
             | u8::from(item.stamp.is_some()) << 4
-            | u8::from(*channel != Channel::Mix) << 5,
+            | u8::from(*channel != Channel::Mix) << 5
+            | u8::from(item.part_content.is_some()) << 6,
     );
     text(out, &item.key)?;
     out.extend(number(folders.get_index_of(&*path.folder).unwrap_or_default())?);
@@ -115,7 +116,7 @@ fn record(out: &mut Vec<u8>, item: &Item, folders: &IndexSet<&Path>, values: &[S
     if *channel != Channel::Mix {
         out.extend(channel.code().to_le_bytes());
     }
-    if let Some(content) = &item.content {
+    for content in [&item.content, &item.part_content].into_iter().flatten() {
         out.extend(content.as_bytes());
     }
     if let Some(said) = &item.text {

@@ -1,11 +1,11 @@
 //! The proof that a split keeps its sides apart.
 
-use super::units::same_audio;
+use super::units::{find, join, same_audio};
 use crate::person::{apart_as, is_unknown};
 use crate::{ContentHash, Corpus, DataError, SplitName};
 use indexmap::IndexMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// What a split put where, and that nothing is on two sides.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -107,15 +107,16 @@ pub fn shared_between_sides(corpus: &Corpus, sides: [&[usize]; 3]) -> Result<Vec
             sides: names(bits),
         })
         .collect();
-    // Items that hold the same sound, by the first of their chain.
-    let mut first_of: BTreeMap<usize, usize> = BTreeMap::new();
+    // Items that hold the same sound: as parts of one recording, and cut out of one another.
+    let mut parents: Vec<usize> = (0..side_of.len()).collect();
+    let mut sounding: BTreeSet<usize> = BTreeSet::new();
     for (a, b) in same_audio(corpus, |index| side_of[index] != 0) {
-        let first = *first_of.entry(a).or_insert(a);
-        first_of.insert(b, first);
+        join(&mut parents, a, b);
+        sounding.extend([a, b]);
     }
     let mut chains: IndexMap<usize, Vec<usize>> = IndexMap::new();
-    for (index, first) in first_of {
-        chains.entry(first).or_default().push(index);
+    for index in sounding {
+        chains.entry(find(&mut parents, index)).or_default().push(index);
     }
     for items in chains.into_values() {
         let bits = items.iter().fold(0, |bits, &index| bits | side_of[index]);

@@ -12,8 +12,11 @@ impl Certificate {
     pub fn claims(&self) -> Vec<String> {
         let mut claims = vec![match &self.leak {
             Some(reason) => format!(
-                "THIS SPLIT LEAKS ({reason}): {} speakers, groups or recordings are on more than one side: {}",
-                self.shared.len(),
+                "THIS SPLIT LEAKS ({reason}): {} on more than one side: {}",
+                match self.shared.len() {
+                    1 => "1 speaker, group or recording is".to_owned(),
+                    count => format!("{count} speakers, groups or recordings are"),
+                },
                 named(&self.shared)
             ),
             None => self.apart(),
@@ -21,8 +24,11 @@ impl Certificate {
         claims.extend(self.unknown());
         if !self.alike.is_empty() {
             claims.push(format!(
-                "{} recordings sound like one on another side, shifted, resampled, louder or coded: {}",
-                self.alike.len(),
+                "{} like one on another side, shifted, resampled, louder or coded: {}",
+                match self.alike.len() {
+                    1 => "1 recording sounds".to_owned(),
+                    count => format!("{count} recordings sound"),
+                },
                 named(&self.alike)
             ));
         }
@@ -60,7 +66,8 @@ impl Certificate {
         let unknown: usize = sides.iter().map(|(_, count)| count).sum();
         (unknown > 0).then(|| {
             format!(
-                "nobody knows who speaks in {unknown} items ({}): they may be of speakers on another side",
+                "nobody knows who speaks in {unknown} {} ({}): they may be of speakers on another side",
+                if unknown == 1 { "item" } else { "items" },
                 listed.join(", ")
             )
         })

@@ -89,7 +89,7 @@ pub(crate) fn units(corpus: &Corpus) -> Vec<Unit> {
     units
 }
 
-fn find(parents: &mut [usize], mut node: usize) -> usize {
+pub(super) fn find(parents: &mut [usize], mut node: usize) -> usize {
     while parents[node] != node {
         parents[node] = parents[parents[node]];
         node = parents[node];
@@ -97,7 +97,7 @@ fn find(parents: &mut [usize], mut node: usize) -> usize {
     node
 }
 
-fn join(parents: &mut [usize], a: usize, b: usize) {
+pub(super) fn join(parents: &mut [usize], a: usize, b: usize) {
     let (a, b) = (find(parents, a), find(parents, b));
     // The smaller index becomes the root, so that the result does not depend on the order of
     // joining.

@@ -214,7 +214,7 @@ fn dataset(corpus: &Corpus, name: &str, kind: &str, own: &[(&Item, Option<f64>)]
         kind: kind.to_owned(),
         items: own.len(),
         speakers: table.keys().filter(|speaker| !is_unknown(speaker)).count(),
-        hours: items().map(|item| item.duration_s).sum::<f64>() / 3600.0,
+        hours: (items().map(|item| item.duration_s).sum::<f64>() + 0.0) / 3600.0,
         texts: items().filter(|item| item.text.is_some()).count(),
         soft_labels: items().filter(|item| !item.soft_labels.is_empty()).count(),
         classes,

@@ -113,7 +113,7 @@ fn what_sounds_like_one_recording_is_remarked_on_where_it_parts_speakers_or_side
         let corpus = deep(&config);
         assert_eq!(corpus.alike, [[0, 3]], "{copy}");
         assert!(
-            corpus.warnings[0].starts_with("1 recordings sound like one of another speaker")
+            corpus.warnings[0].starts_with("1 recording sounds like one of another speaker")
                 && corpus.warnings[0].contains(&format!("`m/own.wav` of `m/1` and `m/{copy}` of `m/4`")),
             "{:?}",
             corpus.warnings
@@ -127,7 +127,7 @@ fn what_sounds_like_one_recording_is_remarked_on_where_it_parts_speakers_or_side
             )]
         );
         assert_eq!(assignment.certificate.alike.len(), 1);
-        assert!(assignment.certificate.claims()[1].starts_with("1 recordings sound like one on another side"));
+        assert!(assignment.certificate.claims()[1].starts_with("1 recording sounds like one on another side"));
         let together = json!({ "kind": "fixed", "train": [1, 4], "test": [3, 2] });
         let assignment = &emorun_data::split(&corpus, &serde_json::from_value(together).unwrap(), &[], 1).unwrap()[0];
         assert!(assignment.warnings.is_empty() && assignment.certificate.alike.is_empty());
@@ -162,7 +162,7 @@ fn digital_silence_is_remarked_on() {
     let corpus = deep(&config);
     assert_eq!(
         corpus.warnings,
-        ["dataset `m`: 1 items are digital silence, every sample of them 0: `m/b.wav`"]
+        ["dataset `m`: 1 item is digital silence, every sample 0: `m/b.wav`"]
     );
     let memory = root.path().join("cache/scanned.json");
     for _ in 0..2 {

@@ -195,8 +195,7 @@ fn the_recording_that_ravdess_holds_twice_counts_twice_on_one_side_and_is_comple
     let corpus = scanned(config(json!({})));
     assert_eq!((corpus.items.len(), corpus.duplicates.len()), (1440, 0));
     assert!(
-        corpus.warnings[0]
-            .starts_with("dataset `r`: 1 pairs of files are one recording under two names; both are used"),
+        corpus.warnings[0].starts_with("dataset `r`: 1 pair of files are one recording under two names; both are used"),
         "{:?}",
         corpus.warnings
     );

@@ -50,7 +50,7 @@ fn groups_of_the_pattern_are_facts_and_values_name_codes() {
     );
     assert_eq!((corpus.datasets["s"].filtered, corpus.datasets["s"].speakers), (1, 2));
     assert_eq!(corpus.warnings.len(), 1, "{:?}", corpus.warnings);
-    assert!(corpus.warnings[0].contains("1 audio files do not follow the corpus' names"));
+    assert!(corpus.warnings[0].contains("1 audio file does not follow the corpus' names"));
     let ports = declare(&super::datasets(json!({ "s": savee(root.path()) })), 16_000).unwrap();
     let ports: Vec<&str> = ports.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(ports, ["audio", "emotion", "gender", "take"]);

@@ -108,7 +108,7 @@ fn the_file_can_say_that_people_are_or_are_not_the_same() {
     let apart = scanned(json!({ "a": table("a", None), "b": table("b", None) }));
     assert_eq!(apart.speakers(), ["a/01", "a/02", "b/02", "b/03"]);
     assert!(
-        apart.warnings[0].starts_with("tables `a` and `b` name 1 speakers alike, who are taken for different people"),
+        apart.warnings[0].starts_with("datasets `a` and `b` name 1 speaker alike, who are taken for different people"),
         "{:?}",
         apart.warnings
     );

@@ -24,11 +24,13 @@ pub struct InitFrom {
     /// is not named stays as drawn. Left out, tensors are named in the file as they are here, `node.…`.
     #[serde(default)]
     pub map: IndexMap<String, String>,
-    /// With `file`: which way round it has the weights of linear layers.
+    /// With `file`: which way round it has the weights of linear layers. Of a checkpoint in the directory of a run this is
+    /// known.
     #[serde(default)]
     pub layout: FileLayout,
     /// With `file`: for each head (or `center` loss) that is taken, its classes (or numbers) in the order in which the
-    /// file has them, which the file itself does not tell, such as `emotion: [neutral, angry]`.
+    /// file has them, which the file itself does not tell, such as `emotion: [neutral, angry]`. A checkpoint in the
+    /// directory of a run tells it by its run.
     #[serde(default)]
     pub classes: IndexMap<String, Vec<String>>,
 }

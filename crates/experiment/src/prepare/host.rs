@@ -349,6 +349,16 @@ impl Model {
             }
         }
         parts.decoded_on_disk = self.settings.training.loader.decoded_on_disk;
+        let keeps = |caching: &Caching| matches!(caching, Caching::Kept(_));
+        if parts.decoded_on_disk || caching.iter().any(|(_, caching)| keeps(caching)) {
+            parts.cache = self.feature_cache();
+        }
+        Ok(parts)
+    }
+
+    /// Warns where nothing can be kept of what is frozen; for a command to say once.
+    pub fn warn_of_no_cache(&self) {
+        let caching = self.caching();
         let anew = caching.iter().filter_map(|(name, caching)| match caching {
             Caching::Anew(..) if self.cache.is_none() => Some(format!("`{name}`")),
             _ => None,
@@ -360,11 +370,6 @@ impl Model {
                 anew.join(", ")
             );
         }
-        let keeps = |caching: &Caching| matches!(caching, Caching::Kept(_));
-        if parts.decoded_on_disk || caching.iter().any(|(_, caching)| keeps(caching)) {
-            parts.cache = self.feature_cache();
-        }
-        Ok(parts)
     }
 
     /// The folder of kept features; without one they are computed anew, with a warning.

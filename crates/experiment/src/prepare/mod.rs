@@ -5,6 +5,7 @@ mod features;
 mod fits;
 mod host;
 mod identity;
+mod inherit;
 mod measures;
 mod model;
 #[cfg(feature = "onnx")]
@@ -19,6 +20,7 @@ mod trained;
 
 pub use host::Caching;
 pub use identity::WeightsFacts;
+pub use inherit::{Shapes, same_tensors};
 pub use model::{Model, Stored};
 pub use shortest::Trial;
 
@@ -89,6 +91,8 @@ pub struct Prepared {
     pub assignments: Vec<Assignment>,
     /// The runs and files that the weights come from; nobody after a structural check.
     pub ancestry: Ancestry,
+    /// What is taken of the run that `init_from` names, in words.
+    inherited: Option<String>,
     /// Changes of training waveforms, for how long these can become.
     augmentations: Augmentations,
 }
@@ -266,6 +270,7 @@ pub fn prepare_with(
         corpus: MergedCorpus::default(),
         assignments: Vec::new(),
         ancestry: Ancestry::new(),
+        inherited: None,
         augmentations: Augmentations::default(),
     };
     if let Some((node, message, help)) = prepared.views_conflict() {
@@ -354,6 +359,7 @@ pub fn prepare_with(
             prepared.corpus = corpus;
             prepared.assignments = assignments;
             let (mistakes, data) = recordings::check(&mut prepared, depth, &tree, &mut report);
+            let mistakes = mistakes + inherit::check(&mut prepared, &tree, &mut report)?;
             on_report(&report, &sources);
             if mistakes > 0 {
                 return Err(Failure::Rejected { mistakes, data });
@@ -383,17 +389,26 @@ pub fn prepare_with(
 /// # Errors
 /// This version does not know what it holds any more.
 pub fn with_defaults(resolved: &Value) -> Result<Value, Failure> {
-    let text = emorun_lang::to_yaml(resolved);
     let (mut sources, mut report) = (Sources::new(), Report::new());
-    let tree = load("run.json", &[], &mut |_| Ok(text.clone()), &mut sources, &mut report);
-    let language = language()?;
-    let resolved = tree.and_then(|tree| language.read(tree, &mut report).resolved());
+    let resolved = read_again(&emorun_lang::to_yaml(resolved), &mut sources, &mut report)?;
     resolved.ok_or_else(|| {
         Failure::Conflict(format!(
             "the run was started by a version of emorun whose experiment this one cannot read; resume it with that version\n{}",
             report.render(&sources, false)
         ))
     })
+}
+
+/// The text of a run's `resolved.yaml` with the defaults of this version; `None` where it does not know what it holds any
+/// more.
+fn read_resolved(text: &str) -> Result<Option<Value>, Failure> {
+    read_again(text, &mut Sources::new(), &mut Report::new())
+}
+
+fn read_again(text: &str, sources: &mut Sources, report: &mut Report) -> Result<Option<Value>, Failure> {
+    let tree = load("run.json", &[], &mut |_| Ok(text.to_owned()), sources, report);
+    let language = language()?;
+    Ok(tree.and_then(|tree| language.read(tree, report).resolved()))
 }
 
 /// Writes the paths among `weights:` absolute, as all paths in a file are; Hub ids stay as they are.

@@ -1,7 +1,5 @@
 //! Where the weights of a network come from, as far as it is to be known before it is built.
 
-use std::path::Path;
-
 use crate::ancestry::{self, Ancestry};
 use emorun_engine::settings::{FileLayout, InitFrom};
 
@@ -62,9 +60,7 @@ pub(super) fn ancestry(from: &InitFrom) -> Result<Ancestry, (&'static str, Strin
     if !file.as_path().is_file() {
         return Err(("file", format!("there is no file {}", file.as_str())));
     }
-    // `RUN/checkpoints/step-N/weights.safetensors`
-    let run = file.as_path().ancestors().nth(3).unwrap_or(Path::new(""));
-    if run.join("run.json").is_file() {
+    if let Some(run) = ancestry::checkpointed_run(file.as_path()) {
         return ancestry::of_run(run).map_err(|failure| ("file", failure.to_string()));
     }
     Ok(vec![ancestry::unknown(file.as_str())])

@@ -216,7 +216,7 @@ impl Prepared {
 
     /// What the user should know of the data.
     pub fn remarks(&self) -> Vec<String> {
-        let mut remarks = self.corpus.remarks.clone();
+        let mut remarks: Vec<String> = self.inherited.iter().chain(&self.corpus.remarks).cloned().collect();
         if let Some(bound_s) = self.settings.training.batching.max_seconds() {
             let durations_s = self.corpus.items.durations_s().iter();
             let count = durations_s.filter(|length_s| **length_s > bound_s).count();

@@ -213,6 +213,7 @@ pub fn embed(
     };
     let items = request.items;
     let network = network(model, run, &upstream, seed, device)?;
+    model.warn_of_no_cache();
     let parts = || host_parts(model, &network, &upstream, &port, (seed, device.kind()));
     if request.others {
         if let Some((stream, _)) = model.streams(|node| upstream.contains(node)).first() {
@@ -327,6 +328,7 @@ fn item(path: &Path) -> Result<Item, Failure> {
         split: None,
         duration_s: seconds,
         content: Some(ContentHash::of_audio(path).map_err(Failure::io("read", path))?),
+        part_content: None,
         stamp: None,
     })
 }

@@ -11,10 +11,10 @@ use super::record::{RunRecord, Started};
 use emorun_engine::exit::Failure;
 use emorun_engine::settings::InitFrom;
 use emorun_engine::train::checkpoint::Store;
-use emorun_experiment::prepare::Prepared;
+use emorun_experiment::prepare::{Prepared, Shapes, same_tensors};
 use emorun_nodes::kinds::NodeLayer;
 use emorun_nodes::network::Network;
-use emorun_nodes::parameters::{NamedTensors, collect, restore};
+use emorun_nodes::parameters::{NamedTensors, collect, node_of, restore};
 
 /// Puts weights from elsewhere into a network that is not trained yet; `seed` is that of the network.
 ///
@@ -83,6 +83,7 @@ fn of_run(
 ) -> Result<NamedTensors, Failure> {
     let record: RunRecord = read_json(&run.join("run.json"))?;
     let weights = weights_of(run)?;
+    let (here_shapes, there_shapes) = (shapes(own), shapes(&weights));
     let here = prepared.output_names();
     let named: BTreeSet<&str> = match wanted {
         [] => own.keys().map(|name| node_of(name)).collect(),
@@ -90,7 +91,7 @@ fn of_run(
     };
     let mut taken = NamedTensors::new();
     for node in &named {
-        match same_tensors(own, &weights, node) {
+        match same_tensors(&here_shapes, &there_shapes, node) {
             Ok(()) => {}
             Err(difference) if !wanted.is_empty() => return Err(refuse(run, &format!("`{node}` {difference}"))),
             Err(_) => continue,
@@ -139,34 +140,9 @@ fn weights_of(run: &Path) -> Result<NamedTensors, Failure> {
     }
 }
 
-pub(super) fn node_of(tensor: &str) -> &str {
-    tensor.split('.').next().unwrap_or(tensor)
-}
-
-fn of_node<'a>(tensors: &'a NamedTensors, node: &'a str) -> impl Iterator<Item = (&'a str, Vec<usize>)> {
-    let of_node = tensors.iter().filter(move |(name, _)| node_of(name) == node);
-    of_node.map(|(name, data)| (name.as_str(), data.shape().iter().copied().collect()))
-}
-
-/// Says how the tensors of a node differ.
-fn same_tensors(own: &NamedTensors, other: &NamedTensors, node: &str) -> Result<(), String> {
-    let here: Vec<_> = of_node(own, node).collect();
-    let there: Vec<_> = of_node(other, node).collect();
-    if here.is_empty() {
-        return Err("is no node of this experiment that has weights".into());
-    }
-    if there.is_empty() {
-        let nodes: BTreeSet<&str> = other.keys().map(|name| node_of(name)).collect();
-        let nodes: Vec<&str> = nodes.into_iter().collect();
-        return Err(format!("is not there; it has {}", nodes.join(", ")));
-    }
-    match here.iter().zip(&there).find(|(here, there)| here != there) {
-        Some(((name, shape), (other, other_shape))) => Err(format!(
-            "differs: {name} is {shape:?} here, {other} is {other_shape:?} there"
-        )),
-        None if here.len() != there.len() => Err(format!("has {} tensors there and {} here", there.len(), here.len())),
-        None => Ok(()),
-    }
+fn shapes(tensors: &NamedTensors) -> Shapes {
+    let shape = |(name, data): (&String, &TensorData)| (name.clone(), data.shape().iter().copied().collect());
+    tensors.iter().map(shape).collect()
 }
 
 /// A node's tensors from elsewhere, with their entries in the order that the names of its outputs have here.

@@ -1,17 +1,21 @@
 //! Starting from a file of tensors that another program, or another run, has written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::TensorData;
 use emorun_weights::{TensorFile, WeightsError};
+use indexmap::IndexMap;
 
-use super::init::{by_name, node_of, refuse};
+use super::dir::read_json;
+use super::init::{by_name, refuse};
+use super::record::RunRecord;
 use emorun_engine::exit::Failure;
 use emorun_engine::settings::{FileLayout, InitFrom};
+use emorun_experiment::ancestry::checkpointed_run;
 use emorun_experiment::prepare::Prepared;
 use emorun_nodes::network::Network;
-use emorun_nodes::parameters::{NamedTensors, transposed_in_torch};
+use emorun_nodes::parameters::{NamedTensors, node_of, transposed_in_torch};
 
 /// Last parts of names that PyTorch's norms have, and those of Burn's.
 const NORMS: [(&str, &str); 2] = [(".weight", ".gamma"), (".bias", ".beta")];
@@ -24,7 +28,8 @@ const LISTED: usize = 12;
 ///
 /// # Errors
 /// The file cannot be read; something that is mapped is not there, has another shape or has no place here; the order of
-/// classes is not told or not that of the same classes.
+/// classes is not told or not that of the same classes. Of a checkpoint of a run the layout and the classes are known from
+/// the run; `classes` that contradict it are refused.
 pub(super) fn tensors(
     prepared: &Prepared,
     network: &Network,
@@ -35,7 +40,12 @@ pub(super) fn tensors(
     let unreadable = |error: WeightsError| Failure::Input(format!("init_from: {error}"));
     let file = TensorFile::open(path).map_err(unreadable)?;
     let places = places(&file, own, from).map_err(|message| refuse(path, &message))?;
-    let transposed = match from.layout {
+    let run = run_of(path)?;
+    let layout = match run {
+        Some(_) => FileLayout::Emorun,
+        None => from.layout,
+    };
+    let transposed = match layout {
         FileLayout::Torch => transposed_in_torch(network),
         FileLayout::Emorun => BTreeSet::new(),
     };
@@ -52,7 +62,8 @@ pub(super) fn tensors(
             here.clone()
         };
         if there != wanted {
-            let hint = match there.iter().rev().eq(&wanted) && there.len() == 2 {
+            let turned = there.iter().rev().eq(&wanted) && there.len() == 2;
+            let hint = match turned && run.is_none() {
                 true if turn => "; the file has it the other way round: `layout: emorun`?",
                 true => "; the file has it the other way round: `layout: torch`?",
                 false => "",
@@ -67,7 +78,59 @@ pub(super) fn tensors(
     if !wrong.is_empty() {
         return Err(refuse(path, &format!("shapes differ: {}", listed(&wrong))));
     }
-    in_order(prepared, network, taken, from).map_err(|message| refuse(path, &message))
+    let classes = match &run {
+        Some((record, place)) => {
+            // Other tensors of a node do not count its classes, and may be of another node there.
+            let counting = |ours: &str| {
+                let (node, path) = ours.split_once('.').unwrap_or((ours, ""));
+                let layer = network.nodes().find(|(name, _)| *name == node).map(|(_, layer)| layer);
+                layer.and_then(|layer| layer.named_axis(path)).is_some()
+            };
+            let places = places.iter().filter(|(ours, _)| counting(ours));
+            stored_classes((record, place), places, from)
+        }
+        None => Ok(from.classes.clone()),
+    };
+    classes
+        .and_then(|classes| in_order(prepared, network, taken, &classes))
+        .map_err(|message| refuse(path, &message))
+}
+
+/// The run that a file is a checkpoint of: `RUN/checkpoints/step-N/weights.safetensors`.
+fn run_of(file: &Path) -> Result<Option<(RunRecord, PathBuf)>, Failure> {
+    match checkpointed_run(file) {
+        Some(run) => Ok(Some((read_json(&run.join("run.json"))?, run.to_owned()))),
+        None => Ok(None),
+    }
+}
+
+/// The order of classes that a run has stored of its nodes, by the nodes here that take their tensors; what `classes`
+/// says of others.
+///
+/// # Errors
+/// `classes` says otherwise than the run.
+fn stored_classes<'a>(
+    (record, run): (&RunRecord, &Path),
+    places: impl Iterator<Item = (&'a String, &'a String)>,
+    from: &InitFrom,
+) -> Result<IndexMap<String, Vec<String>>, String> {
+    let mut classes = from.classes.clone();
+    for (ours, theirs) in places {
+        let (here, there) = (node_of(ours), node_of(theirs));
+        let Some(stored) = record.outputs.get(there) else {
+            continue;
+        };
+        let said = classes.entry(here.to_owned()).or_insert_with(|| stored.clone());
+        if said != stored {
+            return Err(format!(
+                "`classes` has {} for `{here}`, but {} has stored {} for `{there}`; leave `{here}` out of `classes`: a checkpoint of a run tells its order",
+                said.join(", "),
+                run.display(),
+                stored.join(", ")
+            ));
+        }
+    }
+    Ok(classes)
 }
 
 /// A matrix `[rows, columns]` with its rows as columns.
@@ -186,12 +249,12 @@ fn in_order(
     prepared: &Prepared,
     network: &Network,
     taken: NamedTensors,
-    from: &InitFrom,
+    classes: &IndexMap<String, Vec<String>>,
 ) -> Result<NamedTensors, String> {
     let here = prepared.output_names();
     let mut ordered = NamedTensors::new();
     let nodes: BTreeSet<String> = taken.keys().map(|name| node_of(name).to_owned()).collect();
-    if let Some(name) = from.classes.keys().find(|name| !nodes.contains(*name)) {
+    if let Some(name) = classes.keys().find(|name| !nodes.contains(*name)) {
         return Err(format!("`classes` names `{name}`, of which nothing is taken"));
     }
     for node in &nodes {
@@ -206,7 +269,7 @@ fn in_order(
             .keys()
             .any(|name| layer.is_some_and(|layer| layer.named_axis(&path(name)).is_some()));
         let names = here.get(node).filter(|_| counts).map(Vec::as_slice);
-        let there = from.classes.get(node).map(Vec::as_slice);
+        let there = classes.get(node).map(Vec::as_slice);
         if let (Some(names), None) = (names, there) {
             return Err(format!(
                 "`{node}` has an entry for each of {0}, and a file does not tell in which order it has them; say so with `classes: {{ {node}: [{0}] }}`, in the order of the file",

@@ -211,6 +211,7 @@ fn work(prepared: &Prepared, dir: &RunDir, device: &Chosen, runs: &Path, retry: 
     if prepared.settings.precision.is_slow_on_cpu() && device.name.name == "cpu" {
         tracing::warn!("`precision: bf16` is slower than f32 on the CPU; it is meant for GPUs");
     }
+    prepared.warn_of_no_cache();
     note(prepared, dir, runs, Status::Running, &IndexMap::new());
     let members = members(prepared);
     let outcome = match members.as_slice() {

@@ -64,7 +64,7 @@ fn pointers_of_git_lfs_are_one_error_for_the_corpus() {
         "a mixed folder, skipped",
         mixed,
         skip,
-        &Items(4, &["1 audio files do not follow"]),
+        &Items(4, &["1 audio file does not follow"]),
     )
     .unwrap();
     let reasons: Vec<String> = corpus
