@@ -471,7 +471,7 @@ fn licences_are_read_as_they_are_written() {
 
 #[test]
 fn every_dependency_has_a_permissive_licence() {
-    for features in [&[][..], &["--features", "cuda,onnx"]] {
+    for features in [&[][..], &["--features", "cuda,onnx,wgpu"]] {
         let output = cargo(
             &[
                 "tree",

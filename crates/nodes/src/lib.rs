@@ -3,7 +3,7 @@
 //! The way through it: [`encoders`], [`blocks`], [`heads`], [`losses`], [`policies`] and [`augmentations`] have one file
 //! a kind and say in their `mod.rs` what the section asks of it; [`kinds`] lists them all, [`ramp`] is how a factor
 //! changes over training. [`network`] builds the modules of an experiment's plan and runs them in its order,
-//! [`parameters`] are its tensors by name.
+//! [`parameters`] are its tensors by name, [`samples`] small configurations of every kind to try.
 
 pub mod augmentations;
 pub mod blocks;
@@ -16,3 +16,4 @@ pub mod network;
 pub mod parameters;
 pub mod policies;
 pub mod ramp;
+pub mod samples;

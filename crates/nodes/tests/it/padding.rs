@@ -5,313 +5,16 @@ use std::collections::BTreeSet;
 use burn::tensor::{Tensor, TensorData};
 use emorun_lang::{InputSignals, KindSet, NodeSpec, Section, Signal};
 use emorun_nn::facts::Facts;
-use emorun_nn::value::{Lengths, PortId, Targets, Value, Values};
+use emorun_nn::value::{Lengths, PortId, Value, Values};
 use emorun_nodes::kinds::Kinds;
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::count;
+use emorun_nodes::samples::{self, CLASSES, Feed, LENGTHS, WIDTH, inputs, is_loss, items, noise, probe, samples};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
 
-use crate::networks::{
-    assert_near, batch, config, data, device, frames_signal, gradients, labels, labels_signal, logits_signal, network,
-    numbers, run, stack_signal, turn, wired,
-};
-
-const WIDTH: usize = 16;
-const CLASSES: usize = 3;
-/// Lengths of the items of a batch, in frames: shorter than any stride, odd, and long.
-const LENGTHS: [usize; 9] = [1, 2, 3, 5, 8, 17, 33, 40, 57];
-
-/// Layers of a stack.
-const LAYERS: usize = 4;
-/// Kinds that `pretrained.rs` holds against their originals, padded and not.
-const PRETRAINED: [&str; 5] = ["hubert", "wav2vec2", "wavlm", "data2vec_audio", "whisper"];
-
-/// What a node takes beside its target.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Feed {
-    Frames,
-    Vector,
-    Stack,
-    Logits,
-    /// A vector that a loss compares with those of other items.
-    Compared,
-    /// Logits, compared with shares of votes.
-    Votes,
-    /// A vector, compared with as many numbers.
-    Numbers,
-    /// Frames, and others of which each item has one more.
-    Streams,
-    /// Three vectors.
-    Vectors,
-    /// Scores of frames, compared with a text.
-    Transcript,
-}
-
-/// Whether the nodes that take it give one number for the batch.
-fn is_loss(feed: Feed) -> bool {
-    matches!(
-        feed,
-        Feed::Logits | Feed::Compared | Feed::Votes | Feed::Numbers | Feed::Transcript
-    )
-}
-
-/// A kind, what it takes and the configurations to test.
-fn cases() -> Vec<(&'static str, Feed, Vec<Json>)> {
-    vec![
-        (
-            "crnn",
-            Feed::Frames,
-            vec![
-                json!({ "channels": [3], "gru_hidden": 4 }),
-                json!({ "channels": [4, 6, 5], "gru_hidden": 3 }),
-                json!({ "channels": [2, 2, 2, 2], "gru_hidden": 2 }),
-                // As wide as vector registers, so that every path of the CPU's kernels is taken.
-                json!({ "channels": [16, 32], "gru_hidden": 16 }),
-            ],
-        ),
-        (
-            "transformer",
-            Feed::Frames,
-            vec![
-                json!({ "stack": 1, "width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.0 }),
-                json!({ "stack": 4, "width": 12, "layers": 1, "heads": 3, "feed_forward": 8, "dropout": 0.0 }),
-                json!({
-                    "stack": 1, "width": WIDTH, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.0,
-                    "projection": false, "positions": "none", "norm": "after", "activation": "relu",
-                }),
-            ],
-        ),
-        (
-            "conv_pool",
-            Feed::Frames,
-            vec![json!({ "channels": [3, 4] }), json!({ "channels": [2, 3, 4, 5] })],
-        ),
-        (
-            "early_classifier",
-            Feed::Frames,
-            vec![
-                json!({ "uses": { "policy": "listen" }, "stack": 3, "hidden": 5 }),
-                json!({ "uses": { "policy": "listen" }, "stack": 1, "hidden": 8 }),
-            ],
-        ),
-        ("normalise", Feed::Frames, vec![json!({})]),
-        (
-            "spec_augment",
-            Feed::Frames,
-            vec![json!({ "features_mask_size": 5, "frames_mask_size": 20 })],
-        ),
-        ("temporal_dropout", Feed::Frames, vec![json!({ "p": 0.4 })]),
-        ("feature_noise", Feed::Frames, vec![json!({ "std": 0.5 })]),
-        ("sequence_crop", Feed::Frames, vec![json!({ "length_s": 0.2 })]),
-        ("mixup", Feed::Frames, vec![json!({ "alpha": 1.0 })]),
-        ("mixup", Feed::Vector, vec![json!({ "alpha": 1.0 })]),
-        (
-            "weighted_sum",
-            Feed::Stack,
-            vec![json!({}), json!({ "normalise": true })],
-        ),
-        (
-            "linear",
-            Feed::Frames,
-            vec![json!({ "width": 5 }), json!({ "width": 20, "activation": "gelu" })],
-        ),
-        (
-            "linear",
-            Feed::Vector,
-            vec![json!({ "width": 5, "activation": "tanh" })],
-        ),
-        (
-            "pool",
-            Feed::Frames,
-            vec![json!({}), json!({ "how": "max" }), json!({ "how": "statistics" })],
-        ),
-        (
-            "attention_pool",
-            Feed::Frames,
-            vec![
-                json!({ "heads": 3, "hidden": 5 }),
-                json!({ "heads": 2, "hidden": 4, "output": 7 }),
-            ],
-        ),
-        (
-            "fuse",
-            Feed::Streams,
-            vec![
-                json!({}),
-                json!({ "how": "sum" }),
-                json!({ "how": { "gated": { "width": 6 } } }),
-            ],
-        ),
-        (
-            "fuse",
-            Feed::Vectors,
-            vec![
-                json!({}),
-                json!({ "how": "sum" }),
-                json!({ "how": { "gated": { "width": 6 } } }),
-            ],
-        ),
-        (
-            "attention_classifier",
-            Feed::Frames,
-            vec![json!({ "hidden": 7, "dropout": 0.0 })],
-        ),
-        ("mean_classifier", Feed::Frames, vec![json!({ "hidden": 7 })]),
-        (
-            "mlp_classifier",
-            Feed::Vector,
-            vec![
-                json!({ "hidden": [], "dropout": 0.0 }),
-                json!({ "hidden": [7, 6], "dropout": 0.0, "activation": "leaky_relu", "batch_norm": true }),
-            ],
-        ),
-        (
-            "cross_entropy",
-            Feed::Logits,
-            vec![
-                json!({}),
-                json!({ "label_smoothing": 0.2, "class_weights": { "values": [1.0, 3.0, 0.5] } }),
-            ],
-        ),
-        ("focal", Feed::Logits, vec![json!({ "gamma": 1.0 })]),
-        (
-            "triplet",
-            Feed::Compared,
-            vec![json!({}), json!({ "mining": "semi_hard", "margin": "soft" })],
-        ),
-        ("center", Feed::Compared, vec![json!({})]),
-        ("supervised_contrastive", Feed::Compared, vec![json!({})]),
-        ("soft_label_kl", Feed::Votes, vec![json!({})]),
-        ("ccc", Feed::Numbers, vec![json!({})]),
-        ("mse", Feed::Numbers, vec![json!({})]),
-        ("ctc", Feed::Transcript, vec![json!({ "alphabet": "abcdefghijklmno" })]),
-        (
-            "mlp_regressor",
-            Feed::Vector,
-            vec![json!({ "hidden": [5], "dropout": 0.0 })],
-        ),
-        ("gradient_reversal", Feed::Frames, vec![json!({})]),
-        ("gradient_reversal", Feed::Vector, vec![json!({ "lambda": 0.1 })]),
-    ]
-}
-
-/// Input ports of a kind.
-fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static str, PortId, Signal)> {
-    let vector = || Signal::Vector { width };
-    let mut ports = match feed {
-        Feed::Frames | Feed::Transcript => vec![("input", data("mel"), frames_signal(width))],
-        Feed::Vector | Feed::Compared | Feed::Numbers => vec![("input", data("vector"), vector())],
-        Feed::Stack => vec![("input", data("stack"), stack_signal(LAYERS, width))],
-        Feed::Logits | Feed::Votes => vec![("input", data("logits"), logits_signal(classes))],
-        Feed::Streams => vec![
-            ("inputs.a", data("mel"), frames_signal(width)),
-            ("inputs.b", data("longer"), frames_signal(width)),
-        ],
-        Feed::Vectors => vec![
-            ("inputs.a", data("vector"), vector()),
-            ("inputs.b", data("second"), vector()),
-            ("inputs.c", data("third"), vector()),
-        ],
-    };
-    let numbers = |count: usize| Signal::Values {
-        names: (0..count).map(|at| format!("number{at}")).collect(),
-    };
-    ports.extend(match (kind, feed, labels_signal(classes)) {
-        ("mlp_regressor", ..) => Some(("target", data("numbers"), numbers(2))),
-        (_, Feed::Transcript, _) => Some(("target", data("text"), Signal::Text)),
-        (_, Feed::Numbers, _) => Some(("target", data("own"), numbers(width))),
-        (_, Feed::Votes, Signal::Labels { labels }) => Some(("target", data("votes"), Signal::SoftLabels { labels })),
-        (_, _, labels) if kind.ends_with("_classifier") || kind == "mixup" || is_loss(feed) => {
-            Some(("target", data("emotion"), labels))
-        }
-        _ => None,
-    });
-    ports
-}
-
-fn one_node(kind: &str, feed: Feed, fields: &Json, width: usize) -> Network {
-    let mut node = wired("node", kind, fields, &inputs(kind, feed, width, CLASSES));
-    let mut nodes = Vec::new();
-    if kind == "early_classifier" {
-        // It holds a policy, which has no parameters here and listens to the end.
-        node.uses.push(("uses.policy".into(), "listen".into()));
-        nodes.push(wired("listen", "fixed_policy", &json!({ "value": 0.0 }), &[]));
-    }
-    nodes.push(node);
-    network(nodes, 3)
-}
-
-/// Numbers that look random, the same in every run.
-fn noise(seed: u32, count: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(747_796_405).wrapping_add(1);
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
-
-fn items(width: usize) -> Vec<Vec<f32>> {
-    let lengths = LENGTHS.iter().enumerate();
-    lengths.map(|(at, length)| noise(at as u32, length * width)).collect()
-}
-
-/// Values at the ports of `data` for a batch of items, padded to `time` frames.
-fn values(items: &[Vec<f32>], width: usize, time: usize) -> Vec<(PortId, Value)> {
-    let (frames, lengths) = batch(items, width, time);
-    // Whatever else a node takes is the item's own, whatever it stands beside.
-    let own = |seed: u32, wide: usize| -> Tensor<2> {
-        let numbers: Vec<f32> = items
-            .iter()
-            .flat_map(|item| noise(item.len() as u32 + seed, wide))
-            .collect();
-        Tensor::from_data(TensorData::new(numbers, [items.len(), wide]), &device())
-    };
-    let layers = (0..LAYERS).map(|layer| {
-        let of_layer: Vec<Vec<f32>> = items
-            .iter()
-            .map(|item| noise((item.len() + 500 * layer) as u32, item.len()))
-            .collect();
-        batch(&of_layer, width, time).0
-    });
-    let longer: Vec<Vec<f32>> = items
-        .iter()
-        .map(|item| noise(item.len() as u32 + 300, item.len() + width))
-        .collect();
-    let (longer, longer_lengths) = batch(&longer, width, time + 1);
-    let classes: Vec<Option<u32>> = items
-        .iter()
-        .map(|item| Some((item.len() / width % CLASSES) as u32))
-        .collect();
-    // Some have more letters than frames, and one has none.
-    let texts = items.iter().map(|item| {
-        let letters = ["cab", "deaf", "", "feed", "hod"];
-        Some(letters[item.len() / width % letters.len()].to_owned())
-    });
-    vec![
-        (data("mel"), Value::Frames(frames, lengths.clone())),
-        (data("longer"), Value::Frames(longer, longer_lengths)),
-        (data("stack"), Value::Stack(Tensor::stack(layers.collect(), 0), lengths)),
-        (data("vector"), Value::Vector(own(200, width))),
-        (data("second"), Value::Vector(own(201, width))),
-        (data("third"), Value::Vector(own(202, width))),
-        (data("logits"), Value::Logits(own(100, CLASSES))),
-        (data("emotion"), labels(&classes)),
-        (data("numbers"), truth(items.len(), 2)),
-        (data("own"), truth(items.len(), width)),
-        (data("votes"), truth(items.len(), CLASSES)),
-        (data("text"), Value::Text(texts.collect())),
-    ]
-}
-
-/// Numbers that items are labelled with.
-fn truth(items: usize, width: usize) -> Value {
-    let values = noise(7, items * width).into_iter().map(|value| Some(value.abs()));
-    Value::Targets(Targets::new(values.collect(), width))
-}
+use crate::networks::{assert_near, config, data, device, gradients, labels, numbers, run, turn};
 
 /// What a node gives for the item at a place of the batch: its valid frames, or its vector.
 fn output_of(values: &Values, at: usize) -> Vec<f32> {
@@ -332,6 +35,14 @@ fn output_of(values: &Values, at: usize) -> Vec<f32> {
     }
 }
 
+fn one_node(kind: &str, feed: Feed, fields: &Json, width: usize) -> Network {
+    samples::build(kind, feed, fields, width, 3, &device()).unwrap()
+}
+
+fn values(items: &[Vec<f32>], width: usize, time: usize) -> Vec<(PortId, Value)> {
+    samples::values(items, width, time, &device())
+}
+
 #[test]
 fn every_device_kind_is_tested_here() {
     let kinds = Kinds::default();
@@ -345,9 +56,10 @@ fn every_device_kind_is_tested_here() {
         // What is asked step by step: `policies.rs`.
         .filter(|kind| kind.section != Section::Policies)
         .map(|kind| kind.name)
-        .filter(|kind| !PRETRAINED.contains(kind))
+        // Those that `pretrained.rs` holds against their originals, padded and not.
+        .filter(|kind| !samples::PRETRAINED.contains(kind))
         .collect();
-    assert_eq!(device_kinds, cases().into_iter().map(|(kind, ..)| kind).collect());
+    assert_eq!(device_kinds, samples().into_iter().map(|(kind, ..)| kind).collect());
 }
 
 #[test]
@@ -355,7 +67,7 @@ fn an_item_gives_the_same_alone_and_in_any_batch() {
     let _turn = turn();
     let items = items(WIDTH);
     let longest = LENGTHS[LENGTHS.len() - 1];
-    for (kind, feed, configs) in cases().into_iter().filter(|(_, feed, _)| !is_loss(*feed)) {
+    for (kind, feed, configs) in samples().into_iter().filter(|(_, feed, _)| !is_loss(*feed)) {
         for fields in configs {
             let network = one_node(kind, feed, &fields, WIDTH).without_autodiff();
             let beside = run(&network, &values(&items, WIDTH, longest), false, items.len());
@@ -385,7 +97,7 @@ fn an_item_gives_the_same_alone_and_in_any_batch() {
 #[test]
 fn an_item_without_a_label_changes_no_loss() {
     let _turn = turn();
-    for (kind, feed, configs) in cases().into_iter().filter(|(_, feed, _)| *feed == Feed::Logits) {
+    for (kind, feed, configs) in samples().into_iter().filter(|(_, feed, _)| *feed == Feed::Logits) {
         for fields in configs {
             let network = one_node(kind, feed, &fields, WIDTH);
             let logits = noise(5, 4 * CLASSES);
@@ -402,35 +114,10 @@ fn an_item_without_a_label_changes_no_loss() {
                 (numbers(loss.mean)[0], loss.count)
             };
             let (with, without) = (loss(4, &[Some(2), Some(0), None, None]), loss(2, &[Some(2), Some(0)]));
-            assert_near(&[with.0], &[without.0], 1e-6, &fields.to_string());
+            assert_near(&[with.0], &[without.0], 1e-6, &format!("{kind} {fields}"));
             assert_eq!(with.1, without.1);
             assert_eq!(loss(2, &[None, None]), (0.0, 0.0));
         }
-    }
-}
-
-/// Sums a node's output, each valid number times one of its own, into a loss to differentiate.
-fn probe(output: &Value) -> Tensor<1> {
-    match output {
-        Value::Frames(frames, lengths) => {
-            let [count, time, width] = frames.dims();
-            let mut factors = vec![0f32; count * time * width];
-            for (at, (row, &length)) in factors
-                .chunks_exact_mut(time * width)
-                .zip(lengths.as_slice())
-                .enumerate()
-            {
-                row[..length * width].copy_from_slice(&noise(at as u32 + 50, length * width));
-            }
-            (frames.clone() * Tensor::from_data(TensorData::new(factors, [count, time, width]), &device())).sum()
-        }
-        Value::Logits(vectors) | Value::Vector(vectors) => {
-            let [count, width] = vectors.dims();
-            let factors = TensorData::new(noise(50, count * width), [count, width]);
-            (vectors.clone() * Tensor::from_data(factors, &device())).sum()
-        }
-        Value::Scalar(loss, _) => loss.clone(),
-        other => panic!("no test for {}", other.name()),
     }
 }
 
@@ -438,12 +125,12 @@ fn probe(output: &Value) -> Tensor<1> {
 fn more_padding_changes_no_gradient_in_training() {
     let _turn = turn();
     let longest = LENGTHS[LENGTHS.len() - 1];
-    for (kind, feed, configs) in cases() {
+    for (kind, feed, configs) in samples() {
         for fields in configs {
             let found = [longest, longest + 50].map(|time| {
                 let network = one_node(kind, feed, &fields, WIDTH);
                 let values = run(&network, &values(&items(WIDTH), WIDTH, time), true, LENGTHS.len());
-                let loss = probe(&values[&PortId::new("node", "")]);
+                let loss = probe(&values[&PortId::new("node", "")], &device()).unwrap();
                 let value = numbers(loss.clone())[0];
                 if count(&network).1 == 0 {
                     return (value, std::collections::BTreeMap::new());
