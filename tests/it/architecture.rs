@@ -192,6 +192,8 @@ const ROOMS: [(&str, Edges); 5] = [
             ),
             ("network", &["policies", "kinds"]),
             ("parameters", &["network"]),
+            // Whole networks of one node, for tests of kinds and of devices.
+            ("samples", &["kinds", "network"]),
         ],
     ),
     (

@@ -1,9 +1,11 @@
 //! Transformer encoder trained from scratch on feature frames.
 
 use burn::module::Module;
-use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};
+use burn::nn::attention::MhaInput;
+use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig, TransformerEncoderLayer};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Bool, Device, Tensor, TensorData};
+use emorun_kernels::composed_gelu;
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -236,7 +238,7 @@ impl TransformerLayer {
     fn encode(&self, mut x: Tensor<3>, padding: Tensor<2, Bool>, context: &Context) -> Tensor<3> {
         let layers = self.encoder.layers.len();
         for (index, layer) in self.encoder.layers.iter().enumerate() {
-            let encoded = layer.forward(x.clone(), Some(padding.clone()), None);
+            let encoded = encode(layer, x.clone(), padding.clone());
             let p = self.stochastic_depth * (index + 1) as f64 / layers as f64;
             x = if context.training && p > 0.0 {
                 let row = Tensor::ones([x.dims()[0], 1, 1], &x.device());
@@ -247,6 +249,32 @@ impl TransformerLayer {
             };
         }
         x
+    }
+}
+
+/// As Burn's own forward of a layer, but for the GELU, whose gradient Burn approximates outside the CPU.
+fn encode(layer: &TransformerEncoderLayer, x: Tensor<3>, padding: Tensor<2, Bool>) -> Tensor<3> {
+    let attend = |x: Tensor<3>| {
+        let attended = layer.mha.forward(MhaInput::self_attn(x).mask_pad(padding));
+        layer.dropout.forward(attended.context)
+    };
+    let feed = |x: Tensor<3>| {
+        let feed = &layer.pwff;
+        let hidden = feed.linear_inner.forward(x);
+        let hidden = match &feed.activation {
+            burn::nn::activation::Activation::Gelu(_) => composed_gelu(hidden),
+            activation => activation.forward(hidden),
+        };
+        layer
+            .dropout
+            .forward(feed.linear_outer.forward(feed.dropout.forward(hidden)))
+    };
+    if layer.norm_first {
+        let x = x.clone() + attend(layer.norm_2.forward(x));
+        x.clone() + feed(layer.norm_1.forward(x))
+    } else {
+        let x = layer.norm_1.forward(x.clone() + attend(x));
+        layer.norm_2.forward(x.clone() + feed(x))
     }
 }
 
