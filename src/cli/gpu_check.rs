@@ -50,6 +50,7 @@ pub(super) fn gpu_check(arguments: &Arguments) -> Result<(), Failure> {
         // Its parts take the one that was chosen.
         device: chosen.name.name.clone(),
         small: arguments.small || chosen.kind() == "cpu" || chosen.is_software,
+        software: chosen.is_software,
         python: arguments.python.clone(),
         folder: folder.clone(),
     };

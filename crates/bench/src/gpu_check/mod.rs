@@ -142,6 +142,8 @@ pub struct Request {
     pub device: String,
     /// Small sizes.
     pub small: bool,
+    /// A GPU's interface, played by the CPU: whole runs are as short as can be.
+    pub software: bool,
     /// Python that may have torch and transformers.
     pub python: PathBuf,
     /// Empty folder for runs.
@@ -222,7 +224,7 @@ pub fn work(
     };
     match part {
         Part::Device => device::describe(chosen, request, &mut add),
-        Part::Kinds => kinds::compare(chosen, told, &mut add),
+        Part::Kinds => kinds::compare(chosen, &mut add),
         Part::Steps => {
             let trained = steps::train(&chosen.device, told)?;
             let line = serde_json::to_string(&trained).map_err(|error| Failure::Bug(error.to_string()))?;

@@ -28,7 +28,7 @@ const WIDTHS: [usize; 2] = [7, 126];
 /// Steps of a training.
 const STEPS: usize = 500;
 /// Steps where each takes a software device half a second.
-const FEW: usize = 40;
+const FEW: usize = 25;
 /// Steps at the beginning whose losses are compared one by one: rounding has not grown yet.
 const FIRST: usize = 20;
 /// How far these losses may be from the CPU's, relative above 1.
