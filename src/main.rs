@@ -1,6 +1,7 @@
 //! The `emorun` program.
 
 use std::alloc::{GlobalAlloc, Layout};
+#[cfg(not(feature = "wgpu"))]
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
@@ -43,11 +44,38 @@ fn noted(block: *mut u8, size: usize) -> *mut u8 {
 /// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
+#[cfg(not(feature = "wgpu"))]
 fn main() -> ExitCode {
+    ExitCode::from(run())
+}
+
+#[cfg(feature = "wgpu")]
+fn main() {
+    end(run())
+}
+
+/// Runs the program and gives its exit code.
+fn run() -> u8 {
     // SAFETY: sets an integer option of the allocator, before other threads exist.
     #[expect(unsafe_code, reason = "the allocator's options are set through its C interface")]
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, -1);
     }
-    ExitCode::from(emorun::cli::main(std::env::args_os()) as u8)
+    emorun::cli::main(std::env::args_os()) as u8
+}
+
+/// Ends the program without what drivers have left to be done at its end: they take apart what threads of Burn's GPU
+/// runtime, which nobody joins, still hold, and the program ends with SIGSEGV after all its work is done (tracel-ai/cubecl
+/// #77, gfx-rs/wgpu #8365; seen with Mesa's software device). Everything of ours is written by now, stdout apart.
+#[cfg(feature = "wgpu")]
+fn end(code: u8) -> ! {
+    emorun_engine::terminal::flush();
+    // SAFETY: ends the process; nothing runs afterwards.
+    #[expect(
+        unsafe_code,
+        reason = "the standard library always runs what was left to be done at exit"
+    )]
+    unsafe {
+        libc::_exit(code.into())
+    }
 }

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     /// f32, or f16 for half the space.
     #[arg(long, default_value = "f32", value_parser = parse_precision)]
     precision: Precision,
-    /// auto, cpu, cuda or cuda:N.
+    /// auto, cpu, cuda, cuda:N, wgpu or wgpu:N.
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceRequest,
     /// Sets a value of the file, such as datasets.speech.root=data; may be given several times.

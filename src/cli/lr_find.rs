@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// The drawing to write; the numbers go beside it, as .csv.
     #[arg(long, value_name = "FILE.svg", default_value = "lr_find.svg")]
     out: PathBuf,
-    /// auto, cpu, cuda or cuda:N.
+    /// auto, cpu, cuda, cuda:N, wgpu or wgpu:N.
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceRequest,
 }

@@ -6,6 +6,7 @@ mod check;
 mod data;
 mod embed;
 mod file_kind;
+mod gpu_check;
 mod graph;
 mod lr_find;
 mod nodes;
@@ -95,6 +96,9 @@ enum Command {
     Smoke(smoke::Arguments),
     /// Time emorun beside its peers on this machine.
     Bench(bench::Arguments),
+    /// Prove what a GPU must prove before results on it are believed, and time it: each kind beside the CPU, hundreds of
+    /// steps with fusion and without, the quickstart, a killed run, HuBERT beside PyTorch. Under 8 minutes.
+    GpuCheck(gpu_check::Arguments),
     /// List the kinds of nodes, or show one.
     Nodes(nodes::Arguments),
     /// Write the JSON Schemas of the files, or check that they are up to date.
@@ -124,7 +128,7 @@ impl ExperimentArguments {
 /// Where and on what to run.
 #[derive(Clone, Debug, Args)]
 struct PlaceArguments {
-    /// auto, cpu, cuda or cuda:N.
+    /// auto, cpu, cuda, cuda:N, wgpu or wgpu:N.
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceRequest,
     /// Name of the run's folder; from the time and the configuration when left out.
@@ -165,7 +169,7 @@ struct ResumeArguments {
     /// Also tries again the members of a run, and the runs of a sweep, that have diverged or failed.
     #[arg(long)]
     retry_failed: bool,
-    /// auto, cpu, cuda or cuda:N.
+    /// auto, cpu, cuda, cuda:N, wgpu or wgpu:N.
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     device: DeviceRequest,
 }
@@ -235,6 +239,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),
         Command::Bench(arguments) => bench::bench(&arguments),
+        Command::GpuCheck(arguments) => gpu_check::gpu_check(&arguments),
         Command::Data(arguments) => data::data(&arguments, common),
         Command::Smoke(arguments) => smoke::smoke(&arguments, common),
         Command::Nodes(arguments) => nodes::nodes(&arguments),

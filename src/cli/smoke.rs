@@ -13,7 +13,7 @@ use emorun_runs::smoke;
 pub(super) struct Arguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// auto, cpu, cuda or cuda:N.
+    /// auto, cpu, cuda, cuda:N, wgpu or wgpu:N.
     #[arg(long, default_value = "auto", value_parser = super::parse_device)]
     device: DeviceRequest,
     /// Keep the folder with the generated corpora and weights, the changed experiment and its run.

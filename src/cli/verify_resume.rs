@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// How often the second run is killed.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     kills: u32,
-    /// auto, cpu, cuda or cuda:N.
+    /// auto, cpu, cuda, cuda:N, wgpu or wgpu:N.
     #[arg(long, default_value = "auto")]
     device: String,
     /// Keep the folder with both runs.

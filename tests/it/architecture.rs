@@ -210,6 +210,8 @@ const ROOMS: [(&str, Edges); 5] = [
             ),
             ("network", &["policies", "kinds"]),
             ("parameters", &["network"]),
+            // Whole networks of one node, for tests of kinds and of devices.
+            ("samples", &["kinds", "network"]),
         ],
     ),
     (
@@ -498,7 +500,7 @@ fn licences_are_read_as_they_are_written() {
 
 #[test]
 fn every_dependency_has_a_permissive_licence() {
-    for features in [&[][..], &["--features", "cuda,onnx"]] {
+    for features in [&[][..], &["--features", "cuda,onnx,wgpu"]] {
         let output = cargo(
             &[
                 "tree",

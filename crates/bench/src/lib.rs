@@ -7,6 +7,7 @@
 
 pub mod cost;
 pub mod data;
+pub mod gpu_check;
 mod side;
 mod worker;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use emorun_engine::exit::Failure;
+use emorun_nn::precision::Precision;
 use emorun_pretrained::families::{self, Family};
 use emorun_pretrained::known::Layout;
 pub use side::Side;
@@ -73,6 +75,11 @@ pub struct Setup {
     pub seconds: f64,
     /// Threads of each side.
     pub threads: usize,
+    /// emorun's device, as it stands on the command line. The peers compute on CUDA where this is a device of CUDA's, else
+    /// on the CPU.
+    pub device: String,
+    /// Precision of products.
+    pub precision: Precision,
 }
 
 impl Setup {
@@ -110,8 +117,12 @@ pub struct Outcome {
     pub side: String,
     /// Its libraries and their versions.
     pub versions: String,
+    /// Time of the very first turn, in seconds: kernels are compiled and memory is taken in it.
+    pub first_s: f64,
     /// One a round.
     pub turns: Vec<Turn>,
+    /// Most memory of a GPU that it held, in bytes; `None` on the CPU.
+    pub device_bytes: Option<u64>,
     /// Largest resident memory in bytes; `None` where the system does not say.
     pub peak_bytes: Option<u64>,
 }
@@ -185,6 +196,7 @@ fn take_turns(
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<Outcome>, Failure> {
     let mut turns = vec![Vec::with_capacity(rounds); sides.len()];
+    let mut first = vec![0.0; sides.len()];
     for round in 0..WARM_UP + rounds {
         if round == WARM_UP {
             say(&format!("{name}: {rounds} rounds"));
@@ -194,6 +206,9 @@ fn take_turns(
             let at = (at + round) % sides.len();
             std::thread::sleep(REST);
             let turn = sides[at].turn()?;
+            if round == 0 {
+                first[at] = turn.seconds;
+            }
             if round >= WARM_UP {
                 turns[at].push(turn);
             }
@@ -202,10 +217,13 @@ fn take_turns(
     Ok(sides
         .iter()
         .zip(turns)
-        .map(|(side, turns)| Outcome {
+        .zip(first)
+        .map(|((side, turns), first_s)| Outcome {
             side: side.name().to_owned(),
             versions: side.versions().to_owned(),
+            first_s,
             turns,
+            device_bytes: side.device_bytes(),
             peak_bytes: side.peak_bytes(),
         })
         .collect())
@@ -223,6 +241,8 @@ mod tests {
         Outcome {
             side: String::new(),
             versions: String::new(),
+            first_s: 0.0,
+            device_bytes: None,
             turns: seconds.iter().map(turn).collect(),
             peak_bytes: None,
         }

@@ -24,6 +24,7 @@ const MESSAGES: usize = 1 << 16;
 pub struct Side {
     name: &'static str,
     versions: String,
+    device_bytes: Option<u64>,
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
@@ -56,6 +57,8 @@ impl Side {
                 "samples": setup.samples(),
                 "threads": setup.threads,
                 "tuned": tuned,
+                "device": if setup.device.starts_with("cuda") { setup.device.as_str() } else { "cpu" },
+                "precision": setup.precision,
             });
             let mut command = Command::new(python);
             command.args(["-c", PEER, &setup.to_string()]);
@@ -90,6 +93,7 @@ impl Side {
         Ok(Self {
             name,
             versions: String::new(),
+            device_bytes: None,
             child,
             stdin,
             stdout: BufReader::new(stdout),
@@ -126,9 +130,11 @@ impl Side {
         let started = Instant::now();
         let answer = self.ask("go")?;
         let seconds = started.elapsed().as_secs_f64();
-        if answer != "done" {
+        let Some(held) = answer.strip_prefix("done") else {
             return Err(Failure::Input(format!("{}: {answer}", self.name)));
-        }
+        };
+        // Behind it stands what it holds of a GPU's memory, where it computes on one.
+        self.device_bytes = self.device_bytes.max(held.trim().parse().ok());
         let after = self.processor_seconds();
         Ok(Turn {
             seconds,
@@ -149,6 +155,11 @@ impl Side {
     /// Largest resident memory so far, in bytes.
     pub fn peak_bytes(&self) -> Option<u64> {
         peak_rss_of(&self.child.id().to_string())
+    }
+
+    /// Most memory of a GPU that it held so far, in bytes; `None` on the CPU.
+    pub fn device_bytes(&self) -> Option<u64> {
+        self.device_bytes
     }
 
     fn answer(&mut self) -> Result<String, Failure> {

@@ -9,7 +9,9 @@ use burn::tensor::{Device, Distribution, Tensor};
 use emorun_kernels::on_cores;
 use serde_json::json;
 
+use super::gpu_check::wait_for;
 use super::{SAMPLE_RATE_HZ, Setup, Task};
+use emorun_engine::device::choose;
 use emorun_engine::exit::Failure;
 use emorun_engine::train::optimizer::{Gradients, Optimizer};
 use emorun_engine::train::{Abort, Moment, StepNames, total_loss};
@@ -30,15 +32,21 @@ pub fn work(task: Task, setup: &Setup, input: impl BufRead, mut output: impl Wri
         .num_threads(setup.threads)
         .build_global()
         .map_err(|error| Failure::Bug(error.to_string()))?;
-    let mut stepper = Stepper::new(task, setup)?;
+    let asked = setup.device.parse().map_err(Failure::Usage)?;
+    let device = choose(asked)?.device;
+    let mut stepper = Stepper::new(task, setup, device.clone())?;
     let mut answer = |line: &str| {
         // Who does not listen any more sends no more lines either.
         let _ = writeln!(output, "{line}").and_then(|()| output.flush());
     };
     answer(&format!("ready emorun {}", env!("CARGO_PKG_VERSION")));
     for _ in input.lines().map_while(Result::ok) {
-        on_cores(&Device::flex(), || stepper.step())?;
-        answer("done");
+        on_cores(&device, || stepper.step())?;
+        wait_for(&device)?;
+        match device.memory_pool_usage() {
+            Some(memory) => answer(&format!("done {}", memory.bytes_reserved)),
+            None => answer("done"),
+        }
     }
     Ok(())
 }
@@ -58,16 +66,16 @@ struct Stepper {
 }
 
 impl Stepper {
-    fn new(task: Task, setup: &Setup) -> Result<Self, Failure> {
+    fn new(task: Task, setup: &Setup, inner: Device) -> Result<Self, Failure> {
         let prepared = experiment(task, setup)?;
-        let inner = Device::flex();
         let device = if task == Task::Forward {
             inner.clone()
         } else {
             inner.clone().autodiff()
         };
         let autodiff = inner.autodiff();
-        let network = Network::build(prepared.wired()?, &HashMap::new(), &prepared.facts, SEED, &autodiff)?;
+        let network = Network::build(prepared.wired()?, &HashMap::new(), &prepared.facts, SEED, &autodiff)?
+            .with_precision(setup.precision);
         let optimizer = &prepared.settings.training.optimizer;
         let optimizer_state = Optimizer::new(&prepared.settings.training, &network);
         let head = network.wired().iter().position(|node| node.name == HEAD);

@@ -41,6 +41,11 @@ pub fn print(text: &str) {
     }
 }
 
+/// Hands on what stdout still holds, before an end that does not.
+pub fn flush() {
+    let _ = io::stdout().lock().flush();
+}
+
 /// Why a result did not reach stdout whole, if it did not.
 pub fn lost() -> Option<io::Error> {
     LOST.lock().unwrap_or_else(PoisonError::into_inner).take()

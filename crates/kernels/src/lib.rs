@@ -38,7 +38,7 @@ use burn_flex::FlexTensor;
 pub use adam::{AdamRule, adam_step};
 pub use attention::{AttentionExtras, attention};
 pub use frame_conv::conv1d_channels_last;
-pub use gelu::gelu;
+pub use gelu::{composed_gelu, gelu};
 pub use grouped_conv::grouped_same_conv;
 pub use layer_norm::layer_norm;
 pub use linear::linear;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Gradients, Tensor, TensorData};
 
 use crate::network::Network;
 
@@ -80,6 +80,40 @@ pub fn collect(network: &Network) -> NamedTensors {
         visitor.path.0.pop();
     }
     visitor.tensors
+}
+
+/// Gradients of a network's parameters by name, as [`collect`] names them; those that a loss does not reach are absent.
+pub fn gradients(network: &Network, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
+    struct Find<'a> {
+        path: TensorPath,
+        gradients: &'a Gradients,
+        found: BTreeMap<String, Vec<f32>>,
+    }
+    impl ModuleVisitor for Find<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = param.val().grad(self.gradients) {
+                let numbers = gradient.into_data().iter::<f32>().collect();
+                self.found.insert(self.path.join(), numbers);
+            }
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+    }
+    let mut find = Find {
+        path: TensorPath::default(),
+        gradients,
+        found: BTreeMap::new(),
+    };
+    for (name, node) in network.nodes() {
+        find.path.0.push(name.to_owned());
+        node.visit(&mut find);
+        find.path.0.pop();
+    }
+    find.found
 }
 
 /// Names of the matrices that stand as `[inputs, outputs]`, which PyTorch keeps the other way round.

@@ -26,7 +26,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Time a speech encoder with random weights on the CPU beside the same model in HuggingFace
+    /// Time a speech encoder with random weights beside the same model in HuggingFace
     /// transformers: forward, and steps of training with more and more of it trained.
     Encoders(Encoders),
     /// Time the way from files to what a network hears (decode, resample to 16 kHz, augment) beside
@@ -54,6 +54,12 @@ struct Encoders {
     /// Threads of each side.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
+    /// cpu, cuda:N or wgpu:N; the peers use CUDA where it is CUDA's.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Precision of products; the peers' is autocast's.
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    precision: String,
     /// Rounds; in each every side has one turn.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     repeats: u16,
@@ -73,7 +79,7 @@ struct Encoders {
     setup: Option<String>,
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 
@@ -126,6 +132,8 @@ fn encoders(arguments: &Encoders) -> Result<(), Failure> {
         batch: arguments.batch.into(),
         seconds: arguments.seconds,
         threads: arguments.threads.into(),
+        device: arguments.device.clone(),
+        precision: parse(&arguments.precision).map_err(Failure::Bug)?,
     };
     let peer = peer(arguments.python.as_deref());
     let tasks = if arguments.tasks.is_empty() {
@@ -153,7 +161,7 @@ fn encoders(arguments: &Encoders) -> Result<(), Failure> {
 
 fn text(setup: &Setup, timed: &[(Task, Vec<Outcome>)]) -> String {
     let mut text = format!(
-        "{} {}, random weights, {} × {} s, {} threads a side\n",
+        "{} {}, random weights, {} × {} s, {} threads a side, {} in {}\n",
         setup.model.model_type,
         serde_json::to_value(setup.layout)
             .unwrap_or_default()
@@ -161,7 +169,12 @@ fn text(setup: &Setup, timed: &[(Task, Vec<Outcome>)]) -> String {
             .unwrap_or_default(),
         setup.batch,
         setup.seconds,
-        setup.threads
+        setup.threads,
+        setup.device,
+        serde_json::to_value(setup.precision)
+            .unwrap_or_default()
+            .as_str()
+            .unwrap_or_default(),
     );
     for outcome in timed.first().into_iter().flat_map(|(_, outcomes)| outcomes) {
         let _ = writeln!(text, "{}: {}", outcome.side, outcome.versions);
@@ -179,7 +192,10 @@ fn text(setup: &Setup, timed: &[(Task, Vec<Outcome>)]) -> String {
                     range(outcome),
                     ratio(outcomes[0].ratio_to(outcome)),
                     ratio(outcomes[0].processor_ratio_to(outcome)),
-                    outcome.peak_bytes.map_or_else(|| "–".into(), mib),
+                    outcome
+                        .device_bytes
+                        .or(outcome.peak_bytes)
+                        .map_or_else(|| "–".into(), mib),
                 ]
             })
             .collect();
@@ -206,7 +222,9 @@ fn as_json(setup: &Setup, timed: &[(Task, Vec<Outcome>)]) -> Value {
                 "median_s": median(outcome.seconds()),
                 "ratio": outcomes[0].ratio_to(outcome),
                 "processor_ratio": outcomes[0].processor_ratio_to(outcome),
+                "first_s": outcome.first_s,
                 "peak_bytes": outcome.peak_bytes,
+                "device_bytes": outcome.device_bytes,
             })
         });
         json!({ "task": task, "sides": sides.collect::<Vec<_>>() })

@@ -9,3 +9,4 @@ pub mod dense;
 pub mod gru;
 pub mod pool;
 pub mod stack;
+pub mod transformer;

@@ -12,9 +12,9 @@ use crate::contract::{DeviceKind, Kind};
 use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
-use emorun_nn::layers::causal::{causal_layer, causal_layer_step};
 use emorun_nn::layers::dense::Dense;
 use emorun_nn::layers::stack::stacked;
+use emorun_nn::layers::transformer::{Attends, encoder_layer, encoder_layer_step};
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
@@ -254,11 +254,11 @@ impl TransformerLayer {
     fn encode(&self, mut x: Tensor<3>, padding: Tensor<2, Bool>, context: &Context) -> Tensor<3> {
         let layers = self.encoder.layers.len();
         for (index, layer) in self.encoder.layers.iter().enumerate() {
-            let encoded = if self.causal {
-                causal_layer(layer, x.clone())
-            } else {
-                layer.forward(x.clone(), Some(padding.clone()), None)
+            let attends = match self.causal {
+                true => Attends::Before,
+                false => Attends::Within(padding.clone()),
             };
+            let encoded = encoder_layer(layer, x.clone(), attends);
             let p = self.stochastic_depth * (index + 1) as f64 / layers as f64;
             x = if context.training && p > 0.0 {
                 let row = Tensor::ones([x.dims()[0], 1, 1], &x.device());
@@ -316,7 +316,7 @@ impl Stepper for TransformerLayer {
         let from = std::mem::replace(before, *before + time);
         let mut x = self.embed(frames, from);
         for (at, layer) in self.encoder.layers.iter().enumerate() {
-            x = causal_layer_step(layer, x, state.part(&at.to_string()));
+            x = encoder_layer_step(layer, x, state.part(&at.to_string()));
         }
         let mask = lengths.mask(time, &x.device()).reshape([batch, time, 1]);
         Ok(output(Value::Frames(x * mask, lengths)))

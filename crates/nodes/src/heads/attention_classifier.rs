@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::activation::gelu;
+use emorun_kernels::composed_gelu;
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ impl Layer for AttentionClassifierLayer {
     fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
         let (frames, lengths) = inputs.frames("input")?;
         let pooled = context.dropout(self.pool.forward(frames, &lengths), self.pooled_dropout, "pooled");
-        let hidden = context.dropout(gelu(self.hidden.forward(pooled)), self.dropout, "hidden");
+        let hidden = context.dropout(composed_gelu(self.hidden.forward(pooled)), self.dropout, "hidden");
         Ok(output(Value::Logits(self.classes.forward(hidden))))
     }
 

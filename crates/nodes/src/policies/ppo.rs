@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{DeviceKind, Kind};
 use crate::policies::action::ActionSpace;
 use crate::policies::kind::{
-    Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden,
-    default_initial_std, default_true, default_value_weight, names,
+    Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden, default_initial_std,
+    default_true, default_value_weight, names,
 };
 use crate::policies::layer::{PolicyLayer, Sizes};
 use crate::policies::{Learner, PolicyKind, PolicySpec, Rule};

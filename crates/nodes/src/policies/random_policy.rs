@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{DeviceKind, Kind};
-use crate::policies::{PolicyKind, PolicySpec};
 use crate::policies::action::ActionSpace;
 use crate::policies::kind::{Wiring, default_action, default_dimensions, default_every, names};
 use crate::policies::layer::{Choice, PolicyLayer};
+use crate::policies::{PolicyKind, PolicySpec};
 use emorun_nn::facts::Facts;
 use emorun_nn::node::{BuildContext, BuildError};
 

@@ -4,11 +4,12 @@ use burn::tensor::Tensor;
 use emorun_lang::Signal;
 use emorun_nn::value::{Lengths, PortId, Targets, Value};
 use emorun_nodes::parameters::{collect, restore};
+use emorun_nodes::samples::stack_signal;
 use serde_json::{Value as Json, json};
 
 use crate::networks::{
     assert_near, data, device, frames_signal, gradients, labels, labels_signal, logits_signal, network, numbers, run,
-    stack_signal, turn, wired,
+    turn, wired,
 };
 use crate::vectors::{array, by_name, floats, golden, loss_of, present, sizes, stored, tensor, weights};
 
@@ -39,7 +40,10 @@ fn cross_entropy_and_its_gradient_are_those_of_pytorch() {
             5,
         );
         let loss = loss_of(&network, &values);
-        let of = format!("{} {} {}", case["weights"], case["smoothing"], case["labels"]);
+        let of = format!(
+            "cross_entropy {} {} {}",
+            case["weights"], case["smoothing"], case["labels"]
+        );
         assert_near(
             &numbers(loss.clone()),
             &[case["loss"].as_f64().unwrap() as f32],
@@ -180,7 +184,7 @@ fn the_loss_of_transcripts_and_its_gradient_are_those_of_pytorch() {
         &numbers(gradient),
         &floats(&case["gradient"]["values"]),
         1e-5,
-        "gradient of ctc",
+        "ctc: gradient",
     );
 }
 
@@ -233,7 +237,12 @@ fn a_reversed_gradient_is_turned_round_and_grows_over_training() {
         .sum()
         .backward();
     // Half of the way, half of λ.
-    assert_near(&numbers(x.grad(&found).unwrap()), &[-0.25, 0.5], 1e-7, "half way");
+    assert_near(
+        &numbers(x.grad(&found).unwrap()),
+        &[-0.25, 0.5],
+        1e-7,
+        "gradient_reversal half way",
+    );
 }
 
 #[test]
@@ -263,14 +272,19 @@ fn the_crnn_and_its_gradients_are_those_of_pytorch() {
             &numbers(output.clone()),
             &floats(&expected["output"]["values"]),
             1e-5,
-            mode,
+            &format!("crnn {mode}"),
         );
         let gradient = (output.clone() * tensor::<3>(&golden["seen"])).sum().backward();
         let found = gradients(&network, &gradient);
         let reference = by_name(&expected["gradients"]);
         assert_eq!(found.keys().collect::<Vec<_>>(), reference.keys().collect::<Vec<_>>());
         for (name, reference) in &reference {
-            assert_near(&found[name], reference, 1e-5, &format!("{mode}: gradient of {name}"));
+            assert_near(
+                &found[name],
+                reference,
+                1e-5,
+                &format!("crnn {mode}: gradient of {name}"),
+            );
         }
         let of_input = numbers(frames.grad(&gradient).unwrap());
         // Behind an item's end the reference has the gradient of the convolution's reach.
@@ -281,13 +295,13 @@ fn the_crnn_and_its_gradients_are_those_of_pytorch() {
                 &of_input[valid.clone()],
                 &reference[valid],
                 1e-5,
-                &format!("{mode}: gradient of item {item}"),
+                &format!("crnn {mode}: gradient of item {item}"),
             );
         }
         let after = collect(&network);
         for (name, reference) in by_name(&expected["running"]) {
             let found: Vec<f32> = after[&name].iter::<f32>().collect();
-            assert_near(&found, &reference, 1e-5, &format!("{mode}: {name}"));
+            assert_near(&found, &reference, 1e-5, &format!("crnn {mode}: {name}"));
         }
     }
 }
@@ -315,14 +329,19 @@ fn the_transformer_and_its_gradients_are_those_of_pytorch() {
         &numbers(output.clone()),
         &floats(&golden["output"]["values"]),
         1e-5,
-        "output",
+        "transformer: output",
     );
     let gradient = (output.clone() * tensor::<3>(&golden["seen"])).sum().backward();
     let found = gradients(&network, &gradient);
     let reference = by_name(&golden["gradients"]);
     assert_eq!(found.keys().collect::<Vec<_>>(), reference.keys().collect::<Vec<_>>());
     for (name, reference) in &reference {
-        assert_near(&found[name], reference, 1e-5, &format!("gradient of {name}"));
+        assert_near(
+            &found[name],
+            reference,
+            1e-5,
+            &format!("transformer: gradient of {name}"),
+        );
     }
 }
 

@@ -8,7 +8,6 @@
     reason = "helpers of tests fail as tests do"
 )]
 
-mod cases;
 mod golden;
 mod mixing;
 mod networks;

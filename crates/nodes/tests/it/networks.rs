@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
-use emorun_lang::{FrameRate, InputSignals, KindSet, LabelSet, NodeSpec, Signal, Sources, Tree};
+use burn::tensor::{Device, Tensor};
+use emorun_lang::Signal;
 use emorun_nn::draw::DrawKey;
 use emorun_nn::facts::Facts;
 use emorun_nn::value::{Labels, Lengths, PortId, Value, Values};
-use emorun_nodes::kinds::{Kinds, NodeConfig};
-use emorun_nodes::network::{Needed, Network, Pass, StepContext, Wired};
+use emorun_nodes::kinds::NodeConfig;
+use emorun_nodes::network::{Network, Pass, StepContext, Wired};
 use emorun_nodes::parameters::collect;
+pub use emorun_nodes::parameters::gradients;
+use emorun_nodes::samples;
+pub use emorun_nodes::samples::{data, frames_signal, labels_signal, logits_signal};
 use serde_json::Value as Json;
 
 /// The CPU's random generator is one of the whole process: tests that build or train networks take
@@ -22,63 +24,9 @@ pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Frames of a width at 100 Hz.
-pub fn frames_signal(width: usize) -> Signal {
-    Signal::Frames {
-        width,
-        rate: FrameRate::new(100, 1).unwrap(),
-    }
-}
-
-/// A stack of layers with frames of a width at 100 Hz.
-pub fn stack_signal(layers: usize, width: usize) -> Signal {
-    Signal::LayerStack {
-        layers,
-        width,
-        rate: FrameRate::new(100, 1).unwrap(),
-    }
-}
-
-/// Labels of some classes.
-pub fn labels_signal(classes: usize) -> Signal {
-    Signal::Labels {
-        labels: classes_of(classes),
-    }
-}
-
-/// Logits over some classes.
-pub fn logits_signal(classes: usize) -> Signal {
-    Signal::Logits {
-        labels: classes_of(classes),
-    }
-}
-
-fn classes_of(classes: usize) -> LabelSet {
-    LabelSet::new("emotion", (0..classes).map(|class| format!("class{class}")))
-}
-
 /// A node's configuration from its fields, without the edges, which are in `inputs`.
 pub fn config(kind: &str, fields: &Json, inputs: &[(&str, PortId, Signal)]) -> NodeConfig {
-    let mut fields = fields.clone();
-    for (port, from, _) in inputs {
-        let from = [&from.node, &from.port]
-            .map(String::as_str)
-            .into_iter()
-            .filter(|part| !part.is_empty());
-        let from = from.collect::<Vec<_>>().join(".");
-        match port.split_once('.') {
-            Some((field, name)) => fields[field][name] = from.into(),
-            None => fields[*port] = from.into(),
-        }
-    }
-    let mut sources = Sources::new();
-    let source = sources.add("test", "");
-    let span = emorun_lang::Span {
-        source,
-        start: 0,
-        end: 0,
-    };
-    Kinds::default().parse(kind, &Tree::from_json(&fields, span)).unwrap()
+    samples::config(kind, fields, inputs).unwrap()
 }
 
 /// A node with its wires, which every schedule needs.
@@ -88,39 +36,36 @@ pub fn wired(name: &str, kind: &str, fields: &Json, inputs: &[(&str, PortId, Sig
 
 /// A node with its wires and what is known of its checkpoint.
 pub fn wired_with(name: &str, kind: &str, fields: &Json, inputs: &[(&str, PortId, Signal)], facts: &Facts) -> Wired {
-    let config = config(kind, fields, inputs);
-    let signals = inputs
-        .iter()
-        .map(|(port, _, signal)| ((*port).to_owned(), signal))
-        .collect();
-    let inferred = config
-        .infer(&InputSignals::new(signals), facts)
-        .unwrap_or_else(|error| panic!("{kind} {fields}: {error}"));
-    Wired {
-        name: name.to_owned(),
-        config,
-        inputs: inputs
-            .iter()
-            .map(|(port, from, signal)| ((*port).to_owned(), from.clone(), signal.clone()))
-            .collect(),
-        outputs: inferred.outputs,
-        uses: Vec::new(),
-        needed: Needed {
-            train: true,
-            evaluate: true,
-            predict: true,
-        },
+    samples::wired(name, kind, fields, inputs, facts).unwrap_or_else(|error| panic!("{kind} {fields}: {error}"))
+}
+
+/// The device of all these tests, with autodiff: the CPU, or what `EMORUN_TEST_DEVICE=wgpu` asks for in a build with
+/// that feature.
+pub fn device() -> Device {
+    match std::env::var("EMORUN_TEST_DEVICE").as_deref() {
+        Err(_) | Ok("" | "cpu") => Device::flex().autodiff(),
+        #[cfg(feature = "wgpu")]
+        Ok("wgpu") => gpu::device(),
+        Ok(other) => panic!("EMORUN_TEST_DEVICE={other}: not in this build, or not known"),
     }
 }
 
-/// A port of `data`.
-pub fn data(port: &str) -> PortId {
-    PortId::new("data", port)
-}
+/// A GPU for the tests.
+#[cfg(feature = "wgpu")]
+mod gpu {
+    use std::sync::OnceLock;
 
-/// The CPU, with autodiff.
-pub fn device() -> Device {
-    Device::flex().autodiff()
+    use burn::tensor::{Device, DeviceType};
+
+    /// The first device of wgpu, software or not.
+    pub fn device() -> Device {
+        static FOUND: OnceLock<Device> = OnceLock::new();
+        let found = FOUND.get_or_init(|| {
+            let found = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter().next();
+            found.expect("no device of wgpu: install a driver (on Debian: .ci/wgpu)")
+        });
+        found.clone().autodiff()
+    }
 }
 
 /// A network of these nodes with weights drawn for a seed.
@@ -157,13 +102,7 @@ pub fn run(network: &Network, inputs: &[(PortId, Value)], training: bool, items:
 
 /// A batch of items of frames, row after row each, zero behind their ends up to `time`.
 pub fn batch(items: &[Vec<f32>], width: usize, time: usize) -> (Tensor<3>, Lengths) {
-    let lengths: Vec<usize> = items.iter().map(|item| item.len() / width).collect();
-    let mut values = vec![0f32; items.len() * time * width];
-    for (row, item) in values.chunks_exact_mut(time * width).zip(items) {
-        row[..item.len()].copy_from_slice(item);
-    }
-    let data = TensorData::new(values, [items.len(), time, width]);
-    (Tensor::from_data(data, &device()), Lengths::new(lengths))
+    samples::batch(items, width, time, &device())
 }
 
 /// Labels of a batch.
@@ -176,49 +115,45 @@ pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
-/// Gradients of all parameters by name, as checkpoints name them.
-pub fn gradients(network: &Network, gradients: &burn::tensor::Gradients) -> BTreeMap<String, Vec<f32>> {
-    struct Visit<'a> {
-        gradients: &'a burn::tensor::Gradients,
-        path: Vec<String>,
-        found: BTreeMap<String, Vec<f32>>,
-    }
-    impl ModuleVisitor for Visit<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = param.val().grad(self.gradients) {
-                let parts = self.path.iter().filter(|part| !part.is_empty());
-                let name = parts.cloned().collect::<Vec<_>>().join(".");
-                self.found.insert(name, numbers(gradient));
-            }
-        }
-        fn enter_module(&mut self, name: &str, container: &str) {
-            let own = if container.starts_with("Enum:") { "" } else { name };
-            self.path.push(own.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-    }
-    let mut visit = Visit {
-        gradients,
-        path: Vec::new(),
-        found: BTreeMap::new(),
-    };
-    for (name, node) in network.nodes() {
-        visit.path.push(name.to_owned());
-        node.visit(&mut visit);
-        visit.path.pop();
-    }
-    visit.found
-}
-
-/// Fails with the first number that is further from what is expected than the tolerance, taken
-/// relative above 1.
+/// Fails with the first number that is further from what is expected than the tolerance, taken relative above 1. On a GPU
+/// the tolerance is at least that of the kind that `of` begins with.
 pub fn assert_near(found: &[f32], expected: &[f32], tolerance: f32, of: &str) {
     assert_eq!(found.len(), expected.len(), "{of}");
+    let kind = of.split([' ', ':']).next().unwrap_or_default();
+    let tolerance = if is_gpu() {
+        tolerance.max(samples::gpu_tolerance(kind))
+    } else {
+        tolerance
+    };
+    let mut worst = 0f32;
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (found - expected).abs() / expected.abs().max(1.0);
         assert!(error <= tolerance, "{of}[{at}]: {found} is not {expected}");
+        worst = worst.max(error);
+    }
+    note(kind, worst);
+}
+
+/// Whether the tests run on a GPU, software or not.
+fn is_gpu() -> bool {
+    device().inner() != Device::flex()
+}
+
+/// Appends a kind's error to the file that `EMORUN_TEST_ERRORS` names, if it is the largest so far.
+fn note(kind: &str, error: f32) {
+    static LARGEST: Mutex<BTreeMap<String, f32>> = Mutex::new(BTreeMap::new());
+    let Some(path) = std::env::var_os("EMORUN_TEST_ERRORS") else {
+        return;
+    };
+    let mut all = LARGEST.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.get(kind).is_none_or(|&largest| error > largest) {
+        all.insert(kind.to_owned(), error);
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
+        std::io::Write::write_all(&mut file, format!("{kind} {error:e}\n").as_bytes()).unwrap();
     }
 }
 

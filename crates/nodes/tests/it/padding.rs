@@ -5,144 +5,16 @@ use std::collections::BTreeSet;
 use burn::tensor::{Tensor, TensorData};
 use emorun_lang::{InputSignals, KindSet, NodeSpec, Section, Signal};
 use emorun_nn::facts::Facts;
-use emorun_nn::value::{Lengths, PortId, Targets, Value, Values};
+use emorun_nn::value::{Lengths, PortId, Value, Values};
 use emorun_nodes::kinds::Kinds;
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::count;
+use emorun_nodes::samples::{self, CLASSES, Feed, LENGTHS, WIDTH, inputs, is_loss, items, noise, probe, samples};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
 
-use crate::cases::{Feed, WIDTH, cases, is_loss};
-use crate::networks::{
-    assert_near, batch, config, data, device, frames_signal, gradients, labels, labels_signal, logits_signal, network,
-    numbers, run, stack_signal, turn, wired,
-};
-
-const CLASSES: usize = 3;
-/// Lengths of the items of a batch, in frames: shorter than any stride, odd, and long.
-const LENGTHS: [usize; 9] = [1, 2, 3, 5, 8, 17, 33, 40, 57];
-
-/// Layers of a stack.
-const LAYERS: usize = 4;
-/// Kinds that `pretrained.rs` holds against their originals, padded and not.
-const PRETRAINED: [&str; 5] = ["hubert", "wav2vec2", "wavlm", "data2vec_audio", "whisper"];
-
-/// Input ports of a kind.
-fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'static str, PortId, Signal)> {
-    let vector = || Signal::Vector { width };
-    let mut ports = match feed {
-        Feed::Frames | Feed::Transcript => vec![("input", data("mel"), frames_signal(width))],
-        Feed::Vector | Feed::Compared | Feed::Numbers => vec![("input", data("vector"), vector())],
-        Feed::Stack => vec![("input", data("stack"), stack_signal(LAYERS, width))],
-        Feed::Logits | Feed::Votes => vec![("input", data("logits"), logits_signal(classes))],
-        Feed::Streams => vec![
-            ("inputs.a", data("mel"), frames_signal(width)),
-            ("inputs.b", data("longer"), frames_signal(width)),
-        ],
-        Feed::Vectors => vec![
-            ("inputs.a", data("vector"), vector()),
-            ("inputs.b", data("second"), vector()),
-            ("inputs.c", data("third"), vector()),
-        ],
-    };
-    let numbers = |count: usize| Signal::Values {
-        names: (0..count).map(|at| format!("number{at}")).collect(),
-    };
-    ports.extend(match (kind, feed, labels_signal(classes)) {
-        ("mlp_regressor", ..) => Some(("target", data("numbers"), numbers(2))),
-        (_, Feed::Transcript, _) => Some(("target", data("text"), Signal::Text)),
-        (_, Feed::Numbers, _) => Some(("target", data("own"), numbers(width))),
-        (_, Feed::Votes, Signal::Labels { labels }) => Some(("target", data("votes"), Signal::SoftLabels { labels })),
-        (_, _, labels) if kind.ends_with("_classifier") || kind == "mixup" || is_loss(feed) => {
-            Some(("target", data("emotion"), labels))
-        }
-        _ => None,
-    });
-    ports
-}
-
-fn one_node(kind: &str, feed: Feed, fields: &Json, width: usize) -> Network {
-    let mut node = wired("node", kind, fields, &inputs(kind, feed, width, CLASSES));
-    let mut nodes = Vec::new();
-    if kind == "early_classifier" {
-        // It holds a policy, which has no parameters here and listens to the end.
-        node.uses.push(("uses.policy".into(), "listen".into()));
-        nodes.push(wired("listen", "fixed_policy", &json!({ "value": 0.0 }), &[]));
-    }
-    nodes.push(node);
-    network(nodes, 3)
-}
-
-/// Numbers that look random, the same in every run.
-fn noise(seed: u32, count: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(747_796_405).wrapping_add(1);
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
-
-fn items(width: usize) -> Vec<Vec<f32>> {
-    let lengths = LENGTHS.iter().enumerate();
-    lengths.map(|(at, length)| noise(at as u32, length * width)).collect()
-}
-
-/// Values at the ports of `data` for a batch of items, padded to `time` frames.
-fn values(items: &[Vec<f32>], width: usize, time: usize) -> Vec<(PortId, Value)> {
-    let (frames, lengths) = batch(items, width, time);
-    // Whatever else a node takes is the item's own, whatever it stands beside.
-    let own = |seed: u32, wide: usize| -> Tensor<2> {
-        let numbers: Vec<f32> = items
-            .iter()
-            .flat_map(|item| noise(item.len() as u32 + seed, wide))
-            .collect();
-        Tensor::from_data(TensorData::new(numbers, [items.len(), wide]), &device())
-    };
-    let layers = (0..LAYERS).map(|layer| {
-        let of_layer: Vec<Vec<f32>> = items
-            .iter()
-            .map(|item| noise((item.len() + 500 * layer) as u32, item.len()))
-            .collect();
-        batch(&of_layer, width, time).0
-    });
-    let longer: Vec<Vec<f32>> = items
-        .iter()
-        .map(|item| noise(item.len() as u32 + 300, item.len() + width))
-        .collect();
-    let (longer, longer_lengths) = batch(&longer, width, time + 1);
-    let classes: Vec<Option<u32>> = items
-        .iter()
-        .map(|item| Some((item.len() / width % CLASSES) as u32))
-        .collect();
-    // Some have more letters than frames, and one has none.
-    let texts = items.iter().map(|item| {
-        let letters = ["cab", "deaf", "", "feed", "hod"];
-        Some(letters[item.len() / width % letters.len()].to_owned())
-    });
-    vec![
-        (data("mel"), Value::Frames(frames, lengths.clone())),
-        (data("longer"), Value::Frames(longer, longer_lengths)),
-        (data("stack"), Value::Stack(Tensor::stack(layers.collect(), 0), lengths)),
-        (data("vector"), Value::Vector(own(200, width))),
-        (data("second"), Value::Vector(own(201, width))),
-        (data("third"), Value::Vector(own(202, width))),
-        (data("logits"), Value::Logits(own(100, CLASSES))),
-        (data("emotion"), labels(&classes)),
-        (data("numbers"), truth(items.len(), 2)),
-        (data("own"), truth(items.len(), width)),
-        (data("votes"), truth(items.len(), CLASSES)),
-        (data("text"), Value::Text(texts.collect())),
-    ]
-}
-
-/// Numbers that items are labelled with.
-fn truth(items: usize, width: usize) -> Value {
-    let values = noise(7, items * width).into_iter().map(|value| Some(value.abs()));
-    Value::Targets(Targets::new(values.collect(), width))
-}
+use crate::networks::{assert_near, config, data, device, gradients, labels, numbers, run, turn};
 
 /// What a node gives for the item at a place of the batch: its valid frames, or its vector.
 fn output_of(values: &Values, at: usize) -> Vec<f32> {
@@ -163,6 +35,14 @@ fn output_of(values: &Values, at: usize) -> Vec<f32> {
     }
 }
 
+fn one_node(kind: &str, feed: Feed, fields: &Json, width: usize) -> Network {
+    samples::build(kind, feed, fields, width, 3, &device()).unwrap()
+}
+
+fn values(items: &[Vec<f32>], width: usize, time: usize) -> Vec<(PortId, Value)> {
+    samples::values(items, width, time, &device())
+}
+
 #[test]
 fn every_device_kind_is_tested_here() {
     let kinds = Kinds::default();
@@ -174,9 +54,10 @@ fn every_device_kind_is_tested_here() {
         // What is asked step by step: `policies.rs`.
         .filter(|kind| kind.section != Section::Policies)
         .map(|kind| kind.name)
-        .filter(|kind| !PRETRAINED.contains(kind))
+        // Those that `pretrained.rs` holds against their originals, padded and not.
+        .filter(|kind| !samples::PRETRAINED.contains(kind))
         .collect();
-    assert_eq!(device_kinds, cases().into_iter().map(|(kind, ..)| kind).collect());
+    assert_eq!(device_kinds, samples().into_iter().map(|(kind, ..)| kind).collect());
 }
 
 #[test]
@@ -184,7 +65,7 @@ fn an_item_gives_the_same_alone_and_in_any_batch() {
     let _turn = turn();
     let items = items(WIDTH);
     let longest = LENGTHS[LENGTHS.len() - 1];
-    for (kind, feed, configs) in cases().into_iter().filter(|(_, feed, _)| !is_loss(*feed)) {
+    for (kind, feed, configs) in samples().into_iter().filter(|(_, feed, _)| !is_loss(*feed)) {
         for fields in configs {
             let network = one_node(kind, feed, &fields, WIDTH).without_autodiff();
             let beside = run(&network, &values(&items, WIDTH, longest), false, items.len());
@@ -214,7 +95,7 @@ fn an_item_gives_the_same_alone_and_in_any_batch() {
 #[test]
 fn an_item_without_a_label_changes_no_loss() {
     let _turn = turn();
-    for (kind, feed, configs) in cases().into_iter().filter(|(_, feed, _)| *feed == Feed::Logits) {
+    for (kind, feed, configs) in samples().into_iter().filter(|(_, feed, _)| *feed == Feed::Logits) {
         for fields in configs {
             let network = one_node(kind, feed, &fields, WIDTH);
             let logits = noise(5, 4 * CLASSES);
@@ -231,35 +112,10 @@ fn an_item_without_a_label_changes_no_loss() {
                 (numbers(loss.mean)[0], loss.count)
             };
             let (with, without) = (loss(4, &[Some(2), Some(0), None, None]), loss(2, &[Some(2), Some(0)]));
-            assert_near(&[with.0], &[without.0], 1e-6, &fields.to_string());
+            assert_near(&[with.0], &[without.0], 1e-6, &format!("{kind} {fields}"));
             assert_eq!(with.1, without.1);
             assert_eq!(loss(2, &[None, None]), (0.0, 0.0));
         }
-    }
-}
-
-/// Sums a node's output, each valid number times one of its own, into a loss to differentiate.
-fn probe(output: &Value) -> Tensor<1> {
-    match output {
-        Value::Frames(frames, lengths) => {
-            let [count, time, width] = frames.dims();
-            let mut factors = vec![0f32; count * time * width];
-            for (at, (row, &length)) in factors
-                .chunks_exact_mut(time * width)
-                .zip(lengths.as_slice())
-                .enumerate()
-            {
-                row[..length * width].copy_from_slice(&noise(at as u32 + 50, length * width));
-            }
-            (frames.clone() * Tensor::from_data(TensorData::new(factors, [count, time, width]), &device())).sum()
-        }
-        Value::Logits(vectors) | Value::Vector(vectors) => {
-            let [count, width] = vectors.dims();
-            let factors = TensorData::new(noise(50, count * width), [count, width]);
-            (vectors.clone() * Tensor::from_data(factors, &device())).sum()
-        }
-        Value::Scalar(loss, _) => loss.clone(),
-        other => panic!("no test for {}", other.name()),
     }
 }
 
@@ -267,12 +123,12 @@ fn probe(output: &Value) -> Tensor<1> {
 fn more_padding_changes_no_gradient_in_training() {
     let _turn = turn();
     let longest = LENGTHS[LENGTHS.len() - 1];
-    for (kind, feed, configs) in cases() {
+    for (kind, feed, configs) in samples() {
         for fields in configs {
             let found = [longest, longest + 50].map(|time| {
                 let network = one_node(kind, feed, &fields, WIDTH);
                 let values = run(&network, &values(&items(WIDTH), WIDTH, time), true, LENGTHS.len());
-                let loss = probe(&values[&PortId::new("node", "")]);
+                let loss = probe(&values[&PortId::new("node", "")], &device()).unwrap();
                 let value = numbers(loss.clone())[0];
                 if count(&network).1 == 0 {
                     return (value, std::collections::BTreeMap::new());

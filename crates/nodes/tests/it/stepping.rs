@@ -11,8 +11,8 @@ use emorun_nn::value::{Lengths, PortId, Value};
 use emorun_nodes::kinds::NodeLayer;
 use serde_json::json;
 
-use crate::cases::{Feed, WIDTH, cases};
 use crate::networks::{assert_near, data, device, frames_signal, network, numbers, run, turn, wired};
+use emorun_nodes::samples::{Feed, WIDTH, samples};
 
 /// Frames of the items: the longest fills the batch, one ends within the first stretch.
 const LENGTHS: [usize; 3] = [23, 3, 14];
@@ -65,7 +65,7 @@ fn stretches_give_what_the_whole_sequence_gives() {
     let mask = Lengths::new(LENGTHS.to_vec()).mask(time, &device().inner());
     let frames = frames * mask.reshape([LENGTHS.len(), time, 1]);
     let mut stepping = BTreeSet::new();
-    for (kind, _, configs) in cases().into_iter().filter(|(_, feed, _)| *feed == Feed::Frames) {
+    for (kind, _, configs) in samples().into_iter().filter(|(_, feed, _)| *feed == Feed::Frames) {
         // They take more than frames.
         if ["early_classifier", "mixup"].contains(&kind) || kind.ends_with("_classifier") {
             continue;
