@@ -10,6 +10,7 @@ mod gpu_check;
 mod graph;
 mod lr_find;
 mod nodes;
+mod predict;
 mod run;
 mod schema;
 mod smoke;
@@ -81,6 +82,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Write what a node gives for recordings to a .safetensors file.
     Embed(embed::Arguments),
+    /// Say what a trained run makes of recordings, as a table or as tracks of emotion over time.
+    Predict(predict::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
@@ -235,6 +238,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Resume(arguments) => run::resume(&arguments, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
+        Command::Predict(arguments) => predict::predict(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),

@@ -110,7 +110,7 @@ fn a_run_gives_its_logits_and_a_head_trains_on_them_as_vectors() {
 }
 
 /// Half a second of a tone at a rate.
-fn tone(rate_hz: u32, pitch: f64) -> Vec<u8> {
+pub fn tone(rate_hz: u32, pitch: f64) -> Vec<u8> {
     let sample = |at: u32| {
         let phase = f64::from(at) * pitch / f64::from(rate_hz);
         (8000.0 * phase.sin()) as i16

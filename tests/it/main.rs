@@ -47,6 +47,7 @@ mod optimizers;
 mod origin;
 mod policies;
 mod policy_runs;
+mod predict;
 mod pretrained;
 mod readme;
 mod resuming;

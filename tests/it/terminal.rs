@@ -165,7 +165,7 @@ fn a_file_is_given_to_the_command_that_takes_it() {
         ),
         (&["data", "prepare", "crnn.yaml"], "give it to `emorun run crnn.yaml`"),
         // No command, and no file either.
-        (&["predict", "runs/x"], "unrecognized subcommand 'predict'"),
+        (&["predikt", "runs/x"], "unrecognized subcommand 'predikt'"),
         (&["rnu", "crnn.yaml"], "unrecognized subcommand 'rnu'"),
     ] {
         let outcome = lab.emorun(arguments);

@@ -91,14 +91,40 @@ impl TrainedRun {
         (sets, offline): (&[String], bool),
         on_report: OnReport<'_>,
     ) -> Result<Model, Failure> {
+        let (node, _) = node.split_once('.').unwrap_or((node, ""));
+        let needed = |model: &Model, name: &str| model.upstream(node).contains(name);
+        self.model_for(&needed, items, (sets, offline), on_report)
+    }
+
+    /// As [`Self::model`], for the nodes that `needed` says so of, by name.
+    pub(super) fn model_for(
+        &self,
+        needed: &dyn Fn(&Model, &str) -> bool,
+        items: &Items,
+        (sets, offline): (&[String], bool),
+        on_report: OnReport<'_>,
+    ) -> Result<Model, Failure> {
         let stored = Stored {
             classes: &self.record.classes,
             sets,
             offline,
         };
-        let (node, _) = node.split_once('.').unwrap_or((node, ""));
-        let needed = |model: &Model, name: &str| model.upstream(node).contains(name);
-        Model::load(&self.dir.join("resolved.yaml"), stored, items, &needed, on_report)
+        Model::load(&self.dir.join("resolved.yaml"), stored, items, needed, on_report)
+    }
+
+    /// The run's network up to some nodes, with its weights, and what is computed on the host for it; refuses a model
+    /// that is not made of what the run was.
+    pub(super) fn network(
+        &self,
+        model: &Model,
+        upstream: &BTreeSet<String>,
+        device: &Chosen,
+    ) -> Result<(Network, HostParts), Failure> {
+        self.record
+            .check_identity(model, |node| upstream.contains(node), &self.dir)?;
+        let network = network(model, Some(self), upstream, self.seed, device)?;
+        let parts = parts_upstream(model, &network, upstream, (self.seed, device.kind()))?;
+        Ok((network, parts))
     }
 
     /// The weights that the run is evaluated with, or the newest of one that still goes on.
@@ -146,7 +172,7 @@ fn refuse_repeated(items: &Items) -> Result<(), Failure> {
     Ok(())
 }
 
-fn found_in(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn found_in(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for path in given {
         if !path.is_dir() {
@@ -295,7 +321,7 @@ fn without_run(node: &str, what: &str) -> Failure {
 }
 
 /// A recording as an item.
-fn item(path: &Path) -> Result<Item, Failure> {
+pub(super) fn item(path: &Path) -> Result<Item, Failure> {
     let unusable = |error: AudioError| Failure::Input(error.to_string());
     let info = probe(path).map_err(unusable)?;
     if let Some(remark) = info.remark {
@@ -405,6 +431,20 @@ fn host_parts(
     port: &PortId,
     (seed, device): (u64, &str),
 ) -> Result<HostParts, Failure> {
+    let mut parts = parts_upstream(model, network, upstream, (seed, device))?;
+    if parts.steps.iter().any(|step| step.output == *port) && !parts.wanted.contains(port) {
+        parts.wanted.push(port.clone());
+    }
+    Ok(parts)
+}
+
+/// What is computed on the host for these nodes.
+fn parts_upstream(
+    model: &Model,
+    network: &Network,
+    upstream: &BTreeSet<String>,
+    (seed, device): (u64, &str),
+) -> Result<HostParts, Failure> {
     let mut parts = model.plain_host_parts(seed, device)?;
     parts.steps.retain(|step| upstream.contains(&step.output.node));
     parts.cached.retain(|node| upstream.contains(&node.name));
@@ -413,9 +453,6 @@ fn host_parts(
         inputs.any(|(_, from, _)| from == wanted)
     };
     parts.wanted.retain(|wanted| reads(wanted));
-    if parts.steps.iter().any(|step| step.output == *port) && !parts.wanted.contains(port) {
-        parts.wanted.push(port.clone());
-    }
     Ok(parts)
 }
 
@@ -490,7 +527,7 @@ fn array_of(value: Value) -> Option<Array> {
     Array::new(shape, data.iter::<f32>().collect()).ok()
 }
 
-fn failed(error: FeedError) -> Failure {
+pub(super) fn failed(error: FeedError) -> Failure {
     match error {
         FeedError::Data(DataError::BadAudio { error, .. }) => Failure::Input(error.to_string()),
         error => Abort::Feed(error).into_failure(Path::new("")),

@@ -1,0 +1,136 @@
+//! `emorun predict`: what a trained run says of recordings.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Common, parse_device, print};
+use emorun_engine::device::DeviceRequest;
+use emorun_engine::exit::{ExitCode, Failure};
+use emorun_runs::run::embed::TrainedRun;
+use emorun_runs::run::predict::{Request, Windows, predict as say};
+use emorun_runs::run::tracks::Form;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The directory of a run.
+    run: PathBuf,
+    /// Recordings, and folders of which all recordings are taken.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Says something of every stretch of so many seconds instead of whole recordings.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    window: Option<f64>,
+    /// From the start of one window to that of the next, in seconds; a third of the window when left out.
+    #[arg(long, value_name = "SECONDS", requires = "window", value_parser = parse_seconds)]
+    hop: Option<f64>,
+    /// Loudness (root mean square, dB of full scale) below which a stretch is marked as silence.
+    #[arg(long, value_name = "DB", default_value_t = -50.0, allow_negative_numbers = true)]
+    silence: f64,
+    /// How it is written; audacity and textgrid need --out FOLDER.
+    #[arg(long, value_enum, default_value_t = FormArgument::Table)]
+    format: FormArgument,
+    /// The file to write, or the folder for audacity and textgrid; stdout when left out.
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    device: DeviceRequest,
+    /// Sets a value of the run's file, such as encoders.hubert.weights=models/hubert; may be given several times.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+}
+
+/// How predictions are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormArgument {
+    /// Columns for people.
+    Table,
+    /// An object a line.
+    Jsonl,
+    /// A row a stretch, a column a class.
+    Csv,
+    /// Segments in the columns of NIST's RTTM.
+    Rttm,
+    /// Audacity's label tracks.
+    Audacity,
+    /// Praat's TextGrids.
+    Textgrid,
+}
+
+impl FormArgument {
+    fn form(self) -> Form {
+        match self {
+            Self::Table => Form::Table,
+            Self::Jsonl => Form::Jsonl,
+            Self::Csv => Form::Csv,
+            Self::Rttm => Form::Rttm,
+            Self::Audacity => Form::Audacity,
+            Self::Textgrid => Form::Textgrid,
+        }
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "is no number of seconds".to_owned())?;
+    // A hundredth of a second is a frame of most front ends.
+    if (0.01..=86_400.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err("use a number of seconds from 0.01 to 86400".to_owned())
+    }
+}
+
+pub(super) fn predict(arguments: &Arguments, common: Common) -> Result<(), Failure> {
+    let form = arguments.format.form();
+    if form.is_by_recording() && arguments.out.is_none() {
+        return Err(Failure::Usage(
+            "--format audacity and textgrid write a file for each recording: say where with --out FOLDER".into(),
+        ));
+    }
+    let run = TrainedRun::open(&arguments.run)?;
+    let device = super::run::choose(arguments.device)?;
+    let request = Request {
+        given: &arguments.files,
+        windows: arguments.window.map(|window_s| Windows {
+            window_s,
+            hop_s: arguments.hop.unwrap_or(window_s / 3.0),
+        }),
+        silence_db: arguments.silence,
+        sets: &arguments.sets,
+        offline: common.offline,
+    };
+    let predictions = say(&run, &request, &device, &mut |report, sources| {
+        super::check::write(report, sources, common.format);
+    })?;
+    match &arguments.out {
+        Some(folder) if form.is_by_recording() => {
+            let count = predictions.write_each(form, folder)?;
+            print(&format!("{}: {count} file(s)\n", folder.display()));
+        }
+        Some(file) => {
+            std::fs::write(file, predictions.text(form)).map_err(Failure::io("write", file))?;
+            print(&format!("{}\n", file.display()));
+        }
+        None => print(&predictions.text(form)),
+    }
+    if predictions.unusable.is_empty() {
+        return Ok(());
+    }
+    let lines = predictions.unusable.iter().map(|(file, reason)| {
+        // Most reasons name the file themselves.
+        if reason.contains(file.as_str()) {
+            reason.clone()
+        } else {
+            format!("{file} {reason}")
+        }
+    });
+    Err(Failure::Partly {
+        code: ExitCode::Data,
+        message: format!(
+            "{} recording(s) could not be used, the others are done:\n{}",
+            predictions.unusable.len(),
+            lines.collect::<Vec<_>>().join("\n")
+        ),
+    })
+}
