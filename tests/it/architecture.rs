@@ -120,6 +120,7 @@ const CRATES: [(&str, &[&str]); 21] = [
             "emorun-figures",
             "emorun-features",
             "emorun-weights",
+            "emorun-kernels",
             "emorun-data",
             "emorun-nn",
             "emorun-nodes",

@@ -71,7 +71,7 @@ fn without_a_peer_emorun_is_timed_alone_and_says_why() {
     assert!(said.contains("emorun is timed alone"), "{said}");
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(
-        shown.starts_with("hubert tiny_base, random weights, 2 × 0.5 s, 1 threads a side\nemorun: emorun "),
+        shown.starts_with("hubert tiny_base, random weights, 2 × 0.5 s, 1 threads a side, cpu in f32\nemorun: emorun "),
         "{shown}"
     );
     assert!(
