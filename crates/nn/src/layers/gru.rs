@@ -42,11 +42,11 @@ impl Direction {
 
     /// `x`: `[batch, time, input]`; `masks[t]`: `[batch, 1]` or `None` where every item is valid.
     fn forward(&self, x: Tensor<3>, masks: &[Option<Tensor<2>>]) -> Tensor<3> {
-        self.from_state(x, masks, None).0
+        self.starting_from(x, masks, None).0
     }
 
     /// As [`Self::forward`] from a state `[batch, hidden]`, zero where there is none, with the state behind the last frame.
-    fn from_state(
+    fn starting_from(
         &self,
         x: Tensor<3>,
         masks: &[Option<Tensor<2>>],
@@ -64,12 +64,13 @@ impl Direction {
         let mut outputs: Vec<Option<Tensor<3>>> = vec![None; time];
         let mut visit = |step: usize, gates: Tensor<3>| {
             let from_input = gates.reshape([batch, 3 * hidden]);
-            let from_state = state.clone().matmul(weight_hh.clone()) + bias_hh.clone();
+            let starting_from = state.clone().matmul(weight_hh.clone()) + bias_hh.clone();
             let reset_update =
-                sigmoid(from_input.clone().narrow(1, 0, 2 * hidden) + from_state.clone().narrow(1, 0, 2 * hidden));
+                sigmoid(from_input.clone().narrow(1, 0, 2 * hidden) + starting_from.clone().narrow(1, 0, 2 * hidden));
             let reset = reset_update.clone().narrow(1, 0, hidden);
             let update = reset_update.narrow(1, hidden, hidden);
-            let new = tanh(from_input.narrow(1, 2 * hidden, hidden) + reset * from_state.narrow(1, 2 * hidden, hidden));
+            let new =
+                tanh(from_input.narrow(1, 2 * hidden, hidden) + reset * starting_from.narrow(1, 2 * hidden, hidden));
             let next = new.clone() + update * (state.clone() - new);
             // Behind an item's end the state stands still and the output is zero: the reverse
             // direction then starts from zero at the item's own last frame.
@@ -149,7 +150,7 @@ impl Gru {
     /// As [`Self::forward`], for the next frames of sequences whose earlier ones were given before.
     pub fn step(&self, x: Tensor<3>, lengths: &Lengths, state: &mut State) -> Tensor<3> {
         let masks = masks(&x, lengths);
-        let (outputs, after) = self.forward.from_state(x, &masks, state.take("hidden"));
+        let (outputs, after) = self.forward.starting_from(x, &masks, state.take("hidden"));
         state.put("hidden", after);
         outputs
     }
