@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use emorun_data::Assignment;
 use emorun_lang::{Report, Schedule, Sources};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -148,6 +149,28 @@ fn plan_text(prepared: &Prepared) -> String {
         total.trainable,
         total.parameters - total.trainable
     );
+    add_computation(prepared, &mut text);
+    for remark in prepared.remarks().into_iter().chain(prepared.memory_remark()) {
+        let _ = writeln!(text, "remark: {remark}");
+    }
+    let members = parent::members(prepared);
+    if members.len() > 1 {
+        let _ = writeln!(
+            text,
+            "members: {} ({} to {})",
+            members.len(),
+            members[0].path,
+            members[members.len() - 1].path
+        );
+    }
+    for assignment in &prepared.assignments {
+        add_split(prepared, assignment, &mut text);
+    }
+    text
+}
+
+/// What is computed, where it is kept and what it takes.
+fn add_computation(prepared: &Prepared, text: &mut String) {
     if let Some(need) = prepared.need() {
         let free = need
             .free
@@ -210,85 +233,73 @@ fn plan_text(prepared: &Prepared) -> String {
             writeln!(text)
         };
     }
-    for remark in prepared.remarks().into_iter().chain(prepared.memory_remark()) {
-        let _ = writeln!(text, "remark: {remark}");
+}
+
+/// Who and what is on each side of a split, and what is known of it.
+fn add_split(prepared: &Prepared, assignment: &Assignment, text: &mut String) {
+    let name = assignment.label.as_deref().unwrap_or("split");
+    let _ = writeln!(text, "\n{name}");
+    let sides = &assignment.certificate.splits;
+    let rows: Vec<Vec<String>> = sides
+        .iter()
+        .map(|(side, facts)| {
+            vec![
+                side.to_string(),
+                facts.items.to_string(),
+                format!("{:.2} h", facts.duration_s / 3600.0),
+                facts.speakers.len().to_string(),
+            ]
+        })
+        .collect();
+    text.push_str(&table(&["side", "items", "audio", "speakers"], &rows));
+    if let Some(columns) = sides
+        .values()
+        .next()
+        .map(|facts| facts.classes.keys().cloned().collect::<Vec<_>>())
+    {
+        for column in columns {
+            let mut counts: IndexMap<&str, Vec<String>> = IndexMap::new();
+            for facts in sides.values() {
+                for (class, count) in facts.classes.get(&column).into_iter().flatten() {
+                    counts.entry(class).or_default().push(count.to_string());
+                }
+            }
+            let rows: Vec<Vec<String>> = counts
+                .into_iter()
+                .map(|(class, counts)| std::iter::once(class.to_owned()).chain(counts).collect())
+                .collect();
+            let names: Vec<String> = sides.keys().map(ToString::to_string).collect();
+            let header: Vec<&str> = std::iter::once(column.as_str())
+                .chain(names.iter().map(String::as_str))
+                .collect();
+            text.push('\n');
+            text.push_str(&table(&header, &rows));
+        }
     }
-    let members = parent::members(prepared);
-    if members.len() > 1 {
+    for (side, facts) in sides {
+        let mut speakers: Vec<String> = facts
+            .speakers
+            .iter()
+            .take(SPEAKERS_SHOWN)
+            .map(|(speaker, items)| format!("{speaker} ({items})"))
+            .collect();
+        if facts.speakers.len() > SPEAKERS_SHOWN {
+            speakers.push(format!("and {} more", facts.speakers.len() - SPEAKERS_SHOWN));
+        }
         let _ = writeln!(
             text,
-            "members: {} ({} to {})",
-            members.len(),
-            members[0].path,
-            members[members.len() - 1].path
+            "{side} speakers: {}",
+            if speakers.is_empty() {
+                "none".into()
+            } else {
+                speakers.join(", ")
+            }
         );
     }
-    for assignment in &prepared.assignments {
-        let name = assignment.label.as_deref().unwrap_or("split");
-        let _ = writeln!(text, "\n{name}");
-        let sides = &assignment.certificate.splits;
-        let rows: Vec<Vec<String>> = sides
-            .iter()
-            .map(|(side, facts)| {
-                vec![
-                    side.to_string(),
-                    facts.items.to_string(),
-                    format!("{:.2} h", facts.duration_s / 3600.0),
-                    facts.speakers.len().to_string(),
-                ]
-            })
-            .collect();
-        text.push_str(&table(&["side", "items", "audio", "speakers"], &rows));
-        if let Some(columns) = sides
-            .values()
-            .next()
-            .map(|facts| facts.classes.keys().cloned().collect::<Vec<_>>())
-        {
-            for column in columns {
-                let mut counts: IndexMap<&str, Vec<String>> = IndexMap::new();
-                for facts in sides.values() {
-                    for (class, count) in facts.classes.get(&column).into_iter().flatten() {
-                        counts.entry(class).or_default().push(count.to_string());
-                    }
-                }
-                let rows: Vec<Vec<String>> = counts
-                    .into_iter()
-                    .map(|(class, counts)| std::iter::once(class.to_owned()).chain(counts).collect())
-                    .collect();
-                let names: Vec<String> = sides.keys().map(ToString::to_string).collect();
-                let header: Vec<&str> = std::iter::once(column.as_str())
-                    .chain(names.iter().map(String::as_str))
-                    .collect();
-                text.push('\n');
-                text.push_str(&table(&header, &rows));
-            }
-        }
-        for (side, facts) in sides {
-            let mut speakers: Vec<String> = facts
-                .speakers
-                .iter()
-                .take(SPEAKERS_SHOWN)
-                .map(|(speaker, items)| format!("{speaker} ({items})"))
-                .collect();
-            if facts.speakers.len() > SPEAKERS_SHOWN {
-                speakers.push(format!("and {} more", facts.speakers.len() - SPEAKERS_SHOWN));
-            }
-            let _ = writeln!(
-                text,
-                "{side} speakers: {}",
-                if speakers.is_empty() {
-                    "none".into()
-                } else {
-                    speakers.join(", ")
-                }
-            );
-        }
-        for claim in assignment.certificate.claims() {
-            let _ = writeln!(text, "{claim}");
-        }
-        text.push_str(heard_text(&prepared.heard_before(assignment), &prepared.ancestry).trim_start());
+    for claim in assignment.certificate.claims() {
+        let _ = writeln!(text, "{claim}");
     }
-    text
+    text.push_str(heard_text(&prepared.heard_before(assignment), &prepared.ancestry).trim_start());
 }
 
 fn plan_json(prepared: &Prepared) -> Value {

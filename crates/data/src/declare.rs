@@ -27,31 +27,7 @@ pub fn declare(
     datasets: &IndexMap<String, DatasetConfig>,
     sample_rate_hz: u32,
 ) -> Result<Vec<(String, Signal)>, Vec<DataError>> {
-    let mut errors = Vec::new();
-    // `None` as soon as one dataset's classes are open.
-    let mut sets = Some(Vec::new());
-    for (name, config) in datasets {
-        let kind = config.corpus();
-        errors.extend(kind.check(name));
-        errors.extend(check_people(name, config));
-        match kind.labelling(name) {
-            Err(wrong) => errors.extend(wrong),
-            Ok(rules) => match (rules.classes(), &mut sets) {
-                // A corpus without emotions.
-                (Some(classes), _) if classes.is_empty() => {}
-                (Some(classes), Some(sets)) => sets.push((classes, rules.subset().is_some())),
-                _ => sets = None,
-            },
-        }
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let emotion = match sets {
-        Some(sets) if sets.is_empty() && !datasets.is_empty() => None,
-        Some(sets) => Some(LabelSet::new("emotion", merge_classes(&sets))),
-        None => Some(LabelSet::undetermined("emotion")),
-    };
+    let emotion = emotion_classes(datasets)?;
     let labels = |labels| Signal::Labels { labels };
     let mut ports = vec![(
         "audio".to_owned(),
@@ -101,6 +77,50 @@ pub fn declare(
             ports.push((column.clone(), labels(LabelSet::undetermined(&column))));
         }
     }
+    refuse_taken(datasets, streams.keys(), &ports)?;
+    ports.extend(
+        streams
+            .into_iter()
+            .map(|(name, form)| (name, form.signal(sample_rate_hz))),
+    );
+    Ok(ports)
+}
+
+/// The classes of emotion over all datasets: open where a dataset's are, none where no corpus has emotions.
+fn emotion_classes(datasets: &IndexMap<String, DatasetConfig>) -> Result<Option<LabelSet>, Vec<DataError>> {
+    let mut errors = Vec::new();
+    // `None` as soon as one dataset's classes are open.
+    let mut sets = Some(Vec::new());
+    for (name, config) in datasets {
+        let kind = config.corpus();
+        errors.extend(kind.check(name));
+        errors.extend(check_people(name, config));
+        match kind.labelling(name) {
+            Err(wrong) => errors.extend(wrong),
+            Ok(rules) => match (rules.classes(), &mut sets) {
+                // A corpus without emotions.
+                (Some(classes), _) if classes.is_empty() => {}
+                (Some(classes), Some(sets)) => sets.push((classes, rules.subset().is_some())),
+                _ => sets = None,
+            },
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(match sets {
+        Some(sets) if sets.is_empty() && !datasets.is_empty() => None,
+        Some(sets) => Some(LabelSet::new("emotion", merge_classes(&sets))),
+        None => Some(LabelSet::undetermined("emotion")),
+    })
+}
+
+/// Refuses streams that are called as another port.
+fn refuse_taken<'a>(
+    datasets: &IndexMap<String, DatasetConfig>,
+    streams: impl Iterator<Item = &'a String>,
+    ports: &[(String, Signal)],
+) -> Result<(), Vec<DataError>> {
     let taken = |name: &str| ports.iter().any(|(port, _)| port == name);
     let of = |name: &str| {
         datasets
@@ -108,7 +128,6 @@ pub fn declare(
             .find(|(_, config)| config.corpus().streams().iter().any(|(own, _)| own == name))
     };
     let errors: Vec<DataError> = streams
-        .keys()
         .filter(|name| taken(name))
         .filter_map(|name| {
             Some(DataError::Stream {
@@ -120,13 +139,8 @@ pub fn declare(
             })
         })
         .collect();
-    if !errors.is_empty() {
-        return Err(errors);
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(errors),
     }
-    ports.extend(
-        streams
-            .into_iter()
-            .map(|(name, form)| (name, form.signal(sample_rate_hz))),
-    );
-    Ok(ports)
 }

@@ -3,7 +3,8 @@
 use emorun_lang::{Code, Diagnostic, EdgeKind, Node, Producer, RUN, Report, Section, Signal, Tree};
 use emorun_metrics::Metric;
 
-use super::{ExperimentDraft, at, has_validation};
+use super::settings::has_validation;
+use super::{ExperimentDraft, at};
 use emorun_engine::settings::Settings;
 use emorun_nodes::policies::PolicyKind;
 
