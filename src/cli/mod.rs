@@ -5,6 +5,7 @@ mod cache;
 mod check;
 mod data;
 mod embed;
+mod eval;
 mod file_kind;
 mod graph;
 mod lr_find;
@@ -80,6 +81,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Write what a node gives for recordings to a .safetensors file.
     Embed(embed::Arguments),
+    /// Measure a run again: on a side of its own data, or on another corpus.
+    Eval(eval::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
@@ -203,7 +206,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     // Of these, stdout shows what is on the disk.
     let is_kept = matches!(
         cli.command,
-        Command::Run(_) | Command::Resume(_) | Command::Sweep(_) | Command::Embed(_) | Command::LrFind(_)
+        Command::Run(_)
+            | Command::Resume(_)
+            | Command::Sweep(_)
+            | Command::Embed(_)
+            | Command::Eval(_)
+            | Command::LrFind(_)
     );
     let outcome = guarded(|| execute(cli.command, common));
     let outcome = match (outcome, lost()) {
@@ -231,6 +239,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Resume(arguments) => run::resume(&arguments, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
+        Command::Eval(arguments) => eval::eval(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),

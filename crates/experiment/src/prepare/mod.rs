@@ -1,6 +1,7 @@
 //! From an experiment file to everything that a run needs, in stages: the structure is checked
 //! before any data is touched, the data before anything is trained.
 
+mod corpora;
 mod features;
 mod fits;
 mod host;
@@ -17,6 +18,7 @@ mod recordings;
 mod shortest;
 mod trained;
 
+pub use corpora::Corpora;
 pub use host::Caching;
 pub use identity::WeightsFacts;
 pub use model::{Model, Stored};
@@ -515,8 +517,8 @@ fn probe(
 }
 
 /// The label columns that nodes take.
-fn learned_columns<'a>(prepared: &Prepared, ports: &'a [(String, Signal)]) -> Vec<&'a str> {
-    let edges = prepared.experiment.graph.nodes().iter().flat_map(|node| &node.edges);
+fn learned_columns<'a>(model: &Model, ports: &'a [(String, Signal)]) -> Vec<&'a str> {
+    let edges = model.experiment.graph.nodes().iter().flat_map(|node| &node.edges);
     let taken: BTreeSet<&str> = edges
         .filter(|edge| edge.from.producer == Producer::Data)
         .map(|edge| edge.from.port.as_str())
