@@ -31,6 +31,10 @@ pub(super) struct Arguments {
     /// Which weights; those that the run itself was measured with when left out.
     #[arg(long, value_enum)]
     weights: Option<Weights>,
+    /// Also measures so many seconds of each recording from its beginning, such as 0.5,1,2; `all` stands for
+    /// whole ones, which are measured in any case.
+    #[arg(long, value_name = "SECONDS", value_delimiter = ',', value_parser = parse_seconds)]
+    heard_seconds: Vec<Heard>,
     /// Folder to write to; `eval/SPLIT` or `eval/CORPUS` in the run's when left out.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -58,6 +62,20 @@ enum Weights {
     Best,
     /// Those of the newest checkpoint.
     Last,
+}
+
+/// How much of a recording is heard, in seconds; `None` for all.
+#[derive(Clone, Copy, Debug)]
+struct Heard(Option<f64>);
+
+fn parse_seconds(text: &str) -> Result<Heard, String> {
+    match text {
+        "all" => Ok(Heard(None)),
+        _ => match text.parse::<f64>() {
+            Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(Heard(Some(seconds))),
+            _ => Err("give seconds above 0, or `all`".to_owned()),
+        },
+    }
 }
 
 impl Side {
@@ -121,6 +139,7 @@ pub(super) fn eval(arguments: &Arguments, common: Common) -> Result<(), Failure>
             Weights::Best => FinalWeights::Best,
             Weights::Last => FinalWeights::Last,
         }),
+        heard_seconds: arguments.heard_seconds.iter().filter_map(|heard| heard.0).collect(),
         offline: common.offline,
     };
     let outcome = measure(&run, &request, &device, &mut |report, sources| {

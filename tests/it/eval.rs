@@ -232,6 +232,48 @@ fn a_corpus_that_has_moved_is_the_runs_own() {
 }
 
 #[test]
+fn what_is_heard_of_a_recording_is_its_beginning_as_if_it_were_cut_there() {
+    let lab = Lab::new();
+    lab.run(&["crnn.yaml", "--run-label", "one"]);
+    let mut table = "path,speaker,emotion\n".to_owned();
+    for (at, speaker) in ["anna", "ben", "carl"].into_iter().enumerate() {
+        for (emotion, period) in [("angry", 8), ("neutral", 20)] {
+            let file = format!("{speaker}_{emotion}.wav");
+            let samples = |count| (0..count).map(move |time| ((time * time / 400 + at) % period) as i16 * 900);
+            lab.write(&format!("long/{file}"), crate::support::wav(8000, samples(9600)));
+            lab.write(&format!("short/{file}"), crate::support::wav(8000, samples(4000)));
+            table.push_str(&format!("{file},{speaker},{emotion}\n"));
+        }
+    }
+    for folder in ["long", "short"] {
+        lab.write(&format!("{folder}/all.csv"), &table);
+        let data = format!("datasets: {{ speech: {{ kind: manifest, path: {folder}/all.csv }} }}\n");
+        lab.write(&format!("{folder}.yaml"), data);
+    }
+    let run = "runs/tiny/one";
+    let (short, _) = eval(&lab, run, &["--data", "short.yaml"]);
+    let (long, text) = eval(&lab, run, &["--data", "long.yaml", "--heard-seconds", "0.5,2,all"]);
+    let heard = &long["heard_seconds"];
+    assert_eq!(heard["0.5"]["splits"], short["splits"]);
+    assert_eq!(heard["0.5"]["details"], short["details"]);
+    assert_eq!(heard["2"]["splits"], long["splits"], "shorter recordings are whole");
+    assert_ne!(heard["0.5"]["splits"]["test"]["loss"], long["splits"]["test"]["loss"]);
+    assert!(
+        text.contains("by what is heard of each recording from its beginning\nheard"),
+        "{text}"
+    );
+    let cut = [run, "--force", "--heard-seconds"];
+    refused(&lab, &[&cut[..], &["1"]].concat(), 2, &["generated speech"]);
+    refused(
+        &lab,
+        &[&cut[..], &["0.01", "--data", "long.yaml"]].concat(),
+        2,
+        &["0.05"],
+    );
+    refused(&lab, &[&cut[..], &["-1"]].concat(), 2, &[]);
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused_with_the_reason() {
     let lab = Lab::new();
     let run = lab.run(&["crnn.yaml", "--run-label", "one"]);

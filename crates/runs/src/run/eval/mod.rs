@@ -1,5 +1,6 @@
 //! Measuring a trained run again: on a side of its own data, or on another corpus.
 
+mod heard;
 mod others;
 mod outcome;
 mod written;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use emorun_data::{Assignment, Corpus, SplitName};
+use emorun_data::{Assignment, Corpus, Items, SplitName};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ use super::record::{Status, Versions};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::Feed;
-use emorun_engine::feed::host::HostPipeline;
+use emorun_engine::feed::host::{HostParts, HostPipeline};
 use emorun_engine::settings::FinalWeights;
 use emorun_engine::train::StepNames;
 use emorun_engine::train::checkpoint::Store;
@@ -43,6 +44,8 @@ pub struct Request {
     pub sides: Vec<SplitName>,
     /// Which weights; `None` takes those that the run itself was measured with, and wants it completed.
     pub weights: Option<FinalWeights>,
+    /// Beside whole recordings, only so many seconds of each from its beginning.
+    pub heard_seconds: Vec<f64>,
     /// Nothing may be downloaded.
     pub offline: bool,
 }
@@ -121,7 +124,21 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
         }));
     }
     let heard = heard(&ancestry, &measured, &sides, assignment.as_ref())?;
-    let splits = measure(run, &model, &measured, (&chosen, weights), &sides, device)?;
+    let counts = match &assignment {
+        Some(assignment) => own_counts(&model, &measured.corpus, assignment),
+        None => run.class_counts(&model, &classes),
+    };
+    let tested = Tested::new(run, &model, (&chosen, weights), &counts, device)?;
+    if !measured.is_own {
+        tested.refuse_too_short(&measured.corpus.items)?;
+    }
+    let splits = tested.on(&measured.corpus.items, &sides)?;
+    let mut beginnings = Vec::new();
+    for &seconds in &request.heard_seconds {
+        let items = heard::beginnings(&model, &measured.corpus.items, seconds)?;
+        tested.refuse_too_short(&items)?;
+        beginnings.push((seconds, tested.on(&items, &sides)?));
+    }
     let all_classes = all_sets(&measured.corpus);
     Ok(Outcome {
         run: run.dir.clone(),
@@ -141,6 +158,7 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
         settings: model.settings.clone(),
         items: measured.corpus.items,
         splits,
+        beginnings,
     })
 }
 
@@ -403,49 +421,76 @@ impl TrainedRun {
     }
 }
 
-/// The network of the run on each side.
-fn measure(
-    run: &TrainedRun,
-    model: &Model,
-    measured: &Measured,
-    (chosen, weights): (&ChosenWeights, NamedTensors),
-    sides: &Sides,
-    device: &Chosen,
-) -> Result<IndexMap<SplitName, SplitResult>, Failure> {
-    let classes = classes_of(run, measured);
-    let counts = run.class_counts(model, &classes);
-    let autodiff = device.device.clone().autodiff();
-    let network = Network::build(model.wired()?, &counts, &model.facts, run.seed, &autodiff)?;
-    let mut network = network.with_precision(model.settings.precision);
-    parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt {
-        path: chosen.path.clone(),
-        message,
-    })?;
-    let network = network.without_autodiff();
-    let parts = || model.plain_host_parts(run.seed, device.kind());
-    let items = &measured.corpus.items;
-    if !measured.is_own {
-        refuse_too_short(model, (&network, &device.device), parts()?, items)?;
-    }
-    let loader = &model.settings.training.loader;
-    let feed = Feed {
-        pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts()?, 0)),
-        items: items.clone(),
-        labels: model.label_ports().into(),
-        workers: loader.workers,
-        ahead: loader.ahead(),
+/// Training items of each class of the run's own corpus, as training counted them.
+fn own_counts(model: &Model, corpus: &Corpus, assignment: &Assignment) -> HashMap<String, Vec<usize>> {
+    let columns = model.label_ports().into_iter();
+    let count = |column: String| {
+        let counts = corpus.class_counts(&column, &assignment.train);
+        (column, counts.into_values().collect())
     };
-    let names = StepNames::new(run.seed);
-    let mut splits = IndexMap::new();
-    for (side, items) in sides {
-        let result = evaluate(&network, &feed, items, &model.settings, &names, &device.device).map_err(|abort| {
-            abort
-                .within(&format!("evaluation on {side}"))
-                .into_failure(Path::new(""))
+    columns.map(count).collect()
+}
+
+/// A run's network with its weights.
+struct Tested<'a> {
+    run: &'a TrainedRun,
+    model: &'a Model,
+    network: Network,
+    device: &'a Chosen,
+}
+
+impl<'a> Tested<'a> {
+    fn new(
+        run: &'a TrainedRun,
+        model: &'a Model,
+        (chosen, weights): (&ChosenWeights, NamedTensors),
+        counts: &HashMap<String, Vec<usize>>,
+        device: &'a Chosen,
+    ) -> Result<Self, Failure> {
+        let autodiff = device.device.clone().autodiff();
+        let network = Network::build(model.wired()?, counts, &model.facts, run.seed, &autodiff)?;
+        let mut network = network.with_precision(model.settings.precision);
+        parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt {
+            path: chosen.path.clone(),
+            message,
         })?;
-        splits.insert(*side, result);
+        Ok(Self {
+            run,
+            model,
+            network: network.without_autodiff(),
+            device,
+        })
     }
-    Ok(splits)
+
+    fn parts(&self) -> Result<HostParts, Failure> {
+        self.model.plain_host_parts(self.run.seed, self.device.kind())
+    }
+
+    /// Refuses items of which nothing would be left; those that the run was trained with were tried before.
+    fn refuse_too_short(&self, items: &Items) -> Result<(), Failure> {
+        refuse_too_short(self.model, (&self.network, &self.device.device), self.parts()?, items)
+    }
+
+    /// What it says of each side.
+    fn on(&self, items: &Items, sides: &Sides) -> Result<IndexMap<SplitName, SplitResult>, Failure> {
+        let settings = &self.model.settings;
+        let loader = &settings.training.loader;
+        let feed = Feed {
+            pipeline: Arc::new(HostPipeline::new(settings.sample_rate_hz, self.parts()?, 0)),
+            items: items.clone(),
+            labels: self.model.label_ports().into(),
+            workers: loader.workers,
+            ahead: loader.ahead(),
+        };
+        let names = StepNames::new(self.run.seed);
+        let side = |(side, items): &(SplitName, Vec<usize>)| {
+            let result = evaluate(&self.network, &feed, items, settings, &names, &self.device.device);
+            let within = format!("evaluation on {side}");
+            let result = result.map_err(|abort| abort.within(&within).into_failure(Path::new("")))?;
+            Ok((*side, result))
+        };
+        sides.iter().map(side).collect()
+    }
 }
 
 /// Numbers of each class by name, for JSON.

@@ -49,6 +49,8 @@ pub struct Outcome {
     pub(super) items: Items,
     /// The result on each side; of another corpus all items stand for the test side.
     pub splits: IndexMap<SplitName, SplitResult>,
+    /// The same of so many seconds of each recording from its beginning.
+    pub beginnings: Vec<(f64, IndexMap<SplitName, SplitResult>)>,
 }
 
 /// Intervals and groups of a head on a side.
@@ -83,12 +85,16 @@ impl Outcome {
     }
 
     pub(super) fn details(&self) -> Result<AllDetails, Failure> {
+        self.details_on(&self.splits)
+    }
+
+    fn details_on(&self, splits: &IndexMap<SplitName, SplitResult>) -> Result<AllDetails, Failure> {
         let side = |(side, split): (&SplitName, &SplitResult)| {
             let heads = split.heads.iter();
             let heads = heads.map(|(name, head)| Ok((name.clone(), self.details_of(name, head)?)));
             Ok((*side, heads.collect::<Result<_, Failure>>()?))
         };
-        self.splits.iter().map(side).collect()
+        splits.iter().map(side).collect()
     }
 
     /// Intervals and groups of one head.
@@ -184,6 +190,55 @@ impl Outcome {
         text
     }
 
+    /// What each head makes of the beginnings of recordings, beside whole ones: a line for each length.
+    pub(super) fn beginnings(&self, whole: &AllDetails) -> Result<(String, Value), Failure> {
+        let mut all = Vec::new();
+        let mut json = IndexMap::new();
+        for (seconds, splits) in &self.beginnings {
+            let details = self.details_on(splits)?;
+            json.insert(seconds.to_string(), self.measured_json(splits, &details)?);
+            all.push((format!("{seconds} s"), splits, details));
+        }
+        let mut text = String::new();
+        for (side, split) in self.splits.iter().filter(|_| !all.is_empty()) {
+            for (name, head) in &split.heads {
+                let shown = self.shown(head);
+                let mut rows = Vec::new();
+                let lengths = all
+                    .iter()
+                    .map(|(length, splits, details)| (length.as_str(), *splits, details));
+                for (length, splits, details) in lengths.chain([("all", &self.splits, whole)]) {
+                    let found = splits.get(side).and_then(|split| split.heads.get(name));
+                    let details = details.get(side).and_then(|heads| heads.get(name));
+                    let cells = shown.iter().map(|metric| {
+                        let value = metric.text(found.and_then(|head| head.metric(*metric)));
+                        let interval = details.map_or_else(|| "–".to_owned(), |details| details.interval(*metric));
+                        format!("{value} ({interval})")
+                    });
+                    rows.push(std::iter::once(length.to_owned()).chain(cells).collect());
+                }
+                let header = std::iter::once("heard").chain(shown.iter().map(|metric| metric.title()));
+                let header: Vec<&str> = header.collect();
+                let _ = writeln!(
+                    text,
+                    "\n{name} on {}, by what is heard of each recording from its beginning",
+                    self.name(*side)
+                );
+                text.push_str(&table(&header, &rows));
+            }
+        }
+        Ok((text, to_json(&json)?))
+    }
+
+    /// Metrics of a head that are shown.
+    fn shown(&self, head: &HeadResult) -> Vec<Metric> {
+        let predicts = match &head.predictions {
+            Predictions::Classes(_) => Predicts::Classes,
+            Predictions::Numbers(_) => Predicts::Numbers,
+        };
+        self.settings.evaluation.shown(predicts)
+    }
+
     /// What the corpus and the run do not share.
     fn differences(&self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -213,27 +268,16 @@ impl Outcome {
 
     /// Metrics with their intervals, classes, counts and groups of a head on a side.
     fn head(&self, text: &mut String, (side, name): (SplitName, &String), head: &HeadResult, details: &Details) {
-        let predicts = match &head.predictions {
-            Predictions::Classes(_) => Predicts::Classes,
-            Predictions::Numbers(_) => Predicts::Numbers,
-        };
-        let shown = self.settings.evaluation.shown(predicts);
+        let shown = self.shown(head);
         let where_ = self.name(side);
         let column = self.columns.get(name);
         let absent = column.and_then(|column| self.left_out.absent.get(column));
         let mark = if absent.is_some() { " of present classes" } else { "" };
         let row = |metric: &Metric| {
-            let interval = details.intervals.iter().find(|(own, _)| own == metric);
-            let interval = interval.and_then(|(_, interval)| *interval);
-            let end = |value: f64| metric.unit().number(value);
-            let interval = interval.map_or_else(
-                || "–".to_owned(),
-                |interval| format!("{} to {}", end(interval.low), end(interval.high)),
-            );
             vec![
                 format!("{}{mark}", metric.title()),
                 metric.text(head.metric(*metric)),
-                interval,
+                details.interval(*metric),
             ]
         };
         let rows: Vec<Vec<String>> = shown.iter().map(row).collect();
@@ -281,6 +325,9 @@ impl Outcome {
                 false => writeln!(text, "HEARD BEFORE: {}", self.heard_of_others(heard)),
             };
         }
+        if !self.is_own && self.heard.is_empty() {
+            text.push_str("no speaker bears the name of one that the run has heard; one person under two names is not found out\n");
+        }
         for line in &self.not_known {
             let _ = writeln!(text, "PERHAPS HEARD BEFORE: {line}");
         }
@@ -312,9 +359,9 @@ impl Outcome {
         )
     }
 
-    /// `eval.json`.
-    pub(super) fn json(&self, details: &AllDetails) -> Result<Value, Failure> {
-        let splits = self.splits.iter();
+    /// Results on sides, with their intervals and groups.
+    fn measured_json(&self, splits: &IndexMap<SplitName, SplitResult>, details: &AllDetails) -> Result<Value, Failure> {
+        let splits = splits.iter();
         let splits: IndexMap<String, SplitSummary> = splits
             .map(|(side, split)| (side.to_string(), SplitSummary::from(split)))
             .collect();
@@ -325,6 +372,12 @@ impl Outcome {
                 (side.to_string(), heads.collect())
             })
             .collect();
+        Ok(json!({ "splits": to_json(&splits)?, "details": to_json(&details)? }))
+    }
+
+    /// `eval.json`.
+    pub(super) fn json(&self, details: &AllDetails, beginnings: Value) -> Result<Value, Failure> {
+        let measured = self.measured_json(&self.splits, details)?;
         Ok(json!({
             "run": {
                 "id": self.record.id,
@@ -349,7 +402,8 @@ impl Outcome {
                 "unknown_classes": self.left_out.unknown,
                 "absent_classes": self.left_out.absent,
             },
-            "splits": to_json(&splits)?,
+            "splits": measured["splits"],
+            "heard_seconds": beginnings,
             "bootstrap": {
                 "over": "speakers, and items of each",
                 "method": "percentile",
@@ -357,7 +411,7 @@ impl Outcome {
                 "replicates": REPLICATES,
                 "seed": self.seed,
             },
-            "details": to_json(&details)?,
+            "details": measured["details"],
             "heard_before": to_json(&self.heard)?,
             "perhaps_heard_before": self.not_known,
             "remarks": self.remarks,
@@ -366,6 +420,16 @@ impl Outcome {
 }
 
 impl Details {
+    /// The ends of a metric's interval.
+    fn interval(&self, metric: Metric) -> String {
+        let own = self.intervals.iter().find(|(own, _)| *own == metric);
+        let end = |value: f64| metric.unit().number(value);
+        own.and_then(|(_, interval)| *interval).map_or_else(
+            || "–".to_owned(),
+            |interval| format!("{} to {}", end(interval.low), end(interval.high)),
+        )
+    }
+
     fn json(&self) -> Value {
         let intervals = self.intervals.iter();
         let intervals: IndexMap<&str, Option<Interval>> =

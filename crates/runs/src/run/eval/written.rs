@@ -40,7 +40,8 @@ pub fn write(outcome: &Outcome, folder: &Path) -> Result<String, Failure> {
     }
     let place = |name: String| -> PathBuf { folder.join(name) };
     let details = outcome.details()?;
-    let text = outcome.text(&details);
+    let (beginnings, found) = outcome.beginnings(&details)?;
+    let text = outcome.text(&details) + &beginnings;
     write_atomically(&files, &place("report.txt".to_owned()), text.as_bytes())?;
     let heads: Vec<String> = outcome
         .splits
@@ -67,6 +68,6 @@ pub fn write(outcome: &Outcome, folder: &Path) -> Result<String, Failure> {
             }
         }
     }
-    write_json(&files, &whole, &outcome.json(&details)?)?;
+    write_json(&files, &whole, &outcome.json(&details, found)?)?;
     Ok(text)
 }
