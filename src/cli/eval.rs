@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     data: Option<PathBuf>,
     /// Sets a value: `datasets.NAME.root=FOLDER` finds the run's own corpus where it has moved to, and
     /// `datasets.NAME={kind: …}` measures another corpus, all of its items; others change the
-    /// experiment, such as evaluation.metrics=[uar,roc_auc]. May be given several times.
+    /// experiment, such as `evaluation.metrics=[uar, roc_auc]`. May be given several times.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
     /// Which weights; those that the run itself was measured with when left out.

@@ -81,7 +81,7 @@ struct Measured {
 pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnReport<'_>) -> Result<Outcome, Failure> {
     let mut remarks = remarks_on(run, request, device)?;
     let mut measured = corpora(run, request, on_report)?;
-    remarks.extend(measured.corpus.warnings.clone());
+    remarks.extend(remarks_of(&measured.corpus));
     if measured.is_own && run.record.classes.is_empty() {
         remarks.push("the run does not say how its classes were numbered; they are taken from its corpora".to_owned());
     }
@@ -204,6 +204,28 @@ fn remarks_on(run: &TrainedRun, request: &Request, device: &Chosen) -> Result<Ve
         ));
     }
     Ok(remarks)
+}
+
+/// What is to be said of a corpus: oddities, files left out, copies counted once.
+fn remarks_of(corpus: &Corpus) -> Vec<String> {
+    let mut remarks = corpus.warnings.clone();
+    if let Some(first) = corpus.skipped.first() {
+        remarks.push(format!(
+            "{} file(s) are left out, such as {}: {}",
+            corpus.skipped.len(),
+            first.path.display(),
+            first.reason
+        ));
+    }
+    if let Some(first) = corpus.duplicates.first() {
+        remarks.push(format!(
+            "{} file(s) are copies of others and are counted once, such as `{}` of `{}`",
+            corpus.duplicates.len(),
+            first.dropped,
+            first.kept
+        ));
+    }
+    remarks
 }
 
 /// Arguments that change corpora, and all others.
