@@ -5,6 +5,7 @@ mod cache;
 mod check;
 mod data;
 mod embed;
+mod eval;
 mod file_kind;
 mod gpu_check;
 mod graph;
@@ -82,6 +83,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Write what a node gives for recordings to a .safetensors file.
     Embed(embed::Arguments),
+    /// Measure a run again: on a side of its own data, or on another corpus.
+    Eval(eval::Arguments),
     /// Say what a trained run makes of recordings, as a table or as tracks of emotion over time.
     Predict(predict::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
@@ -210,7 +213,12 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     // Of these, stdout shows what is on the disk.
     let is_kept = matches!(
         cli.command,
-        Command::Run(_) | Command::Resume(_) | Command::Sweep(_) | Command::Embed(_) | Command::LrFind(_)
+        Command::Run(_)
+            | Command::Resume(_)
+            | Command::Sweep(_)
+            | Command::Embed(_)
+            | Command::Eval(_)
+            | Command::LrFind(_)
     );
     let outcome = guarded(|| execute(cli.command, common));
     let outcome = match (outcome, lost()) {
@@ -238,6 +246,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Resume(arguments) => run::resume(&arguments, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
+        Command::Eval(arguments) => eval::eval(&arguments, common),
         Command::Predict(arguments) => predict::predict(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),

@@ -27,6 +27,7 @@ mod corpus_preparation;
 mod data;
 mod early;
 mod errors;
+mod eval;
 mod experiments;
 mod explaining;
 mod faults;

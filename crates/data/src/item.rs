@@ -1,6 +1,6 @@
 //! What a scan yields: items, and the corpus that holds them.
 
-use crate::person::apart_as;
+use crate::person::{apart_as, is_unknown};
 use crate::{ContentHash, DataError, FilePath, Items, Name, PublishedFolds, ShortStamp, StreamSource};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
 use emorun_audio::{Channel, Segment, load_channel};
@@ -135,6 +135,12 @@ impl Item {
     #[must_use]
     pub fn label(&self, column: &str) -> Option<u32> {
         class_of(&self.labels, &self.attributes, column)
+    }
+
+    /// Whether it is known who speaks; unknown speakers of the same people could all be one.
+    #[must_use]
+    pub fn has_known_speaker(&self) -> bool {
+        !self.speaker.is_empty() && !is_unknown(&self.speaker)
     }
 
     /// Whether the file is still the one that the corpus was read from: by its [`ShortStamp`], or else, for a stamp changes with

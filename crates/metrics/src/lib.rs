@@ -3,9 +3,11 @@
 //! The way through it: rows are added to [`Predictions`], item by item, and a [`Metric`] says how it follows from them,
 //! which way it is better, how it is written and how those of folds and seeds become one. [`Confusion`] and
 //! [`Agreement`] are the sums that are merged by adding; [`ClassReport`] and [`Calibration`] are tables. [`mean_sd`],
-//! [`paired_difference`] and [`resampled_difference`] summarise runs.
+//! [`paired_difference`] and [`resampled_difference`] summarise runs; a [`Bootstrap`] over [`Clusters`] says how sure
+//! a metric is.
 
 mod agreement;
+mod bootstrap;
 mod calibration;
 mod classification;
 mod confusion;
@@ -19,6 +21,7 @@ mod statistics;
 mod table;
 
 pub use agreement::Agreement;
+pub use bootstrap::{Bootstrap, Clusters};
 pub use calibration::{Calibration, CalibrationBin};
 pub use classification::ClassReport;
 pub use confusion::Confusion;

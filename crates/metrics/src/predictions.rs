@@ -50,7 +50,38 @@ impl ScoredRow<'_> {
     }
 }
 
+impl Predictions {
+    /// The rows at these places, in this order; one that is named twice counts twice, one that there is not nowhere.
+    #[must_use]
+    pub fn at(&self, rows: &[usize]) -> Self {
+        match self {
+            Self::Classes(own) => Self::Classes(own.at(rows)),
+            Self::Numbers(own) => Self::Numbers(own.at(rows)),
+        }
+    }
+}
+
 impl ClassPredictions {
+    /// As [`Predictions::at`].
+    fn at(&self, rows: &[usize]) -> Self {
+        let mut found = Self {
+            has_scores: self.has_scores,
+            ..Self::new(self.labels())
+        };
+        let width = self.labels().len();
+        for &row in rows {
+            let (Some(truth), Some(probabilities)) = (
+                self.truth.get(row),
+                self.probabilities.get(row * width..(row + 1) * width),
+            ) else {
+                continue;
+            };
+            // What was added once fits.
+            let _ = found.add(*truth, probabilities);
+        }
+        found
+    }
+
     /// No rows yet, over classes in their order.
     pub fn new(labels: &[impl AsRef<str>]) -> Self {
         Self {
@@ -168,6 +199,21 @@ impl Number<'_> {
 }
 
 impl NumberPredictions {
+    /// As [`Predictions::at`].
+    fn at(&self, rows: &[usize]) -> Self {
+        let mut found = Self::new(&self.names);
+        let width = self.names.len();
+        for &row in rows {
+            let part = row * width..(row + 1) * width;
+            let (Some(truth), Some(predicted)) = (self.truth.get(part.clone()), self.predicted.get(part)) else {
+                continue;
+            };
+            // What was added once fits.
+            let _ = found.add(truth, predicted);
+        }
+        found
+    }
+
     /// No rows yet, of numbers in their order.
     pub fn new(names: &[impl AsRef<str>]) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! From an experiment file to everything that a run needs, in stages: the structure is checked
 //! before any data is touched, the data before anything is trained.
 
+mod corpora;
 mod features;
 mod fits;
 mod host;
@@ -20,6 +21,7 @@ mod shortest;
 mod stages;
 mod trained;
 
+pub use corpora::Corpora;
 pub use host::Caching;
 pub use identity::WeightsFacts;
 pub use inherit::{Shapes, same_tensors};

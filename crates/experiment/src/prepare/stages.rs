@@ -307,8 +307,8 @@ fn probe(
 }
 
 /// The label columns that nodes take.
-fn learned_columns<'a>(prepared: &Prepared, ports: &'a [(String, Signal)]) -> Vec<&'a str> {
-    let edges = prepared.experiment.graph.nodes().iter().flat_map(|node| &node.edges);
+pub(super) fn learned_columns<'a>(model: &Model, ports: &'a [(String, Signal)]) -> Vec<&'a str> {
+    let edges = model.experiment.graph.nodes().iter().flat_map(|node| &node.edges);
     let taken: BTreeSet<&str> = edges
         .filter(|edge| edge.from.producer == Producer::Data)
         .map(|edge| edge.from.port.as_str())

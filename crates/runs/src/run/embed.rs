@@ -45,9 +45,9 @@ pub struct Request<'a> {
 /// A run whose weights are used.
 #[derive(Clone, Debug)]
 pub struct TrainedRun {
-    dir: PathBuf,
-    seed: u64,
-    record: RunRecord,
+    pub(super) dir: PathBuf,
+    pub(super) seed: u64,
+    pub(super) record: RunRecord,
 }
 
 impl TrainedRun {
@@ -401,7 +401,7 @@ fn network(
 }
 
 /// Refuses recordings of which nothing would be left; those of the experiment's corpora were tried before.
-fn refuse_too_short(
+pub(super) fn refuse_too_short(
     model: &Model,
     network: (&Network, &burn::tensor::Device),
     parts: HostParts,

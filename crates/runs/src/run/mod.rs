@@ -5,6 +5,7 @@ pub mod comparison;
 pub mod curves;
 pub mod dir;
 pub mod embed;
+pub mod eval;
 pub mod fallen;
 pub mod init;
 mod init_file;

@@ -196,7 +196,8 @@ fn numbers(splits: &IndexMap<SplitName, SplitResult>) -> String {
     text
 }
 
-fn classes(counts: &Confusion) -> String {
+/// Precision, recall and F1 of each class.
+pub(super) fn classes(counts: &Confusion) -> String {
     let rows: Vec<Vec<String>> = counts
         .per_class()
         .iter()
@@ -213,7 +214,8 @@ fn classes(counts: &Confusion) -> String {
     table(&["class", "items", "recall", "precision", "F1"], &rows)
 }
 
-fn confusion(confusion: &Confusion) -> String {
+/// Counts of true and predicted classes.
+pub(super) fn confusion(confusion: &Confusion) -> String {
     let header: Vec<&str> = std::iter::once("true")
         .chain(confusion.labels().iter().map(String::as_str))
         .collect();

@@ -1,0 +1,524 @@
+//! Measuring a trained run again: on a side of its own data, or on another corpus.
+
+mod heard;
+mod others;
+mod outcome;
+mod written;
+
+pub use outcome::Outcome;
+pub use written::{free, write};
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use emorun_data::{Assignment, Corpus, Items, SplitName};
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::embed::{TrainedRun, refuse_too_short};
+use super::record::{Status, Versions};
+use emorun_engine::device::Chosen;
+use emorun_engine::exit::Failure;
+use emorun_engine::feed::Feed;
+use emorun_engine::feed::host::{HostParts, HostPipeline};
+use emorun_engine::settings::FinalWeights;
+use emorun_engine::train::StepNames;
+use emorun_engine::train::checkpoint::Store;
+use emorun_engine::train::evaluate::evaluate;
+use emorun_engine::train::result::SplitResult;
+use emorun_experiment::ancestry::{self, Ancestry, HeardBefore};
+use emorun_experiment::prepare::{Corpora, Model, OnReport, Stored};
+use emorun_nodes::network::Network;
+use emorun_nodes::parameters::{self, NamedTensors};
+use others::{LeftOut, Others};
+
+/// What to measure.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// A file whose `datasets:` take the place of the run's.
+    pub data: Option<PathBuf>,
+    /// `path=value` arguments: those of `datasets` change the corpora, all others the experiment.
+    pub sets: Vec<String>,
+    /// Sides of the run's own data; none where it was not said.
+    pub sides: Vec<SplitName>,
+    /// Which weights; `None` takes those that the run itself was measured with, and wants it completed.
+    pub weights: Option<FinalWeights>,
+    /// Beside whole recordings, only so many seconds of each from its beginning.
+    pub heard_seconds: Vec<f64>,
+    /// Nothing may be downloaded.
+    pub offline: bool,
+}
+
+/// Weights of a run, and where they come from.
+#[derive(Clone, Debug)]
+pub struct ChosenWeights {
+    /// Best or last.
+    pub which: FinalWeights,
+    /// Step of their checkpoint.
+    pub step: u64,
+    /// Epoch after which they were best; `None` for the last.
+    pub best_epoch: Option<u64>,
+    path: PathBuf,
+}
+
+/// What is measured on.
+struct Measured {
+    corpus: Corpus,
+    /// The datasets by name.
+    datasets: Vec<String>,
+    /// Whether it is the run's own data.
+    is_own: bool,
+    /// What others lack, and what the run lacks of them.
+    left_out: LeftOut,
+}
+
+/// Measures a run.
+///
+/// # Errors
+/// The run is not completed, or cannot be used by this version; its weights, its backbone or the corpora are not there
+/// or have changed; no item has a class that the run knows; a number is not finite.
+pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnReport<'_>) -> Result<Outcome, Failure> {
+    let mut remarks = remarks_on(run, request, device)?;
+    let mut measured = corpora(run, request, on_report)?;
+    remarks.extend(remarks_of(&measured.corpus));
+    if measured.is_own && run.record.classes.is_empty() {
+        remarks.push("the run does not say how its classes were numbered; they are taken from its corpora".to_owned());
+    }
+    let classes = classes_of(run, &measured);
+    let (_, sets) = apart(&request.sets);
+    let stored = Stored {
+        classes: &classes,
+        sets: &sets,
+        offline: request.offline,
+    };
+    let resolved = run.dir.join("resolved.yaml");
+    let mut others = (!measured.is_own).then(|| Others::new(&classes, &all_sets(&measured.corpus)));
+    if let Some(others) = &mut others {
+        measured.corpus.items = others.renumbered(&measured.corpus.items)?;
+    }
+    let model = Model::load(&resolved, stored, &measured.corpus.items, &|_, _| true, on_report)?;
+    run.record.check_identity(&model, |_| true, &run.dir)?;
+    let (assignment, sides) = match others {
+        Some(others) => {
+            let (left_out, items) = others.left(&measured.corpus, &model, &measured.datasets)?;
+            measured.left_out = left_out;
+            (None, vec![(SplitName::Test, items)])
+        }
+        None => own_sides(run, &model, &measured.corpus, request)?,
+    };
+    let (chosen, weights) = run.chosen(&model, request.weights)?;
+    let ancestry = ancestry::of_run(&run.dir)?;
+    if measured.is_own {
+        remarks.extend(sides.iter().filter_map(|(side, _)| {
+            match side {
+                SplitName::Train => Some(
+                    "the run was trained on its train side: what is measured there says how well it knows it by heart"
+                        .to_owned(),
+                ),
+                SplitName::Validation => Some(
+                    "the run's epoch was chosen on its validation side: what is measured there is too good".to_owned(),
+                ),
+                SplitName::Test => None,
+            }
+        }));
+    }
+    let heard = heard(&ancestry, &measured, &sides, assignment.as_ref())?;
+    let counts = match &assignment {
+        Some(assignment) => own_counts(&model, &measured.corpus, assignment),
+        None => run.class_counts(&model, &classes),
+    };
+    let tested = Tested::new(run, &model, (&chosen, weights), &counts, device)?;
+    if !measured.is_own {
+        tested.refuse_too_short(&measured.corpus.items)?;
+    }
+    let splits = tested.on(&measured.corpus.items, &sides)?;
+    let mut beginnings = Vec::new();
+    for &seconds in &request.heard_seconds {
+        let items = heard::beginnings(&model, &measured.corpus.items, seconds)?;
+        tested.refuse_too_short(&items)?;
+        beginnings.push((seconds, tested.on(&items, &sides)?));
+    }
+    let all_classes = all_sets(&measured.corpus);
+    Ok(Outcome {
+        run: run.dir.clone(),
+        record: run.record.clone(),
+        seed: run.seed,
+        weights: chosen,
+        device: device.name.to_string(),
+        is_own: measured.is_own,
+        datasets: measured.datasets,
+        facts: serde_json::to_value(&measured.corpus.datasets).unwrap_or_default(),
+        left_out: measured.left_out,
+        heard,
+        not_known: ancestry::not_known(&ancestry),
+        remarks,
+        classes: all_classes.into_iter().chain(classes).collect(),
+        columns: model.predicted_columns(),
+        settings: model.settings.clone(),
+        items: measured.corpus.items,
+        splits,
+        beginnings,
+    })
+}
+
+/// Refuses a run that has not come to its end, unless weights were asked for by name; gives what is to be said of one
+/// from elsewhere.
+fn remarks_on(run: &TrainedRun, request: &Request, device: &Chosen) -> Result<Vec<String>, Failure> {
+    let (record, dir) = (&run.record, run.dir.display());
+    let mut remarks = Vec::new();
+    if record.status != Status::Completed {
+        let status = match record.status {
+            Status::Running => "is still going on, or was killed".to_owned(),
+            Status::Diverged => "has diverged".to_owned(),
+            status => format!("is {status}"),
+        };
+        if request.weights.is_none() {
+            let why = record
+                .error
+                .as_ref()
+                .map_or_else(String::new, |why| format!(" ({why})"));
+            let whole = record.parent.as_deref().unwrap_or_default();
+            let whole = if whole.is_empty() {
+                dir.to_string()
+            } else {
+                whole.to_owned()
+            };
+            return Err(Failure::Conflict(format!(
+                "{dir} {status}{why}, so that its weights are not its result; continue it with: emorun resume {whole}; or measure what its newest checkpoint holds with --weights last"
+            )));
+        }
+        remarks.push(format!("{dir} {status}: what is measured is not its result"));
+    }
+    let here = Versions::default();
+    if record.versions != here {
+        remarks.push(format!(
+            "the run was made with emorun {} on Burn {}, this is emorun {} on Burn {}: numbers may differ",
+            record.versions.emorun, record.versions.burn, here.emorun, here.burn
+        ));
+    }
+    let now = device.name.to_string();
+    if let Some(then) = record.device.as_ref().filter(|then| **then != now) {
+        remarks.push(format!(
+            "the run was trained on {then}, this is {now}: the last digits may differ"
+        ));
+    }
+    Ok(remarks)
+}
+
+/// What is to be said of a corpus: oddities, files left out, copies counted once.
+fn remarks_of(corpus: &Corpus) -> Vec<String> {
+    let mut remarks = corpus.warnings.clone();
+    if let Some(first) = corpus.skipped.first() {
+        remarks.push(format!(
+            "{} file(s) are left out, such as {}: {}",
+            corpus.skipped.len(),
+            first.path.display(),
+            first.reason
+        ));
+    }
+    if let Some(first) = corpus.duplicates.first() {
+        remarks.push(format!(
+            "{} file(s) are copies of others and are counted once, such as `{}` of `{}`",
+            corpus.duplicates.len(),
+            first.dropped,
+            first.kept
+        ));
+    }
+    remarks
+}
+
+/// Arguments that change corpora, and all others.
+fn apart(sets: &[String]) -> (Vec<String>, Vec<String>) {
+    let of_data = |set: &&String| set.starts_with("datasets.") || set.starts_with("datasets=");
+    let (data, others): (Vec<_>, Vec<_>) = sets.iter().partition(of_data);
+    (
+        data.into_iter().cloned().collect(),
+        others.into_iter().cloned().collect(),
+    )
+}
+
+/// The corpora: the run's own by content, or those that are named.
+fn corpora(run: &TrainedRun, request: &Request, on_report: OnReport<'_>) -> Result<Measured, Failure> {
+    let resolved = run.dir.join("resolved.yaml");
+    let (sets, _) = apart(&request.sets);
+    let mut corpora = Corpora::read(&resolved, request.data.as_deref(), &sets, on_report)?;
+    let known = |name: &str| run.record.data.get(name).is_some();
+    // `datasets.NAME=…` and `datasets.NAME.root=…`
+    let name_in = |set: &String| {
+        let path = set.strip_prefix("datasets.")?.split('=').next()?;
+        Some(path.split('.').next()?.to_owned())
+    };
+    let named: BTreeSet<String> = sets.iter().filter_map(name_in).collect();
+    let may_be_own = request.data.is_none() && named.iter().all(|name| known(name));
+    let mut corpus = None;
+    if may_be_own {
+        let own = corpora.scan(on_report)?;
+        let facts = serde_json::to_value(&own.datasets).unwrap_or_default();
+        let is_own = run.record.check_items(&facts, &run.dir);
+        let is_own = is_own.and_then(|()| check_numbers(run, &all_sets(&own)));
+        if named.is_empty() || is_own.is_ok() {
+            is_own?;
+            return Ok(Measured {
+                datasets: corpora.datasets.keys().cloned().collect(),
+                corpus: own,
+                is_own: true,
+                left_out: LeftOut::default(),
+            });
+        }
+        corpus = (named.len() == corpora.datasets.len()).then_some(own);
+    }
+    if request.data.is_none() {
+        corpora.datasets.retain(|name, _| named.contains(name));
+    }
+    if !request.sides.is_empty() {
+        return Err(Failure::Usage(
+            "--split names a side of the run's own data; of another corpus all items are measured".into(),
+        ));
+    }
+    if run.record.classes.is_empty() {
+        return Err(Failure::Conflict(format!(
+            "{} does not say how its classes are numbered, as runs of this version do; measure it on its own data",
+            run.dir.display()
+        )));
+    }
+    let corpus = corpus.map_or_else(|| corpora.scan(on_report), Ok)?;
+    Ok(Measured {
+        datasets: corpora.datasets.keys().cloned().collect(),
+        corpus,
+        is_own: false,
+        left_out: LeftOut::default(),
+    })
+}
+
+/// Compares how classes are numbered: items and their labels can be the same, by names, where that has changed.
+fn check_numbers(run: &TrainedRun, now: &IndexMap<String, Vec<String>>) -> Result<(), Failure> {
+    let mut then = run.record.classes.iter();
+    match then.find(|(column, classes)| now.get(*column) != Some(classes)) {
+        None => Ok(()),
+        Some((column, classes)) => Err(Failure::Conflict(format!(
+            "the classes of `{column}` are not numbered as when {} was started: then {}, now {}; put them back, or name the corpus with --data or --set, by which classes go by their names",
+            run.dir.display(),
+            classes.join(", "),
+            now.get(column).map_or_else(|| "none".to_owned(), |now| now.join(", ")),
+        ))),
+    }
+}
+
+/// Names of the classes of all label columns and attributes of a corpus.
+fn all_sets(corpus: &Corpus) -> IndexMap<String, Vec<String>> {
+    let sets = corpus.label_sets.iter().chain(&corpus.attribute_sets);
+    sets.map(|(column, classes)| (column.clone(), classes.clone()))
+        .collect()
+}
+
+/// How the run's classes are numbered: as it says, or of a version that did not say it as its corpora have them.
+fn classes_of(run: &TrainedRun, measured: &Measured) -> IndexMap<String, Vec<String>> {
+    match run.record.classes.is_empty() {
+        true => all_sets(&measured.corpus),
+        false => run.record.classes.clone(),
+    }
+}
+
+/// Sides with their items.
+type Sides = Vec<(SplitName, Vec<usize>)>;
+
+/// The sides of the run's own data that are asked for, as they were drawn for its fold.
+fn own_sides(
+    run: &TrainedRun,
+    model: &Model,
+    corpus: &Corpus,
+    request: &Request,
+) -> Result<(Option<Assignment>, Sides), Failure> {
+    let fold = &run.record.fold;
+    let mut assignments = model.split(corpus)?.into_iter();
+    let assignment = assignments
+        .find(|assignment| assignment.label == *fold)
+        .ok_or_else(|| {
+            Failure::Conflict(format!(
+                "the split has no {} any more, which {} was trained on",
+                fold.as_deref().unwrap_or("single fold"),
+                run.dir.display()
+            ))
+        })?;
+    let certificate = serde_json::to_value(&assignment.certificate).map_err(|error| Failure::Bug(error.to_string()))?;
+    let facts = serde_json::to_value(&corpus.datasets).unwrap_or_default();
+    run.record.check_data(&facts, &certificate, &run.dir)?;
+    let asked = match request.sides.is_empty() {
+        true => vec![SplitName::Test],
+        false => request.sides.clone(),
+    };
+    let items = |side: SplitName| match side {
+        SplitName::Train => assignment.train.clone(),
+        SplitName::Validation => assignment.validation.clone(),
+        SplitName::Test => assignment.test.clone(),
+    };
+    let sides: Sides = asked.iter().map(|&side| (side, items(side))).collect();
+    let sides: Sides = sides.into_iter().filter(|(_, items)| !items.is_empty()).collect();
+    if sides.is_empty() {
+        return Err(Failure::Usage(format!(
+            "the run's split has no {} side; choose another with --split",
+            asked.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+        )));
+    }
+    Ok((Some(assignment), sides))
+}
+
+/// Whom of those measured the run, or what its weights come from, has heard.
+fn heard(
+    ancestry: &Ancestry,
+    measured: &Measured,
+    sides: &Sides,
+    assignment: Option<&Assignment>,
+) -> Result<Vec<HeardBefore>, Failure> {
+    if let Some(assignment) = assignment {
+        // Its own training and choice of an epoch are what the sides are for.
+        let before = ancestry.get(1..).unwrap_or_default();
+        return Ok(ancestry::heard_before(before, &assignment.certificate.splits));
+    }
+    let mut speakers = IndexMap::new();
+    for &item in sides.iter().flat_map(|(_, items)| items) {
+        let item = measured.corpus.items.get(item)?;
+        if item.has_known_speaker() {
+            *speakers.entry(item.speaker.to_string()).or_insert(0) += 1;
+        }
+    }
+    let facts = emorun_data::split::SideFacts {
+        speakers,
+        ..Default::default()
+    };
+    Ok(ancestry::heard_before(ancestry, &[(SplitName::Test, facts)].into()))
+}
+
+impl TrainedRun {
+    /// The weights asked for, or those that the run is measured with.
+    fn chosen(&self, model: &Model, asked: Option<FinalWeights>) -> Result<(ChosenWeights, NamedTensors), Failure> {
+        let store = Store {
+            run: self.record.id.clone(),
+            ..Store::in_folder(self.dir.join("checkpoints"))
+        };
+        let newest = store.read_newest(|warning| tracing::warn!("{warning}"))?;
+        let newest = newest.ok_or_else(|| {
+            Failure::Input(format!(
+                "{} has no checkpoint, so that there are no weights; continue it with: emorun resume {0}, or put its folder `checkpoints` back",
+                self.dir.display()
+            ))
+        })?;
+        let last = newest.state.step;
+        let chosen = |which, step, best_epoch| ChosenWeights {
+            which,
+            step,
+            best_epoch,
+            path: store.path_of(step),
+        };
+        let best = newest.state.best.clone();
+        match (asked.or(model.settings.evaluation.weights), best) {
+            (Some(FinalWeights::Last), _) | (None, None) => {
+                Ok((chosen(FinalWeights::Last, last, None), newest.into_weights()))
+            }
+            (_, Some(best)) => {
+                let weights = match best.step == last {
+                    true => newest.into_weights(),
+                    false => store.read(best.step)?.into_weights(),
+                };
+                Ok((chosen(FinalWeights::Best, best.step, Some(best.epoch)), weights))
+            }
+            (Some(FinalWeights::Best), None) => Err(Failure::Usage(format!(
+                "{} has no best weights: they are chosen on a validation side, after an epoch; use --weights last",
+                self.dir.display()
+            ))),
+        }
+    }
+
+    /// Training items of each class, by which losses weigh classes.
+    fn class_counts(&self, model: &Model, classes: &IndexMap<String, Vec<String>>) -> HashMap<String, Vec<usize>> {
+        let stored = &self.record.certificate["splits"]["train"]["classes"];
+        let count = |column: &str, class: &str| stored[column][class].as_u64().map(|count| count as usize);
+        let columns = model.label_ports().into_iter().filter_map(|column| {
+            let own = classes.get(&column)?;
+            let counts = own.iter().map(|class| count(&column, class));
+            Some((column.clone(), counts.collect::<Option<Vec<_>>>()?))
+        });
+        columns.collect()
+    }
+}
+
+/// Training items of each class of the run's own corpus, as training counted them.
+fn own_counts(model: &Model, corpus: &Corpus, assignment: &Assignment) -> HashMap<String, Vec<usize>> {
+    let columns = model.label_ports().into_iter();
+    let count = |column: String| {
+        let counts = corpus.class_counts(&column, &assignment.train);
+        (column, counts.into_values().collect())
+    };
+    columns.map(count).collect()
+}
+
+/// A run's network with its weights.
+struct Tested<'a> {
+    run: &'a TrainedRun,
+    model: &'a Model,
+    network: Network,
+    device: &'a Chosen,
+}
+
+impl<'a> Tested<'a> {
+    fn new(
+        run: &'a TrainedRun,
+        model: &'a Model,
+        (chosen, weights): (&ChosenWeights, NamedTensors),
+        counts: &HashMap<String, Vec<usize>>,
+        device: &'a Chosen,
+    ) -> Result<Self, Failure> {
+        let autodiff = device.device.clone().autodiff();
+        let network = Network::build(model.wired()?, counts, &model.facts, run.seed, &autodiff)?;
+        let mut network = network.with_precision(model.settings.precision);
+        parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt {
+            path: chosen.path.clone(),
+            message,
+        })?;
+        Ok(Self {
+            run,
+            model,
+            network: network.without_autodiff(),
+            device,
+        })
+    }
+
+    fn parts(&self) -> Result<HostParts, Failure> {
+        self.model.plain_host_parts(self.run.seed, self.device.kind())
+    }
+
+    /// Refuses items of which nothing would be left; those that the run was trained with were tried before.
+    fn refuse_too_short(&self, items: &Items) -> Result<(), Failure> {
+        refuse_too_short(self.model, (&self.network, &self.device.device), self.parts()?, items)
+    }
+
+    /// What it says of each side.
+    fn on(&self, items: &Items, sides: &Sides) -> Result<IndexMap<SplitName, SplitResult>, Failure> {
+        let settings = &self.model.settings;
+        let loader = &settings.training.loader;
+        let feed = Feed {
+            pipeline: Arc::new(HostPipeline::new(settings.sample_rate_hz, self.parts()?, 0)),
+            items: items.clone(),
+            labels: self.model.label_ports().into(),
+            workers: loader.workers,
+            ahead: loader.ahead(),
+        };
+        let names = StepNames::new(self.run.seed);
+        let side = |(side, items): &(SplitName, Vec<usize>)| {
+            let result = evaluate(&self.network, &feed, items, settings, &names, &self.device.device);
+            let within = format!("evaluation on {side}");
+            let result = result.map_err(|abort| abort.within(&within).into_failure(Path::new("")))?;
+            Ok((*side, result))
+        };
+        sides.iter().map(side).collect()
+    }
+}
+
+/// Numbers of each class by name, for JSON.
+type Counts = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// A value as JSON; what cannot be written so is a bug.
+fn json(value: &impl serde::Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|error| Failure::Bug(error.to_string()))
+}

@@ -1,0 +1,73 @@
+//! The files of an evaluation.
+
+use std::path::{Path, PathBuf};
+
+use emorun_files::Files;
+
+use super::Outcome;
+use crate::run::dir::write_json;
+use crate::run::report;
+use emorun_engine::exit::Failure;
+use emorun_engine::train::checkpoint::write_atomically;
+
+/// Written last: what holds it is whole.
+const WHOLE: &str = "eval.json";
+
+/// Refuses a folder that holds an evaluation, unless it may be replaced.
+///
+/// # Errors
+/// It does.
+pub fn free(folder: &Path, force: bool) -> Result<(), Failure> {
+    if !force && folder.join(WHOLE).exists() {
+        return Err(Failure::Conflict(format!(
+            "{} holds an evaluation already; replace it with --force, or choose another --out",
+            folder.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Writes `report.txt`, `predictions.HEAD.csv`, confusion matrices and, last, `eval.json`; gives the text.
+///
+/// # Errors
+/// A file cannot be written, or an item's record not be read.
+pub fn write(outcome: &Outcome, folder: &Path) -> Result<String, Failure> {
+    let files = Files::default();
+    files.create_dir_all(folder).map_err(Failure::io("create", folder))?;
+    let whole = folder.join(WHOLE);
+    if whole.exists() {
+        files.remove_file(&whole).map_err(Failure::io("remove", &whole))?;
+    }
+    let place = |name: String| -> PathBuf { folder.join(name) };
+    let details = outcome.details()?;
+    let (beginnings, found) = outcome.beginnings(&details)?;
+    let text = outcome.text(&details) + &beginnings;
+    write_atomically(&files, &place("report.txt".to_owned()), text.as_bytes())?;
+    let heads: Vec<String> = outcome
+        .splits
+        .values()
+        .next()
+        .map_or_else(Vec::new, |split| split.heads.keys().cloned().collect());
+    for head in &heads {
+        let is_classifier = outcome.splits.values().any(|split| split.classes(head).is_some());
+        let csv = match is_classifier {
+            true => report::predictions_csv(&outcome.items, head, &outcome.splits)?,
+            false => report::estimates_csv(&outcome.items, head, &outcome.splits)?,
+        };
+        write_atomically(&files, &place(format!("predictions.{head}.csv")), &csv)?;
+        for (side, split) in &outcome.splits {
+            let Some(rows) = split.classes(head) else { continue };
+            let counts = rows.confusion();
+            let title = format!("{head}, {side}");
+            match emorun_figures::confusion_matrix(&title, counts.labels(), counts.rows()) {
+                Ok(figure) => {
+                    let name = format!("confusion.{head}.{side}.svg");
+                    write_atomically(&files, &place(name), figure.to_svg().as_bytes())?;
+                }
+                Err(error) => tracing::warn!("no confusion matrix was drawn: {error}"),
+            }
+        }
+    }
+    write_json(&files, &whole, &outcome.json(&details, found)?)?;
+    Ok(text)
+}
