@@ -555,6 +555,8 @@ fn a_kind_is_named_in_few_files() {
             .filter(|(path, _)| path.starts_with("src/") || path.contains("/src/"))
             // A line of small configurations to try, which is its test.
             .filter(|(path, _)| path != "crates/nodes/src/samples.rs")
+            // A line of small configurations to try, which is its test.
+            .filter(|(path, _)| path != "crates/nodes/src/samples.rs")
             .filter(|(_, text)| code(text).any(|line| line.to_lowercase().contains(kind)))
             .map(|(path, _)| path.as_str())
             .collect();
