@@ -283,7 +283,7 @@ impl Outcome {
         let rows: Vec<Vec<String>> = shown.iter().map(row).collect();
         let items = match &head.predictions {
             Predictions::Classes(rows) => rows.confusion().total(),
-            Predictions::Numbers(_) => head.items.len() as u64,
+            Predictions::Numbers(rows) => rows.numbers().map(|number| number.agreement.n).max().unwrap_or(0),
         };
         let _ = writeln!(
             text,
