@@ -1,8 +1,8 @@
 //! `emorun gpu-check`: everything that a device must prove before results on it are believed.
 //!
 //! Every part is a process of its own with a time limit, so that a driver that crashes or hangs costs its part alone.
-//! [`kinds`] holds each kind's values and gradients against the CPU's, [`steps`] trains a small network for hundreds of
-//! steps with fusion and without, [`whole_runs`] runs the quickstart, kills and resumes it, and [`encoders`] times HuBERT
+//! `kinds` holds each kind's values and gradients against the CPU's, `steps` trains a small network for hundreds of
+//! steps with fusion and without, `whole_runs` runs the quickstart, kills and resumes it, and `encoders` times HuBERT
 //! beside PyTorch.
 
 mod device;
