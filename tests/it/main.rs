@@ -37,6 +37,7 @@ mod from_outside;
 mod front_ends;
 mod frozen;
 mod inherit;
+mod init_file;
 mod lengths;
 mod losses;
 mod members;
