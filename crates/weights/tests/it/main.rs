@@ -5,7 +5,9 @@
 mod damage;
 mod folders;
 mod golden;
+mod hostile;
 mod hub;
+mod refusals;
 mod repository;
 #[path = "../../../fetch/tests/it/server.rs"]
 mod server;
