@@ -109,10 +109,10 @@ pub(super) fn predict(arguments: &Arguments, common: Common) -> Result<(), Failu
             print(&format!("{}: {count} file(s)\n", folder.display()));
         }
         Some(file) => {
-            std::fs::write(file, predictions.text(form)).map_err(Failure::io("write", file))?;
+            std::fs::write(file, predictions.text(form)?).map_err(Failure::io("write", file))?;
             print(&format!("{}\n", file.display()));
         }
-        None => print(&predictions.text(form)),
+        None => print(&predictions.text(form)?),
     }
     if predictions.unusable.is_empty() {
         return Ok(());

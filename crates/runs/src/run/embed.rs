@@ -42,6 +42,18 @@ pub struct Request<'a> {
     pub precision: Precision,
 }
 
+/// Weights of a run, and where they come from.
+#[derive(Clone, Debug)]
+pub struct ChosenWeights {
+    /// Best or last.
+    pub which: FinalWeights,
+    /// Step of their checkpoint.
+    pub step: u64,
+    /// Epoch after which they were best; `None` for the last.
+    pub best_epoch: Option<u64>,
+    pub(super) path: PathBuf,
+}
+
 /// A run whose weights are used.
 #[derive(Clone, Debug)]
 pub struct TrainedRun {
@@ -112,40 +124,70 @@ impl TrainedRun {
         Model::load(&self.dir.join("resolved.yaml"), stored, items, needed, on_report)
     }
 
-    /// The run's network up to some nodes, with its weights, and what is computed on the host for it; refuses a model
-    /// that is not made of what the run was.
+    /// The run's network up to some nodes, with its weights; refuses a model that is not made of what the run was.
     pub(super) fn network(
         &self,
         model: &Model,
         upstream: &BTreeSet<String>,
         device: &Chosen,
-    ) -> Result<(Network, HostParts), Failure> {
+    ) -> Result<Network, Failure> {
         self.record
             .check_identity(model, |node| upstream.contains(node), &self.dir)?;
-        let network = network(model, Some(self), upstream, self.seed, device)?;
-        let parts = parts_upstream(model, &network, upstream, (self.seed, device.kind()))?;
-        Ok((network, parts))
+        network(model, Some(self), upstream, self.seed, device)
     }
 
-    /// The weights that the run is evaluated with, or the newest of one that still goes on.
-    fn weights(&self, model: &Model) -> Result<(PathBuf, NamedTensors), Failure> {
-        let checkpoints = Store::in_folder(self.dir.join("checkpoints"));
-        let newest = checkpoints.read_newest(|warning| tracing::warn!("{warning}"))?;
+    /// What is computed on the host for the run's network up to some nodes.
+    pub(super) fn parts(
+        &self,
+        model: &Model,
+        network: &Network,
+        upstream: &BTreeSet<String>,
+        device: &Chosen,
+    ) -> Result<HostParts, Failure> {
+        parts_upstream(model, network, upstream, (self.seed, device.kind()))
+    }
+
+    /// The weights asked for, or those that the run is measured with, or else the newest.
+    pub(super) fn chosen(
+        &self,
+        model: &Model,
+        asked: Option<FinalWeights>,
+    ) -> Result<(ChosenWeights, NamedTensors), Failure> {
+        let store = Store {
+            run: self.record.id.clone(),
+            ..Store::in_folder(self.dir.join("checkpoints"))
+        };
+        let newest = store.read_newest(|warning| tracing::warn!("{warning}"))?;
         let newest = newest.ok_or_else(|| {
             Failure::Input(format!(
-                "{} has no checkpoint yet; continue it with: emorun resume {0}",
+                "{} has no checkpoint, so that there are no weights; continue it with: emorun resume {0}, or put its folder `checkpoints` back",
                 self.dir.display()
             ))
         })?;
-        let place = |step| checkpoints.path_of(step);
-        // Without a validation side there are no best ones.
-        let wanted = model.settings.evaluation.weights.unwrap_or(FinalWeights::Best);
         let last = newest.state.step;
-        match &newest.state.best {
-            Some(best) if wanted == FinalWeights::Best && best.step != last => {
-                Ok((place(best.step), checkpoints.read(best.step)?.into_weights()))
+        let chosen = |which, step, best_epoch| ChosenWeights {
+            which,
+            step,
+            best_epoch,
+            path: store.path_of(step),
+        };
+        let best = newest.state.best.clone();
+        match (asked.or(model.settings.evaluation.weights), best) {
+            // Of one that still goes on nothing may have been measured yet.
+            (Some(FinalWeights::Last), _) | (_, None) if asked != Some(FinalWeights::Best) => {
+                Ok((chosen(FinalWeights::Last, last, None), newest.into_weights()))
             }
-            _ => Ok((place(last), newest.into_weights())),
+            (_, Some(best)) => {
+                let weights = match best.step == last {
+                    true => newest.into_weights(),
+                    false => store.read(best.step)?.into_weights(),
+                };
+                Ok((chosen(FinalWeights::Best, best.step, Some(best.epoch)), weights))
+            }
+            (_, None) => Err(Failure::Usage(format!(
+                "{} has no best weights: they are chosen on a validation side, after an epoch; use --weights last",
+                self.dir.display()
+            ))),
         }
     }
 }
@@ -386,7 +428,7 @@ fn network(
         Network::build(wired, &counts, &model.facts, seed, &autodiff)?.with_precision(model.settings.precision);
     match run {
         Some(run) => {
-            let (path, mut weights) = run.weights(model)?;
+            let (ChosenWeights { path, .. }, mut weights) = run.chosen(model, None)?;
             weights.retain(|name, _| name.split('.').next().is_some_and(|node| upstream.contains(node)));
             parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt { path, message })?;
         }

@@ -128,13 +128,13 @@ pub fn predict(
             "the run's heads follow from `data.{stream}`, which recordings alone do not have"
         )));
     }
-    let (network, parts) = run.network(&model, &upstream, device)?;
+    let network = run.network(&model, &upstream, device)?;
+    let parts = || run.parts(&model, &network, &upstream, device);
     let rate_hz = f64::from(model.settings.sample_rate_hz);
     let shortest = stretches.iter().min_by(|a, b| a.seconds().total_cmp(&b.seconds()));
     if let Some(shortest) = shortest {
         let samples = (shortest.seconds() * rate_hz).round() as usize;
-        let (_, trial_parts) = run.network(&model, &upstream, device)?;
-        let trial = Trial::new(&model, (&network, &device.device), trial_parts, shortest.item.clone());
+        let trial = Trial::new(&model, (&network, &device.device), parts()?, shortest.item.clone());
         if let Some((least, node)) = trial.least(samples) {
             let needs = model.needs(least, node.as_deref());
             let is_long = |stretch: &Stretch| (stretch.seconds() * rate_hz).round() as usize >= least;
@@ -146,7 +146,7 @@ pub fn predict(
         }
     }
     let feed = Feed {
-        pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts, 0)),
+        pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts()?, 0)),
         items: stretches.iter().map(|stretch| stretch.item.clone()).collect(),
         labels: model.label_ports().into(),
         workers: model.settings.training.loader.workers,

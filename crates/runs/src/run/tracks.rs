@@ -54,13 +54,16 @@ fn likeliest<'a>(head: &'a Head, probabilities: &[f32]) -> (&'a str, f32) {
 
 impl Predictions {
     /// All predictions in one text.
-    pub fn text(&self, form: Form) -> String {
-        match form {
+    ///
+    /// # Errors
+    /// A table cannot be made, which is a bug.
+    pub fn text(&self, form: Form) -> Result<String, Failure> {
+        Ok(match form {
             Form::Jsonl => self.jsonl(),
-            Form::Csv => self.csv(),
+            Form::Csv => return self.csv(),
             Form::Rttm => self.rttm(),
             Form::Table | Form::Audacity | Form::Textgrid => self.table(),
-        }
+        })
     }
 
     /// A file for each recording in a folder; gives their number.
@@ -189,7 +192,7 @@ impl Predictions {
         text
     }
 
-    fn csv(&self) -> String {
+    fn csv(&self) -> Result<String, Failure> {
         let mut names: Vec<String> = ["file", "start_s", "end_s", "silent"].map(str::to_owned).into();
         for head in &self.heads {
             if head.predicts == emorun_metrics::Predicts::Classes {
@@ -197,7 +200,7 @@ impl Predictions {
             }
             names.extend(head.outputs.iter().map(|output| format!("{}.{output}", head.name)));
         }
-        let mut text = csv_line(&names);
+        let mut rows = vec![names];
         for stretch in &self.stretches {
             let mut cells = vec![
                 stretch.file.clone(),
@@ -215,9 +218,9 @@ impl Predictions {
                 };
                 cells.extend(numbers.iter().map(f32::to_string));
             }
-            text.push_str(&csv_line(&cells));
+            rows.push(cells);
         }
-        text
+        csv_of(&rows)
     }
 
     fn rttm(&self) -> String {
@@ -314,21 +317,19 @@ impl Predictions {
     }
 }
 
-fn praat(text: &str) -> String {
-    text.replace('"', "\"\"")
+/// Rows as CSV.
+fn csv_of(rows: &[Vec<String>]) -> Result<String, Failure> {
+    let unwritten = |error: String| Failure::Bug(format!("a table could not be written to memory: {error}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).map_err(|error| unwritten(error.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| unwritten(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| unwritten(error.to_string()))
 }
 
-fn csv_line(cells: &[String]) -> String {
-    let quoted = cells.iter().map(|cell| {
-        if cell.contains(['"', ',', '\n', '\r']) {
-            format!("\"{}\"", cell.replace('"', "\"\""))
-        } else {
-            cell.clone()
-        }
-    });
-    let mut line = quoted.collect::<Vec<_>>().join(",");
-    line.push('\n');
-    line
+fn praat(text: &str) -> String {
+    text.replace('"', "\"\"")
 }
 
 #[cfg(test)]
@@ -382,7 +383,7 @@ mod tests {
     #[test]
     fn every_form_says_the_same() {
         let predictions = predictions();
-        let csv = predictions.text(Form::Csv);
+        let csv = predictions.text(Form::Csv).unwrap();
         assert!(csv.starts_with("file,start_s,end_s,silent,emotion,emotion.sad,emotion.happy,dims.valence\n"));
         assert!(
             csv.contains("\"a/one, \"\"two\"\".wav\",0,2,false,happy,0.25,0.75,0.25\n"),
@@ -390,6 +391,7 @@ mod tests {
         );
         let lines: Vec<Value> = predictions
             .text(Form::Jsonl)
+            .unwrap()
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
@@ -397,12 +399,12 @@ mod tests {
         assert_eq!(lines[0]["heads"]["dims"]["values"]["valence"], 0.25);
         assert_eq!(lines[3]["silent"], true);
         assert_eq!(lines[4], json!({ "file": "b.wav", "error": "is no audio" }));
-        let rttm = predictions.text(Form::Rttm);
+        let rttm = predictions.text(Form::Rttm).unwrap();
         assert!(
             rttm.starts_with("EMOTION a/one,_\"two\".wav 1 0.000 2.500 <NA> <NA> happy 0.6562 <NA>\n"),
             "{rttm}"
         );
-        let table = predictions.text(Form::Table);
+        let table = predictions.text(Form::Table).unwrap();
         assert!(table.contains("0.00–2.00  happy 75 %  valence 0.25"), "{table}");
         let grid = predictions.textgrid(&predictions.stretches);
         assert!(

@@ -16,7 +16,7 @@ use emorun_data::{Assignment, Corpus, Items, SplitName};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::embed::{TrainedRun, refuse_too_short};
+use super::embed::{ChosenWeights, TrainedRun, refuse_too_short};
 use super::record::{Status, Versions};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
@@ -24,7 +24,6 @@ use emorun_engine::feed::Feed;
 use emorun_engine::feed::host::{HostParts, HostPipeline};
 use emorun_engine::settings::FinalWeights;
 use emorun_engine::train::StepNames;
-use emorun_engine::train::checkpoint::Store;
 use emorun_engine::train::evaluate::evaluate;
 use emorun_engine::train::result::SplitResult;
 use emorun_experiment::ancestry::{self, Ancestry, HeardBefore};
@@ -48,18 +47,6 @@ pub struct Request {
     pub heard_seconds: Vec<f64>,
     /// Nothing may be downloaded.
     pub offline: bool,
-}
-
-/// Weights of a run, and where they come from.
-#[derive(Clone, Debug)]
-pub struct ChosenWeights {
-    /// Best or last.
-    pub which: FinalWeights,
-    /// Step of their checkpoint.
-    pub step: u64,
-    /// Epoch after which they were best; `None` for the last.
-    pub best_epoch: Option<u64>,
-    path: PathBuf,
 }
 
 /// What is measured on.
@@ -391,45 +378,6 @@ fn heard(
 }
 
 impl TrainedRun {
-    /// The weights asked for, or those that the run is measured with.
-    fn chosen(&self, model: &Model, asked: Option<FinalWeights>) -> Result<(ChosenWeights, NamedTensors), Failure> {
-        let store = Store {
-            run: self.record.id.clone(),
-            ..Store::in_folder(self.dir.join("checkpoints"))
-        };
-        let newest = store.read_newest(|warning| tracing::warn!("{warning}"))?;
-        let newest = newest.ok_or_else(|| {
-            Failure::Input(format!(
-                "{} has no checkpoint, so that there are no weights; continue it with: emorun resume {0}, or put its folder `checkpoints` back",
-                self.dir.display()
-            ))
-        })?;
-        let last = newest.state.step;
-        let chosen = |which, step, best_epoch| ChosenWeights {
-            which,
-            step,
-            best_epoch,
-            path: store.path_of(step),
-        };
-        let best = newest.state.best.clone();
-        match (asked.or(model.settings.evaluation.weights), best) {
-            (Some(FinalWeights::Last), _) | (None, None) => {
-                Ok((chosen(FinalWeights::Last, last, None), newest.into_weights()))
-            }
-            (_, Some(best)) => {
-                let weights = match best.step == last {
-                    true => newest.into_weights(),
-                    false => store.read(best.step)?.into_weights(),
-                };
-                Ok((chosen(FinalWeights::Best, best.step, Some(best.epoch)), weights))
-            }
-            (Some(FinalWeights::Best), None) => Err(Failure::Usage(format!(
-                "{} has no best weights: they are chosen on a validation side, after an epoch; use --weights last",
-                self.dir.display()
-            ))),
-        }
-    }
-
     /// Training items of each class, by which losses weigh classes.
     fn class_counts(&self, model: &Model, classes: &IndexMap<String, Vec<String>>) -> HashMap<String, Vec<usize>> {
         let stored = &self.record.certificate["splits"]["train"]["classes"];
