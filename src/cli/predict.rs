@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use super::{Common, parse_device, print};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::{ExitCode, Failure};
+use emorun_recognise::{Form, TrackError, Windows};
 use emorun_runs::run::embed::TrainedRun;
-use emorun_runs::run::predict::{Request, Windows, predict as say};
-use emorun_runs::run::tracks::Form;
+use emorun_runs::run::predict::{Request, predict as say};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -105,14 +105,15 @@ pub(super) fn predict(arguments: &Arguments, common: Common) -> Result<(), Failu
     })?;
     match &arguments.out {
         Some(folder) if form.is_by_recording() => {
-            let count = predictions.write_each(form, folder)?;
+            let count = predictions.write_each(form, folder).map_err(unwritten)?;
             print(&format!("{}: {count} file(s)\n", folder.display()));
         }
         Some(file) => {
-            std::fs::write(file, predictions.text(form)?).map_err(Failure::io("write", file))?;
+            let text = predictions.text(form).map_err(unwritten)?;
+            std::fs::write(file, text).map_err(Failure::io("write", file))?;
             print(&format!("{}\n", file.display()));
         }
-        None => print(&predictions.text(form)?),
+        None => print(&predictions.text(form).map_err(unwritten)?),
     }
     if predictions.unusable.is_empty() {
         return Ok(());
@@ -128,9 +129,22 @@ pub(super) fn predict(arguments: &Arguments, common: Common) -> Result<(), Failu
     Err(Failure::Partly {
         code: ExitCode::Data,
         message: format!(
-            "{} recording(s) could not be used, the others are done:\n{}",
+            "{} recording(s) could not be used{}:\n{}",
             predictions.unusable.len(),
+            if predictions.stretches.is_empty() {
+                ""
+            } else {
+                ", the others are done"
+            },
             lines.collect::<Vec<_>>().join("\n")
         ),
     })
+}
+
+fn unwritten(error: TrackError) -> Failure {
+    match error {
+        TrackError::Io { action, path, source } => Failure::Io { action, path, source },
+        TrackError::SameName(_) => Failure::Usage(error.to_string()),
+        TrackError::Table(_) => Failure::Bug(error.to_string()),
+    }
 }

@@ -13,11 +13,12 @@ use crate::support::REPOSITORY;
 type Edges = &'static [(&'static str, &'static [&'static str])];
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 21] = [
+const CRATES: [(&str, &[&str]); 22] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
     ("emorun-files", &[]),
+    ("emorun-recognise", &["emorun-metrics"]),
     ("emorun-tensorboard", &["emorun-files"]),
     ("emorun-figures", &[]),
     ("emorun-features", &["emorun-files"]),
@@ -116,6 +117,7 @@ const CRATES: [(&str, &[&str]); 21] = [
             "emorun-audio",
             "emorun-metrics",
             "emorun-files",
+            "emorun-recognise",
             "emorun-tensorboard",
             "emorun-figures",
             "emorun-features",
@@ -148,6 +150,7 @@ const CRATES: [(&str, &[&str]); 21] = [
             "emorun-lang",
             "emorun-audio",
             "emorun-files",
+            "emorun-recognise",
             "emorun-tensorboard",
             "emorun-features",
             "emorun-fetch",

@@ -79,6 +79,14 @@ pub enum DataError {
         /// What is wrong with it; its message names the file.
         error: AudioError,
     },
+    /// Sound in memory at a rate that cannot be changed to the one asked for.
+    #[error("{key}: {error}")]
+    NotResampled {
+        /// The item.
+        key: String,
+        /// Why not.
+        error: emorun_audio::ResampleError,
+    },
     /// Many files that are no usable audio, for one reason.
     #[error(
         "dataset `{dataset}`: {count} audio files cannot be used, all for one reason. The first: {}{error}. Others: {}{}",

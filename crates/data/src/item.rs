@@ -3,7 +3,7 @@
 use crate::person::{apart_as, is_unknown};
 use crate::{ContentHash, DataError, FilePath, Items, Name, PublishedFolds, ShortStamp, StreamSource};
 use emorun_audio::synthetic::{VoiceSpec, synthesise};
-use emorun_audio::{Channel, Segment, load_channel};
+use emorun_audio::{Channel, Clip, Segment, load_channel, resample};
 use indexmap::{IndexMap, IndexSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub enum AudioSource {
     },
     /// Generated from a description when it is asked for.
     Synthetic(VoiceSpec),
+    /// Sound that is in memory, such as what a microphone gave.
+    Samples(Arc<Clip>),
 }
 
 /// One utterance. What it shares with others is kept once, so that millions fit into memory.
@@ -177,6 +179,13 @@ impl Item {
                     })
             }
             AudioSource::Synthetic(spec) => Ok(synthesise(&VoiceSpec { rate_hz, ..*spec }).samples),
+            AudioSource::Samples(clip) if clip.rate_hz == rate_hz => Ok(clip.samples.clone()),
+            AudioSource::Samples(clip) => {
+                resample(&clip.samples, clip.rate_hz, rate_hz).map_err(|error| DataError::NotResampled {
+                    key: self.key.to_string(),
+                    error,
+                })
+            }
         }
     }
 
@@ -185,7 +194,7 @@ impl Item {
     pub fn display_path(&self) -> String {
         match &self.audio {
             AudioSource::File { path, .. } => path.to_path().display().to_string(),
-            AudioSource::Synthetic(_) => self.key.to_string(),
+            AudioSource::Synthetic(_) | AudioSource::Samples(_) => self.key.to_string(),
         }
     }
 }

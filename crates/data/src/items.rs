@@ -389,7 +389,7 @@ fn part(items: &[Item], item: usize) -> Overlap {
 fn part_of(item: &Item) -> Option<Segment> {
     match &item.audio {
         AudioSource::File { segment, .. } => *segment,
-        AudioSource::Synthetic(_) => None,
+        AudioSource::Synthetic(_) | AudioSource::Samples(_) => None,
     }
 }
 
@@ -431,7 +431,9 @@ fn recording(item: &Item) -> u128 {
                     .update(folder)
                     .update(path.name().as_bytes())
             }
-            (None, AudioSource::Synthetic(_)) => hasher.update(b"key").update(item.key.as_bytes()),
+            (None, AudioSource::Synthetic(_) | AudioSource::Samples(_)) => {
+                hasher.update(b"key").update(item.key.as_bytes())
+            }
         };
     })
 }

@@ -1,7 +1,6 @@
 //! Which utterances are prepared.
 
 use crate::{Preparation, PrepareError};
-use emorun_audio::synthetic::VoiceSpec;
 use emorun_audio::{Channel, Segment, probe};
 use emorun_data::{AudioSource, Item, ScanLevel, SplitName, scan};
 use indexmap::IndexMap;
@@ -227,19 +226,24 @@ fn stamp(audio: &AudioSource) -> SourceStamp {
                 channel: *channel,
             }
         }
-        AudioSource::Synthetic(spec) => SourceStamp {
-            bytes: 0,
-            // The description is all there is to change.
-            modified_ns: described(spec),
-            file: String::new(),
-            part_s: None,
-            channel: Channel::Mix,
-        },
+        // The description is all there is to change.
+        AudioSource::Synthetic(spec) => fileless(described(spec)),
+        AudioSource::Samples(clip) => fileless(described(clip)),
     }
 }
 
-fn described(spec: &VoiceSpec) -> u64 {
-    let hash = blake3::hash(format!("{spec:?}").as_bytes());
+fn fileless(described: u64) -> SourceStamp {
+    SourceStamp {
+        bytes: 0,
+        modified_ns: described,
+        file: String::new(),
+        part_s: None,
+        channel: Channel::Mix,
+    }
+}
+
+fn described(source: &impl std::fmt::Debug) -> u64 {
+    let hash = blake3::hash(format!("{source:?}").as_bytes());
     hash.as_bytes()
         .iter()
         .take(8)
@@ -251,6 +255,7 @@ pub(crate) fn own_rate(audio: &AudioSource, target_hz: u32) -> Result<u32, emoru
     match audio {
         AudioSource::File { path, .. } => probe(&path.to_path()).map(|info| info.rate_hz),
         AudioSource::Synthetic(_) => Ok(target_hz),
+        AudioSource::Samples(clip) => Ok(clip.rate_hz),
     }
 }
 

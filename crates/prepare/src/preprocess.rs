@@ -241,6 +241,7 @@ fn load(audio: &AudioSource, target_hz: u32) -> Result<Clip, String> {
         AudioSource::Synthetic(spec) => {
             emorun_audio::synthetic::synthesise(&emorun_audio::synthetic::VoiceSpec { rate_hz, ..*spec })
         }
+        AudioSource::Samples(clip) => Clip::clone(clip),
     };
     if clip.samples.is_empty() {
         return Err("it has no samples".to_owned());

@@ -65,7 +65,7 @@ pub(super) fn write(path: &Path, state: &[u8; 32], corpus: &Corpus) -> io::Resul
 fn folder(item: &Item) -> Option<&Path> {
     match &item.audio {
         AudioSource::File { path, .. } => Some(&path.folder),
-        AudioSource::Synthetic(_) => None,
+        AudioSource::Synthetic(_) | AudioSource::Samples(_) => None,
     }
 }
 
@@ -83,7 +83,7 @@ fn block(items: &[Item], folders: &IndexSet<&Path>, values: &[String]) -> io::Re
 
 fn record(out: &mut Vec<u8>, item: &Item, folders: &IndexSet<&Path>, values: &[String]) -> io::Result<()> {
     let AudioSource::File { path, segment, channel } = &item.audio else {
-        return Err(Error::other("generated audio is not indexed"));
+        return Err(Error::other("audio that is in no file is not indexed"));
     };
     if !item.soft_labels.is_empty() {
         return Err(Error::other("soft labels are not indexed"));

@@ -148,6 +148,7 @@ fn measure(item: &Item) -> Result<Option<f64>, DataError> {
             Ok(integrated_loudness(&clip.samples, rate_hz))
         }
         AudioSource::Synthetic(_) => Ok(integrated_loudness(&item.load_audio(GENERATED_HZ)?, GENERATED_HZ)),
+        AudioSource::Samples(clip) => Ok(integrated_loudness(&clip.samples, clip.rate_hz)),
     }
 }
 

@@ -166,7 +166,7 @@ pub fn key_of_audio(item: &Item, sample_rate_hz: u32) -> Option<Key> {
         AudioSource::File { .. } => {
             add_audio(KeyBuilder::new("emorun decoded audio, 3"), item, sample_rate_hz).map(KeyBuilder::finish)
         }
-        AudioSource::Synthetic(_) => None,
+        AudioSource::Synthetic(_) | AudioSource::Samples(_) => None,
     }
 }
 

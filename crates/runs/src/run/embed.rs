@@ -377,14 +377,23 @@ pub(super) fn item(path: &Path) -> Result<Item, Failure> {
             minimum_s: MIN_DURATION_S,
         }));
     }
+    let audio = AudioSource::File {
+        path: path.into(),
+        segment: None,
+        channel: Channel::Mix,
+    };
     Ok(Item {
-        key: path.display().to_string().into(),
+        content: Some(ContentHash::of_audio(path).map_err(Failure::io("read", path))?),
+        ..unlabelled(path.display().to_string(), audio, seconds)
+    })
+}
+
+/// Sound of which nothing is known but what it is called and how many seconds it lasts.
+pub(super) fn unlabelled(key: String, audio: AudioSource, duration_s: f64) -> Item {
+    Item {
+        key: key.into(),
         dataset: "files".into(),
-        audio: AudioSource::File {
-            path: path.into(),
-            segment: None,
-            channel: Channel::Mix,
-        },
+        audio,
         speaker: Default::default(),
         groups: Default::default(),
         labels: Default::default(),
@@ -394,11 +403,11 @@ pub(super) fn item(path: &Path) -> Result<Item, Failure> {
         text: None,
         streams: Default::default(),
         split: None,
-        duration_s: seconds,
-        content: Some(ContentHash::of_audio(path).map_err(Failure::io("read", path))?),
+        duration_s,
+        content: None,
         part_content: None,
         stamp: None,
-    })
+    }
 }
 
 /// The device nodes upstream, with the weights of the run.

@@ -1,11 +1,43 @@
 //! What was predicted of recordings, as tables and as tracks that other programs open.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use emorun_metrics::Predicts;
 use serde_json::{Map, Value, json};
 
-use super::predict::{Answer, Head, Prediction, Predictions};
-use emorun_engine::exit::Failure;
+use crate::{Answer, Prediction, Predictions};
+
+/// Why tracks cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackError {
+    /// Something on the disk cannot be written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Two recordings of one name would be one file.
+    #[error(
+        "two recordings would be written to {}: give those of one name one after the other, or use csv or jsonl",
+        .0.display()
+    )]
+    SameName(PathBuf),
+    /// A table cannot be made in memory.
+    #[error("a table could not be written to memory: {0}")]
+    Table(#[from] csv::Error),
+}
+
+fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> TrackError + 'a {
+    move |source| TrackError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
 
 /// How predictions are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,23 +73,12 @@ struct Span<'a> {
     share: f64,
 }
 
-/// The class that a head's answer is, and its probability.
-fn likeliest<'a>(head: &'a Head, probabilities: &[f32]) -> (&'a str, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (at, &probability) in probabilities.iter().enumerate() {
-        if probability > best.1 {
-            best = (at, probability);
-        }
-    }
-    (head.outputs.get(best.0).map_or("", String::as_str), best.1)
-}
-
 impl Predictions {
     /// All predictions in one text.
     ///
     /// # Errors
-    /// A table cannot be made, which is a bug.
-    pub fn text(&self, form: Form) -> Result<String, Failure> {
+    /// A table cannot be made.
+    pub fn text(&self, form: Form) -> Result<String, TrackError> {
         Ok(match form {
             Form::Jsonl => self.jsonl(),
             Form::Csv => return self.csv(),
@@ -70,8 +91,8 @@ impl Predictions {
     ///
     /// # Errors
     /// Two recordings have one name, or a file cannot be written.
-    pub fn write_each(&self, form: Form, folder: &Path) -> Result<usize, Failure> {
-        std::fs::create_dir_all(folder).map_err(Failure::io("create", folder))?;
+    pub fn write_each(&self, form: Form, folder: &Path) -> Result<usize, TrackError> {
+        std::fs::create_dir_all(folder).map_err(io("create", folder))?;
         let mut written: Vec<String> = Vec::new();
         for of in self.stretches.chunk_by(|a, b| a.file == b.file) {
             let Some(first) = of.first() else { continue };
@@ -81,13 +102,10 @@ impl Predictions {
                 .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
             let mut put = |name: String, text: String| {
                 if written.contains(&name) {
-                    return Err(Failure::Usage(format!(
-                        "two recordings would be written to {}: give those of one name one after the other, or use csv or jsonl",
-                        folder.join(name).display()
-                    )));
+                    return Err(TrackError::SameName(folder.join(name)));
                 }
                 let file = folder.join(&name);
-                std::fs::write(&file, text).map_err(Failure::io("write", &file))?;
+                std::fs::write(&file, text).map_err(io("write", &file))?;
                 written.push(name);
                 Ok(())
             };
@@ -108,7 +126,7 @@ impl Predictions {
 
     /// Places of the heads that predict classes.
     fn class_heads(&self) -> impl Iterator<Item = usize> {
-        (0..self.heads.len()).filter(|&at| self.heads[at].predicts == emorun_metrics::Predicts::Classes)
+        (0..self.heads.len()).filter(|&at| self.heads[at].predicts == Predicts::Classes)
     }
 
     /// Stretches of one answer: of windows that overlap each counts from the middle between it and the one before to
@@ -126,7 +144,7 @@ impl Predictions {
             let Some(Answer::Classes(probabilities)) = stretch.answers.get(head) else {
                 continue;
             };
-            let (label, share) = likeliest(&self.heads[head], probabilities);
+            let (label, share) = self.heads[head].likeliest(probabilities);
             let label = if stretch.silent { "silence" } else { label };
             let before = at.checked_sub(1).and_then(|before| of.get(before));
             let start_s = before.map_or(stretch.start_s, |before| middle(before, stretch).1);
@@ -168,7 +186,7 @@ impl Predictions {
                 };
                 let said = match answer {
                     Answer::Classes(probabilities) => {
-                        let (label, probability) = likeliest(head, probabilities);
+                        let (label, probability) = head.likeliest(probabilities);
                         json!({ "label": label, "probability": probability, "probabilities": named(probabilities) })
                     }
                     Answer::Numbers(numbers) => json!({ "values": named(numbers) }),
@@ -192,10 +210,10 @@ impl Predictions {
         text
     }
 
-    fn csv(&self) -> Result<String, Failure> {
+    fn csv(&self) -> Result<String, TrackError> {
         let mut names: Vec<String> = ["file", "start_s", "end_s", "silent"].map(str::to_owned).into();
         for head in &self.heads {
-            if head.predicts == emorun_metrics::Predicts::Classes {
+            if head.predicts == Predicts::Classes {
                 names.push(head.name.clone());
             }
             names.extend(head.outputs.iter().map(|output| format!("{}.{output}", head.name)));
@@ -211,7 +229,7 @@ impl Predictions {
             for (head, answer) in self.heads.iter().zip(&stretch.answers) {
                 let numbers = match answer {
                     Answer::Classes(probabilities) => {
-                        cells.push(likeliest(head, probabilities).0.to_owned());
+                        cells.push(head.likeliest(probabilities).0.to_owned());
                         probabilities
                     }
                     Answer::Numbers(numbers) => numbers,
@@ -292,7 +310,7 @@ impl Predictions {
                 row.push(match answer {
                     Answer::Classes(_) if stretch.silent => "(silence)".to_owned(),
                     Answer::Classes(probabilities) => {
-                        let (label, probability) = likeliest(head, probabilities);
+                        let (label, probability) = head.likeliest(probabilities);
                         format!("{label} {:.0} %", 100.0 * probability)
                     }
                     Answer::Numbers(numbers) => {
@@ -318,14 +336,15 @@ impl Predictions {
 }
 
 /// Rows as CSV.
-fn csv_of(rows: &[Vec<String>]) -> Result<String, Failure> {
-    let unwritten = |error: String| Failure::Bug(format!("a table could not be written to memory: {error}"));
+fn csv_of(rows: &[Vec<String>]) -> Result<String, TrackError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row).map_err(|error| unwritten(error.to_string()))?;
+        writer.write_record(row)?;
     }
-    let bytes = writer.into_inner().map_err(|error| unwritten(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|error| unwritten(error.to_string()))
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn praat(text: &str) -> String {
@@ -335,7 +354,7 @@ fn praat(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emorun_metrics::Predicts;
+    use crate::Head;
 
     fn predictions() -> Predictions {
         let stretch = |start_s: f64, silent: bool, happy: f32| Prediction {

@@ -1,0 +1,257 @@
+//! A trained run, loaded once and asked again and again: what `predict`, `live` and `serve` use.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use burn::tensor::activation::softmax;
+use emorun_audio::Clip;
+use emorun_data::{AudioSource, Item, Items};
+use emorun_lang::{Schedule, Section};
+use emorun_metrics::Predicts;
+use emorun_nn::value::{PortId, Value, Values};
+use emorun_nodes::network::{Network, Pass};
+use emorun_recognise::{Answer, Head, Recogniser, RecogniserError};
+
+use super::embed::{TrainedRun, failed, unlabelled};
+use emorun_engine::device::Chosen;
+use emorun_engine::exit::Failure;
+use emorun_engine::feed::Feed;
+use emorun_engine::feed::host::{HostParts, HostPipeline};
+use emorun_engine::feed::order::evaluation_batches;
+use emorun_engine::train::StepNames;
+use emorun_experiment::prepare::{Model, OnReport, Trial};
+
+/// A trained run that is ready to answer.
+#[derive(Debug)]
+pub struct Predictor {
+    run: TrainedRun,
+    model: Model,
+    network: Network,
+    pipeline: Arc<HostPipeline>,
+    heads: Vec<Head>,
+    /// Nodes that the heads follow from, themselves among them.
+    upstream: BTreeSet<String>,
+    device: Chosen,
+    name: String,
+    shortest: usize,
+}
+
+impl Predictor {
+    /// A run's predictor of sound that is in memory.
+    ///
+    /// # Errors
+    /// The run has no weights or is not made of what is there now, or nothing can be predicted of sound alone.
+    pub fn open(
+        run: &TrainedRun,
+        changes: (&[String], bool),
+        device: &Chosen,
+        on_report: OnReport<'_>,
+    ) -> Result<Self, Failure> {
+        let mut predictor = Self::for_items(run, &Items::default(), changes, device, on_report)?;
+        let mut reads = predictor
+            .model
+            .nodes()
+            .filter(|(_, name, config)| predictor.upstream.contains(*name) && config.feature_files().is_some());
+        if let Some((_, name, _)) = reads.next() {
+            return Err(Failure::Usage(format!(
+                "the run's heads follow from `{name}`, which reads features from files: sound alone has none"
+            )));
+        }
+        drop(reads);
+        let probe = in_memory(String::new(), predictor.model.settings.sample_rate_hz, &[0.0]);
+        predictor.shortest = predictor.least(&probe)?.map_or(1, |(least, _)| least);
+        Ok(predictor)
+    }
+
+    /// A run's predictor of some items, of which features are looked up where nodes read them from files.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn for_items(
+        run: &TrainedRun,
+        items: &Items,
+        (sets, offline): (&[String], bool),
+        device: &Chosen,
+        on_report: OnReport<'_>,
+    ) -> Result<Self, Failure> {
+        let needed = |model: &Model, name: &str| wanted(model).1.contains(name);
+        let model = run.model_for(&needed, items, (sets, offline), on_report)?;
+        let (heads, upstream) = wanted(&model);
+        if heads.is_empty() {
+            return Err(Failure::Usage(
+                "the run has no head that predicts something of recordings without labels".into(),
+            ));
+        }
+        let upstream_reads = model.streams(|node| upstream.contains(node));
+        if let Some((stream, _)) = upstream_reads.first() {
+            return Err(Failure::Usage(format!(
+                "the run's heads follow from `data.{stream}`, which recordings alone do not have"
+            )));
+        }
+        let network = run.network(&model, &upstream, device)?;
+        let parts = run.parts(&model, &network, &upstream, device)?;
+        let label = run.dir.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Self {
+            name: format!("{}/{label}", model.settings.name),
+            pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts, 0)),
+            run: run.clone(),
+            model,
+            network,
+            heads,
+            upstream,
+            device: device.clone(),
+            shortest: 1,
+        })
+    }
+
+    /// The heads, in the order of answers.
+    pub(super) fn into_heads(self) -> Vec<Head> {
+        self.heads
+    }
+
+    /// How many samples so many seconds are.
+    pub(super) fn samples(&self, seconds: f64) -> usize {
+        (seconds * f64::from(self.model.settings.sample_rate_hz)).round() as usize
+    }
+
+    /// The least number of samples that the network takes, with what needs them, if it does not take this item.
+    ///
+    /// # Errors
+    /// What is computed on the host cannot be made ready.
+    pub(super) fn least(&self, item: &Item) -> Result<Option<(usize, String)>, Failure> {
+        let parts: HostParts = self
+            .run
+            .parts(&self.model, &self.network, &self.upstream, &self.device)?;
+        let trial = Trial::new(&self.model, (&self.network, &self.device.device), parts, item.clone());
+        let least = trial.least(self.samples(item.duration_s));
+        Ok(least.map(|(least, node)| (least, self.model.needs(least, node.as_deref()))))
+    }
+
+    /// What each head says of each item, in batches as evaluation has them: `[item][head]`.
+    ///
+    /// # Errors
+    /// An item cannot be read, or a head gives numbers that are not finite.
+    pub(super) fn answers(&self, items: Items) -> Result<Vec<Vec<Answer>>, Failure> {
+        let loader = &self.model.settings.training.loader;
+        let feed = Feed {
+            pipeline: self.pipeline.clone(),
+            items,
+            labels: self.model.label_ports().into(),
+            workers: loader.workers,
+            ahead: loader.ahead(),
+        };
+        let durations_s = feed.items.durations_s();
+        let all: Vec<usize> = (0..feed.items.len()).collect();
+        let batch_size = self.model.settings.evaluation.batch_size;
+        let mut answers: Vec<Vec<Answer>> = vec![Vec::new(); all.len()];
+        let names = StepNames::new(0);
+        for batch in feed.load(evaluation_batches(&all, batch_size, |item| durations_s[item])) {
+            let batch = batch.map_err(failed)?;
+            let members = batch.items.clone();
+            let keys = batch.keys();
+            let device = &self.device.device;
+            let mut values = feed.values(batch, &self.network, device).map_err(failed)?;
+            emorun_kernels::on_cores(device, || {
+                self.network
+                    .forward(Pass::Predict, &mut values, &names.evaluation(keys))
+            })
+            .map_err(|error| Failure::Bug(error.to_string()))?;
+            for head in &self.heads {
+                for (&item, row) in members.iter().zip(rows_of(&values, head)?) {
+                    if !row.iter().all(|number| number.is_finite()) {
+                        let name = feed.items.get(item)?.display_path();
+                        return Err(Failure::Diverged(format!(
+                            "`{}` gives numbers that are not finite for {name}: its weights, or this recording, cannot be used",
+                            head.name
+                        )));
+                    }
+                    answers[item].push(match head.predicts {
+                        Predicts::Classes => Answer::Classes(row),
+                        Predicts::Numbers => Answer::Numbers(row),
+                    });
+                }
+            }
+        }
+        Ok(answers)
+    }
+}
+
+impl Recogniser for Predictor {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn rate_hz(&self) -> u32 {
+        self.model.settings.sample_rate_hz
+    }
+
+    fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
+    fn shortest(&self) -> usize {
+        self.shortest
+    }
+
+    fn recognise(&mut self, clips: &[&[f32]]) -> Result<Vec<Vec<Answer>>, RecogniserError> {
+        let rate_hz = self.rate_hz();
+        for clip in clips {
+            if clip.len() < self.shortest {
+                return Err(RecogniserError::TooShort {
+                    samples: clip.len(),
+                    shortest: self.shortest,
+                    rate_hz,
+                });
+            }
+            if let Some(at) = clip.iter().position(|sample| !sample.is_finite()) {
+                return Err(RecogniserError::NotFinite { at });
+            }
+        }
+        let clips = clips.iter().enumerate();
+        let items = clips.map(|(at, clip)| in_memory(format!("clip {}", at + 1), rate_hz, clip));
+        self.answers(items.collect())
+            .map_err(|failure| RecogniserError::Model(failure.to_string()))
+    }
+}
+
+/// Sound in memory as an item.
+fn in_memory(key: String, rate_hz: u32, samples: &[f32]) -> Item {
+    let clip = Clip {
+        samples: samples.to_vec(),
+        rate_hz,
+    };
+    let duration_s = clip.duration_s();
+    unlabelled(key, AudioSource::Samples(Arc::new(clip)), duration_s)
+}
+
+/// The heads that answer without labels, and all that they follow from.
+fn wanted(model: &Model) -> (Vec<Head>, BTreeSet<String>) {
+    let names = model.output_names();
+    let mut upstream = BTreeSet::new();
+    let mut heads = Vec::new();
+    for (_, name, config) in model.nodes().filter(|(section, ..)| *section == Section::Heads) {
+        let Some(predicts) = config.predicts() else { continue };
+        if !model.plan().running(Schedule::Predict).any(|node| node.name == name) {
+            continue;
+        }
+        upstream.extend(model.upstream(name));
+        heads.push(Head {
+            name: name.to_owned(),
+            predicts,
+            outputs: names.get(name).cloned().unwrap_or_default(),
+        });
+    }
+    (heads, upstream)
+}
+
+/// What a head gives, a row an item: probabilities of classes, or numbers.
+fn rows_of(values: &Values, head: &Head) -> Result<Vec<Vec<f32>>, Failure> {
+    let given = match values.get(&PortId::new(&head.name, "")) {
+        Some(Value::Logits(logits)) => softmax(logits.clone(), 1),
+        Some(Value::Vector(numbers)) => numbers.clone(),
+        _ => return Err(Failure::Bug(format!("`{}` gave nothing", head.name))),
+    };
+    let [_, width] = given.dims();
+    let numbers: Vec<f32> = given.into_data().iter::<f32>().collect();
+    Ok(numbers.chunks_exact(width.max(1)).map(<[f32]>::to_vec).collect())
+}
