@@ -1,6 +1,7 @@
 //! The command line: progress on stderr, results on stdout, documented exit codes.
 
 mod bench;
+mod bundle;
 mod cache;
 mod check;
 mod data;
@@ -87,6 +88,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Say what a trained run makes of recordings, as a table or as tracks of emotion over time.
     Predict(predict::Arguments),
+    /// Write a trained run as one file that `predict` takes in its place, without corpora.
+    Bundle(bundle::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
@@ -248,6 +251,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Eval(arguments) => eval::eval(&arguments, common),
         Command::Predict(arguments) => predict::predict(&arguments, common),
+        Command::Bundle(arguments) => bundle::bundle(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),

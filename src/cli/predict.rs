@@ -7,15 +7,15 @@ use clap::{Args, ValueEnum};
 use super::{Common, parse_device, print};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::{ExitCode, Failure};
-use emorun_recognise::{Form, TrackError, Windows};
+use emorun_recognise::{Form, Predictions, TrackError, Windows};
 use emorun_runs::run::embed::TrainedRun;
 use emorun_runs::run::predict::{Request, predict as say};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The directory of a run.
+    /// The directory of a run, or a bundle; of a run with members, the mean of what they say.
     run: PathBuf,
-    /// Recordings, and folders of which all recordings are taken.
+    /// Recordings, folders of which all recordings are taken, patterns such as 'day-*/*.wav', and - for one on stdin.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Says something of every stretch of so many seconds instead of whole recordings.
@@ -88,10 +88,11 @@ pub(super) fn predict(arguments: &Arguments, common: Common) -> Result<(), Failu
             "--format audacity and textgrid write a file for each recording: say where with --out FOLDER".into(),
         ));
     }
-    let run = TrainedRun::open(&arguments.run)?;
+    let runs = TrainedRun::open_all(&arguments.run)?;
+    let (given, stdin) = given(&arguments.files)?;
     let device = super::run::choose(arguments.device)?;
     let request = Request {
-        given: &arguments.files,
+        given: &given,
         windows: arguments.window.map(|window_s| Windows {
             window_s,
             hop_s: arguments.hop.unwrap_or(window_s / 3.0),
@@ -100,9 +101,12 @@ pub(super) fn predict(arguments: &Arguments, common: Common) -> Result<(), Failu
         sets: &arguments.sets,
         offline: common.offline,
     };
-    let predictions = say(&run, &request, &device, &mut |report, sources| {
+    let mut predictions = say(&runs, &request, &device, &mut |report, sources| {
         super::check::write(report, sources, common.format);
     })?;
+    if let Some(stdin) = &stdin {
+        stdin.rename(&mut predictions);
+    }
     match &arguments.out {
         Some(folder) if form.is_by_recording() => {
             let count = predictions.write_each(form, folder).map_err(unwritten)?;
@@ -139,6 +143,80 @@ pub(super) fn predict(arguments: &Arguments, common: Common) -> Result<(), Failu
             lines.collect::<Vec<_>>().join("\n")
         ),
     })
+}
+
+/// What is asked for as files and folders: patterns that name no file themselves as what they stand for, and what
+/// comes on stdin as a file that is there as long as what is given beside it.
+fn given(asked: &[PathBuf]) -> Result<(Vec<PathBuf>, Option<Received>), Failure> {
+    let (mut given, mut received) = (Vec::new(), None);
+    for path in asked {
+        let text = path.to_string_lossy();
+        if text == "-" {
+            if received.is_some() {
+                return Err(Failure::Usage("stdin (-) can be given once".into()));
+            }
+            let from_stdin = Received::from_stdin()?;
+            given.push(from_stdin.file.clone());
+            received = Some(from_stdin);
+        } else if text.contains(['*', '?', '[']) && path.symlink_metadata().is_err() {
+            let wrong = |error: glob::PatternError| Failure::Usage(format!("{text} is no pattern: {error}"));
+            let before = given.len();
+            for found in glob::glob(&text).map_err(wrong)? {
+                given.push(found.map_err(|error| {
+                    let path = error.path().to_owned();
+                    Failure::io("read", &path)(error.into())
+                })?);
+            }
+            if given.len() == before {
+                return Err(Failure::Input(format!("{text} names no file")));
+            }
+        } else {
+            given.push(path.clone());
+        }
+    }
+    Ok((given, received))
+}
+
+/// A recording that came on stdin.
+struct Received {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+impl Received {
+    fn from_stdin() -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("emorun-stdin-{}", std::process::id()));
+        std::fs::create_dir(&folder).map_err(Failure::io("create", &folder))?;
+        let received = Self {
+            file: folder.join("stdin"),
+            folder,
+        };
+        let file = &received.file;
+        let mut kept = std::fs::File::create_new(file).map_err(Failure::io("create", file))?;
+        std::io::copy(&mut std::io::stdin().lock(), &mut kept).map_err(Failure::io("write", file))?;
+        Ok(received)
+    }
+}
+
+impl Received {
+    /// Calls it what it was called on the command line.
+    fn rename(&self, predictions: &mut Predictions) {
+        let file = self.file.display().to_string();
+        let stretches = predictions.stretches.iter_mut().map(|stretch| &mut stretch.file);
+        for (name, reason) in &mut predictions.unusable {
+            *reason = reason.replace(&file, "-");
+            *name = name.replace(&file, "-");
+        }
+        stretches
+            .filter(|name| **name == file)
+            .for_each(|name| *name = "-".to_owned());
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
 }
 
 fn unwritten(error: TrackError) -> Failure {

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::features::tone;
-use crate::support::{Lab, wav};
+use crate::support::{Lab, finished, wav};
 
 /// A run on recordings of four people, in `runs/tiny/one`.
 fn trained() -> Lab {
@@ -139,4 +139,45 @@ fn recordings_that_cannot_be_used_are_named_and_the_others_done() {
     assert_eq!(no_folder.code, 2, "{}", no_folder.stderr);
     let no_run = lab.emorun(&["predict", "mixed", "mixed/good.wav"]);
     assert_eq!(no_run.code, 2, "{}", no_run.stderr);
+}
+
+#[test]
+fn recordings_are_named_by_patterns_and_come_on_stdin() {
+    let lab = trained();
+    let csv = |arguments: &[&str]| {
+        let outcome = lab.emorun(&[&["predict", "runs/tiny/one", "--format", "csv"], arguments].concat());
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        rows(&outcome.stdout, "file")
+    };
+    let several = csv(&["audio/1?.wav"]);
+    let names: Vec<&str> = several.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "audio/10.wav",
+            "audio/11.wav",
+            "audio/12.wav",
+            "audio/13.wav",
+            "audio/14.wav",
+            "audio/15.wav"
+        ]
+    );
+    let mut command = lab.command(&["predict", "runs/tiny/one", "-", "--format", "csv"]);
+    command.stdin(fs::File::open(lab.path("audio/11.wav")).unwrap());
+    let outcome = finished(&command.output().unwrap());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let from_stdin = rows(&outcome.stdout, "file");
+    for class in ["angry", "sad"] {
+        let column = format!("emotion.{class}");
+        assert_eq!(from_stdin["-"][&column], several["audio/11.wav"][&column]);
+    }
+    let mut command = lab.command(&["predict", "runs/tiny/one", "-"]);
+    command.stdin(fs::File::open(lab.path("audio/all.csv")).unwrap());
+    let outcome = finished(&command.output().unwrap());
+    assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("emorun-stdin"), "{}", outcome.stderr);
+    let none = lab.emorun(&["predict", "runs/tiny/one", "audio/x*.wav"]);
+    assert_eq!(none.code, 4, "{}", none.stderr);
+    let twice = lab.emorun(&["predict", "runs/tiny/one", "-", "-"]);
+    assert_eq!(twice.code, 2, "{}", twice.stderr);
 }

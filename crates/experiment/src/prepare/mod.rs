@@ -35,7 +35,8 @@ use std::path::{Path, PathBuf};
 use emorun_data::{Assignment, Corpus, DataError, ErrorClass, Items};
 use emorun_files::read_regular;
 use emorun_lang::{
-    Code, Diagnostic, Draft, LabelSet, Language, ReadError, Report, Section, Signal, Sources, Span, Tree, load,
+    Code, Diagnostic, Draft, LabelSet, Language, ReadError, Report, Section, Severity, Signal, Sources, Span, Tree,
+    load,
 };
 use emorun_weights::WeightsError;
 use indexmap::IndexMap;
@@ -273,9 +274,13 @@ fn add_weights_errors(draft: &ExperimentDraft, mistakes: &Mistakes, tree: &Tree,
 }
 
 fn rejected(report: &Report) -> Failure {
+    let mut mistakes = report
+        .diagnostics()
+        .iter()
+        .filter(|found| found.severity == Severity::Error);
     Failure::Rejected {
         mistakes: report.errors(),
-        data: false,
+        data: report.has_errors() && mistakes.all(|mistake| mistake.code == Code::MissingData),
     }
 }
 

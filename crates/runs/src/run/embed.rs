@@ -10,9 +10,10 @@ use emorun_data::{AUDIO_EXTENSIONS, AudioSource, ContentHash, DataError, Item, I
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
 
+use super::bundle;
 use super::dir::read_json;
 use super::parent;
-use super::record::RunRecord;
+use super::record::{RunRecord, Status};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::host::{HostParts, HostPipeline};
@@ -60,9 +61,54 @@ pub struct TrainedRun {
     pub(super) dir: PathBuf,
     pub(super) seed: u64,
     pub(super) record: RunRecord,
+    /// `path=value` arguments that say where what it is made of lies now.
+    own_sets: Vec<String>,
 }
 
 impl TrainedRun {
+    /// All that a path names to be put to use together: a run, the members of one, or what is in a bundle.
+    ///
+    /// # Errors
+    /// It is none of these, a bundle that cannot be used, or a run with members that have not come to their end.
+    pub fn open_all(path: &Path) -> Result<Vec<Self>, Failure> {
+        if path.is_file() {
+            let unpacked = bundle::unpack(path)?;
+            let member = |(dir, own_sets): (PathBuf, Vec<String>)| {
+                Ok(Self {
+                    own_sets,
+                    ..Self::open(&dir)?
+                })
+            };
+            return unpacked.into_iter().map(member).collect();
+        }
+        let record = path.join("run.json");
+        if !record.is_file() {
+            return Ok(vec![Self::open(path)?]);
+        }
+        let record: RunRecord = read_json(&record)?;
+        if record.seed.is_some() || record.members.is_empty() {
+            return Ok(vec![Self::open(path)?]);
+        }
+        let members = record.members.iter().map(|member| {
+            let run = Self::open(&path.join(member))?;
+            match run.record.status {
+                Status::Completed => Ok(run),
+                status => Err(Failure::Conflict(format!(
+                    "{} is {status}: a run is used with all of its members; continue it with: emorun resume {}, or name one member",
+                    run.dir.display(),
+                    path.display()
+                ))),
+            }
+        });
+        members.collect()
+    }
+
+    /// Name of its experiment and label.
+    pub(super) fn label(&self) -> String {
+        let label = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        format!("{}/{label}", self.record.name)
+    }
+
     /// The run in a directory.
     ///
     /// # Errors
@@ -81,6 +127,7 @@ impl TrainedRun {
                 dir: dir.to_owned(),
                 seed,
                 record,
+                own_sets: Vec::new(),
             }),
             (None, Some(first)) => Err(Failure::Usage(format!(
                 "{} is a run of {} members, each with weights of its own; name one of them, such as {}",
@@ -116,9 +163,10 @@ impl TrainedRun {
         (sets, offline): (&[String], bool),
         on_report: OnReport<'_>,
     ) -> Result<Model, Failure> {
+        let sets: Vec<String> = self.own_sets.iter().chain(sets).cloned().collect();
         let stored = Stored {
             classes: &self.record.classes,
-            sets,
+            sets: &sets,
             offline,
         };
         Model::load(&self.dir.join("resolved.yaml"), stored, items, needed, on_report)

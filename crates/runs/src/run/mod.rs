@@ -1,6 +1,7 @@
 //! Runs on disk: their directory, their members (folds and seeds), their summary and report.
 
 pub mod batch_size;
+pub mod bundle;
 pub mod comparison;
 pub mod curves;
 pub mod dir;

@@ -27,13 +27,13 @@ pub struct Request<'a> {
     pub offline: bool,
 }
 
-/// Says what a run's heads make of recordings.
+/// Says what a run's heads make of recordings; of several runs, the mean of what they say.
 ///
 /// # Errors
 /// The run has no weights or is not made of what is there now, or nothing can be predicted without labels; a recording
 /// that cannot be used is no error but listed.
 pub fn predict(
-    run: &TrainedRun,
+    runs: &[TrainedRun],
     request: &Request<'_>,
     device: &Chosen,
     on_report: OnReport<'_>,
@@ -48,7 +48,7 @@ pub fn predict(
     }
     let items = |stretches: &[Stretch]| -> Items { stretches.iter().map(|stretch| stretch.item.clone()).collect() };
     let predictor = Predictor::for_items(
-        run,
+        runs,
         &items(&stretches),
         (request.sets, request.offline),
         device,
@@ -67,7 +67,7 @@ pub fn predict(
         }
         stretches.retain(is_long);
     }
-    let answers = predictor.answers(items(&stretches))?;
+    let answers = predictor.answers(&items(&stretches))?;
     let stretches = stretches.into_iter().zip(answers).map(|(stretch, answers)| Prediction {
         file: stretch.file,
         start_s: stretch.start_s,

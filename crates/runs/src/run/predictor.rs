@@ -21,9 +21,19 @@ use emorun_engine::feed::order::evaluation_batches;
 use emorun_engine::train::StepNames;
 use emorun_experiment::prepare::{Model, OnReport, Trial};
 
-/// A trained run that is ready to answer.
+/// Trained runs of one experiment that are ready to answer together: one run, or the members of one, of whose
+/// probabilities and numbers the mean is taken.
 #[derive(Debug)]
 pub struct Predictor {
+    members: Vec<Member>,
+    heads: Vec<Head>,
+    name: String,
+    shortest: usize,
+}
+
+/// One trained run.
+#[derive(Debug)]
+struct Member {
     run: TrainedRun,
     model: Model,
     network: Network,
@@ -32,50 +42,130 @@ pub struct Predictor {
     /// Nodes that the heads follow from, themselves among them.
     upstream: BTreeSet<String>,
     device: Chosen,
-    name: String,
-    shortest: usize,
 }
 
 impl Predictor {
-    /// A run's predictor of sound that is in memory.
+    /// A predictor of sound that is in memory, by these runs together.
     ///
     /// # Errors
-    /// The run has no weights or is not made of what is there now, or nothing can be predicted of sound alone.
+    /// A run has no weights or is not made of what is there now, nothing can be predicted of sound alone, or the runs
+    /// do not answer alike.
     pub fn open(
-        run: &TrainedRun,
+        runs: &[TrainedRun],
         changes: (&[String], bool),
         device: &Chosen,
         on_report: OnReport<'_>,
     ) -> Result<Self, Failure> {
-        let mut predictor = Self::for_items(run, &Items::default(), changes, device, on_report)?;
-        let mut reads = predictor
-            .model
-            .nodes()
-            .filter(|(_, name, config)| predictor.upstream.contains(*name) && config.feature_files().is_some());
-        if let Some((_, name, _)) = reads.next() {
-            return Err(Failure::Usage(format!(
-                "the run's heads follow from `{name}`, which reads features from files: sound alone has none"
-            )));
+        let mut predictor = Self::for_items(runs, &Items::default(), changes, device, on_report)?;
+        for member in &predictor.members {
+            member.refuse_files()?;
         }
-        drop(reads);
-        let probe = in_memory(String::new(), predictor.model.settings.sample_rate_hz, &[0.0]);
+        let probe = in_memory(String::new(), predictor.rate_hz(), &[0.0]);
         predictor.shortest = predictor.least(&probe)?.map_or(1, |(least, _)| least);
         Ok(predictor)
     }
 
-    /// A run's predictor of some items, of which features are looked up where nodes read them from files.
+    /// A predictor of some items, of which features are looked up where nodes read them from files.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub(super) fn for_items(
+        runs: &[TrainedRun],
+        items: &Items,
+        changes: (&[String], bool),
+        device: &Chosen,
+        on_report: OnReport<'_>,
+    ) -> Result<Self, Failure> {
+        let members = runs
+            .iter()
+            .map(|run| Member::new(run, items, changes, device, on_report));
+        let members: Vec<Member> = members.collect::<Result<_, _>>()?;
+        let first = members
+            .first()
+            .ok_or_else(|| Failure::Usage("no run is given".into()))?;
+        let is_alike = |other: &Member| other.heads == first.heads && other.rate_hz() == first.rate_hz();
+        if let Some(other) = members.iter().find(|other| !is_alike(other)) {
+            return Err(Failure::Usage(format!(
+                "{} and {} have other heads, classes or sample rates, so that no mean of their answers can be taken",
+                first.run.dir.display(),
+                other.run.dir.display()
+            )));
+        }
+        Ok(Self {
+            name: first.run.label(),
+            heads: first.heads.clone(),
+            members,
+            shortest: 1,
+        })
+    }
+
+    /// The heads, in the order of answers.
+    pub(super) fn into_heads(self) -> Vec<Head> {
+        self.heads
+    }
+
+    /// How many samples so many seconds are.
+    pub(super) fn samples(&self, seconds: f64) -> usize {
+        (seconds * f64::from(self.rate_hz())).round() as usize
+    }
+
+    /// The least number of samples that all networks take, with what needs them, if one does not take this item.
+    ///
+    /// # Errors
+    /// What is computed on the host cannot be made ready.
+    pub(super) fn least(&self, item: &Item) -> Result<Option<(usize, String)>, Failure> {
+        let samples = self.samples(item.duration_s);
+        let of_each = self.members.iter().map(|member| member.least(item, samples));
+        let of_each: Vec<_> = of_each.collect::<Result<_, _>>()?;
+        Ok(of_each.into_iter().flatten().max_by_key(|(least, _)| *least))
+    }
+
+    /// What each head says of each item, in batches as evaluation has them: `[item][head]`.
+    ///
+    /// # Errors
+    /// An item cannot be read, or a head gives numbers that are not finite.
+    pub(super) fn answers(&self, items: &Items) -> Result<Vec<Vec<Answer>>, Failure> {
+        let mut of_members = self.members.iter().map(|member| member.answers(items.clone()));
+        let mut sum = of_members.next().unwrap_or_else(|| Ok(Vec::new()))?;
+        for answers in of_members {
+            for (sum, answer) in sum.iter_mut().flatten().zip(answers?.iter().flatten()) {
+                for (sum, number) in numbers_mut(sum).iter_mut().zip(numbers(answer)) {
+                    *sum += number;
+                }
+            }
+        }
+        if self.members.len() > 1 {
+            let count = self.members.len() as f32;
+            for number in sum.iter_mut().flatten().flat_map(numbers_mut) {
+                *number /= count;
+            }
+        }
+        Ok(sum)
+    }
+}
+
+fn numbers(answer: &Answer) -> &[f32] {
+    match answer {
+        Answer::Classes(numbers) | Answer::Numbers(numbers) => numbers,
+    }
+}
+
+fn numbers_mut(answer: &mut Answer) -> &mut Vec<f32> {
+    match answer {
+        Answer::Classes(numbers) | Answer::Numbers(numbers) => numbers,
+    }
+}
+
+impl Member {
+    fn new(
         run: &TrainedRun,
         items: &Items,
-        (sets, offline): (&[String], bool),
+        changes: (&[String], bool),
         device: &Chosen,
         on_report: OnReport<'_>,
     ) -> Result<Self, Failure> {
         let needed = |model: &Model, name: &str| wanted(model).1.contains(name);
-        let model = run.model_for(&needed, items, (sets, offline), on_report)?;
+        let model = run.model_for(&needed, items, changes, on_report)?;
         let (heads, upstream) = wanted(&model);
         if heads.is_empty() {
             return Err(Failure::Usage(
@@ -90,9 +180,7 @@ impl Predictor {
         }
         let network = run.network(&model, &upstream, device)?;
         let parts = run.parts(&model, &network, &upstream, device)?;
-        let label = run.dir.file_name().unwrap_or_default().to_string_lossy();
         Ok(Self {
-            name: format!("{}/{label}", model.settings.name),
             pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts, 0)),
             run: run.clone(),
             model,
@@ -100,38 +188,35 @@ impl Predictor {
             heads,
             upstream,
             device: device.clone(),
-            shortest: 1,
         })
     }
 
-    /// The heads, in the order of answers.
-    pub(super) fn into_heads(self) -> Vec<Head> {
-        self.heads
+    fn rate_hz(&self) -> u32 {
+        self.model.settings.sample_rate_hz
     }
 
-    /// How many samples so many seconds are.
-    pub(super) fn samples(&self, seconds: f64) -> usize {
-        (seconds * f64::from(self.model.settings.sample_rate_hz)).round() as usize
+    /// Refuses a model that reads features from files: sound alone has none.
+    fn refuse_files(&self) -> Result<(), Failure> {
+        let mut nodes = self.model.nodes();
+        let reads = nodes.find(|(_, name, config)| self.upstream.contains(*name) && config.feature_files().is_some());
+        match reads {
+            Some((_, name, _)) => Err(Failure::Usage(format!(
+                "the run's heads follow from `{name}`, which reads features from files: sound alone has none"
+            ))),
+            None => Ok(()),
+        }
     }
 
-    /// The least number of samples that the network takes, with what needs them, if it does not take this item.
-    ///
-    /// # Errors
-    /// What is computed on the host cannot be made ready.
-    pub(super) fn least(&self, item: &Item) -> Result<Option<(usize, String)>, Failure> {
+    fn least(&self, item: &Item, samples: usize) -> Result<Option<(usize, String)>, Failure> {
         let parts: HostParts = self
             .run
             .parts(&self.model, &self.network, &self.upstream, &self.device)?;
         let trial = Trial::new(&self.model, (&self.network, &self.device.device), parts, item.clone());
-        let least = trial.least(self.samples(item.duration_s));
+        let least = trial.least(samples);
         Ok(least.map(|(least, node)| (least, self.model.needs(least, node.as_deref()))))
     }
 
-    /// What each head says of each item, in batches as evaluation has them: `[item][head]`.
-    ///
-    /// # Errors
-    /// An item cannot be read, or a head gives numbers that are not finite.
-    pub(super) fn answers(&self, items: Items) -> Result<Vec<Vec<Answer>>, Failure> {
+    fn answers(&self, items: Items) -> Result<Vec<Vec<Answer>>, Failure> {
         let loader = &self.model.settings.training.loader;
         let feed = Feed {
             pipeline: self.pipeline.clone(),
@@ -182,7 +267,7 @@ impl Recogniser for Predictor {
     }
 
     fn rate_hz(&self) -> u32 {
-        self.model.settings.sample_rate_hz
+        self.members.first().map_or(0, Member::rate_hz)
     }
 
     fn heads(&self) -> &[Head] {
@@ -209,7 +294,7 @@ impl Recogniser for Predictor {
         }
         let clips = clips.iter().enumerate();
         let items = clips.map(|(at, clip)| in_memory(format!("clip {}", at + 1), rate_hz, clip));
-        self.answers(items.collect())
+        self.answers(&items.collect())
             .map_err(|failure| RecogniserError::Model(failure.to_string()))
     }
 }
@@ -225,7 +310,7 @@ fn in_memory(key: String, rate_hz: u32, samples: &[f32]) -> Item {
 }
 
 /// The heads that answer without labels, and all that they follow from.
-fn wanted(model: &Model) -> (Vec<Head>, BTreeSet<String>) {
+pub(super) fn wanted(model: &Model) -> (Vec<Head>, BTreeSet<String>) {
     let names = model.output_names();
     let mut upstream = BTreeSet::new();
     let mut heads = Vec::new();
