@@ -10,6 +10,7 @@ mod eval;
 mod file_kind;
 mod gpu_check;
 mod graph;
+mod import;
 mod lr_find;
 mod nodes;
 mod predict;
@@ -76,6 +77,8 @@ enum Command {
     Run(RunArguments),
     /// Check an experiment and show its plan.
     Check(check::Arguments),
+    /// Make another program's configuration an experiment file.
+    Import(import::Arguments),
     /// Draw an experiment's graph.
     Graph(graph::Arguments),
     /// Continue a run or a sweep from its newest checkpoints.
@@ -246,6 +249,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Run(arguments) => run::run(&arguments.experiment, &arguments.place, common),
         Command::Check(arguments) => check::check(&arguments, common),
         Command::Graph(arguments) => graph::graph(&arguments, common),
+        Command::Import(arguments) => import::import(&arguments, common),
         Command::Resume(arguments) => run::resume(&arguments, common),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),

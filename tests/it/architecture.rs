@@ -13,9 +13,10 @@ use crate::support::REPOSITORY;
 type Edges = &'static [(&'static str, &'static [&'static str])];
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 22] = [
+const CRATES: [(&str, &[&str]); 23] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
+    ("emorun-import", &["emorun-lang"]),
     ("emorun-metrics", &[]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
@@ -150,6 +151,7 @@ const CRATES: [(&str, &[&str]); 22] = [
             "emorun-lang",
             "emorun-audio",
             "emorun-files",
+            "emorun-import",
             "emorun-recognise",
             "emorun-tensorboard",
             "emorun-features",

@@ -37,6 +37,7 @@ mod finite;
 mod from_outside;
 mod front_ends;
 mod frozen;
+mod import;
 mod inherit;
 mod init_file;
 mod lengths;
