@@ -21,7 +21,7 @@ use emorun_audio::{AudioError, check_file, load, probe};
 mod mutants;
 
 /// Headers of every kind with few samples behind them.
-const SEEDS: [&[u8]; 26] = [
+const SEEDS: [&[u8]; 29] = [
     include_bytes!("../tests/golden/unsigned8.wav"),
     include_bytes!("../tests/golden/signed16.wav"),
     include_bytes!("../tests/golden/signed24.wav"),
@@ -44,6 +44,9 @@ const SEEDS: [&[u8]; 26] = [
     include_bytes!("../tests/golden/variants/mp3_mono.mp3"),
     include_bytes!("../tests/golden/variants/mp3_without_tag.mp3"),
     include_bytes!("../tests/golden/variants/vorbis_mono.ogg"),
+    include_bytes!("../tests/golden/opus/silk_mono.opus"),
+    include_bytes!("../tests/golden/opus/hybrid_mono.opus"),
+    include_bytes!("../tests/golden/opus/celt_stereo.opus"),
     include_bytes!("../tests/golden/variants/flac_mono.oga"),
     include_bytes!("../tests/golden/variants/aac_mono.m4a"),
     include_bytes!("../tests/golden/variants/alac_mono.m4a"),

@@ -1,4 +1,4 @@
-//! MP3, Ogg, MPEG-4 and AAC, read by symphonia.
+//! MP3, Ogg, MPEG-4 and AAC, read by symphonia (Opus by opus-pure).
 //!
 //! How long such a file lasts is found by walking through its packets without decoding them. A part of it is found in the
 //! same way, and decoded from a little before it, so that the decoder has settled. symphonia panics on some damaged
@@ -20,6 +20,7 @@ use symphonia::default::formats::{AdtsReader, IsoMp4Reader, MpaReader, OggReader
 use crate::decode::{Output, Source, check_header};
 use crate::error::{AudioError, MalformedFile};
 use crate::flac::contained;
+use crate::opus::OpusDecoder;
 use crate::source::{Container, Stream};
 use crate::{AudioFormat, AudioInfo, mp4};
 
@@ -108,7 +109,7 @@ fn walk(source: &Source<'_>, container: Container, begin: u64, edit: mp4::Edit) 
         return Err(truncated(source.path, promised, frames));
     }
     let at = |seconds: f64| (seconds * f64::from(rate_hz)).round() as u64;
-    let skipped = at(edit.start_s).min(frames);
+    let skipped = (at(edit.start_s) + track.delay).min(frames);
     let left = frames - skipped;
     Ok(CodedHeader {
         info: AudioInfo {
@@ -201,17 +202,24 @@ fn truncated(path: &Path, promised: u64, found: u64) -> AudioError {
     }
 }
 
+enum Decoder {
+    Symphonia(Box<dyn AudioDecoder>),
+    Opus(OpusDecoder),
+}
+
 /// The first track with sound of an open file.
 struct Track<'s> {
     path: &'s Path,
     container: Container,
     reader: Box<dyn FormatReader + 's>,
-    decoder: Box<dyn AudioDecoder>,
+    decoder: Decoder,
     id: u32,
     codec: AudioCodecId,
     time_base: Option<TimeBase>,
     /// Frames that the header tells.
     promised: Option<u64>,
+    /// Frames that Opus decodes before the first of the recording.
+    delay: u64,
     /// Where the next packet of an Ogg stream has to begin.
     expected: Option<i64>,
     rate_hz: u32,
@@ -253,12 +261,23 @@ impl<'s> Track<'s> {
         let parameters = parameters.ok_or_else(|| other("audio of a kind that is not read"))?;
         let mut options = AudioDecoderOptions::default();
         options.gapless = true;
-        let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options);
-        let decoder = decoder.map_err(|error| match error {
-            Error::Unsupported(_) if parameters.codec == CODEC_ID_OPUS => other("Opus"),
-            Error::Unsupported(_) => other("audio of a kind that is not read"),
-            error => failed(error),
-        })?;
+        let decoder = match (parameters.codec, container) {
+            (CODEC_ID_OPUS, Container::Ogg) => OpusDecoder::open(parameters)
+                .map(Decoder::Opus)
+                .ok_or_else(|| other("Opus with more than two channels"))?,
+            (CODEC_ID_OPUS, _) => return Err(other("Opus")),
+            _ => symphonia::default::get_codecs()
+                .make_audio_decoder(parameters, &options)
+                .map(Decoder::Symphonia)
+                .map_err(|error| match error {
+                    Error::Unsupported(_) => other("audio of a kind that is not read"),
+                    error => failed(error),
+                })?,
+        };
+        let delay = match decoder {
+            Decoder::Opus(_) => track.delay.map_or(0, u64::from),
+            Decoder::Symphonia(_) => 0,
+        };
         let (id, codec, time_base, promised) = (track.id, parameters.codec, track.time_base, track.num_frames);
         let rate_hz = parameters.sample_rate.unwrap_or_default();
         Ok(Self {
@@ -270,6 +289,7 @@ impl<'s> Track<'s> {
             codec,
             time_base,
             promised,
+            delay,
             expected: None,
             rate_hz,
         })
@@ -330,8 +350,12 @@ impl<'s> Track<'s> {
 
     /// Decodes a packet: frames with their channels one after another, the rate in hertz and the number of channels.
     fn decode(&mut self, packet: &Packet, samples: &mut Vec<f32>) -> Result<(u32, u16), AudioError> {
-        let decoded = self.decoder.decode(packet);
-        let decoded = decoded.map_err(|error| failed(self.path, self.container, error))?;
+        let failed = |error| failed(self.path, self.container, error);
+        let decoder = match &mut self.decoder {
+            Decoder::Symphonia(decoder) => decoder,
+            Decoder::Opus(decoder) => return decoder.decode(packet, samples).map_err(failed),
+        };
+        let decoded = decoder.decode(packet).map_err(failed)?;
         decoded.copy_to_vec_interleaved(samples);
         let spec = decoded.spec();
         Ok((spec.rate(), u16::try_from(spec.channels().count()).unwrap_or(u16::MAX)))
@@ -344,6 +368,7 @@ impl<'s> Track<'s> {
             CODEC_ID_MP3 => 16 * 1152,
             CODEC_ID_VORBIS => 2 * 8192,
             CODEC_ID_AAC => 8 * 1024,
+            CODEC_ID_OPUS => u64::MAX,
             _ => 0,
         }
     }
@@ -351,6 +376,7 @@ impl<'s> Track<'s> {
     fn codec_name(&self) -> &'static str {
         match self.codec {
             CODEC_ID_MP3 => "MP3",
+            CODEC_ID_OPUS => "Opus",
             CODEC_ID_VORBIS => "Vorbis",
             CODEC_ID_AAC => "AAC",
             CODEC_ID_ALAC => "ALAC",

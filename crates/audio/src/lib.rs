@@ -20,6 +20,7 @@ mod loudness;
 mod mel;
 mod mfcc;
 mod mp4;
+mod opus;
 mod pcm;
 mod remark;
 mod resample;
@@ -48,8 +49,8 @@ pub use wav::{write_wav, write_wav_float};
 pub use whisper::{WhisperFront, WhisperFrontConfig, WhisperFrontError};
 
 /// Extensions of the names of files that can be read, in lower case. What a file is, is found from its content.
-pub const EXTENSIONS: [&str; 12] = [
-    "wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "aac", "aif", "aiff", "aifc", "caf",
+pub const EXTENSIONS: [&str; 13] = [
+    "wav", "wave", "flac", "mp3", "ogg", "oga", "opus", "m4a", "aac", "aif", "aiff", "aifc", "caf",
 ];
 
 /// Whether a file's name is one of an audio file that can be read. Archives made on a Mac hold a `._name.wav` beside each

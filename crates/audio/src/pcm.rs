@@ -1,4 +1,10 @@
 //! Samples of a fixed size, one after another: what WAV, AIFF and CAF hold.
+//!
+//! They are turned into numbers here and not by symphonia, whose samples are the same and take longer: it keeps each
+//! channel apart, and they are wanted together or as their mean. Reading ten seconds at 48 kHz takes 2.5 to 2.9 times as
+//! long with it for 16 bits, 1.6 to 1.7 for 24, 32 and 32-bit floats, 3.4 for 64-bit floats.
+
+use audio_codec_algorithms::{decode_alaw, decode_ulaw};
 
 use crate::Remark;
 use crate::WavEncoding;
@@ -110,10 +116,10 @@ pub(crate) fn decode(
                 f64::from_le_bytes(b) as f32
             }),
             WavEncoding::ALaw => append(pick, samples, bytes, channels, |[a]: [u8; 1]| {
-                f32::from(a_law(a)) / 32_768.0
+                f32::from(decode_alaw(a)) / 32_768.0
             }),
             WavEncoding::MuLaw => append(pick, samples, bytes, channels, |[a]: [u8; 1]| {
-                f32::from(mu_law(a)) / 32_768.0
+                f32::from(decode_ulaw(a)) / 32_768.0
             }),
             // These are in blocks.
             WavEncoding::ImaAdpcm | WavEncoding::MsAdpcm => {}
@@ -132,28 +138,4 @@ fn append<const N: usize>(
     sample: impl Fn([u8; N]) -> f32,
 ) {
     pick.append(samples, bytes.as_chunks::<N>().0, channels, sample);
-}
-
-/// A sample of A-law, in the range of 16 bits.
-///
-/// # Source
-/// ITU-T G.711, table 1a.
-fn a_law(byte: u8) -> i16 {
-    let code = byte ^ 0x55;
-    let (segment, steps) = (code >> 4 & 7, i16::from(code & 0xf) << 4);
-    let magnitude = match segment {
-        0 => steps + 8,
-        segment => (steps + 0x108) << (segment - 1),
-    };
-    if code & 0x80 != 0 { magnitude } else { -magnitude }
-}
-
-/// A sample of µ-law, in the range of 16 bits.
-///
-/// # Source
-/// ITU-T G.711, table 2a.
-fn mu_law(byte: u8) -> i16 {
-    let code = !byte;
-    let magnitude = (((i16::from(code & 0xf) << 3) + 0x84) << (code >> 4 & 7)) - 0x84;
-    if code & 0x80 != 0 { -magnitude } else { magnitude }
 }

@@ -7,7 +7,7 @@ use emorun_audio::{check_file, load, probe};
 
 mod mutants;
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "signed16_stereo.wav",
     "extensible24.wav",
     "float32.wav",
@@ -18,6 +18,7 @@ const FILES: [&str; 12] = [
     "variants/caf_float_stereo.caf",
     "variants/mp3_mono.mp3",
     "variants/vorbis_mono.ogg",
+    "opus/hybrid_mono.opus",
     "variants/aac_mono.m4a",
     "variants/adts_mono.aac",
 ];

@@ -460,7 +460,7 @@ fn noise_that_cannot_be_used_is_an_error_naming_it() {
     assert_eq!(
         error(&folder.config()),
         format!(
-            "{root}: holds no audio file (.wav, .wave, .flac, .mp3, .ogg, .oga, .m4a, .aac, .aif, .aiff, .aifc, .caf) at any depth; unpack the recordings there"
+            "{root}: holds no audio file (.wav, .wave, .flac, .mp3, .ogg, .oga, .opus, .m4a, .aac, .aif, .aiff, .aifc, .caf) at any depth; unpack the recordings there"
         )
     );
     let missing = BackgroundNoise::new(folder.path().join("no"));

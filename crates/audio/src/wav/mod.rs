@@ -2,6 +2,9 @@
 //!
 //! Chunks are walked and the format chunk is read here: other readers take the padding byte after a chunk of odd length
 //! for the next chunk or insist on it where it is missing, and stop at the lengths that streams are written with.
+//! symphonia's gives the right samples for 36 of the 71 WAV files in `tests/golden/variants`: it knows no RF64 and no RIFX,
+//! no bits that do not fill their bytes outside the extensible format, and takes the size of a frame from the bits
+//! alone, which makes noise of 24 bits in 32 without a word. Nor does it hold the header against the size of the file.
 
 mod adpcm;
 mod format;
