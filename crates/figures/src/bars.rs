@@ -98,7 +98,7 @@ impl BarChart {
         let width = area.width / bars.max(1) as f64;
         let names: Vec<String> = self.categories[..bars]
             .iter()
-            .map(|name| Font::Small.fit(name, LONGEST))
+            .map(|name| Font::Small.fit_name(name, LONGEST))
             .collect();
         let widest = names.iter().map(|name| Font::Small.width(name)).fold(0.0, f64::max);
         let upright = widest > width - 6.0;

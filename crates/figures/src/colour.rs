@@ -61,12 +61,12 @@ fn channel(linear: f64) -> u8 {
     (encoded * 255.0).round() as u8
 }
 
-/// Colours of categories that most colour-blind readers tell apart too. The eighth of the source, yellow, is not seen on
-/// white.
+/// Colours of categories that most colour-blind readers tell apart too. In place of the yellow of the source, which is
+/// not seen on white, the last is the wine of the second.
 ///
 /// # Source
-/// M. Okabe and K. Ito, "Color Universal Design", 2008.
-const CATEGORIES: [Rgb; 7] = [
+/// M. Okabe and K. Ito, "Color Universal Design", 2008; P. Tol, "Colour schemes", 2021 ("muted").
+const CATEGORIES: [Rgb; 8] = [
     Rgb(0, 114, 178),
     Rgb(213, 94, 0),
     Rgb(0, 158, 115),
@@ -74,9 +74,10 @@ const CATEGORIES: [Rgb; 7] = [
     Rgb(230, 159, 0),
     Rgb(86, 180, 233),
     INK,
+    Rgb(136, 34, 85),
 ];
 
-/// The colour of the `index`-th category; from the eighth on lighter and darker ones of the first.
+/// The colour of the `index`-th category; from the ninth on lighter and darker ones of the first.
 pub(crate) fn category(index: usize) -> Rgb {
     let colour = CATEGORIES[index % CATEGORIES.len()];
     match index / CATEGORIES.len() % 3 {
@@ -84,11 +85,6 @@ pub(crate) fn category(index: usize) -> Rgb {
         1 => colour.mixed(WHITE, 0.45),
         _ => colour.mixed(Rgb(0, 0, 0), 0.45),
     }
-}
-
-/// Whether the `index`-th category's colour is one that an earlier one has in another lightness.
-pub(crate) fn is_repeated(index: usize) -> bool {
-    index >= CATEGORIES.len()
 }
 
 /// Hues of pastel boxes with a name on them.
@@ -112,7 +108,7 @@ mod tests {
 
     #[test]
     fn categories_differ() {
-        let colours: Vec<Rgb> = (0..21).map(category).collect();
+        let colours: Vec<Rgb> = (0..24).map(category).collect();
         for (i, colour) in colours.iter().enumerate() {
             assert!(!colours[..i].contains(colour), "{i}");
         }

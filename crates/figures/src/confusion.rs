@@ -4,7 +4,7 @@ use crate::{
     FigureError,
     colour::{FAINT, INK, MUTED, QUIET, Rgb, WHITE},
     figure::{Anchor, Figure, Point, Raster, Rect, Shape, point},
-    plot::{MARGIN, heading, nothing},
+    plot::{MARGIN, heading, nothing, outline},
     text::Font,
 };
 
@@ -110,6 +110,9 @@ pub fn confusion_matrix_beside_counts<'a>(
     rows: impl IntoIterator<Item = &'a [u64]>,
 ) -> Result<Figure, FigureError> {
     let matrix = Matrix::new(labels, rows)?;
+    if matrix.rows.is_empty() {
+        return confusion_matrix(title, labels, []);
+    }
     let is_beside = matrix.rows.len() <= BESIDE;
     let mut figure = Figure::new(title);
     let one = matrix.width();
@@ -138,7 +141,7 @@ impl<'a> Matrix<'a> {
         if rows.len() != classes || rows.iter().any(|row| row.len() != classes) {
             return Err(FigureError::NotSquare { labels: classes });
         }
-        let labels = labels.iter().map(|label| Font::Body.fit(label.as_ref(), LABEL));
+        let labels = labels.iter().map(|label| Font::Body.fit_name(label.as_ref(), LABEL));
         let total = |row: &&[u64]| row.iter().fold(0, |sum: u64, &n| sum.saturating_add(n));
         Ok(Self {
             labels: labels.collect(),
@@ -181,6 +184,10 @@ impl<'a> Matrix<'a> {
 
     /// Draws it with the upper left corner at `origin`; returns where it ends.
     fn draw(&self, figure: &mut Figure, origin: Point, shown: Shown) -> Point {
+        if self.rows.is_empty() {
+            nothing(figure, point(figure.width / 2.0, origin.y + 30.0), "no classes");
+            return point(origin.x, origin.y + 60.0);
+        }
         let cell = &self.cell;
         let (beside, _) = self.sides();
         let left = origin.x + beside;
@@ -207,10 +214,6 @@ impl<'a> Matrix<'a> {
         figure.text(at, Anchor::Middle, Font::Body, MUTED, heading);
         let at = point(origin.x + 5.0, top + height / 2.0);
         figure.upright(at, Anchor::Middle, Font::Body, MUTED, "true");
-        if self.rows.is_empty() {
-            nothing(figure, point(figure.width / 2.0, top + 20.0), "no classes");
-            return point(left, top + 50.0);
-        }
         let area = Rect {
             x: left,
             y: top,
@@ -312,14 +315,7 @@ impl<'a> Matrix<'a> {
             smooth: false,
         }));
         // Most cells are nearly white: a frame shows where they end.
-        figure.shapes.push(Shape::Path(
-            outline(area),
-            crate::figure::Stroke {
-                colour: FAINT,
-                width: 1.0,
-                dashed: false,
-            },
-        ));
+        outline(figure, area);
     }
 }
 
@@ -328,20 +324,6 @@ fn scale_step(step: f64) -> Rgb {
     static STEPS: std::sync::OnceLock<Vec<Rgb>> = std::sync::OnceLock::new();
     let steps = STEPS.get_or_init(|| (0..=255).map(|step| Rgb::sequential(f64::from(step) / 255.0)).collect());
     steps.get(step.clamp(0.0, 255.0) as usize).copied().unwrap_or(WHITE)
-}
-
-fn outline(rect: Rect) -> crate::figure::Path {
-    use crate::figure::{Path, Segment};
-    let corners = [
-        (rect.right(), rect.y),
-        (rect.right(), rect.bottom()),
-        (rect.x, rect.bottom()),
-        (rect.x, rect.y),
-    ];
-    Path {
-        start: point(rect.x, rect.y),
-        segments: corners.map(|(x, y)| Segment::Line(point(x, y))).to_vec(),
-    }
 }
 
 /// A count, rounded where it has no room.

@@ -100,6 +100,7 @@ impl RiskCoverageCurves {
     pub fn draw(&self) -> Figure {
         let risks = self.curves.iter().flat_map(|curve| &curve.points);
         let risks = risks.filter(|&&pair| is_drawn(pair)).map(|(_, risk)| *risk);
+        let is_empty = risks.clone().next().is_none();
         let mut plot = Layout {
             title: &self.title,
             note: "",
@@ -108,7 +109,11 @@ impl RiskCoverageCurves {
             width: WIDTH,
             height: Some(240.0),
             x: Axis::shares(),
-            y: Axis::over(risks.chain([0.0]), 5.0, true),
+            y: if is_empty {
+                Axis::shares()
+            } else {
+                Axis::over(risks.chain([0.0]), 5.0, true)
+            },
         }
         .draw();
         let entries = classes(&mut plot, self.curves.iter(), "area", |_| None);
@@ -163,7 +168,7 @@ fn mean(plot: &mut Plot, curve: Option<&Curve>, area: &str) -> Option<(Swatch, S
 fn name(curve: &Curve, area: &str, share: &str) -> String {
     let figures = format!(", {area} {}{share}", three(curve.area));
     let font = Font::Body;
-    let name = font.fit(&curve.name, 290.0 - font.width(&figures));
+    let name = font.fit_name(&curve.name, 290.0 - font.width(&figures));
     format!("{name}{figures}")
 }
 

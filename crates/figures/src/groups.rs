@@ -63,7 +63,7 @@ impl GroupBars {
         let worst = self.worst();
         let note = worst.map_or_else(String::new, |worst| {
             let Group { name, value, items, .. } = &self.groups[worst];
-            let name = Font::Body.fit(name, LONGEST);
+            let name = Font::Body.fit_name(name, LONGEST);
             format!("worst: {name}, {} {}, n = {items}", self.value_label, number(*value))
         });
         let top = heading(&mut figure, &note) + 12.0;
@@ -74,7 +74,7 @@ impl GroupBars {
         }
         let names: Vec<String> = groups
             .iter()
-            .map(|group| Font::Body.fit(&group.name, LONGEST))
+            .map(|group| Font::Body.fit_name(&group.name, LONGEST))
             .collect();
         let figures: Vec<String> = groups.iter().map(|group| format!("n = {}", group.items)).collect();
         let widest = |font: Font, texts: &[String]| texts.iter().map(|text| font.width(text)).fold(0.0, f64::max);
@@ -138,7 +138,7 @@ impl GroupBars {
             let x = place(overall);
             figure.line(point(x, area.y - 4.0), point(x, area.bottom() + 2.0), REFERENCE);
         }
-        self.notes(&mut figure, area.bottom() + 42.0, groups);
+        self.notes(&mut figure, area.bottom() + 48.0, groups);
         figure
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     axis::Axis,
-    colour::{FAINT, INK, MUTED, Rgb, WHITE, category, is_repeated},
+    colour::{FAINT, INK, MUTED, Rgb, WHITE, category},
     figure::{Anchor, Figure, Path, Point, Rect, Segment, Shape, Stroke, point},
     text::Font,
 };
@@ -13,6 +13,8 @@ pub(crate) const WIDTH: f64 = 480.0;
 pub(crate) const MARGIN: f64 = 16.0;
 /// Width of the widest name in a legend, in pixels.
 const NAME: f64 = 300.0;
+/// Between two columns of a legend, in pixels.
+const COLUMNS_APART: f64 = 16.0;
 /// Most entries of a legend.
 const ENTRIES: usize = 36;
 
@@ -114,7 +116,11 @@ impl Layout<'_> {
                 );
             }
         }
-        figure.fill(hair(area.x, area.bottom(), area.width), 0.0, MUTED);
+        if x.ticks.is_empty() && y.ticks.is_empty() {
+            outline(&mut figure, area);
+        } else {
+            figure.fill(hair(area.x, area.bottom(), area.width), 0.0, MUTED);
+        }
         let mut bottom = area.bottom() + if x.ticks.is_empty() { 4.0 } else { 22.0 };
         if !self.x_label.is_empty() {
             let label = Font::Body.fit(self.x_label, area.width);
@@ -197,39 +203,19 @@ pub(crate) fn legend(figure: &mut Figure, entries: &[(Swatch, String)]) -> f64 {
     let room = (figure.width - 2.0 * MARGIN - 26.0).min(NAME);
     let shown: Vec<(Swatch, String)> = entries[..entries.len() - more]
         .iter()
-        .map(|(swatch, name)| (*swatch, Font::Body.fit(name, room)))
+        .map(|(swatch, name)| (*swatch, Font::Body.fit_name(name, room)))
         .collect();
-    // Columns, where names are short: rows of a table are found again more easily than words in a line.
-    let widest = shown.iter().map(|(_, name)| Font::Body.width(name)).fold(0.0, f64::max) + 44.0;
-    let columns = ((figure.width - 2.0 * MARGIN + 18.0) / widest).floor().max(1.0) as usize;
+    let columns = columns(&shown, figure.width - 2.0 * MARGIN);
     let top = figure.height - MARGIN + 14.0;
-    let mut bottom = top;
-    for (i, (swatch, name)) in shown.iter().enumerate() {
-        let x = MARGIN + widest * (i % columns) as f64;
-        let y = top + 19.0 * (i / columns) as f64;
-        match *swatch {
-            Swatch::Line(stroke) => figure.line(point(x, y), point(x + 20.0, y), stroke),
-            Swatch::Square(colour) => {
-                let square = Rect {
-                    x: x + 4.0,
-                    y: y - 6.0,
-                    width: 12.0,
-                    height: 12.0,
-                };
-                figure.fill(square, 2.0, colour);
-            }
-            Swatch::Dot(colour) => {
-                let dot = Rect {
-                    x: x + 6.0,
-                    y: y - 4.0,
-                    width: 8.0,
-                    height: 8.0,
-                };
-                figure.fill(dot, 4.0, colour);
-            }
+    let (mut x, mut bottom) = (MARGIN, top);
+    for column in shown.chunks(shown.len().div_ceil(columns)) {
+        for (row, (swatch, name)) in column.iter().enumerate() {
+            let y = top + 19.0 * row as f64;
+            mark(figure, point(x, y), *swatch);
+            figure.text(point(x + 26.0, y), Anchor::Start, Font::Body, INK, name);
+            bottom = bottom.max(y);
         }
-        figure.text(point(x + 26.0, y), Anchor::Start, Font::Body, INK, name);
-        bottom = y;
+        x += column_width(column) + COLUMNS_APART;
     }
     if more > 0 {
         bottom += 19.0;
@@ -239,12 +225,43 @@ pub(crate) fn legend(figure: &mut Figure, entries: &[(Swatch, String)]) -> f64 {
     bottom + 10.0 + MARGIN
 }
 
+/// The most columns of equal length that a legend has room for: a table is searched more easily than words in a line.
+fn columns(entries: &[(Swatch, String)], room: f64) -> usize {
+    let fits = |columns: &usize| {
+        let widths = entries.chunks(entries.len().div_ceil(*columns)).map(column_width);
+        widths.map(|width| width + COLUMNS_APART).sum::<f64>() <= room + COLUMNS_APART
+    };
+    (1..=entries.len()).rev().find(fits).unwrap_or(1)
+}
+
+fn column_width(entries: &[(Swatch, String)]) -> f64 {
+    26.0 + entries
+        .iter()
+        .map(|(_, name)| Font::Body.width(name))
+        .fold(0.0, f64::max)
+}
+
+/// What stands before a name, its middle line beginning at `at`.
+fn mark(figure: &mut Figure, at: Point, swatch: Swatch) {
+    let around = |size: f64| Rect {
+        x: at.x + 10.0 - size / 2.0,
+        y: at.y - size / 2.0,
+        width: size,
+        height: size,
+    };
+    match swatch {
+        Swatch::Line(stroke) => figure.line(at, point(at.x + 20.0, at.y), stroke),
+        Swatch::Square(colour) => figure.fill(around(12.0), 2.0, colour),
+        Swatch::Dot(colour) => figure.fill(around(8.0), 4.0, colour),
+    }
+}
+
 /// The stroke of the `index`-th line of a chart.
 pub(crate) fn line_stroke(index: usize) -> Stroke {
     Stroke {
         colour: category(index),
         width: 2.0,
-        dashed: is_repeated(index),
+        dashed: false,
     }
 }
 
@@ -254,6 +271,26 @@ pub(crate) const REFERENCE: Stroke = Stroke {
     width: 1.0,
     dashed: true,
 };
+
+/// A frame around an area.
+pub(crate) fn outline(figure: &mut Figure, rect: Rect) {
+    let corners = [
+        point(rect.right(), rect.y),
+        point(rect.right(), rect.bottom()),
+        point(rect.x, rect.bottom()),
+        point(rect.x, rect.y),
+    ];
+    let path = Path {
+        start: point(rect.x, rect.y),
+        segments: corners.map(Segment::Line).to_vec(),
+    };
+    let stroke = Stroke {
+        colour: FAINT,
+        width: 1.0,
+        dashed: false,
+    };
+    figure.shapes.push(Shape::Path(path, stroke));
+}
 
 fn hair(x: f64, y: f64, width: f64) -> Rect {
     Rect {

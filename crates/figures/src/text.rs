@@ -5,7 +5,7 @@
 
 use std::{fmt::Write as _, sync::OnceLock};
 
-use ttf_parser::{Face, GlyphId, OutlineBuilder};
+use ttf_parser::{Face, OutlineBuilder};
 use unicode_normalization::UnicodeNormalization as _;
 
 static REGULAR: &[u8] = include_bytes!("../font/Inter-Regular.ttf");
@@ -59,6 +59,12 @@ impl Font {
         format!("{}…", kept.trim_end())
     }
 
+    /// The same for a name, of which something is seen even where it is empty.
+    pub fn fit_name(self, name: &str, width: f64) -> String {
+        let name = if name.trim().is_empty() { "(no name)" } else { name };
+        self.fit(name, width)
+    }
+
     /// The outlines of `text` as data of an SVG path: from the origin to the right, the baseline at 0.
     pub fn outlines(self, text: &str) -> String {
         let mut pen = Pen {
@@ -71,11 +77,15 @@ impl Font {
         };
         pen.scale = self.size() / f64::from(face.units_per_em());
         for c in text.chars() {
-            let glyph = face.glyph_index(c).unwrap_or(GlyphId(0));
-            if !is_invisible(c) {
-                face.outline_glyph(glyph, &mut pen);
+            let advance = self.advance(c);
+            match face.glyph_index(c) {
+                _ if is_invisible(c) => {}
+                Some(glyph) => {
+                    face.outline_glyph(glyph, &mut pen);
+                }
+                None => pen.blank(0.1 * advance, 0.8 * advance, 0.7 * self.size()),
             }
-            pen.x += self.advance(c);
+            pen.x += advance;
         }
         pen.data
     }
@@ -128,6 +138,18 @@ impl Pen {
             // Writing to a String cannot fail.
             let _ = write!(self.data, "{x:.2} {y:.2} ");
         }
+    }
+}
+
+impl Pen {
+    /// The outline of a box on the baseline, in pixels.
+    fn blank(&mut self, left: f64, width: f64, height: f64) {
+        let left = self.x + left;
+        let (inside_width, inside_height) = (width - 2.0, height - 2.0);
+        let _ = write!(
+            self.data,
+            "M{left:.2} 0h{width:.2}v-{height:.2}h-{width:.2}Zm1 -1v-{inside_height:.2}h{inside_width:.2}v{inside_height:.2}Z"
+        );
     }
 }
 
