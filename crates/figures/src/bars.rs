@@ -1,16 +1,19 @@
 //! Histograms, and bars of counts by class.
 
 use crate::{
-    chart::{Axis, HEIGHT, MARGIN, WIDTH},
-    colour::{FAINT, INK, MUTED, Rgb, category_hue},
-    figure::{Anchor, Figure, Point, Rect, Shape, point},
-    text::{Font, shorten},
+    axis::Axis,
+    colour::{MUTED, category},
+    figure::{Anchor, Figure, Rect, point},
+    plot::{Layout, MARGIN, Plot, Swatch, WIDTH},
+    text::Font,
 };
 
 /// Most bars that are drawn; further ones are left out.
 const MAX_BARS: usize = 200;
-/// Longest name of a category, in characters.
-const LONGEST: usize = 24;
+/// Width of the longest name of a category, in pixels.
+const LONGEST: f64 = 160.0;
+/// Height of the area between the axes, in pixels.
+const HEIGHT: f64 = 230.0;
 
 /// How often a quantity lies in each of equally wide bins.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,163 +46,143 @@ pub struct BarChart {
 }
 
 impl Histogram {
-    /// Draws the histogram at 640 × 360 pixels.
+    /// Draws the histogram, 480 pixels wide.
     pub fn draw(&self) -> Figure {
         let counts: Vec<f64> = self.counts.iter().take(MAX_BARS).map(|&count| count as f64).collect();
-        let most = counts.iter().copied().fold(1.0, f64::max);
-        let (mut figure, plot, y_axis) = frame(&self.title, &self.y_label, most, 0.0);
         let bins = counts.len().max(1) as f64;
         let is_sane = self.low.is_finite() && self.step.is_finite() && self.step > 0.0;
         let (low, step) = if is_sane { (self.low, self.step) } else { (0.0, 1.0) };
-        let x_axis = Axis::over([low, low + step * bins].into_iter(), 8.0, false);
-        let width = plot.width / bins;
+        let mut plot = Layout {
+            title: &self.title,
+            note: "",
+            x_label: &self.x_label,
+            y_label: &self.y_label,
+            width: WIDTH,
+            height: Some(HEIGHT),
+            x: Axis::over([low, low + step * bins].into_iter(), 8.0, false),
+            y: up_to(counts.iter().copied().fold(1.0, f64::max)),
+        }
+        .draw();
+        let width = plot.area.width / bins;
         for (at, count) in counts.iter().enumerate() {
-            let height = plot.height * y_axis.place(*count);
-            let rect = Rect {
-                x: plot.x + width * at as f64 + 0.5,
-                y: plot.bottom() - height,
-                width: (width - 1.0).max(0.5),
-                height,
-            };
-            figure.fill(rect, 0.0, hue(0));
+            bar(&mut plot, (width * at as f64 + 0.5, width - 1.0), (0.0, *count), 0);
         }
-        for &tick in &x_axis.ticks {
-            let x = plot.x + plot.width * (tick - low) / (step * bins);
-            if (plot.x - 0.5..=plot.right() + 0.5).contains(&x) {
-                let at = point(x, plot.bottom() + 15.0);
-                figure.text(at, Anchor::Middle, Font::Small, MUTED, &x_axis.label(tick));
-            }
+        if counts.iter().sum::<f64>() == 0.0 {
+            plot.empty("no values");
         }
-        let at = point(plot.centre().x, HEIGHT - MARGIN);
-        figure.text(at, Anchor::Middle, Font::Body, MUTED, &self.x_label);
-        figure
+        plot.figure
     }
 }
 
 impl BarChart {
-    /// Draws the chart, 360 pixels high and wider the more bars it has.
+    /// Draws the chart, 480 pixels wide, or wider if the bars need it.
     pub fn draw(&self) -> Figure {
         let bars = self.categories.len().min(MAX_BARS);
         let counts = |bar: usize| self.parts.iter().filter_map(move |(_, counts)| counts.get(bar));
         let total = |bar: usize| counts(bar).map(|count| *count as f64).sum::<f64>();
-        let most = (0..bars).map(total).fold(1.0, f64::max);
-        let wide = bars as f64 * 22.0;
-        let (mut figure, plot, y_axis) = frame(&self.title, &self.y_label, most, wide);
-        let width = plot.width / bars.max(1) as f64;
-        for bar in 0..bars {
+        let most = (0..bars).map(total).fold(0.0, f64::max);
+        let mut x = Axis::shares();
+        x.ticks.clear();
+        let mut plot = Layout {
+            title: &self.title,
+            note: "",
+            x_label: "",
+            y_label: &self.y_label,
+            width: WIDTH.max(bars as f64 * 24.0 + 100.0),
+            height: Some(HEIGHT),
+            x,
+            y: up_to(most.max(1.0)),
+        }
+        .draw();
+        let area = plot.area;
+        let width = area.width / bars.max(1) as f64;
+        let names: Vec<String> = self.categories[..bars]
+            .iter()
+            .map(|name| Font::Small.fit_name(name, LONGEST))
+            .collect();
+        let widest = names.iter().map(|name| Font::Small.width(name)).fold(0.0, f64::max);
+        let upright = widest > width - 6.0;
+        for (at, name) in names.iter().enumerate() {
             let mut below = 0.0;
             for (part, (_, counts)) in self.parts.iter().enumerate() {
-                let count = counts.get(bar).copied().unwrap_or_default() as f64;
-                let (bottom, top) = (y_axis.place(below), y_axis.place(below + count));
-                let rect = Rect {
-                    x: plot.x + width * bar as f64 + 0.15 * width,
-                    y: plot.bottom() - plot.height * top,
-                    width: 0.7 * width,
-                    height: plot.height * (top - bottom),
-                };
-                figure.fill(rect, 0.0, hue(part));
+                let count = counts.get(at).copied().unwrap_or_default() as f64;
+                let place = (width * (at as f64 + 0.15), 0.7 * width);
+                bar(&mut plot, place, (below, below + count), part);
                 below += count;
             }
-            let centre = plot.x + width * (bar as f64 + 0.5);
-            let name = shorten(&self.categories[bar], LONGEST);
-            let is_narrow = Font::Small.width(&name) > width - 4.0;
-            let at = point(centre, plot.bottom() + if is_narrow { 8.0 } else { 15.0 });
-            figure.shapes.push(Shape::Text {
-                at,
-                anchor: if is_narrow { Anchor::End } else { Anchor::Middle },
-                font: Font::Small,
-                colour: MUTED,
-                upright: is_narrow,
-                text: name.clone(),
-            });
-            if is_narrow {
-                figure.height = figure.height.max(at.y + Font::Small.width(&name) + MARGIN);
+            let centre = area.x + width * (at as f64 + 0.5);
+            let figure = &mut plot.figure;
+            if upright {
+                figure.upright(
+                    point(centre, area.bottom() + 8.0),
+                    Anchor::End,
+                    Font::Small,
+                    MUTED,
+                    name,
+                );
+            } else {
+                figure.text(
+                    point(centre, area.bottom() + 14.0),
+                    Anchor::Middle,
+                    Font::Small,
+                    MUTED,
+                    name,
+                );
             }
+        }
+        plot.figure.height = area.bottom() + if upright { widest + 10.0 } else { 24.0 } + MARGIN;
+        if most == 0.0 {
+            plot.empty("no items");
         }
         if self.parts.len() > 1 {
-            let mut x = plot.x;
-            for (part, (name, _)) in self.parts.iter().enumerate() {
-                let name = shorten(name, LONGEST);
-                let square = Rect {
-                    x,
-                    y: MARGIN + 28.0,
-                    width: 12.0,
-                    height: 12.0,
-                };
-                figure.fill(square, 2.0, hue(part));
-                let at = point(x + 18.0, MARGIN + 34.5);
-                figure.text(at, Anchor::Start, Font::Body, INK, &name);
-                x += 18.0 + Font::Body.width(&name) + 18.0;
-            }
-            figure.width = figure.width.max(x);
+            let parts = self.parts.iter().enumerate();
+            let entries: Vec<(Swatch, String)> = parts
+                .map(|(part, (name, _))| (Swatch::Square(category(part)), name.clone()))
+                .collect();
+            plot.legend(&entries);
         }
-        figure
+        plot.figure
     }
 }
 
-fn hue(part: usize) -> Rgb {
-    Rgb::oklch(0.58, 0.15, category_hue(part))
+/// An axis of counts.
+fn up_to(most: f64) -> Axis {
+    Axis::over([0.0, most].into_iter(), 5.0, true).of_counts()
 }
 
-/// Title, vertical axis from 0 to `most`, and the area to draw in, at least `wide`.
-fn frame(title: &str, y_label: &str, most: f64, wide: f64) -> (Figure, Rect, Axis) {
-    let mut figure = Figure::new(title);
-    let y_axis = Axis::over([0.0, most].into_iter(), 5.0, true);
-    // Halves of an item are none.
-    let ticks: Vec<f64> = y_axis
-        .ticks
-        .iter()
-        .copied()
-        .filter(|tick| tick.fract() == 0.0)
-        .collect();
-    let texts: Vec<String> = ticks.iter().map(|tick| format!("{tick:.0}")).collect();
-    let widest = texts.iter().map(|text| Font::Small.width(text)).fold(0.0, f64::max);
-    let left = MARGIN + Font::Body.line_height() + widest + 14.0;
-    let plot = Rect {
-        x: left,
-        y: MARGIN + 54.0,
-        width: (WIDTH - MARGIN - left).max(wide),
-        height: HEIGHT - 2.0 * MARGIN - 54.0 - 36.0,
+/// A bar from one count to another, `(left, width)` in pixels from the left axis.
+fn bar(plot: &mut Plot, (left, width): (f64, f64), (from, to): (f64, f64), part: usize) {
+    let (bottom, top) = (plot.y.place(from), plot.y.place(to));
+    let rect = Rect {
+        x: plot.area.x + left,
+        y: plot.area.bottom() - plot.area.height * top,
+        width: width.max(0.5),
+        height: plot.area.height * (top - bottom),
     };
-    figure.height = HEIGHT;
-    figure.width = (plot.right() + MARGIN).max(Font::Title.width(title) + 2.0 * MARGIN);
-    figure.text(point(MARGIN, MARGIN + 8.0), Anchor::Start, Font::Title, INK, title);
-    figure.shapes.push(Shape::Text {
-        at: point(MARGIN + 6.0, plot.centre().y),
-        anchor: Anchor::Middle,
-        font: Font::Body,
-        colour: MUTED,
-        upright: true,
-        text: y_label.to_owned(),
-    });
-    for (&tick, text) in ticks.iter().zip(&texts) {
-        let y = plot.bottom() - plot.height * y_axis.place(tick);
-        let line = Rect {
-            x: plot.x,
-            y: y.round(),
-            width: plot.width,
-            height: 1.0,
-        };
-        figure.fill(line, 0.0, FAINT);
-        let at: Point = point(plot.x - 8.0, y);
-        figure.text(at, Anchor::End, Font::Small, MUTED, text);
-    }
-    (figure, plot, y_axis)
+    plot.figure.fill(rect, 0.0, category(part));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{colour::FAINT, figure::Shape};
 
     /// Heights of the coloured bars.
     fn bars(figure: &Figure) -> Vec<f64> {
         let boxes = figure.shapes.iter().filter_map(|shape| match shape {
-            Shape::Box { rect, fill, .. } if *fill != FAINT && rect.height != 12.0 => Some(*rect),
+            Shape::Box {
+                rect,
+                fill,
+                radius: 0.0,
+                ..
+            } if ![FAINT, MUTED].contains(fill) => Some(*rect),
             _ => None,
         });
         boxes
             .map(|rect| {
-                assert!(rect.x >= 0.0 && rect.right() <= figure.width && rect.y >= 0.0 && rect.bottom() <= HEIGHT);
+                assert!(
+                    rect.x >= 0.0 && rect.right() <= figure.width && rect.y >= 0.0 && rect.bottom() <= figure.height
+                );
                 rect.height
             })
             .collect()
@@ -251,12 +234,12 @@ mod tests {
         };
         let figure = many.draw();
         assert_eq!(bars(&figure).len(), MAX_BARS);
-        assert!(figure.height > HEIGHT && figure.width > WIDTH);
+        assert!(figure.width > WIDTH);
         figure.to_png().unwrap();
     }
 
     #[test]
-    fn charts_of_nothing_and_of_nonsense_are_frames() {
+    fn charts_of_nothing_and_of_nonsense_say_so() {
         let wrong = Histogram {
             step: f64::NAN,
             counts: vec![usize::MAX, 1],

@@ -1,12 +1,14 @@
 //! Colours.
 
 /// An sRGB colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rgb(pub u8, pub u8, pub u8);
 
 pub(crate) const WHITE: Rgb = Rgb(255, 255, 255);
 pub(crate) const INK: Rgb = Rgb(31, 41, 55);
 pub(crate) const MUTED: Rgb = Rgb(100, 110, 124);
+/// Of what is there but counts for little.
+pub(crate) const QUIET: Rgb = Rgb(168, 176, 188);
 pub(crate) const FAINT: Rgb = Rgb(224, 228, 233);
 
 impl Rgb {
@@ -35,6 +37,12 @@ impl Rgb {
         Self::oklch(0.985 - 0.6 * share, chroma, 256.0)
     }
 
+    /// This colour with a share of another in it.
+    pub fn mixed(self, other: Self, share: f64) -> Self {
+        let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * share).round() as u8;
+        Self(mix(self.0, other.0), mix(self.1, other.1), mix(self.2, other.2))
+    }
+
     /// Black or white, whichever is read more easily on this colour.
     pub fn ink_on(self) -> Self {
         let luminance = 0.299 * f64::from(self.0) + 0.587 * f64::from(self.1) + 0.114 * f64::from(self.2);
@@ -53,11 +61,37 @@ fn channel(linear: f64) -> u8 {
     (encoded * 255.0).round() as u8
 }
 
-/// Hues that stay apart, also for most colour-blind readers when next to each other.
+/// Colours of categories that most colour-blind readers tell apart too. In place of the yellow of the source, which is
+/// not seen on white, the last is the wine of the second.
+///
+/// # Source
+/// M. Okabe and K. Ito, "Color Universal Design", 2008; P. Tol, "Colour schemes", 2021 ("muted").
+const CATEGORIES: [Rgb; 8] = [
+    Rgb(0, 114, 178),
+    Rgb(213, 94, 0),
+    Rgb(0, 158, 115),
+    Rgb(204, 121, 167),
+    Rgb(230, 159, 0),
+    Rgb(86, 180, 233),
+    INK,
+    Rgb(136, 34, 85),
+];
+
+/// The colour of the `index`-th category; from the ninth on lighter and darker ones of the first.
+pub(crate) fn category(index: usize) -> Rgb {
+    let colour = CATEGORIES[index % CATEGORIES.len()];
+    match index / CATEGORIES.len() % 3 {
+        0 => colour,
+        1 => colour.mixed(WHITE, 0.45),
+        _ => colour.mixed(Rgb(0, 0, 0), 0.45),
+    }
+}
+
+/// Hues of pastel boxes with a name on them.
 const HUES: [f64; 10] = [250.0, 75.0, 155.0, 305.0, 25.0, 200.0, 350.0, 110.0, 280.0, 50.0];
 
-/// The hue of the `index`-th category, in degrees.
-pub(crate) fn category_hue(index: usize) -> f64 {
+/// The hue of the `index`-th kind of box, in degrees.
+pub(crate) fn box_hue(index: usize) -> f64 {
     HUES[index % HUES.len()]
 }
 
@@ -70,6 +104,14 @@ mod tests {
         assert_eq!(Rgb::oklch(1.0, 0.0, 0.0), WHITE);
         assert_eq!(Rgb::oklch(0.0, 0.0, 0.0), Rgb(0, 0, 0));
         assert_eq!(Rgb::oklch(0.627_955, 0.257_683, 29.233_9), Rgb(255, 0, 0));
+    }
+
+    #[test]
+    fn categories_differ() {
+        let colours: Vec<Rgb> = (0..24).map(category).collect();
+        for (i, colour) in colours.iter().enumerate() {
+            assert!(!colours[..i].contains(colour), "{i}");
+        }
     }
 
     #[test]

@@ -18,6 +18,12 @@ pub enum FigureError {
         /// In pixels.
         height: u32,
     },
+    /// The renderer refused what was drawn.
+    #[error("cannot paint a figure: {0}")]
+    Paint(#[from] resvg::usvg::Error),
+    /// An animation without a picture.
+    #[error("an animation needs at least one figure")]
+    NoFrames,
     /// The PNG encoder failed.
     #[error("cannot encode a PNG image: {0}")]
     Encode(#[from] png::EncodingError),

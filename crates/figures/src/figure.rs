@@ -1,6 +1,6 @@
 //! A figure as a list of shapes, from back to front.
 
-use crate::{FigureError, canvas, colour::Rgb, svg, text::Font};
+use crate::{FigureError, colour::Rgb, raster, svg, text::Font};
 
 /// A place, in pixels from the upper left corner.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,6 +73,19 @@ pub(crate) enum Anchor {
     End,
 }
 
+/// Pixels that are too many to be shapes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Raster {
+    /// Where they are stretched over.
+    pub rect: Rect,
+    pub columns: usize,
+    pub rows: usize,
+    /// Row after row, `rows × columns`.
+    pub pixels: Vec<Rgb>,
+    /// Whether they are blended where they are stretched; else each stays a box of one colour.
+    pub smooth: bool,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Shape {
     Box {
@@ -84,6 +97,13 @@ pub(crate) enum Shape {
     Path(Path, Stroke),
     /// A filled triangle.
     Arrow([Point; 3], Rgb),
+    /// Discs of one colour, which let half of what lies below them through.
+    Dots {
+        at: Vec<Point>,
+        radius: f64,
+        colour: Rgb,
+    },
+    Raster(Raster),
     Text {
         /// Its middle line's start, middle or end.
         at: Point,
@@ -126,6 +146,18 @@ impl Figure {
         });
     }
 
+    /// Text that is read from below to above.
+    pub(crate) fn upright(&mut self, at: Point, anchor: Anchor, font: Font, colour: Rgb, text: &str) {
+        self.shapes.push(Shape::Text {
+            at,
+            anchor,
+            font,
+            colour,
+            upright: true,
+            text: text.into(),
+        });
+    }
+
     pub(crate) fn fill(&mut self, rect: Rect, radius: f64, fill: Rgb) {
         self.shapes.push(Shape::Box {
             rect,
@@ -135,21 +167,44 @@ impl Figure {
         });
     }
 
-    /// The figure as a self-contained SVG document with a white background.
+    pub(crate) fn line(&mut self, from: Point, to: Point, stroke: Stroke) {
+        self.shapes.push(Shape::Path(Path::line(from, to), stroke));
+    }
+
+    /// The figure as a self-contained SVG document: a white card, which looks the same on light and dark pages.
+    ///
+    /// Its text is text, in Inter where the reader has it; longer text keeps its length in every other font.
     pub fn to_svg(&self) -> String {
         svg::document(self)
     }
 
-    /// The figure as an image with a white background; characters beyond Latin-1 become `?`.
+    /// The figure as an image with a white background, a pixel of the figure being one of the image.
     ///
     /// # Errors
     /// It would have more than 32 million pixels.
     pub fn to_png(&self) -> Result<PngImage, FigureError> {
-        canvas::paint(self)
+        raster::png(self, 1.0, None)
+    }
+
+    /// The figure as an image for print: its pixels are a 96th of an inch wide, as in web pages, and the file says at
+    /// how many dots per inch it is this large. Papers want [`PRINT_DPI`].
+    ///
+    /// # Errors
+    /// It would have more than 32 million pixels.
+    pub fn to_png_at(&self, dpi: u32) -> Result<PngImage, FigureError> {
+        raster::png(self, f64::from(dpi) / 96.0, Some(dpi))
+    }
+
+    /// Width and height, in pixels.
+    pub fn size(&self) -> (f64, f64) {
+        (self.width.ceil(), self.height.ceil())
     }
 }
 
-/// A PNG image.
+/// Dots per inch that papers want.
+pub const PRINT_DPI: u32 = 300;
+
+/// A PNG image, or an animated one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PngImage {
     /// In pixels.
@@ -158,4 +213,48 @@ pub struct PngImage {
     pub height: u32,
     /// The bytes of the PNG file.
     pub bytes: Vec<u8>,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Fails where a text reaches beyond the figure.
+    pub fn text_stays_inside(figure: &Figure) {
+        for shape in &figure.shapes {
+            let Shape::Text {
+                at,
+                anchor,
+                font,
+                upright,
+                text,
+                ..
+            } = shape
+            else {
+                continue;
+            };
+            let width = font.width(text);
+            let before = match anchor {
+                Anchor::Start => 0.0,
+                Anchor::Middle => width / 2.0,
+                Anchor::End => width,
+            };
+            let (low, high) = if *upright {
+                (at.y + before - width, at.y + before)
+            } else {
+                (at.x - before, at.x - before + width)
+            };
+            let limit = if *upright { figure.height } else { figure.width };
+            assert!(
+                low > -0.5 && high < limit + 0.5,
+                "{low} to {high} of {limit}: {shape:?}"
+            );
+            let across = if *upright {
+                (at.x, figure.width)
+            } else {
+                (at.y, figure.height)
+            };
+            assert!((5.0..=across.1 - 5.0).contains(&across.0), "{shape:?}");
+        }
+    }
 }

@@ -1,20 +1,21 @@
 //! Spectrograms.
 
 use crate::{
-    chart::Axis,
-    colour::{INK, MUTED, Rgb},
-    figure::{Anchor, Figure, Rect, Shape, point},
-    text::{Font, shorten},
+    axis::Axis,
+    colour::{FAINT, INK, MUTED, Rgb},
+    figure::{Anchor, Figure, Raster, Rect, Shape, point},
+    plot::{MARGIN, nothing},
+    text::Font,
 };
 
-/// Around everything, in pixels.
-const MARGIN: f64 = 16.0;
 /// Widest that the levels are drawn, in pixels.
 const WIDEST: usize = 900;
 /// Widest that a frame is drawn, in pixels.
 const FRAME: usize = 4;
 /// Height of a band, in pixels.
 const BAND: f64 = 3.0;
+/// Longest title, in pixels.
+const LONGEST: f64 = 600.0;
 /// Least width of the axes, in pixels.
 const NARROWEST: f64 = 160.0;
 
@@ -40,8 +41,8 @@ pub struct Spectrogram<'a> {
 impl Spectrogram<'_> {
     /// Draws it; of a long recording several frames share a column, which shows the loudest.
     pub fn draw(&self) -> Figure {
-        let title = shorten(self.title, 100);
-        let mut figure = Figure::new(&title);
+        let title = Font::Title.fit(self.title, LONGEST);
+        let mut figure = Figure::new(self.title);
         let bands = self.bands.max(1);
         let frames = self.levels.len() / bands;
         let shared = frames.div_ceil(WIDEST).max(1);
@@ -61,24 +62,23 @@ impl Spectrogram<'_> {
         figure.width = (plot.x + plot.width.max(NARROWEST)).max(plot.x + Font::Title.width(&title)) + MARGIN;
         figure.height = plot.bottom() + 42.0 + MARGIN;
         figure.text(point(plot.x, MARGIN + 8.0), Anchor::Start, Font::Title, INK, &title);
-        for (at, group) in self.levels[..frames * bands].chunks(shared * bands).enumerate() {
-            for band in 0..bands {
-                let level = group
-                    .iter()
-                    .skip(band)
-                    .step_by(bands)
-                    .copied()
-                    .fold(f32::NEG_INFINITY, f32::max);
-                let share = 1.0 + (f64::from(level) - self.top_db) / self.range_db;
-                let rect = Rect {
-                    x: plot.x + column * at as f64,
-                    y: plot.bottom() - BAND * (band + 1) as f64,
-                    width: column,
-                    height: BAND,
-                };
-                // What is not finite is drawn as silence.
-                figure.fill(rect, 0.0, Rgb::sequential(if share.is_finite() { share } else { 0.0 }));
-            }
+        // Also the frame of what is nearly white.
+        figure.fill(plot, 0.0, FAINT);
+        if columns > 0 {
+            let cells = self.levels[..frames * bands].chunks(shared * bands);
+            let groups: Vec<&[f32]> = cells.collect();
+            let rows = (0..bands).rev();
+            let pixels = rows.flat_map(|band| groups.iter().map(move |group| (band, *group)));
+            figure.shapes.push(Shape::Raster(Raster {
+                rect: plot,
+                columns,
+                rows: bands,
+                pixels: pixels.map(|(band, group)| self.colour(group, band, bands)).collect(),
+                smooth: false,
+            }));
+        } else {
+            let centre = point(plot.x + NARROWEST / 2.0, plot.centre().y);
+            nothing(&mut figure, centre, "no frames");
         }
         for (place, text) in self.marks {
             let y = plot.bottom() - plot.height * place;
@@ -112,15 +112,18 @@ impl Spectrogram<'_> {
         }
         let below = point(plot.centre().x, plot.bottom() + 34.0);
         figure.text(below, Anchor::Middle, Font::Body, MUTED, "s");
-        figure.shapes.push(Shape::Text {
-            at: point(MARGIN + 4.0, plot.centre().y),
-            anchor: Anchor::Middle,
-            font: Font::Body,
-            colour: MUTED,
-            upright: true,
-            text: "Hz".into(),
-        });
+        let beside = point(MARGIN + 4.0, plot.centre().y);
+        figure.upright(beside, Anchor::Middle, Font::Body, MUTED, "Hz");
         figure
+    }
+
+    /// The colour of the loudest of some frames in a band.
+    fn colour(&self, frames: &[f32], band: usize, bands: usize) -> Rgb {
+        let levels = frames.iter().skip(band).step_by(bands);
+        let level = levels.copied().fold(f32::NEG_INFINITY, f32::max);
+        let share = 1.0 + (f64::from(level) - self.top_db) / self.range_db;
+        // What is not finite is drawn as silence.
+        Rgb::sequential(if share.is_finite() { share } else { 0.0 })
     }
 }
 
@@ -141,22 +144,18 @@ mod tests {
         .draw()
     }
 
-    fn fills(figure: &Figure) -> Vec<(f64, f64, Rgb)> {
-        let cells = figure.shapes.iter().filter_map(|shape| match shape {
-            Shape::Box { rect, fill, .. } if rect.height == BAND => Some((rect.x, rect.y, *fill)),
+    fn picture(figure: &Figure) -> Option<&Raster> {
+        figure.shapes.iter().find_map(|shape| match shape {
+            Shape::Raster(raster) => Some(raster),
             _ => None,
-        });
-        cells.collect()
+        })
     }
 
     #[test]
     fn low_bands_are_below_and_loud_ones_dark() {
         let figure = drawn(&[0.0, -80.0, -200.0, f32::NAN], 2);
-        let cells = fills(&figure);
-        assert_eq!(cells.len(), 4);
-        assert!(cells[0].1 > cells[1].1 && cells[2].0 > cells[0].0);
-        assert_eq!(cells[0].2, Rgb::sequential(1.0));
-        assert!(cells[1..].iter().all(|cell| cell.2 == Rgb::sequential(0.0)));
+        let (loud, silent) = (Rgb::sequential(1.0), Rgb::sequential(0.0));
+        assert_eq!(picture(&figure).unwrap().pixels, [silent, silent, loud, silent]);
         let image = figure.to_png().unwrap();
         assert!(image.width > 100 && image.height > 50);
     }
@@ -166,15 +165,23 @@ mod tests {
         let mut levels = vec![-80.0; 10_000 * 4];
         levels[4 * 5003 + 2] = 0.0;
         let figure = drawn(&levels, 4);
-        let cells = fills(&figure);
-        assert!(cells.len() <= 4 * WIDEST);
-        assert_eq!(cells.iter().filter(|cell| cell.2 == Rgb::sequential(1.0)).count(), 1);
-        assert!(figure.width < 1100.0);
+        let picture = picture(&figure).unwrap();
+        assert!(picture.columns <= WIDEST && picture.rows == 4);
+        assert_eq!(
+            picture
+                .pixels
+                .iter()
+                .filter(|cell| **cell == Rgb::sequential(1.0))
+                .count(),
+            1
+        );
+        assert!(figure.width < 1100.0 && figure.to_svg().len() < 20_000);
     }
 
     #[test]
     fn nothing_is_an_empty_frame() {
-        assert!(fills(&drawn(&[], 3)).is_empty());
-        drawn(&[], 3).to_png().unwrap();
+        let figure = drawn(&[], 3);
+        assert!(picture(&figure).is_none() && figure.to_svg().contains(">no frames<"));
+        figure.to_png().unwrap();
     }
 }

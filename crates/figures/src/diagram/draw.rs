@@ -6,15 +6,15 @@ use super::{
     layout::{Layout, layout},
 };
 use crate::{
-    colour::{INK, MUTED, Rgb, WHITE, category_hue},
+    colour::{INK, MUTED, Rgb, WHITE, box_hue},
     figure::{Anchor, Figure, Path, Point, Rect, Segment, Shape, Stroke, point},
-    text::{Font, shorten},
+    text::Font,
 };
 
-/// Longest line of a box, in characters.
-const LINE_LIMIT: usize = 46;
-/// Longest label of an edge, in characters.
-const LABEL_LIMIT: usize = 28;
+/// Longest line of a box, in pixels.
+const LINE_LIMIT: f64 = 300.0;
+/// Longest label of an edge, in pixels.
+const LABEL_LIMIT: f64 = 180.0;
 /// Around everything, in pixels.
 const MARGIN: f64 = 24.0;
 /// Between a box's outline and its text, in pixels.
@@ -36,7 +36,7 @@ impl Paint {
     fn of(section: Option<usize>) -> Self {
         match section {
             Some(index) => {
-                let hue = category_hue(index);
+                let hue = box_hue(index);
                 Self {
                     fill: Rgb::oklch(0.955, 0.03, hue),
                     line: Rgb::oklch(0.6, 0.12, hue),
@@ -53,7 +53,7 @@ impl Paint {
 /// Finds the places of all boxes, edges and labels.
 pub(super) fn arrange(diagram: &Diagram) -> Layout {
     let edges = diagram.resolved_edges();
-    let label_width = |label: &str| Font::Small.width(&shorten(label, LABEL_LIMIT));
+    let label_width = |label: &str| Font::Small.width(&Font::Small.fit(label, LABEL_LIMIT));
     let sizes: Vec<Size> = diagram
         .nodes
         .iter()
@@ -86,8 +86,9 @@ pub(super) fn draw(diagram: &Diagram) -> Figure {
     let edges = diagram.resolved_edges();
     let mut figure = Figure::new(&diagram.title);
     let title_at = point(MARGIN, MARGIN + 8.0);
-    figure.text(title_at, Anchor::Start, Font::Title, INK, &diagram.title);
-    let room = layout.width.max(Font::Title.width(&diagram.title)).max(420.0);
+    let title = Font::Title.fit(&diagram.title, layout.width.max(600.0));
+    figure.text(title_at, Anchor::Start, Font::Title, INK, &title);
+    let room = layout.width.max(Font::Title.width(&title)).max(420.0);
     let legend_bottom = legend(&mut figure, diagram, room);
     let origin = point(MARGIN + (room - layout.width) / 2.0, legend_bottom + 22.0);
     let shapes = figure.shapes.len();
@@ -117,8 +118,8 @@ pub(super) fn draw(diagram: &Diagram) -> Figure {
 }
 
 fn lines(node: &DiagramNode) -> impl Iterator<Item = (Font, String)> {
-    let title = (Font::Bold, shorten(&node.title, LINE_LIMIT));
-    let rest = node.lines.iter().map(|l| (Font::Body, shorten(l, LINE_LIMIT)));
+    let title = (Font::Bold, Font::Bold.fit(&node.title, LINE_LIMIT));
+    let rest = node.lines.iter().map(|l| (Font::Body, Font::Body.fit(l, LINE_LIMIT)));
     [title].into_iter().chain(rest)
 }
 
@@ -154,7 +155,7 @@ fn boxed(figure: &mut Figure, node: &DiagramNode, rect: Rect, paint: &Paint) {
 
 fn labels(figure: &mut Figure, layout: &Layout, edges: &[(usize, usize, &super::DiagramEdge)]) {
     for (i, (from, to, edge)) in edges.iter().enumerate() {
-        let text = shorten(&edge.label, LABEL_LIMIT);
+        let text = Font::Small.fit(&edge.label, LABEL_LIMIT);
         if let Some(rect) = layout.labels[i] {
             figure.fill(rect, 3.0, WHITE);
             figure.text(rect.centre(), Anchor::Middle, Font::Small, MUTED, &text);
@@ -219,7 +220,7 @@ fn legend(figure: &mut Figure, diagram: &Diagram, room: f64) -> f64 {
     let top = MARGIN + 26.0;
     let (mut x, mut y) = (MARGIN, top);
     for (i, &(name, colour, dashed)) in entries.iter().enumerate() {
-        let name = shorten(name, LINE_LIMIT);
+        let name = Font::Body.fit(name, LINE_LIMIT);
         let width = 26.0 + Font::Body.width(&name) + 16.0;
         if x > MARGIN && x + width > MARGIN + room {
             (x, y) = (MARGIN, y + 20.0);
@@ -270,6 +271,11 @@ fn shift(shape: &mut Shape, by: Point) {
             }
         }
         Shape::Arrow(corners, _) => corners.iter_mut().for_each(shift),
+        Shape::Dots { at, .. } => at.iter_mut().for_each(shift),
+        Shape::Raster(raster) => {
+            raster.rect.x += by.x;
+            raster.rect.y += by.y;
+        }
         Shape::Text { at, .. } => shift(at),
     }
 }

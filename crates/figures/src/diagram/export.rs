@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::Diagram;
-use crate::colour::{Rgb, category_hue};
+use crate::colour::{Rgb, box_hue};
 
 /// Fill and outline of a section's boxes, as `#rrggbb`.
 fn colours(index: usize) -> (String, String) {
     let hex = |Rgb(r, g, b): Rgb| format!("#{r:02x}{g:02x}{b:02x}");
-    let hue = category_hue(index);
+    let hue = box_hue(index);
     (hex(Rgb::oklch(0.955, 0.03, hue)), hex(Rgb::oklch(0.6, 0.12, hue)))
 }
 

@@ -36,12 +36,14 @@ pub fn draw(dir: &RunDir, runs: &[PathBuf], metrics: &[String]) -> Result<(), Fa
     let losses = SIDES.map(|(name, split)| Series {
         name: name.to_owned(),
         points: mean(&journals, split, "loss"),
+        ..Series::default()
     });
     dir.write("report/loss.svg", picture("loss", "loss", losses.into()).as_bytes())?;
     let of_metrics = metrics.iter().flat_map(|metric| {
         let side = |(name, split): (&str, &str)| Series {
             name: format!("{metric} {name}"),
             points: mean(&journals, split, metric),
+            ..Series::default()
         };
         SIDES.map(side)
     });

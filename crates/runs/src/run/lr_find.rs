@@ -39,6 +39,7 @@ pub fn draw(name: &str, tried: &[Tried], found: Option<Suggestion>) -> String {
     let mark = |name: &str, lr: f64| Series {
         name: format!("{name}: {lr:.1e}"),
         points: vec![(lr, least), (lr, highest)],
+        ..Series::default()
     };
     let marks = found.into_iter().flat_map(|found| {
         [
@@ -50,10 +51,12 @@ pub fn draw(name: &str, tried: &[Tried], found: Option<Suggestion>) -> String {
         Series {
             name: "smoothed".to_owned(),
             points: smoothed,
+            ..Series::default()
         },
         Series {
             name: "each step".to_owned(),
             points: over(|tried| tried.loss),
+            ..Series::default()
         },
     ];
     let chart = LineChart {
