@@ -81,7 +81,10 @@ mod tests {
         assert!(x.grad(&gradients).is_some() && held.linear.weight.grad(&gradients).is_some());
 
         let (inside, scope) = context.no_grad(&inputs, |inputs, context| {
-            (asked(inputs, context), (inputs.is_autodiff(), context.segments.is_some()))
+            (
+                asked(inputs, context),
+                (inputs.is_autodiff(), context.segments.is_some()),
+            )
         });
         assert_eq!(scope, (false, false), "inputs and what is noted to be computed again");
         assert!(!inside.is_autodiff() && !inside.is_tracked() && !inside.is_require_grad());
@@ -92,6 +95,9 @@ mod tests {
         let of_x = x.grad(&gradients).unwrap().into_data().to_vec::<f32>().unwrap();
         let constant = inside.into_data().to_vec::<f32>().unwrap()[0];
         assert_eq!(of_x, [constant, constant]);
-        assert!(held.linear.weight.grad(&gradients).is_none(), "nothing reaches the held node");
+        assert!(
+            held.linear.weight.grad(&gradients).is_none(),
+            "nothing reaches the held node"
+        );
     }
 }
