@@ -49,6 +49,7 @@ mod optimizers;
 mod origin;
 mod policies;
 mod policy_runs;
+mod policy_values;
 mod predict;
 mod pretrained;
 mod readme;
