@@ -14,7 +14,7 @@ use crate::inference::{class_count, frames_on, labels_on, trainable};
 use crate::policies::{DRAWN, STATE};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::dense::Dense;
-use emorun_nn::layers::gru::Gru;
+use emorun_nn::layers::gru::{Gru, GruSizes};
 use emorun_nn::layers::stack::stacked;
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports};
 use emorun_nn::value::{Labels, Lengths, Value};
@@ -105,8 +105,7 @@ const ANSWER: f64 = 0.5;
 
 /// Sizes of the network, and how often it answers.
 struct Sizes {
-    /// Width of a step's input.
-    step: usize,
+    gru: GruSizes,
     rate: FrameRate,
     classes: Dense,
 }
@@ -115,7 +114,7 @@ impl EarlyClassifier {
     fn sizes(&self, inputs: &InputSignals<'_>) -> Result<Sizes, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         Ok(Sizes {
-            step: width * self.stack,
+            gru: GruSizes::forward(width * self.stack, self.hidden),
             rate: rate.slower(self.stack, "stack")?,
             classes: Dense::new(self.hidden, class_count(&labels_on(inputs, "target")?)),
         })
@@ -130,9 +129,9 @@ impl HeadKind for EarlyClassifier {
 
 impl Kind for EarlyClassifier {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let Sizes { step, rate, classes } = self.sizes(inputs)?;
+        let Sizes { gru, rate, classes } = self.sizes(inputs)?;
         let labels = labels_on(inputs, "target")?;
-        let parameters = Gru::parameters(step, self.hidden) + classes.parameters();
+        let parameters = gru.parameters() + classes.parameters();
         let steps = |width: usize| Signal::Frames { width, rate };
         let outputs = [
             ("", Signal::Logits { labels: labels.clone() }),
@@ -147,7 +146,7 @@ impl Kind for EarlyClassifier {
             placement: Placement::Device,
             cost: Cost {
                 flops_per_second: 2.0 * rate.hz() * parameters as f64,
-                activation_floats_per_second: rate.hz() * (step + 20 * self.hidden + 4 * classes.output) as f64,
+                activation_floats_per_second: rate.hz() * (gru.input + 20 * gru.hidden + 4 * classes.output) as f64,
                 ..trainable(parameters)
             },
             reads_labels: false,
@@ -164,10 +163,10 @@ impl DeviceKind for EarlyClassifier {
     type Layer = EarlyClassifierLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<EarlyClassifierLayer, BuildError> {
-        let Sizes { step, classes, .. } = self.sizes(inputs)?;
+        let Sizes { gru, classes, .. } = self.sizes(inputs)?;
         let (_, rate) = frames_on(inputs, "input")?;
         Ok(EarlyClassifierLayer {
-            gru: Gru::new(step, self.hidden, context.device),
+            gru: gru.build(context.device),
             classes: classes.build(context.device),
             stack: self.stack,
             dropout: self.dropout,
@@ -320,7 +319,7 @@ mod tests {
     /// A head of 4 hidden numbers and 2 classes on frames of width 3, and the policy that it holds.
     fn layers(device: &Device) -> (EarlyClassifierLayer, PolicyLayer) {
         let head = EarlyClassifierLayer {
-            gru: Gru::new(3, 4, device),
+            gru: GruSizes::forward(3, 4).build(device),
             classes: Dense::new(4, 2).build(device),
             stack: 1,
             dropout: 0.0,
