@@ -154,6 +154,8 @@ fn a_policy_learns_from_the_node_that_holds_it() {
             .collect()
     };
     assert_eq!(told(&[]), []);
+    let answer = "policies.listen.actions={ answer: { choices: [0, 0, 0, 1] } }";
+    assert_eq!(told(&["policies.listen.action=null", answer]), []);
     let fixed = "policies.listen={ kind: fixed_policy, value: 1, dimensions: 2 }";
     let second = "heads.second={ kind: early_classifier, input: norm, target: data.emotion, uses: { policy: listen } }";
     for (sets, message, help) in [
@@ -181,6 +183,27 @@ fn a_policy_learns_from_the_node_that_holds_it() {
             &[fixed],
             "has 2 actions; `emotion` asks for one in each step",
             "leave `dimensions` out",
+        ),
+        (
+            &[
+                "policies.listen.action=null",
+                "policies.listen.actions={ answr: { choices: [0, 1] } }",
+            ],
+            "`emotion` asks for no action `answr`",
+            "did you mean `answer`? its actions are `answer`",
+        ),
+        (
+            &[
+                "policies.listen.action=null",
+                "policies.listen.actions={ stop: { between: [0, 1] } }",
+            ],
+            "`emotion` asks for an action `answer`",
+            "add `answer`",
+        ),
+        (
+            &["policies.listen.actions={ answer: { choices: [0, 1] } }"],
+            "`listen.actions` stands beside `action`, which is for actions that are alike",
+            "leave one of them out",
         ),
         (
             &[second],

@@ -11,18 +11,11 @@ use serde_json::{Value, json as value};
 
 use crate::networks::{data, frames_signal, labels_signal, network, turn, wired};
 use crate::origin::refused;
-use crate::support::{Lab, REPOSITORY, json};
+use crate::support::{Lab, Outcome, REPOSITORY, json};
 
-#[test]
-fn a_network_starts_from_a_file_of_tensors_to_the_same_answers() {
-    let lab = Lab::new();
-    let golden = Path::new(REPOSITORY).join("tests/golden/init");
-    for name in ["head.pt", "head.safetensors", "vectors.safetensors"] {
-        fs::copy(golden.join(name), lab.path(name)).unwrap();
-    }
-    lab.write(
-        "judge.yaml",
-        "extends: crnn.yaml
+/// A head of linear layers and batch norms on vectors of a file.
+const JUDGE: &str = "\
+extends: crnn.yaml
 encoders:
   mel: null
   crnn: null
@@ -34,77 +27,52 @@ heads:
 losses: { ce: { input: judge } }
 # One item leaves the statistics of batch norms as they are.
 training: { epochs: 1, batch_size: 1, optimizer: { kind: sgd, lr: 1.0e-30 }, scheduler: { kind: constant } }
-",
-    );
-    const MAP: &str = "map: { first: judge.layers.0.linear, norm: judge.layers.0.norm, second: judge.layers.1.linear, second_norm: judge.layers.1.norm, out: judge.classes }";
-    let start = |label: &str, from: &str| {
-        let from = format!("init_from={{ {from} }}");
-        lab.emorun(&["judge.yaml", "--run-label", label, "--set", &from])
-    };
-    let expected = json(golden.join("expected.json"));
-    for (label, file) in [("torch", "head.pt"), ("safetensors", "head.safetensors")] {
-        let outcome = start(
-            label,
-            &format!("file: {file}, {MAP}, classes: {{ judge: [angry, neutral] }}"),
-        );
-        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-        let run = lab.path(outcome.last_line());
-        let mut reader = csv::Reader::from_path(run.join("report/predictions.judge.csv")).unwrap();
-        let headers = reader.headers().unwrap().clone();
-        let at = |name: &str| headers.iter().position(|header| header == name).unwrap();
-        let (path, neutral, angry) = (at("path"), at("p_neutral"), at("p_angry"));
-        let mut compared = 0;
-        for row in reader.records() {
-            let row = row.unwrap();
-            for (column, class) in [(neutral, "neutral"), (angry, "angry")] {
-                let found: f64 = row[column].parse().unwrap();
-                let torch = expected[&row[path]][class].as_f64().unwrap();
-                assert!((found - torch).abs() < 2e-6, "{}: {found} is not {torch}", &row[path]);
-                compared += 1;
-            }
+";
+
+/// Which tensor of PyTorch's stands where.
+const MAP: &str = "map: { first: judge.layers.0.linear, norm: judge.layers.0.norm, second: judge.layers.1.linear, second_norm: judge.layers.1.norm, out: judge.classes }";
+
+/// A lab with the head's file, and its tensors as PyTorch has stored them.
+fn judge_lab() -> Lab {
+    let lab = Lab::new();
+    let golden = Path::new(REPOSITORY).join("tests/golden/init");
+    for name in ["head.pt", "head.safetensors", "vectors.safetensors"] {
+        fs::copy(golden.join(name), lab.path(name)).unwrap();
+    }
+    lab.write("judge.yaml", JUDGE);
+    lab
+}
+
+/// Starts a run from what is said.
+fn start(lab: &Lab, label: &str, from: &str) -> Outcome {
+    let from = format!("init_from={{ {from} }}");
+    lab.emorun(&["judge.yaml", "--run-label", label, "--set", &from])
+}
+
+/// Compares what a run predicts with what PyTorch does.
+fn answers_are_those_of_pytorch(run: &Path) {
+    let expected = json(Path::new(REPOSITORY).join("tests/golden/init/expected.json"));
+    let mut reader = csv::Reader::from_path(run.join("report/predictions.judge.csv")).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let at = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let (path, neutral, angry) = (at("path"), at("p_neutral"), at("p_angry"));
+    let mut compared = 0;
+    for row in reader.records() {
+        let row = row.unwrap();
+        for (column, class) in [(neutral, "neutral"), (angry, "angry")] {
+            let found: f64 = row[column].parse().unwrap();
+            let torch = expected[&row[path]][class].as_f64().unwrap();
+            assert!((found - torch).abs() < 2e-6, "{}: {found} is not {torch}", &row[path]);
+            compared += 1;
         }
-        assert_eq!(compared, 72);
-        let record = json(run.join("run.json"));
-        assert!(record["started_from"]["from"].as_str().unwrap().ends_with(file));
-        assert_eq!(record["started_from"]["nodes"], value!(["judge"]));
-        assert_eq!(record["ancestry"][0]["trained_on"], Value::Null);
-        assert!(
-            outcome.stderr.contains("nobody knows whom the weights"),
-            "{}",
-            outcome.stderr
-        );
     }
-    // A checkpoint of a run is a file too, the other way round.
-    // Its layout and classes are the run's, whatever is said or not.
-    let steps = crate::support::files(&lab.path("runs/tiny/torch/checkpoints"));
-    let own = format!(
-        "file: runs/tiny/torch/checkpoints/{}/weights.safetensors",
-        steps.last().unwrap()
-    );
-    for (label, more) in [
-        ("own", ", layout: emorun, classes: { judge: [neutral, angry] }"),
-        ("plain", ""),
-        ("mapped", ", map: { judge: judge }, layout: torch"),
-    ] {
-        let outcome = start(label, &format!("{own}{more}"));
-        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-        let hash = |label: &str| json(lab.path(format!("runs/tiny/{label}/run.json")))["started_from"]["hash"].clone();
-        assert_eq!(hash(label), hash("torch"), "{label}");
-    }
-    refused(
-        &start(
-            "contradicted",
-            &format!("{own}, classes: {{ judge: [angry, neutral] }}"),
-        ),
-        4,
-        &[
-            "`classes` has angry, neutral for `judge`",
-            "has stored neutral, angry",
-            "leave `judge` out",
-        ],
-    );
+    assert_eq!(compared, 72);
+}
+
+/// What a run cannot start from, with the exit code and what is said.
+fn refusals() -> Vec<(String, i32, &'static str)> {
     let classes = "classes: { judge: [angry, neutral] }";
-    for (number, (from, code, message)) in [
+    vec![
         (
             format!("file: head.pt, {MAP}"),
             4,
@@ -161,10 +129,62 @@ training: { epochs: 1, batch_size: 1, optimizer: { kind: sgd, lr: 1.0e-30 }, sch
         (format!("run: runs/tiny/torch, {classes}"), 3, "only for `file`"),
         ("file: head.pt, nodes: [judge]".to_owned(), 3, "only for `run`"),
     ]
-    .into_iter()
-    .enumerate()
-    {
-        refused(&start(&format!("refused-{number}"), &from), code, &[message]);
+}
+
+#[test]
+fn a_network_starts_from_a_file_of_tensors_to_the_same_answers() {
+    let lab = judge_lab();
+    for (label, file) in [("torch", "head.pt"), ("safetensors", "head.safetensors")] {
+        let outcome = start(
+            &lab,
+            label,
+            &format!("file: {file}, {MAP}, classes: {{ judge: [angry, neutral] }}"),
+        );
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let run = lab.path(outcome.last_line());
+        answers_are_those_of_pytorch(&run);
+        let record = json(run.join("run.json"));
+        assert!(record["started_from"]["from"].as_str().unwrap().ends_with(file));
+        assert_eq!(record["started_from"]["nodes"], value!(["judge"]));
+        assert_eq!(record["ancestry"][0]["trained_on"], Value::Null);
+        assert!(
+            outcome.stderr.contains("nobody knows whom the weights"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    // A checkpoint of a run is a file too, the other way round.
+    // Its layout and classes are the run's, whatever is said or not.
+    let steps = crate::support::files(&lab.path("runs/tiny/torch/checkpoints"));
+    let own = format!(
+        "file: runs/tiny/torch/checkpoints/{}/weights.safetensors",
+        steps.last().unwrap()
+    );
+    for (label, more) in [
+        ("own", ", layout: emorun, classes: { judge: [neutral, angry] }"),
+        ("plain", ""),
+        ("mapped", ", map: { judge: judge }, layout: torch"),
+    ] {
+        let outcome = start(&lab, label, &format!("{own}{more}"));
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let hash = |label: &str| json(lab.path(format!("runs/tiny/{label}/run.json")))["started_from"]["hash"].clone();
+        assert_eq!(hash(label), hash("torch"), "{label}");
+    }
+    refused(
+        &start(
+            &lab,
+            "contradicted",
+            &format!("{own}, classes: {{ judge: [angry, neutral] }}"),
+        ),
+        4,
+        &[
+            "`classes` has angry, neutral for `judge`",
+            "has stored neutral, angry",
+            "leave `judge` out",
+        ],
+    );
+    for (number, (from, code, message)) in refusals().into_iter().enumerate() {
+        refused(&start(&lab, &format!("refused-{number}"), &from), code, &[message]);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -17,144 +16,11 @@ use emorun_nn::precision::Precision;
 use emorun_nn::value::{Lengths, PortId, Value, Values};
 use emorun_nodes::network::{Needed, Network, Wired};
 use emorun_nodes::parameters::{NamedTensors, collect, restore};
-use emorun_nodes::policies::action::ActionSpace;
-use emorun_nodes::policies::advantage::{generalised, returns};
-use emorun_nodes::policies::layer::Judged;
-use emorun_nodes::policies::objective::{Taken, Weights, objective};
-use emorun_nodes::policies::{Episode, Step};
+use emorun_nodes::policies::episodes::{Episode, Episodes, Step};
 use serde_json::{Value as Json, json};
 
 use crate::networks::{assert_near, config, data, device, frames_signal, network, numbers, turn, wired};
-use crate::support::{self, REPOSITORY};
-
-fn golden() -> Json {
-    support::json(Path::new(REPOSITORY).join("tests/golden/policies.json"))
-}
-
-fn array(value: &Json) -> &[Json] {
-    value.as_array().unwrap()
-}
-
-fn doubles(tensor: &Json) -> Vec<f64> {
-    array(&tensor["values"])
-        .iter()
-        .map(|value| value.as_f64().unwrap())
-        .collect()
-}
-
-fn floats(tensor: &Json) -> Vec<f32> {
-    doubles(tensor).into_iter().map(|value| value as f32).collect()
-}
-
-fn stored(tensor: &Json) -> TensorData {
-    let shape: Vec<usize> = array(&tensor["shape"])
-        .iter()
-        .map(|size| size.as_u64().unwrap() as usize)
-        .collect();
-    TensorData::new(floats(tensor), shape)
-}
-
-fn tensor<const D: usize>(value: &Json) -> Tensor<D> {
-    Tensor::from_data(stored(value), &device())
-}
-
-fn space(name: &Json) -> ActionSpace {
-    if name == "between" {
-        ActionSpace::Between([0.0, 1.0])
-    } else {
-        ActionSpace::Choices(vec![0.0, 0.25, 1.0])
-    }
-}
-
-#[test]
-fn advantages_are_those_of_stable_baselines() {
-    let golden = &golden()["advantages"];
-    let (rewards, values) = (doubles(&golden["rewards"]), doubles(&golden["values"]));
-    let first = golden["lengths"][0].as_u64().unwrap() as usize;
-    for case in array(&golden["cases"]) {
-        let number = |name: &str| case[name].as_f64().unwrap();
-        let (gamma, lambda, next) = (number("gamma"), number("lambda"), number("next"));
-        let mut found = generalised(&rewards[..first], &values[..first], 0.0, gamma, lambda);
-        found.extend(generalised(&rewards[first..], &values[first..], next, gamma, lambda));
-        for ((found, expected), (value, target)) in found
-            .iter()
-            .zip(doubles(&case["advantages"]))
-            .zip(values.iter().zip(doubles(&case["returns"])))
-        {
-            assert!((found - expected).abs() < 1e-6, "{case}");
-            assert!((found + value - target).abs() < 1e-6, "{case}");
-        }
-        if lambda == 1.0 {
-            let sums = returns(&rewards[first..], next, gamma);
-            for (sum, target) in sums.iter().zip(&doubles(&case["returns"])[first..]) {
-                assert!((sum - target).abs() < 1e-6);
-            }
-        }
-    }
-}
-
-#[test]
-fn losses_and_their_gradients_are_those_of_the_published_equations() {
-    let _turn = turn();
-    for case in array(&golden()["objectives"]) {
-        let input = |name: &str| &case["inputs"][name];
-        let outputs = tensor::<2>(input("outputs")).require_grad();
-        let log_std = tensor::<1>(input("log_std")).require_grad();
-        let value = tensor::<1>(input("value")).require_grad();
-        let space = space(&case["space"]);
-        let (log_probability, entropy) =
-            space.log_probability(outputs.clone(), Some(log_std.clone()), tensor(input("drawn")));
-        let of = format!("{} {}", case["rule"], case["space"]);
-        assert_near(
-            &numbers(log_probability.clone()),
-            &floats(&case["log_probability"]),
-            1e-5,
-            &of,
-        );
-        let judged = Judged {
-            log_probability,
-            entropy,
-            value: Some(value.clone()),
-        };
-        let taken = Taken {
-            log_probability: tensor(input("old")),
-            advantage: tensor(input("advantage")),
-            target: tensor(input("target")),
-        };
-        let weights = Weights {
-            entropy: 0.01,
-            value: 0.5,
-        };
-        let is_ppo = case["rule"] == "ppo";
-        let parts = objective(judged, taken, is_ppo.then_some(0.2), weights);
-        let mut expected = vec![
-            ("loss", parts.loss.clone()),
-            ("policy", parts.policy),
-            ("value", parts.value.unwrap()),
-            ("entropy", parts.entropy),
-            ("kl", parts.kl),
-        ];
-        if is_ppo {
-            expected.push(("clip_fraction", parts.clip_fraction));
-        }
-        for (name, part) in expected {
-            let golden = case["parts"][name].as_f64().unwrap() as f32;
-            assert_near(&numbers(part), &[golden], 1e-5, &format!("{of} {name}"));
-        }
-        let gradients = parts.loss.backward();
-        let mut found = vec![
-            ("outputs", numbers(outputs.grad(&gradients).unwrap())),
-            ("value", numbers(value.grad(&gradients).unwrap())),
-        ];
-        if case["space"] == "between" {
-            found.push(("log_std", numbers(log_std.grad(&gradients).unwrap())));
-        }
-        for (name, gradient) in found {
-            let golden = floats(&case["gradients"][name]);
-            assert_near(&gradient, &golden, 1e-5, &format!("{of} gradient of {name}"));
-        }
-    }
-}
+use crate::policy_values::{array, doubles, floats, golden, stored};
 
 /// How the loop would be set up; policies take little of it.
 fn training() -> Training {
@@ -164,9 +30,10 @@ fn training() -> Training {
 
 /// A policy `guide` that learns from the rollouts of `steering`, which has states of a width.
 fn guide(kind: &str, fields: &Json, width: usize) -> Wired {
+    let actions = fields["actions"].as_object().map_or(1, |actions| actions.len());
     let inputs = [
         ("state.0", "state", width),
-        ("taken", "taken", 1),
+        ("taken", "taken", actions),
         ("reward", "reward", 1),
     ]
     .map(|(port, from, width)| (port.to_owned(), PortId::new("steering", from), frames_signal(width)));
@@ -247,7 +114,8 @@ fn whole_updates_are_those_of_pytorch() {
                 steps: steps.to_vec(),
                 next,
             };
-            state.seen.rollouts.push(("guide".into(), episode));
+            let episodes = Episodes::of(&episode, &device()).unwrap();
+            state.seen.rollouts.push(("guide".into(), episodes));
         }
         policies
             .after_step(&mut network, &mut state, &StepNames::new(1))
@@ -486,6 +354,59 @@ fn both_learners_find_the_best_of_several_choices() {
             assert!(reached > best - 0.006, "{kind} {seed}: {reached}, the best is {best}");
         }
     }
+}
+
+/// Chooses in the state `x` how far to go, rewarded by how near that is to `(x + 1) / 2`, and whether to stop, which
+/// earns a point where `x` is positive and costs one elsewhere.
+#[derive(Module, Debug)]
+struct GoOrStop {
+    #[module(skip)]
+    steps: usize,
+}
+
+impl Layer for GoOrStop {
+    fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
+        context.no_grad(inputs, |inputs, context| {
+            let x = inputs.vector("input")?;
+            let [batch, _] = x.dims();
+            let lengths = Lengths::new(vec![self.steps; batch]);
+            let frames = |step: Tensor<2>| Value::Frames(step.unsqueeze_dim(1), lengths.clone());
+            // With frames, as no state follows from an action.
+            let mut asked = Ports::default();
+            asked.insert("state".into(), frames(x.clone()));
+            let mut answer = inputs.held("uses.policy")?.call(&asked, context)?.into_iter();
+            let (Some((_, Value::Frames(actions, _))), Some((_, Value::Frames(drawn, _)))) =
+                (answer.next(), answer.next())
+            else {
+                return Err(NodeError::Missing("uses.policy".into()));
+            };
+            let column = |at: usize| actions.clone().narrow(2, at, 1).reshape([batch, 1]);
+            let miss = column(0) - x.clone().add_scalar(1.0).mul_scalar(0.5);
+            let reward = column(1) * x.clone().sign() - miss.clone() * miss;
+            let outputs = [("state", x), ("reward", reward)].map(|(port, step)| (port, frames(step)));
+            let taken = [("taken", Value::Frames(drawn, lengths.clone()))];
+            Ok(outputs.into_iter().chain(taken).collect())
+        })
+    }
+}
+
+#[test]
+fn a_policy_learns_several_actions_of_different_kinds_at_once() {
+    let _turn = turn();
+    // By their names: `far` before `stop`.
+    let actions = json!({ "stop": { "choices": [0, 1] }, "far": { "between": [-2.0, 2.0] } });
+    let more = json!({ "horizon": 64, "lr": 1.0e-2, "minibatch": 64, "passes": 6, "actions": actions });
+    let mut fields = fields(Json::Null, more);
+    fields.as_object_mut().unwrap().remove("action");
+    let network = held("ppo", &fields, 1, 1);
+    let names: Vec<String> = collect(&network).keys().cloned().collect();
+    let of = |name: &str| collect(&network)[name].shape().iter().copied().collect::<Vec<usize>>();
+    assert_eq!(of("guide.networks.actor.last.weight")[1], 3, "{names:?}");
+    assert_eq!(of("guide.networks.log_std"), [1], "one of them is between bounds");
+    // Half of the starts are positive.
+    let best = 0.5;
+    let reached = trained(&GoOrStop { steps: 1 }, network, 80, 64);
+    assert!(reached > best - 0.05 && reached <= best + 1e-6, "{reached} of {best}");
 }
 
 #[test]

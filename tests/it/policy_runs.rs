@@ -33,13 +33,16 @@ training: { epochs: 6, checkpoints: { every_steps: 2 } }
     lab
 }
 
+/// A `--set` by which the augmentations have actions of different kinds.
+const KINDS: &str = "policies.strength.actions={ noise: { between: [0, 1] }, mask: { choices: [0, 0.5, 1] } }";
+
 /// A `--set` that puts another policy in place of the file's.
 const REINFORCE: &str = "policies.strength={ kind: reinforce, state: [run.progress], action: { choices: [0, 0.5, 1] }, acts_on: [mask], reward: run.validation.emotion.uar, baseline: moving_mean, horizon: 2, every_epochs: 2 }";
 
 #[test]
 fn a_policy_goes_on_to_the_same_bits_after_kills() {
     let lab = lab();
-    for sets in [&[][..], &[REINFORCE, "training.average={ kind: ema, decay: 0.9 }"]] {
+    for sets in [&[KINDS][..], &[REINFORCE, "training.average={ kind: ema, decay: 0.9 }"]] {
         let sets = sets.iter().flat_map(|set| ["--set", set]);
         let arguments: Vec<&str> = ["verify-resume", "policy.yaml", "--kills", "3"]
             .into_iter()
@@ -145,7 +148,21 @@ fn a_share_of_an_augmentation_is_left_and_that_share_is_as_it_would_be() {
 #[test]
 fn what_a_policy_cannot_do_is_told_with_its_place() {
     let lab = lab();
-    let cases: [(&[&str], &str); 11] = [
+    let actions = |actions: &str| format!("policies.strength.actions={{ {actions} }}");
+    let typo = actions("nose: { between: [0, 1] }, mask: { choices: [0, 1] }");
+    let lacks = actions("noise: { between: [0, 1] }");
+    let reversed = actions("noise: { between: [1, 0] }, mask: { choices: [0, 1] }");
+    let none = actions("noise: { between: [0, 1] }, mask: { choices: [] }");
+    let beyond = actions("noise: { between: [0, 1] }, mask: { choices: [0, 2] }");
+    let cases: [(&[&str], &str); 16] = [
+        (&[&typo], "did you mean `noise`?"),
+        (&[&lacks], "`strength.actions` says nothing of `mask` in `acts_on`"),
+        (
+            &[&reversed],
+            "`strength.actions.noise` is between 1 and 0; give the smaller number first",
+        ),
+        (&[&none], "policies.strength.actions.mask.choices"),
+        (&[&beyond], "`strength.actions.mask` goes beyond 0 to 1"),
         (&["policies.strength.acts_on=[nose]"], "there is no node `nose`"),
         (
             &["policies.strength.acts_on=[crnn]"],

@@ -8,6 +8,73 @@ use serde_json::{Value, json as value};
 
 use crate::support::{Lab, TINY, assert_same_run, files, json, metrics, yaml};
 
+/// What the record of a run that was started with `training.epochs=2` says.
+fn check_record(run: &Path) {
+    let record = json(run.join("run.json"));
+    let keys: Vec<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "status",
+            "id",
+            "name",
+            "seed",
+            "fold",
+            "parent",
+            "set",
+            "config_hash",
+            "resolved",
+            "changes",
+            "versions",
+            "git",
+            "device",
+            "started",
+            "ended",
+            "members",
+            "data",
+            "classes",
+            "outputs",
+            "weights",
+            "files",
+            "started_from",
+            "ancestry",
+            "certificate",
+            "peak_memory_bytes",
+            "unlogged",
+            "error",
+            "exit_code"
+        ]
+    );
+    assert_eq!(
+        (&record["status"], &record["seed"], &record["set"]),
+        (&value!("completed"), &value!(7), &value!(["training.epochs=2"]))
+    );
+    assert!(record["device"].as_str().unwrap().starts_with("cpu ("));
+    assert!(record["peak_memory_bytes"].as_u64().unwrap() > 1 << 20);
+    assert!(record["data"]["synthetic"]["fingerprint"].is_string());
+    assert!(record["certificate"]["hash"].is_string());
+}
+
+/// What the summary of a run of two epochs of six steps says.
+fn check_summary(run: &Path) {
+    let summary = json(run.join("summary.json"));
+    assert_eq!(summary["status"], "completed");
+    for split in ["train", "validation", "test"] {
+        let split = &summary["splits"][split];
+        assert!(split["n"].as_u64().unwrap() >= 6 && split["loss"].is_f64(), "{split}");
+        for metric in ["uar", "wa", "macro_f1"] {
+            assert!(split["heads"]["emotion"][metric].is_f64(), "{split}");
+        }
+    }
+    assert_eq!(summary["best"]["metric"], "loss");
+    assert!(
+        summary["best"]["step"]
+            .as_u64()
+            .is_some_and(|step| [6, 12].contains(&step))
+    );
+    assert!(summary["seconds"]["train"].as_f64().unwrap() > 0.0);
+}
+
 #[test]
 fn a_run_directory_is_complete_by_itself() {
     let lab = Lab::new();
@@ -57,67 +124,8 @@ fn a_run_directory_is_complete_by_itself() {
         "defaults"
     );
 
-    let record = json(run.join("run.json"));
-    let keys: Vec<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(
-        keys,
-        [
-            "status",
-            "id",
-            "name",
-            "seed",
-            "fold",
-            "parent",
-            "set",
-            "config_hash",
-            "resolved",
-            "changes",
-            "versions",
-            "git",
-            "device",
-            "started",
-            "ended",
-            "members",
-            "data",
-            "classes",
-            "outputs",
-            "weights",
-            "files",
-            "started_from",
-            "ancestry",
-            "certificate",
-            "peak_memory_bytes",
-            "unlogged",
-            "error",
-            "exit_code"
-        ]
-    );
-    assert_eq!(
-        (&record["status"], &record["seed"], &record["set"]),
-        (&value!("completed"), &value!(7), &value!(["training.epochs=2"]))
-    );
-    assert!(record["device"].as_str().unwrap().starts_with("cpu ("));
-    assert!(record["peak_memory_bytes"].as_u64().unwrap() > 1 << 20);
-    assert!(record["data"]["synthetic"]["fingerprint"].is_string());
-    assert!(record["certificate"]["hash"].is_string());
-
-    let summary = json(run.join("summary.json"));
-    assert_eq!(summary["status"], "completed");
-    for split in ["train", "validation", "test"] {
-        let split = &summary["splits"][split];
-        assert!(split["n"].as_u64().unwrap() >= 6 && split["loss"].is_f64(), "{split}");
-        for metric in ["uar", "wa", "macro_f1"] {
-            assert!(split["heads"]["emotion"][metric].is_f64(), "{split}");
-        }
-    }
-    assert_eq!(summary["best"]["metric"], "loss");
-    assert!(
-        summary["best"]["step"]
-            .as_u64()
-            .is_some_and(|step| [6, 12].contains(&step))
-    );
-    assert!(summary["seconds"]["train"].as_f64().unwrap() > 0.0);
-
+    check_record(&run);
+    check_summary(&run);
     for checkpoint in files(&run.join("checkpoints")) {
         assert_eq!(
             files(&run.join("checkpoints").join(checkpoint)),

@@ -10,6 +10,7 @@ pub mod draw;
 pub mod facts;
 pub mod host;
 pub mod layers;
+mod no_grad;
 pub mod node;
 pub mod precision;
 pub mod presence;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use emorun_lang::InferError;
 
@@ -173,11 +174,18 @@ pub trait Callable: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Layer::forward`].
     fn call(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError>;
+
+    /// The node with weights that stand without autodiff, see [`Context::no_grad`].
+    fn without_autodiff(&self) -> Arc<dyn Callable>;
 }
 
-impl<L: Layer + Sync> Callable for L {
+impl<L: Layer + Module + Sync + 'static> Callable for L {
     fn call(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
         self.forward(inputs, context)
+    }
+
+    fn without_autodiff(&self) -> Arc<dyn Callable> {
+        Arc::new(self.valid())
     }
 }
 
@@ -254,14 +262,18 @@ impl Ports {
         self.values.values().any(Value::is_autodiff)
     }
 
-    /// The same values without autodiff, for a part of the node that holds no others.
+    /// The same values and held nodes without autodiff.
     pub fn without_autodiff(&self) -> Self {
         let values = self.values.iter();
         Self {
             values: values
                 .map(|(port, value)| (port.clone(), value.clone().without_autodiff()))
                 .collect(),
-            held: BTreeMap::new(),
+            held: self
+                .held
+                .iter()
+                .map(|(port, node)| (port.clone(), node.without_autodiff()))
+                .collect(),
         }
     }
 

@@ -177,6 +177,8 @@ pub struct Rollout {
     pub taken: &'static str,
     /// What came of it.
     pub reward: &'static str,
+    /// Names of the actions that the node asks for in each step, in the order of the policy's columns: that of the names.
+    pub actions: &'static [&'static str],
 }
 
 /// Features of the items' own that a node takes from files.

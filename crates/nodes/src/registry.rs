@@ -80,6 +80,10 @@ macro_rules! registry {
             ) -> Result<emorun_nn::node::Outputs, emorun_nn::node::NodeError> {
                 self.forward(inputs, context)
             }
+
+            fn without_autodiff(&self) -> std::sync::Arc<dyn emorun_nn::node::Callable> {
+                std::sync::Arc::new(burn::module::Module::valid(self))
+            }
         }
 
         impl NodeLayer {

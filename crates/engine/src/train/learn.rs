@@ -1,7 +1,7 @@
 //! A policy's learning from what it met.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Abort;
 use super::optimizer::{Gradients, Optimizer};
@@ -10,9 +10,10 @@ use crate::settings::{AdamSettings, DecayOn, OptimizerConfig, Training};
 use emorun_nn::draw::{DrawKey, permutation};
 use emorun_nodes::network::Network;
 use emorun_nodes::policies::advantage::{generalised, normalise, returns};
+use emorun_nodes::policies::episodes::{Episodes, Steps};
 use emorun_nodes::policies::layer::PolicyLayer;
 use emorun_nodes::policies::objective::{Taken, Weights, objective};
-use emorun_nodes::policies::{Baseline, Episode, Learner, Rule, Step};
+use emorun_nodes::policies::{Baseline, Learner, Rule};
 
 /// Adam's ε, as in the first implementation of PPO.
 const EPSILON: f32 = 1e-5;
@@ -36,193 +37,195 @@ pub fn optimizer_of(training: &Training, learner: &Learner, network: &Network) -
     Optimizer::new(&training, network)
 }
 
-/// The steps of some episodes, one after the other.
-struct Batch {
-    /// `[steps, state]`
-    states: Vec<f32>,
-    /// `[steps, actions]`
-    drawn: Vec<f32>,
-    steps: usize,
+/// How much better than expected each step went, what the value network should have expected, `[steps]` each, and the
+/// moving mean of the returns behind them, `[1]`, where there is one.
+struct Assessed {
+    advantages: Tensor<1>,
+    targets: Tensor<1>,
+    mean_return: Option<Tensor<1>>,
 }
 
-impl Batch {
-    fn of(episodes: &[Episode]) -> Self {
-        let steps: Vec<&Step> = episodes.iter().flat_map(|episode| &episode.steps).collect();
-        let joined = |of: fn(&Step) -> &[f64]| {
-            let numbers = steps.iter().flat_map(|step| of(step));
-            numbers.map(|&number| number as f32).collect()
-        };
-        Self {
-            states: joined(|step| &step.state),
-            drawn: joined(|step| &step.drawn),
-            steps: steps.len(),
-        }
-    }
-
-    /// States and what was drawn in them, of some of the steps.
-    fn rows(&self, rows: &[usize], device: &Device) -> (Tensor<2>, Tensor<2>) {
-        let of = |numbers: &[f32]| {
-            let width = numbers.len() / self.steps.max(1);
-            let picked: Vec<f32> = rows
-                .iter()
-                .flat_map(|&row| numbers[row * width..(row + 1) * width].iter().copied())
-                .collect();
-            Tensor::from_data(TensorData::new(picked, [rows.len(), width]), device)
-        };
-        (of(&self.states), of(&self.drawn))
-    }
-}
-
-/// How much better than expected each step went, and what the value network should have expected.
+/// Assesses steps by what followed; `values` is what the value network expects in them.
 ///
 /// # Source
 /// Advantages are clipped as system 4 does (±5), behind their normalisation.
-fn advantages(
+fn assess(
     policy: &PolicyLayer,
-    episodes: &[Episode],
-    values: &[f64],
+    (episodes, steps): (&Episodes, &Steps),
+    values: Option<Tensor<1>>,
     learner: &Learner,
-    mean_return: &mut Option<f64>,
-    device: &Device,
-) -> (Vec<f64>, Vec<f64>) {
-    let (mut advantages, mut targets) = (Vec::new(), Vec::new());
-    let mut values = values.iter().copied();
-    for episode in episodes {
-        let rewards: Vec<f64> = episode.steps.iter().map(|step| step.reward).collect();
-        let next = episode.next.as_ref().and_then(|next| {
-            let numbers: Vec<f32> = next.iter().map(|&number| number as f32).collect();
-            let state = TensorData::new(numbers, [1, next.len()]);
-            policy.expected(Tensor::from_data(state, device)).map(numbers_of)
-        });
-        let next = next.and_then(|next| next.first().copied()).unwrap_or(0.0);
-        let own: Vec<f64> = values.by_ref().take(rewards.len()).collect();
-        match learner.rule {
-            Rule::Ppo { lambda, .. } => {
-                let better = generalised(&rewards, &own, next, learner.gamma, lambda);
-                targets.extend(better.iter().zip(&own).map(|(better, value)| better + value));
-                advantages.extend(better);
-            }
-            Rule::Reinforce(_) => {
-                let followed = returns(&rewards, next, learner.gamma);
-                advantages.extend(
-                    followed
-                        .iter()
-                        .zip(own.iter().chain(std::iter::repeat(&0.0)))
-                        .map(|(g, v)| g - v),
-                );
-                targets.extend(followed);
-            }
+    mean_return: Option<f64>,
+) -> Assessed {
+    let rewards = steps.to_episodes(steps.rewards.clone());
+    let none = || Tensor::zeros([episodes.count()], &rewards.device());
+    let next = episodes.next();
+    let next = next.and_then(|(states, goes_on)| Some(policy.expected(states)? * goes_on));
+    let next = next.unwrap_or_else(none);
+    let (mut advantages, targets) = match (learner.rule, values) {
+        (Rule::Ppo { lambda, .. }, Some(values)) => {
+            let expected = steps.to_episodes(values.clone());
+            let better = generalised(rewards, expected, next, learner.gamma, lambda);
+            let better = steps.of_episodes(better);
+            (better.clone(), better + values)
         }
-    }
+        (_, values) => {
+            let followed = steps.of_episodes(returns(rewards, next, learner.gamma));
+            let better = match values {
+                Some(values) => followed.clone() - values,
+                None => followed.clone(),
+            };
+            (better, followed)
+        }
+    };
+    let mut new_mean = None;
     if learner.rule == Rule::Reinforce(Baseline::MovingMean) {
-        let first = targets.iter().sum::<f64>() / targets.len().max(1) as f64;
-        let baseline = mean_return.unwrap_or(first);
-        *mean_return = Some(
-            targets
-                .iter()
-                .fold(baseline, |mean, target| mean + NEW_RETURN * (target - mean)),
-        );
-        advantages.iter_mut().for_each(|advantage| *advantage -= baseline);
+        let baseline = match mean_return {
+            Some(mean) => Tensor::full([1], mean, &targets.device()),
+            None => targets.clone().mean(),
+        };
+        new_mean = Some(moved(baseline.clone(), &targets));
+        advantages = advantages - baseline;
     }
     if learner.normalise {
-        normalise(&mut advantages);
+        advantages = normalise(advantages);
     }
     if let Some(most) = learner.clip_advantage {
-        advantages
-            .iter_mut()
-            .for_each(|advantage| *advantage = advantage.clamp(-most, most));
+        advantages = advantages.clamp(-most, most);
     }
-    (advantages, targets)
+    Assessed {
+        advantages,
+        targets,
+        mean_return: new_mean,
+    }
 }
 
-/// Learns from all that a policy has met since it last did, and forgets it.
+/// A moving mean behind numbers that it follows one after the other.
+fn moved(mean: Tensor<1>, numbers: &Tensor<1>) -> Tensor<1> {
+    let [count] = numbers.dims();
+    let kept = 1.0 - NEW_RETURN;
+    let weights: Vec<f32> = (0..count)
+        .map(|at| (NEW_RETURN * kept.powf((count - 1 - at) as f64)) as f32)
+        .collect();
+    let weights = Tensor::<1>::from_data(TensorData::new(weights, [count]), &numbers.device());
+    mean.mul_scalar(kept.powf(count as f64)) + (weights * numbers.clone()).sum()
+}
+
+/// Numbers that are gathered on the device and read at once.
+#[derive(Default)]
+struct Told {
+    names: Vec<&'static str>,
+    numbers: Vec<Tensor<1>>,
+}
+
+impl Told {
+    fn add(&mut self, name: &'static str, number: Tensor<1>) {
+        self.names.push(name);
+        self.numbers.push(number.inner());
+    }
+
+    fn read(self) -> Vec<(&'static str, f64)> {
+        if self.numbers.is_empty() {
+            return Vec::new();
+        }
+        let numbers = Tensor::cat(self.numbers, 0).into_data();
+        self.names
+            .into_iter()
+            .zip(numbers.iter::<f32>().map(f64::from))
+            .collect()
+    }
+}
+
+/// Names of what [`learn`] reads and does not tell.
+const NORM: &str = "norm";
+const MEAN_RETURN: &str = "mean_return";
+
+/// Learns from episodes: advantages, minibatches and losses stay on the device, which is read once, at the end.
 ///
 /// # Errors
-/// A gradient is not finite.
+/// A gradient was not finite.
 pub fn learn(
     network: &mut Network,
     name: &str,
-    own: &mut PolicyState,
+    (own, episodes): (&mut PolicyState, &Episodes),
     learner: &Learner,
     optimizer: &mut Optimizer,
     key: DrawKey,
     device: &Device,
 ) -> Result<(), Abort> {
-    let episodes = std::mem::take(&mut own.episodes);
-    let batch = Batch::of(&episodes);
-    let inner = device.clone().inner();
-    let everything: Vec<usize> = (0..batch.steps).collect();
-    let (states, drawn) = batch.rows(&everything, &inner);
     let Some(before) = network.policy(name).map(Module::valid) else {
         return Ok(());
     };
-    let Some(judged) = before.judge(states, drawn) else {
+    let steps = episodes.to_steps();
+    let Some(judged) = before.judge(steps.states.clone(), steps.drawn.clone()) else {
         return Ok(());
     };
-    let old = numbers_of(judged.log_probability);
-    let values = judged.value.map(numbers_of).unwrap_or_default();
-    let (advantages, targets) = advantages(&before, &episodes, &values, learner, &mut own.mean_return, &inner);
+    let old = judged.log_probability;
+    let assessed = assess(&before, (episodes, &steps), judged.value, learner, own.mean_return);
     let (passes, minibatch, clip) = match learner.rule {
-        Rule::Reinforce(_) => (1, batch.steps, None),
+        Rule::Reinforce(_) => (1, steps.count, None),
         Rule::Ppo {
             epochs,
             minibatch,
             clip,
             ..
-        } => (epochs, minibatch.min(batch.steps), Some(clip)),
+        } => (epochs, minibatch.min(steps.count), Some(clip)),
     };
     let weights = Weights {
         entropy: learner.entropy_weight,
         value: learner.value_weight,
     };
+    let mut told = Told::default();
     for pass in 0..passes {
-        for rows in permutation(&key.at(pass), batch.steps).chunks(minibatch.max(1)) {
-            let picked = |numbers: &[f64]| {
-                let picked: Vec<f32> = rows.iter().map(|&row| numbers[row] as f32).collect();
-                Tensor::<1>::from_data(TensorData::new(picked, [rows.len()]), device)
-            };
-            let (states, drawn) = batch.rows(rows, device);
+        let order: Vec<i64> = permutation(&key.at(pass), steps.count)
+            .into_iter()
+            .map(|step| step as i64)
+            .collect();
+        let order = Tensor::<1, Int>::from_data(TensorData::new(order, [steps.count]), &device.clone().inner());
+        for first in (0..steps.count).step_by(minibatch.max(1)) {
+            let rows = order.clone().narrow(0, first, minibatch.min(steps.count - first));
+            let row = |numbers: &Tensor<1>| numbers.clone().select(0, rows.clone()).autodiff();
+            let of_steps = |numbers: &Tensor<2>| numbers.clone().select(0, rows.clone()).autodiff();
+            let (states, drawn) = (of_steps(&steps.states), of_steps(&steps.drawn));
             let Some(judged) = network.policy(name).and_then(|policy| policy.judge(states, drawn)) else {
                 continue;
             };
             let taken = Taken {
-                log_probability: picked(&old),
-                advantage: picked(&advantages),
-                target: picked(&targets),
+                log_probability: row(&old),
+                advantage: row(&assessed.advantages),
+                target: row(&assessed.targets),
             };
             let parts = objective(judged, taken, clip, weights);
-            own.see("policy_loss", number_of(parts.policy));
-            own.see("entropy", number_of(parts.entropy));
+            told.add("policy_loss", parts.policy);
+            told.add("entropy", parts.entropy);
             if let Some(value) = parts.value {
-                own.see("value_loss", number_of(value));
+                told.add("value_loss", value);
             }
             if clip.is_some() {
-                own.see("kl", number_of(parts.kl));
-                own.see("clip_fraction", number_of(parts.clip_fraction));
+                told.add("kl", parts.kl);
+                told.add("clip_fraction", parts.clip_fraction);
             }
-            let gradients = Gradients::of(network, parts.loss.backward());
-            let norm = gradients.norm(network);
-            if !norm.is_finite() {
+            let mut gradients = Gradients::of(network, parts.loss.backward());
+            if let Some(norm) = gradients.clip(network, learner.clip_norm) {
+                told.add(NORM, norm);
+            }
+            optimizer.step(network, gradients, learner.lr, 1.0);
+        }
+    }
+    if let Some(mean) = assessed.mean_return {
+        told.add(MEAN_RETURN, mean);
+    }
+    for (what, number) in told.read() {
+        match what {
+            NORM if number.is_finite() => {}
+            NORM => {
                 return Err(Abort::Diverged(format!(
-                    "the norm of the gradient of the policy `{name}` is {norm}; lower its learning rate `lr`"
+                    "the norm of the gradient of the policy `{name}` is {number}; lower its learning rate `lr`"
                 )));
             }
-            let scale = if norm > learner.clip_norm {
-                learner.clip_norm / norm
-            } else {
-                1.0
-            };
-            optimizer.step(network, gradients, learner.lr, scale);
+            MEAN_RETURN => own.mean_return = Some(number),
+            what => own.see(what, number),
         }
     }
     own.updates += 1;
     Ok(())
-}
-
-fn numbers_of(tensor: Tensor<1>) -> Vec<f64> {
-    tensor.into_data().iter::<f32>().map(f64::from).collect()
-}
-
-fn number_of(tensor: Tensor<1>) -> f64 {
-    f64::from(tensor.into_scalar::<f32>())
 }

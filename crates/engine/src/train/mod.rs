@@ -23,6 +23,7 @@ pub mod result;
 pub mod schedule;
 pub mod state;
 mod step;
+mod waiting;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -181,6 +181,39 @@ impl Gradients {
     }
 }
 
+impl Gradients {
+    /// Scales all gradients together down to a Euclidean norm, where theirs is greater, without a read of the device;
+    /// gives what it was, `[1]`. `None` where there are none.
+    pub fn clip(&mut self, network: &Network, most: f64) -> Option<Tensor<1>> {
+        struct Squares<'a>(&'a GradientsParams, Vec<Tensor<1>>);
+        impl ModuleVisitor for Squares<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.1.extend(self.0.get::<D>(param.id).map(sum_of_squares));
+            }
+        }
+        struct Scale<'a>(&'a mut GradientsParams, Tensor<1>);
+        impl ModuleVisitor for Scale<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(gradient) = self.0.remove::<D>(param.id) {
+                    let scaled = gradient * self.1.clone().reshape([1; D]);
+                    self.0.register(param.id, scaled);
+                }
+            }
+        }
+        let mut squares = Squares(&self.0, Vec::new());
+        network.nodes().for_each(|(_, node)| node.visit(&mut squares));
+        let squares = squares.1;
+        if squares.is_empty() {
+            return None;
+        }
+        let norm = Tensor::cat(squares, 0).sum().sqrt();
+        let scale = norm.clone().recip().mul_scalar(most).clamp_max(1.0);
+        let mut scaled = Scale(&mut self.0, scale);
+        network.nodes().for_each(|(_, node)| node.visit(&mut scaled));
+        Some(norm)
+    }
+}
+
 /// What tells the rules of one optimizer apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct RuleKey {

@@ -9,13 +9,15 @@ use super::learn::{learn, optimizer_of};
 use super::optimizer::Optimizer;
 use super::result::SplitResult;
 use super::state::LoopState;
+use super::waiting::Waiting;
 use super::{Abort, StepNames};
 use crate::feed::augment::Strengths;
 use crate::settings::{Training, direction_of};
 use emorun_nn::value::{PortId, Value, Values};
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::NamedTensors;
-use emorun_nodes::policies::{Episode, PolicySpec, Step};
+use emorun_nodes::policies::PolicySpec;
+use emorun_nodes::policies::episodes::{Episode, Episodes, Step};
 
 /// Start of the ports of `run` that are measured on the validation split.
 const VALIDATION: &str = "validation.";
@@ -26,8 +28,8 @@ const VALIDATION: &str = "validation.";
 pub struct PolicyState {
     /// What it has chosen between epochs and what is still in force.
     current: Option<Current>,
-    /// What it is to learn from.
-    pub(super) episodes: Vec<Episode>,
+    /// What it is to learn from that it met between epochs.
+    episodes: Vec<Episode>,
     /// How often it has chosen between epochs.
     choices: u64,
     /// How often it has learned.
@@ -57,9 +59,14 @@ struct Current {
 impl PolicyState {
     /// Adds a number to what the epoch's line tells.
     pub(super) fn see(&mut self, name: &str, value: f64) {
-        let (sum, count) = self.seen.entry(name.to_owned()).or_default();
-        *sum += value;
-        *count += 1;
+        self.see_all(name, value, 1);
+    }
+
+    /// Adds so many numbers, by their sum, to what the epoch's line tells.
+    fn see_all(&mut self, name: &str, sum: f64, count: u64) {
+        let (sums, counts) = self.seen.entry(name.to_owned()).or_default();
+        *sums += sum;
+        *counts += count;
     }
 
     /// Steps that it has not learned from yet.
@@ -105,6 +112,8 @@ struct Managed {
     spec: PolicySpec,
     inputs: Vec<(String, PortId)>,
     optimizer: Option<Optimizer>,
+    /// What it is to learn from that it met in rollouts.
+    waiting: Waiting,
 }
 
 /// All policies of a network.
@@ -125,6 +134,7 @@ impl Policies {
                 name: node.name.clone(),
                 inputs: inputs.map(|(port, from, _)| (port.clone(), from.clone())).collect(),
                 optimizer: spec.learner.map(|learner| optimizer_of(training, &learner, network)),
+                waiting: Waiting::default(),
                 spec,
             })
         });
@@ -176,6 +186,7 @@ impl Policies {
             if let Some(current) = own.current.clone() {
                 policy.told(network, own, &current, state.epoch, names, sight, &self.device)?;
             }
+            policy.count_met(network, own)?;
             for (what, (sum, count)) in std::mem::take(&mut own.seen) {
                 line.push((format!("{}/{what}", policy.name), Some(sum / count as f64)));
             }
@@ -183,45 +194,26 @@ impl Policies {
         Ok(line)
     }
 
-    /// Takes what policies met in a rollout of this batch.
-    pub fn observe(network: &Network, values: &Values, rollouts: &mut Vec<(String, Episode)>) {
+    /// Takes what policies met in a rollout of this batch, without a read of the device.
+    pub fn observe(network: &Network, values: &Values, rollouts: &mut Vec<(String, Episodes)>) {
         for node in network.wired() {
-            let wanted = |port: &str| {
+            let frames = |port: &str| {
                 let (_, from, _) = node.inputs.iter().find(|(at, ..)| at == port)?;
-                rows_of(values.get(from)?)
+                match values.get(from)? {
+                    Value::Frames(frames, lengths) => Some((frames.clone(), lengths)),
+                    _ => None,
+                }
             };
             if node.config.as_policy().is_none() {
                 continue;
             }
-            let (Some(taken), Some(rewards)) = (wanted("taken"), wanted("reward")) else {
+            let (Some((taken, lengths)), Some((rewards, _))) = (frames("taken"), frames("reward")) else {
                 continue;
             };
-            let states: Vec<Vec<Vec<Vec<f64>>>> = (0..).map_while(|at| wanted(&format!("state.{at}"))).collect();
-            for (item, (taken, rewards)) in taken.into_iter().zip(rewards).enumerate() {
-                if taken.is_empty() {
-                    continue;
-                }
-                let steps = taken.into_iter().zip(rewards).enumerate();
-                let steps = steps.map(|(at, (drawn, reward))| Step {
-                    state: states
-                        .iter()
-                        .flat_map(|part| {
-                            part.get(item)
-                                .and_then(|rows| rows.get(at))
-                                .into_iter()
-                                .flatten()
-                                .copied()
-                        })
-                        .collect(),
-                    drawn,
-                    reward: reward.first().copied().unwrap_or(0.0),
-                });
-                let episode = Episode {
-                    steps: steps.collect(),
-                    next: None,
-                };
-                rollouts.push((node.name.clone(), episode));
-            }
+            let states = (0..).map_while(|at| frames(&format!("state.{at}")));
+            let states = states.map(|(states, _)| states).collect();
+            let met = Episodes::rollout(states, taken, rewards, lengths);
+            rollouts.extend(met.map(|episodes| (node.name.clone(), episodes)));
         }
     }
 
@@ -230,41 +222,42 @@ impl Policies {
     /// # Errors
     /// A policy's gradient is not finite, or what it saw, drew or was given.
     pub fn after_step(&mut self, network: &mut Network, state: &mut LoopState, names: &StepNames) -> Result<(), Abort> {
-        for (name, episode) in std::mem::take(&mut state.seen.rollouts) {
-            let Some(layer) = network.policy(&name) else { continue };
-            refuse_not_finite(&name, &episode)?;
-            let own = state.policies.entry(name).or_default();
-            own.see("reward", episode.steps.iter().map(|step| step.reward).sum());
-            for step in &episode.steps {
-                for (at, &drawn) in step.drawn.iter().enumerate() {
-                    own.see(&format!("action.{at}"), layer.value(drawn));
-                }
+        let device = self.device.clone().inner();
+        for (name, episodes) in std::mem::take(&mut state.seen.rollouts) {
+            if let Some(policy) = self.all.iter_mut().find(|policy| policy.name == name) {
+                policy.waiting.push(episodes.to_device(&device));
             }
-            own.episodes.push(episode);
         }
         for policy in self.all.iter_mut().filter(|policy| policy.spec.acts_on.is_empty()) {
-            if let Some(own) = state.policies.get_mut(&policy.name) {
+            if policy.waiting.steps() > 0 {
+                let own = state.policies.entry(policy.name.clone()).or_default();
                 policy.learn_if_enough(network, own, names, &self.device)?;
             }
         }
         Ok(())
     }
 
-    /// Adds the optimizers' state to what is stored.
+    /// Adds the optimizers' state, and what is to be learned from rollouts, to what is stored.
     pub fn save(&self, tensors: &mut NamedTensors, counters: &mut BTreeMap<String, u64>) {
-        for optimizer in self.all.iter().filter_map(|policy| policy.optimizer.as_ref()) {
+        for policy in &self.all {
+            policy.waiting.save(&policy.name, tensors, counters);
+            let Some(optimizer) = &policy.optimizer else {
+                continue;
+            };
             let (own, counts) = optimizer.save();
             tensors.extend(own);
             counters.extend(counts);
         }
     }
 
-    /// Takes the optimizers' state out of what was stored.
+    /// Takes what [`Policies::save`] added out of what was stored.
     ///
     /// # Errors
-    /// The state of a tensor is incomplete.
+    /// The state of a tensor, or of what waits, is incomplete.
     pub fn load(&mut self, tensors: &mut NamedTensors, counters: &mut BTreeMap<String, u64>) -> Result<(), String> {
         for policy in &mut self.all {
+            let device = self.device.clone().inner();
+            policy.waiting = Waiting::load(&policy.name, tensors, counters, &device)?;
             let Some(optimizer) = &mut policy.optimizer else {
                 continue;
             };
@@ -272,7 +265,7 @@ impl Policies {
             let is_own = |name: &String| name.starts_with(&prefix);
             let own = tensors.extract_if(.., |name, _| is_own(name)).collect();
             let counts = counters.extract_if(.., |name, _| is_own(name)).collect();
-            optimizer.load(own, &counts, &self.device.clone().inner())?;
+            optimizer.load(own, &counts, &device)?;
         }
         Ok(())
     }
@@ -299,7 +292,9 @@ impl Managed {
         let states = TensorData::new(values, [1, state.len()]);
         let key = names.of_policy(&self.name).with("act").at(own.choices);
         let drawn = layer.draw(Tensor::from_data(states, &device.clone().inner()), Some(&[key]));
-        let actions: Vec<f64> = drawn.iter().map(|&drawn| layer.value(drawn)).collect();
+        let both = Tensor::cat(vec![drawn.clone(), layer.values(&drawn)], 1).into_data();
+        let mut drawn: Vec<f64> = both.iter::<f32>().map(f64::from).collect();
+        let actions = drawn.split_off(layer.actions());
         if !drawn.iter().chain(&actions).all(|number| number.is_finite()) {
             return Err(not_finite(&self.name, "chooses"));
         }
@@ -375,6 +370,18 @@ impl Managed {
         self.choose(network, own, &current.actions, epoch, sight, names, device)
     }
 
+    /// Adds what was met in rollouts, and not counted yet, to what the epoch's line tells.
+    fn count_met(&mut self, network: &Network, own: &mut PolicyState) -> Result<(), Abort> {
+        if let Some(layer) = network.policy(&self.name) {
+            let met = self.waiting.count(layer);
+            let told = met.map_err(|does| not_finite(&self.name, does))?;
+            for (name, sum, count) in told.into_iter().flat_map(|met| met.named(&self.spec.actions)) {
+                own.see_all(&name, sum, count);
+            }
+        }
+        Ok(())
+    }
+
     fn learn_if_enough(
         &mut self,
         network: &mut Network,
@@ -382,15 +389,25 @@ impl Managed {
         names: &StepNames,
         device: &Device,
     ) -> Result<(), Abort> {
-        let (Some(learner), Some(optimizer)) = (&self.spec.learner, &mut self.optimizer) else {
-            own.episodes.clear();
-            return Ok(());
-        };
-        if own.steps() < learner.horizon {
+        if self
+            .spec
+            .learner
+            .is_some_and(|learner| own.steps() + self.waiting.steps() < learner.horizon)
+        {
             return Ok(());
         }
+        self.count_met(network, own)?;
+        let inner = device.clone().inner();
+        let between = std::mem::take(&mut own.episodes);
+        let between = between.iter().filter_map(|episode| Episodes::of(episode, &inner));
+        let met = between.chain(self.waiting.take()).collect();
+        let (Some(learner), Some(optimizer), Some(episodes)) =
+            (&self.spec.learner, &mut self.optimizer, Episodes::joined(met))
+        else {
+            return Ok(());
+        };
         let key = names.of_policy(&self.name).with("learn").at(own.updates);
-        learn(network, &self.name, own, learner, optimizer, key, device)
+        learn(network, &self.name, (own, &episodes), learner, optimizer, key, device)
     }
 }
 
@@ -398,65 +415,4 @@ fn not_finite(policy: &str, does: &str) -> Abort {
     Abort::Diverged(format!(
         "the policy `{policy}` {does} numbers that are not finite; lower its learning rate `lr`"
     ))
-}
-
-/// Refuses an episode that a policy cannot learn from.
-fn refuse_not_finite(policy: &str, episode: &Episode) -> Result<(), Abort> {
-    let are_finite = |of: fn(&Step) -> &[f64]| episode.steps.iter().flat_map(of).all(|number| number.is_finite());
-    let sees: fn(&Step) -> &[f64] = |step| &step.state;
-    let draws: fn(&Step) -> &[f64] = |step| &step.drawn;
-    let is_given: fn(&Step) -> &[f64] = |step| std::slice::from_ref(&step.reward);
-    for (does, of) in [("sees", sees), ("draws", draws), ("is rewarded with", is_given)] {
-        if !are_finite(of) {
-            return Err(not_finite(policy, does));
-        }
-    }
-    Ok(())
-}
-
-/// The valid rows of each item of frames, as plain numbers.
-fn rows_of(value: &Value) -> Option<Vec<Vec<Vec<f64>>>> {
-    let Value::Frames(frames, lengths) = value else {
-        return None;
-    };
-    let [_, time, width] = frames.dims();
-    let numbers: Vec<f64> = frames.clone().into_data().iter::<f32>().map(f64::from).collect();
-    let items = numbers.chunks_exact((time * width).max(1)).zip(lengths.as_slice());
-    let rows = |(item, &length): (&[f64], &usize)| {
-        let rows = item.chunks_exact(width.max(1)).take(length);
-        rows.map(<[f64]>::to_vec).collect()
-    };
-    Some(items.map(rows).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_episode_with_a_number_that_is_not_finite_names_the_policy_and_what_it_was() {
-        let step = |state: f64, drawn: f64, reward: f64| Episode {
-            steps: vec![Step {
-                state: vec![0.5, state],
-                drawn: vec![drawn],
-                reward,
-            }],
-            next: None,
-        };
-        let nan = f64::NAN;
-        assert!(refuse_not_finite("when", &step(1.0, 0.0, -1.0)).is_ok());
-        for (episode, does) in [
-            (step(nan, 0.0, 0.0), "sees"),
-            (step(0.0, f64::INFINITY, 0.0), "draws"),
-            (step(0.0, 0.0, nan), "is rewarded with"),
-        ] {
-            let Err(Abort::Diverged(message)) = refuse_not_finite("when", &episode) else {
-                panic!("{does}");
-            };
-            assert!(
-                message.contains("the policy `when`") && message.contains(does),
-                "{message}"
-            );
-        }
-    }
 }

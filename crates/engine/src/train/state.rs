@@ -10,7 +10,7 @@ use super::losses::LossTable;
 use super::policy::PolicyState;
 use super::schedule::Plateau;
 use crate::settings::direction_of;
-use emorun_nodes::policies::Episode;
+use emorun_nodes::policies::episodes::Episodes;
 
 /// The state of the loop between two steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -110,7 +110,7 @@ pub struct Seen {
     pub heads: BTreeMap<String, Confusion>,
     /// What policies met in the step, by node, until they are told; empty between steps.
     #[serde(skip)]
-    pub rollouts: Vec<(String, Episode)>,
+    pub rollouts: Vec<(String, Episodes)>,
 }
 
 impl Seen {

@@ -1,12 +1,12 @@
 //! What policies see of training, and what must fit where they act.
 
-use emorun_lang::{Code, Diagnostic, EdgeKind, Node, Producer, RUN, Report, Section, Signal, Tree};
+use emorun_lang::{Code, Diagnostic, EdgeKind, Node, Producer, RUN, Report, Section, Signal, Tree, suggestion};
 use emorun_metrics::Metric;
 
 use super::settings::has_validation;
 use super::{ExperimentDraft, at};
 use emorun_engine::settings::Settings;
-use emorun_nodes::policies::PolicyKind;
+use emorun_nodes::policies::{PolicyKind, PolicySpec};
 
 /// Start of the ports of `run` that are measured on the validation split.
 const VALIDATION: &str = "validation.";
@@ -121,17 +121,7 @@ fn check_held(draft: &ExperimentDraft, wrong: &mut impl FnMut(&[&str], String, &
             wrong(&place, message, "hold a policy without `acts_on`");
             continue;
         }
-        if spec.actions != 1 {
-            let message = format!(
-                "has {} actions; `{}` asks for one in each step",
-                spec.actions, node.name
-            );
-            wrong(
-                &[policy.section.name(), &policy.name, "dimensions"],
-                message,
-                "leave `dimensions` out",
-            );
-        }
+        check_actions(policy, &spec, (&node.name, rollout.actions), wrong);
         if spec.learner.is_some() {
             let fields = [
                 ("state", rollout.state),
@@ -159,6 +149,41 @@ fn check_held(draft: &ExperimentDraft, wrong: &mut impl FnMut(&[&str], String, &
                 "name it in the `uses` of a node such as early_classifier, or give it `acts_on`",
             );
         }
+    }
+}
+
+/// Reports actions of a held policy that its holder does not ask for.
+fn check_actions<C>(
+    policy: &Node<C>,
+    spec: &PolicySpec,
+    (holder, asked): (&str, &[&str]),
+    wrong: &mut impl FnMut(&[&str], String, &str),
+) {
+    let place = [policy.section.name(), &policy.name];
+    if !spec.named {
+        let count = spec.actions.len();
+        if count != asked.len() {
+            let what = match asked.len() {
+                1 => "one in each step".to_owned(),
+                asked => format!("{asked} in each step"),
+            };
+            let help = match asked.len() {
+                1 => "leave `dimensions` out".to_owned(),
+                asked => format!("write `dimensions: {asked}`, or each under `actions`"),
+            };
+            let message = format!("has {count} actions; `{holder}` asks for {what}");
+            wrong(&[&place[..], &["dimensions"]].concat(), message, &help);
+        }
+        return;
+    }
+    for name in spec.actions.iter().filter(|name| !asked.contains(&name.as_str())) {
+        let message = format!("`{holder}` asks for no action `{name}`");
+        let help = suggestion(name, asked, "its actions").unwrap_or_default();
+        wrong(&[&place[..], &["actions", name]].concat(), message, &help);
+    }
+    for name in asked.iter().filter(|name| spec.actions.iter().all(|own| own != *name)) {
+        let message = format!("`{holder}` asks for an action `{name}`");
+        wrong(&[&place[..], &["actions"]].concat(), message, &format!("add `{name}`"));
     }
 }
 

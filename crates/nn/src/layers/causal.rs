@@ -18,23 +18,38 @@ pub struct CausalConv {
     before: usize,
 }
 
-impl CausalConv {
-    /// A layer from frames of `input` width to `output`, whose `kernel_size` taps lie `dilation` frames apart.
-    pub fn new(input: usize, output: usize, kernel_size: usize, dilation: usize, device: &Device) -> Self {
-        Self {
-            conv: Conv1dConfig::new(input, output, kernel_size)
-                .with_dilation(dilation)
+/// A causal convolution that is not built yet: its sizes, of which both the cost and the module follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CausalSizes {
+    /// Width of the frames that it takes.
+    pub input: usize,
+    /// Width of those that it gives.
+    pub output: usize,
+    /// Frames that one is made of.
+    pub kernel_size: usize,
+    /// From one of them to the next, in frames.
+    pub dilation: usize,
+}
+
+impl CausalSizes {
+    /// Number of parameters.
+    pub fn parameters(&self) -> u64 {
+        (self.output * (self.input * self.kernel_size + 1)) as u64
+    }
+
+    /// The module, its weights drawn.
+    pub fn build(&self, device: &Device) -> CausalConv {
+        CausalConv {
+            conv: Conv1dConfig::new(self.input, self.output, self.kernel_size)
+                .with_dilation(self.dilation)
                 .with_padding(PaddingConfig1d::Valid)
                 .init(device),
-            before: (kernel_size - 1) * dilation,
+            before: (self.kernel_size - 1) * self.dilation,
         }
     }
+}
 
-    /// Number of parameters.
-    pub fn parameters(input: usize, output: usize, kernel_size: usize) -> u64 {
-        (output * (input * kernel_size + 1)) as u64
-    }
-
+impl CausalConv {
     /// # Shapes
     /// - `x`: `[batch, time, input]`
     /// - output: `[batch, time, output]`

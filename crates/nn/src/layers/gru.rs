@@ -25,6 +25,7 @@ struct Direction {
 }
 
 impl Direction {
+    /// Weights are uniform ±1/√hidden as in PyTorch.
     fn new(input: usize, hidden: usize, reverse: bool, device: &Device) -> Self {
         let bound = 1.0 / (hidden as f64).sqrt();
         let init = Initializer::Uniform {
@@ -120,6 +121,66 @@ fn masks(x: &Tensor<3>, lengths: &Lengths) -> Vec<Option<Tensor<2>>> {
     (0..time).map(mask).collect()
 }
 
+/// A GRU that is not built yet: its sizes, of which both the cost and the module follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GruSizes {
+    /// Width of the frames that it takes.
+    pub input: usize,
+    /// Width of its state in each direction.
+    pub hidden: usize,
+    /// Directions, one or two.
+    directions: usize,
+}
+
+impl GruSizes {
+    /// A layer in one direction, which gives frames of the width `hidden`.
+    pub fn forward(input: usize, hidden: usize) -> Self {
+        Self {
+            input,
+            hidden,
+            directions: 1,
+        }
+    }
+
+    /// A layer in both, which gives frames twice as wide.
+    pub fn both(input: usize, hidden: usize) -> Self {
+        Self {
+            directions: 2,
+            ..Self::forward(input, hidden)
+        }
+    }
+
+    /// Width of the frames that it gives.
+    pub fn output(&self) -> usize {
+        self.directions * self.hidden
+    }
+
+    /// Number of parameters.
+    pub fn parameters(&self) -> u64 {
+        (3 * self.directions * self.hidden * (self.input + self.hidden + 2)) as u64
+    }
+
+    /// Floating-point operations of a frame, in its matrix products.
+    pub fn flops_per_frame(&self) -> f64 {
+        6.0 * self.output() as f64 * (self.input + self.hidden) as f64
+    }
+
+    /// The module in one direction, its weights drawn.
+    pub fn build(&self, device: &Device) -> Gru {
+        Gru {
+            forward: Direction::new(self.input, self.hidden, false, device),
+        }
+    }
+
+    /// The module in both, its weights drawn.
+    pub fn build_both(&self, device: &Device) -> BiGru {
+        BiGru {
+            forward: Direction::new(self.input, self.hidden, false, device),
+            backward: Direction::new(self.input, self.hidden, true, device),
+        }
+    }
+}
+
 /// GRU in one direction: no frame's state knows of later ones.
 #[derive(Module, Debug)]
 pub struct Gru {
@@ -127,18 +188,6 @@ pub struct Gru {
 }
 
 impl Gru {
-    /// A layer from frames of `input` width to `hidden`; uniform ±1/√hidden as in PyTorch.
-    pub fn new(input: usize, hidden: usize, device: &Device) -> Self {
-        Self {
-            forward: Direction::new(input, hidden, false, device),
-        }
-    }
-
-    /// Number of parameters.
-    pub fn parameters(input: usize, hidden: usize) -> u64 {
-        3 * (hidden * (input + hidden) + 2 * hidden) as u64
-    }
-
     /// # Shapes
     /// - `x`: `[batch, time, input]`
     /// - output: `[batch, time, hidden]`, zero at padding
@@ -164,19 +213,6 @@ pub struct BiGru {
 }
 
 impl BiGru {
-    /// A layer from frames of `input` width to `2 × hidden`; uniform ±1/√hidden as in PyTorch.
-    pub fn new(input: usize, hidden: usize, device: &Device) -> Self {
-        Self {
-            forward: Direction::new(input, hidden, false, device),
-            backward: Direction::new(input, hidden, true, device),
-        }
-    }
-
-    /// Number of parameters.
-    pub fn parameters(input: usize, hidden: usize) -> u64 {
-        2 * Gru::parameters(input, hidden)
-    }
-
     /// # Shapes
     /// - `x`: `[batch, time, input]`
     /// - output: `[batch, time, 2 × hidden]`, zero at padding

@@ -9,7 +9,7 @@ use crate::contract::{DeviceKind, Kind};
 use crate::inference::{each_cost, frames_on};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
-use emorun_nn::layers::causal::CausalConv as Convolution;
+use emorun_nn::layers::causal::{CausalConv as Convolution, CausalSizes};
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
@@ -61,6 +61,17 @@ fn default_activation() -> Option<Activation> {
     Some(Activation::Relu)
 }
 
+impl CausalConv {
+    fn sizes(&self, input: usize) -> CausalSizes {
+        CausalSizes {
+            input,
+            output: self.width,
+            kernel_size: self.kernel_size,
+            dilation: self.dilation,
+        }
+    }
+}
+
 impl Kind for CausalConv {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
@@ -68,7 +79,7 @@ impl Kind for CausalConv {
             width: self.width,
             rate,
         };
-        let parameters = Convolution::parameters(width, self.width, self.kernel_size);
+        let parameters = self.sizes(width).parameters();
         // The padded input, output, activation and dropout.
         let kept =
             width + (1 + usize::from(self.activation.is_some()) + 2 * usize::from(self.dropout > 0.0)) * self.width;
@@ -83,7 +94,7 @@ impl DeviceKind for CausalConv {
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CausalConvLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         Ok(CausalConvLayer {
-            conv: Convolution::new(width, self.width, self.kernel_size, self.dilation, context.device),
+            conv: self.sizes(width).build(context.device),
             activation: self.activation,
             dropout: self.dropout,
         })

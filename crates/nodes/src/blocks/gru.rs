@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{DeviceKind, Kind};
 use crate::inference::{each_cost, frames_on};
 use emorun_nn::facts::Facts;
-use emorun_nn::layers::gru::Gru as Recurrent;
+use emorun_nn::layers::gru::{Gru as Recurrent, GruSizes};
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
@@ -45,9 +45,10 @@ fn default_layers() -> usize {
 }
 
 impl Gru {
-    /// Input width of each layer.
-    fn widths(&self, input: usize) -> impl Iterator<Item = usize> {
-        std::iter::once(input).chain(std::iter::repeat_n(self.hidden, self.layers - 1))
+    /// Sizes of each layer.
+    fn sizes(&self, input: usize) -> impl Iterator<Item = GruSizes> {
+        let inputs = std::iter::once(input).chain(std::iter::repeat_n(self.hidden, self.layers - 1));
+        inputs.map(|input| GruSizes::forward(input, self.hidden))
     }
 }
 
@@ -58,10 +59,7 @@ impl Kind for Gru {
             width: self.hidden,
             rate,
         };
-        let parameters = self
-            .widths(width)
-            .map(|width| Recurrent::parameters(width, self.hidden))
-            .sum();
+        let parameters = self.sizes(width).map(|layer| layer.parameters()).sum();
         // Gates, their sums and the state.
         let kept = 14 * self.hidden * self.layers;
         let cost = each_cost(&output, parameters, 2.0 * parameters as f64, kept as f64);
@@ -75,10 +73,7 @@ impl DeviceKind for Gru {
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<GruLayers, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
         Ok(GruLayers {
-            layers: self
-                .widths(width)
-                .map(|width| Recurrent::new(width, self.hidden, context.device))
-                .collect(),
+            layers: self.sizes(width).map(|layer| layer.build(context.device)).collect(),
             dropout: self.dropout,
         })
     }

@@ -10,7 +10,7 @@ use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::conv_block::ConvBlock;
 use emorun_nn::layers::conv_stack::{self, ConvStack};
-use emorun_nn::layers::gru::BiGru;
+use emorun_nn::layers::gru::{BiGru, GruSizes};
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, output};
 use emorun_nn::value::Value;
 
@@ -44,15 +44,14 @@ fn default_gru_hidden() -> usize {
 /// Sizes of the two parts.
 struct Sizes<'a> {
     blocks: ConvStack<'a>,
-    /// Width of what the GRU takes.
-    gru_input: usize,
+    gru: GruSizes,
 }
 
 impl Crnn {
     fn sizes(&self, width: usize) -> Result<Sizes<'_>, InferError> {
         let blocks = ConvStack::new(&self.channels, width)?;
         Ok(Sizes {
-            gru_input: blocks.outputs() * blocks.bands(),
+            gru: GruSizes::both(blocks.outputs() * blocks.bands(), self.gru_hidden),
             blocks,
         })
     }
@@ -61,15 +60,14 @@ impl Crnn {
 impl Kind for Crnn {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
-        let Sizes { blocks, gru_input } = self.sizes(width)?;
+        let Sizes { blocks, gru } = self.sizes(width)?;
         let out_rate = rate.slower(blocks.stride(), "channels")?;
-        let parameters = blocks.parameters() + BiGru::parameters(gru_input, self.gru_hidden);
-        let hidden = self.gru_hidden as f64;
+        let parameters = blocks.parameters() + gru.parameters();
         Ok(Inferred {
             outputs: vec![(
                 String::new(),
                 Signal::Frames {
-                    width: 2 * self.gru_hidden,
+                    width: gru.output(),
                     rate: out_rate,
                 },
             )],
@@ -78,10 +76,9 @@ impl Kind for Crnn {
                 parameters,
                 trainable: parameters,
                 buffers: blocks.buffers(),
-                flops_per_second: rate.hz() * blocks.flops_per_frame()
-                    + out_rate.hz() * 12.0 * hidden * (gru_input as f64 + hidden),
+                flops_per_second: rate.hz() * blocks.flops_per_frame() + out_rate.hz() * gru.flops_per_frame(),
                 activation_floats_per_second: rate.hz() * blocks.floats_per_frame()
-                    + out_rate.hz() * (2.0 * gru_input as f64 + 40.0 * hidden),
+                    + out_rate.hz() * (2 * gru.input + 40 * gru.hidden) as f64,
                 ..Cost::default()
             },
             reads_labels: false,
@@ -95,10 +92,10 @@ impl DeviceKind for Crnn {
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<CrnnLayer, BuildError> {
         let (width, _) = frames_on(inputs, "input")?;
-        let Sizes { blocks, gru_input } = self.sizes(width)?;
+        let Sizes { blocks, gru } = self.sizes(width)?;
         Ok(CrnnLayer {
             blocks: blocks.build(context.device),
-            gru: BiGru::new(gru_input, self.gru_hidden, context.device),
+            gru: gru.build_both(context.device),
         })
     }
 }

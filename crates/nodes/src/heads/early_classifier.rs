@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use emorun_lang::{Cost, FrameRate, InferError, Inferred, InputSignals, NodeRef, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::inference::{class_count, frames_on, labels_on, trainable};
 use crate::policies::{DRAWN, STATE};
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::dense::Dense;
-use emorun_nn::layers::gru::Gru;
+use emorun_nn::layers::gru::{Gru, GruSizes};
 use emorun_nn::layers::stack::stacked;
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports};
 use emorun_nn::value::{Labels, Lengths, Value};
@@ -23,7 +23,8 @@ use emorun_nn::value::{Labels, Lengths, Value};
 /// the answer is a linear layer's, at that step. At an item's end it must answer.
 ///
 /// The policy sees the GRU's state and the class probabilities. It is rewarded when it answers, and each second that it
-/// listens on costs; an action of 0.5 or more answers, so that `choices: [0, 1]` is the natural one. While training it is
+/// listens on costs; an action of 0.5 or more answers, so that `choices: [0, 1]` is the natural one. Its name, for a policy
+/// with `actions`, is `answer`. While training it is
 /// rewarded on items with a label alone. What it learns from stands at the ports `state`, `taken` and `reward`, to which the
 /// policy's fields of these names must point. `heard` is how many seconds were heard, and `whole` what the answer would be
 /// after the whole item: a second loss on it teaches the GRU beyond the steps at which the policy answers.
@@ -95,6 +96,7 @@ pub const ROLLOUT: Rollout = Rollout {
     state: "state",
     taken: "taken",
     reward: "reward",
+    actions: &["answer"],
 };
 /// Port at which the policy is held.
 const HELD: &str = "uses.policy";
@@ -103,8 +105,7 @@ const ANSWER: f64 = 0.5;
 
 /// Sizes of the network, and how often it answers.
 struct Sizes {
-    /// Width of a step's input.
-    step: usize,
+    gru: GruSizes,
     rate: FrameRate,
     classes: Dense,
 }
@@ -113,7 +114,7 @@ impl EarlyClassifier {
     fn sizes(&self, inputs: &InputSignals<'_>) -> Result<Sizes, InferError> {
         let (width, rate) = frames_on(inputs, "input")?;
         Ok(Sizes {
-            step: width * self.stack,
+            gru: GruSizes::forward(width * self.stack, self.hidden),
             rate: rate.slower(self.stack, "stack")?,
             classes: Dense::new(self.hidden, class_count(&labels_on(inputs, "target")?)),
         })
@@ -128,9 +129,9 @@ impl HeadKind for EarlyClassifier {
 
 impl Kind for EarlyClassifier {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
-        let Sizes { step, rate, classes } = self.sizes(inputs)?;
+        let Sizes { gru, rate, classes } = self.sizes(inputs)?;
         let labels = labels_on(inputs, "target")?;
-        let parameters = Gru::parameters(step, self.hidden) + classes.parameters();
+        let parameters = gru.parameters() + classes.parameters();
         let steps = |width: usize| Signal::Frames { width, rate };
         let outputs = [
             ("", Signal::Logits { labels: labels.clone() }),
@@ -145,7 +146,7 @@ impl Kind for EarlyClassifier {
             placement: Placement::Device,
             cost: Cost {
                 flops_per_second: 2.0 * rate.hz() * parameters as f64,
-                activation_floats_per_second: rate.hz() * (step + 20 * self.hidden + 4 * classes.output) as f64,
+                activation_floats_per_second: rate.hz() * (gru.input + 20 * gru.hidden + 4 * classes.output) as f64,
                 ..trainable(parameters)
             },
             reads_labels: false,
@@ -162,10 +163,10 @@ impl DeviceKind for EarlyClassifier {
     type Layer = EarlyClassifierLayer;
 
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<EarlyClassifierLayer, BuildError> {
-        let Sizes { step, classes, .. } = self.sizes(inputs)?;
+        let Sizes { gru, classes, .. } = self.sizes(inputs)?;
         let (_, rate) = frames_on(inputs, "input")?;
         Ok(EarlyClassifierLayer {
-            gru: Gru::new(step, self.hidden, context.device),
+            gru: gru.build(context.device),
             classes: classes.build(context.device),
             stack: self.stack,
             dropout: self.dropout,
@@ -206,86 +207,50 @@ struct Rewards {
 struct Decisions {
     /// Step of each item's answer.
     answers: Vec<usize>,
-    /// What was drawn at each step, item after item.
-    drawn: Vec<Vec<f32>>,
+    /// What was drawn at each step, `[batch, time, 1]`.
+    drawn: Tensor<3>,
 }
 
 impl EarlyClassifierLayer {
-    /// Asks the policy step by step, until every item has its answer.
-    fn decide(
-        &self,
-        seen: &Tensor<3>,
-        lengths: &Lengths,
-        inputs: &Ports,
-        context: &Context,
-    ) -> Result<Decisions, NodeError> {
-        let policy = inputs.held(HELD)?;
-        let [batch, _, width] = seen.dims();
-        let mut answers: Vec<Option<usize>> = vec![None; batch];
-        let mut drawn = Vec::new();
-        for step in 0..lengths.longest() {
-            let state = seen.clone().narrow(1, step, 1).reshape([batch, width]);
-            let mut asked = Ports::default();
-            asked.insert(STATE.to_owned(), Value::Vector(state));
-            let given = policy.call(&asked, &context.within(&step.to_string()))?;
-            let numbers = |port: &str| match given.iter().find(|(name, _)| *name == port) {
-                Some((_, Value::Vector(numbers))) => Ok(numbers.clone().into_data().iter::<f32>().collect::<Vec<_>>()),
-                _ => Err(NodeError::Missing(format!("{HELD}.{port}"))),
-            };
-            let actions = numbers("")?;
-            drawn.push(numbers(DRAWN)?);
-            for ((answer, action), &length) in answers.iter_mut().zip(actions).zip(lengths.as_slice()) {
-                if answer.is_none() && (f64::from(action) >= ANSWER || step + 1 >= length) {
-                    *answer = Some(step);
-                }
-            }
-            if answers.iter().all(Option::is_some) {
-                break;
-            }
-        }
+    /// Asks the policy for all steps at once, as none follows from what it chose before; the first that answers counts,
+    /// or an item's last. Read from the device once, as lengths follow from it.
+    fn decide(inputs: &Ports, context: &Context, seen: &Tensor<3>, lengths: &Lengths) -> Result<Decisions, NodeError> {
+        let mut asked = Ports::default();
+        asked.insert(STATE.to_owned(), Value::Frames(seen.clone(), lengths.clone()));
+        let given = inputs.held(HELD)?.call(&asked, context)?;
+        let frames = |port: &str| match given.iter().find(|(name, _)| *name == port) {
+            Some((_, Value::Frames(frames, _))) => Ok(frames.clone()),
+            _ => Err(NodeError::Missing(format!("{HELD}.{port}"))),
+        };
+        let [_, time, _] = seen.dims();
+        let actions: Vec<f32> = frames("")?.into_data().iter::<f32>().collect();
+        let items = actions.chunks_exact(time.max(1)).zip(lengths.as_slice());
+        let answer = |(actions, &length): (&[f32], &usize)| {
+            let last = length.saturating_sub(1);
+            let answers = |action: &f32| f64::from(*action) >= ANSWER;
+            actions[..last].iter().position(answers).unwrap_or(last)
+        };
         Ok(Decisions {
-            answers: answers.into_iter().map(Option::unwrap_or_default).collect(),
-            drawn,
+            answers: items.map(answer).collect(),
+            drawn: frames(DRAWN)?,
         })
     }
 
-    /// What the policy learns from: what it drew at its steps, and what came of each. Of items without a label,
-    /// nothing.
-    fn rollout(&self, decisions: &Decisions, predicted: &[u32], labels: &Labels, device: &Device) -> [Value; 2] {
-        let steps = decisions.drawn.len();
-        let batch = decisions.answers.len();
-        let (mut taken, mut rewards) = (vec![0f32; batch * steps], vec![0f32; batch * steps]);
-        let mut lengths = vec![0; batch];
-        let items = decisions.answers.iter().zip(predicted).zip(labels.as_slice());
-        for (item, ((&answer, predicted), label)) in items.enumerate() {
-            let Some(label) = label else { continue };
-            lengths[item] = answer + 1;
-            for step in 0..=answer {
-                taken[item * steps + step] = decisions.drawn[step][item];
-                rewards[item * steps + step] = match (step == answer, predicted == label) {
-                    (false, _) => self.rewards.step,
-                    (true, true) => self.rewards.right,
-                    (true, false) => self.rewards.wrong,
-                } as f32;
-            }
-        }
-        let lengths = Lengths::new(lengths);
-        [taken, rewards].map(|numbers| {
-            let frames = Tensor::from_data(TensorData::new(numbers, [batch, steps, 1]), device);
-            Value::Frames(frames, lengths.clone())
-        })
+    /// What comes of each step, `[batch, steps, 1]`, by the scores at the step of each item's answer.
+    fn rewards(&self, answers: &[usize], scores: Tensor<2>, labels: &Labels, steps: usize) -> Tensor<3> {
+        let device = scores.device();
+        let batch = answers.len();
+        let right = scores.argmax(1).reshape([batch]).equal(labels.indices(&device)).float();
+        let earned = right
+            .mul_scalar(self.rewards.right - self.rewards.wrong)
+            .add_scalar(self.rewards.wrong - self.rewards.step);
+        let ends = (0..steps).map(|step| answers.iter().map(move |&answer| f32::from(u8::from(step == answer))));
+        let ends: Vec<f32> = ends.flatten().collect();
+        let ends = Tensor::<2>::from_data(TensorData::new(ends, [steps, batch]), &device).transpose();
+        (ends * earned.reshape([batch, 1]))
+            .add_scalar(self.rewards.step)
+            .reshape([batch, steps, 1])
     }
-}
-
-/// The class with the greatest of each row's scores.
-fn likeliest(logits: Tensor<2>) -> Vec<u32> {
-    let [_, classes] = logits.dims();
-    let scores: Vec<f32> = logits.into_data().iter::<f32>().collect();
-    let most = |row: &[f32]| (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best });
-    scores
-        .chunks_exact(classes.max(1))
-        .map(|row| most(row) as u32)
-        .collect()
 }
 
 impl Layer for EarlyClassifierLayer {
@@ -299,46 +264,151 @@ impl Layer for EarlyClassifierLayer {
             .classes
             .forward(context.dropout(hidden.clone(), self.dropout, "state"));
         let seen = Tensor::cat(vec![hidden.inner(), softmax(logits.clone().inner(), 2)], 2);
-        let decisions = self.decide(&seen, &lengths, inputs, context)?;
+        let decisions = context.no_grad(inputs, |inputs, context| Self::decide(inputs, context, &seen, &lengths))?;
+        let Decisions { answers, drawn } = decisions;
         let [_, _, classes] = logits.dims();
-        let at = |steps: Vec<usize>| {
-            let rows: Vec<i64> = steps
-                .iter()
-                .enumerate()
-                .map(|(item, step)| (item * time + step) as i64)
-                .collect();
+        let at = |steps: &[usize]| {
+            let rows = steps.iter().enumerate();
+            let rows: Vec<i64> = rows.map(|(item, step)| (item * time + step) as i64).collect();
             let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [batch]), &device);
             logits.clone().reshape([batch * time, classes]).select(0, rows)
         };
-        let answer = at(decisions.answers.clone());
-        let whole = at(lengths.as_slice().iter().map(|length| length - 1).collect());
-        let heard: Vec<f32> = decisions
-            .answers
-            .iter()
-            .map(|&step| ((step + 1) as f64 * self.step_s) as f32)
-            .collect();
-        let heard = Tensor::from_data(TensorData::new(heard, [batch, 1]), &device);
+        let answer = at(&answers);
+        let lasts: Vec<usize> = lengths.as_slice().iter().map(|length| length - 1).collect();
+        let whole = at(&lasts);
+        let heard = answers.iter().map(|&step| ((step + 1) as f64 * self.step_s) as f32);
+        let heard = Tensor::from_data(TensorData::new(heard.collect::<Vec<f32>>(), [batch, 1]), &device);
         let labels = inputs
             .labels("target")
             .unwrap_or_else(|_| Labels::new(vec![None; batch]));
-        let predicted = likeliest(answer.clone());
-        let [taken, reward] = self.rollout(&decisions, &predicted, &labels, &device);
-        let steps = match &taken {
-            Value::Frames(_, lengths) => lengths.clone(),
-            _ => lengths,
-        };
-        let states = seen.narrow(1, 0, decisions.drawn.len());
+        // Of items without a label the policy learns nothing.
+        let of_labelled = |(&answer, label): (&usize, &Option<u32>)| label.map_or(0, |_| answer + 1);
+        let steps = Lengths::new(answers.iter().zip(labels.as_slice()).map(of_labelled).collect());
+        let longest = answers.iter().max().map_or(0, |last| last + 1);
+        let reward = self.rewards(&answers, answer.clone().inner(), &labels, longest);
+        let mask = steps.mask(longest, &reward.device()).unsqueeze_dim::<3>(2);
+        let frames = |x: Tensor<3>| Value::Frames(x.narrow(1, 0, longest) * mask.clone(), steps.clone());
         Ok(vec![
             ("", Value::Logits(answer)),
             ("whole", Value::Logits(whole)),
             ("heard", Value::Vector(heard)),
-            (ROLLOUT.state, Value::Frames(states, steps)),
-            (ROLLOUT.taken, taken),
-            (ROLLOUT.reward, reward),
+            (ROLLOUT.state, frames(seen)),
+            (ROLLOUT.taken, frames(drawn)),
+            (ROLLOUT.reward, frames(reward)),
         ])
     }
 
     fn named_axis(&self, path: &str) -> Option<usize> {
         crate::inference::outputs_axis(path, "classes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use burn::tensor::Device;
+    use emorun_nn::draw::DrawKey;
+    use emorun_nn::precision::Precision;
+
+    use super::*;
+    use crate::policies::action::ActionSpace;
+    use crate::policies::joint::JointSpace;
+    use crate::policies::layer::{PolicyLayer, Sizes};
+
+    /// A head of 4 hidden numbers and 2 classes on frames of width 3, and the policy that it holds.
+    fn layers(device: &Device) -> (EarlyClassifierLayer, PolicyLayer) {
+        let head = EarlyClassifierLayer {
+            gru: GruSizes::forward(3, 4).build(device),
+            classes: Dense::new(4, 2).build(device),
+            stack: 1,
+            dropout: 0.0,
+            rewards: Rewards {
+                right: 1.0,
+                wrong: -1.0,
+                step: -0.25,
+            },
+            step_s: 0.5,
+        };
+        let sizes = Sizes {
+            state: 6,
+            hidden: &[5],
+            critic: true,
+        };
+        let space = JointSpace::alike(ActionSpace::Choices(vec![0.0, 0.0, 1.0]), 1);
+        (head, PolicyLayer::learned(space, sizes, 1.0, device))
+    }
+
+    fn context() -> Context {
+        Context {
+            training: true,
+            step: DrawKey::root(4),
+            epoch: DrawKey::root(4),
+            items: (0..3).map(|item| item.to_string()).collect(),
+            precision: Precision::default(),
+            progress: 0.0,
+            segments: None,
+        }
+    }
+
+    #[test]
+    fn a_rollout_leaves_no_graph_and_is_what_asking_step_by_step_gives() {
+        let device = Device::flex().autodiff();
+        let (head, policy) = layers(&device);
+        let numbers: Vec<f32> = (0..3 * 6 * 3).map(|at| (at as f32 * 0.7).sin()).collect();
+        let frames = Tensor::<3>::from_data(TensorData::new(numbers, [3, 6, 3]), &device);
+        let mut inputs = Ports::default();
+        inputs.insert("input".into(), Value::Frames(frames, Lengths::new(vec![6, 5, 2])));
+        let labels = Labels::new(vec![Some(0), None, Some(1)]);
+        inputs.insert("target".into(), Value::Labels(labels));
+        inputs.hold(HELD.into(), Arc::new(policy.clone()));
+        let context = context();
+        let given = head.forward(&inputs, &context).unwrap();
+        let port = |name: &str| &given.iter().find(|(port, _)| *port == name).unwrap().1;
+        let Value::Logits(answer) = port("") else { panic!() };
+        assert!(answer.is_tracked(), "the answer has a gradient");
+        let of = |name: &str| match port(name) {
+            Value::Frames(frames, lengths) => {
+                assert!(!frames.is_autodiff() && !frames.is_tracked(), "{name}");
+                (frames.clone(), lengths.as_slice().to_vec())
+            }
+            other => panic!("{other:?}"),
+        };
+        let (states, lengths) = of(ROLLOUT.state);
+        let (taken, _) = of(ROLLOUT.taken);
+        let (rewards, _) = of(ROLLOUT.reward);
+        assert_eq!(lengths[1], 0, "nothing is learned of an item without a label");
+        let values = |x: Tensor<3>, item: usize| -> Vec<f32> {
+            let own = x.narrow(0, item, 1).narrow(1, 0, lengths[item]);
+            own.into_data().iter::<f32>().collect()
+        };
+        for item in [0, 2] {
+            let rewards = values(rewards.clone(), item);
+            let (last, listened) = rewards.split_last().unwrap();
+            assert!(
+                listened.iter().all(|&reward| reward == -0.25) && last.abs() == 1.0,
+                "{rewards:?}"
+            );
+        }
+        // Step by step, as a node whose states follow from its actions asks.
+        for step in 0..2 {
+            let mut asked = Ports::default();
+            let state = states.clone().narrow(1, step, 1).reshape([3, 6]);
+            asked.insert(STATE.into(), Value::Vector(state));
+            let alone = policy.forward(&asked, &context.within(&step.to_string())).unwrap();
+            let Value::Vector(drawn) = &alone[1].1 else { panic!() };
+            let drawn: Vec<f32> = drawn.to_data().iter::<f32>().collect();
+            for item in [0, 2].into_iter().filter(|&item| lengths[item] > step) {
+                assert_eq!(
+                    values(taken.clone(), item)[step],
+                    drawn[item],
+                    "item {item}, step {step}"
+                );
+            }
+        }
+        // What is learned of the answer does not reach the policy.
+        let mut gradients = answer.clone().sum().backward();
+        let all = burn::optim::GradientsParams::from_module(&mut gradients, &policy);
+        assert!(all.is_empty());
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{DeviceKind, Kind};
 use crate::policies::action::ActionSpace;
-use crate::policies::kind::{Wiring, default_dimensions, names};
+use crate::policies::kind::{ALL_ALIKE, Wiring, default_dimensions};
 use crate::policies::layer::{Choice, PolicyLayer};
 use crate::policies::{PolicyKind, PolicySpec};
 use emorun_nn::facts::Facts;
@@ -39,7 +39,8 @@ impl FixedPolicy {
             taken: None,
             reward: None,
             acts_on: &self.acts_on,
-            action,
+            action: Some(action),
+            actions: &ALL_ALIKE,
             dimensions: self.dimensions,
         }
     }
@@ -47,12 +48,7 @@ impl FixedPolicy {
 
 impl PolicyKind for FixedPolicy {
     fn spec(&self) -> PolicySpec {
-        PolicySpec {
-            acts_on: names(&self.acts_on),
-            actions: self.wiring(&self.space()).actions(),
-            every_epochs: 1,
-            learner: None,
-        }
+        self.wiring(&self.space()).spec(1, None)
     }
 }
 
@@ -70,7 +66,9 @@ impl DeviceKind for FixedPolicy {
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
         let space = self.space();
-        let actions = self.wiring(&space).actions();
-        Ok(PolicyLayer::unlearned(space, actions, Choice::Fixed(self.value)))
+        Ok(PolicyLayer::unlearned(
+            self.wiring(&space).space(),
+            Choice::Fixed(self.value),
+        ))
     }
 }

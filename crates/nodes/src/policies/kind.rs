@@ -1,10 +1,12 @@
 //! What the kinds of policies share: where state and reward come from, and what is acted on.
 
-use emorun_lang::{Cost, InferError, Inferred, InputSignals, NodeRef, Placement, PortRef, RUN, Signal};
+use emorun_lang::{Cost, InferError, Inferred, InputSignals, NodeRef, Placement, PortRef, RUN, Signal, suggestion};
 
 use crate::inference::trainable;
-use crate::policies::action::ActionSpace;
+use crate::policies::action::{ActionSpace, NamedActions};
+use crate::policies::joint::JointSpace;
 use crate::policies::layer::Sizes;
+use crate::policies::{Learner, PolicySpec};
 
 /// Wiring of a policy, as its file says it.
 pub(crate) struct Wiring<'a> {
@@ -16,19 +18,43 @@ pub(crate) struct Wiring<'a> {
     pub reward: Option<&'a PortRef>,
     /// Augmentations that it acts on.
     pub acts_on: &'a [NodeRef],
-    /// What it chooses from.
-    pub action: &'a ActionSpace,
-    /// Actions of a step, for a policy that another node holds.
+    /// What each action is chosen from, where all are alike.
+    pub action: Option<&'a ActionSpace>,
+    /// What each action is chosen from, by its name.
+    pub actions: &'a NamedActions,
+    /// Actions of a step that are alike, for a policy that another node holds.
     pub dimensions: usize,
 }
 
+/// The longest name of an action.
+const LONGEST_NAME: usize = 64;
+
 impl Wiring<'_> {
-    /// Number of actions of a step: one for each augmentation, or as a rollout asks.
-    pub fn actions(&self) -> usize {
-        if self.acts_on.is_empty() {
-            self.dimensions
-        } else {
-            self.acts_on.len()
+    /// Names of the actions of a step, in the order of their columns: one for each augmentation in the order of
+    /// `acts_on`; else those under `actions` in the order of their names; else numbers from 0.
+    pub fn names(&self) -> Vec<String> {
+        match (self.acts_on, self.actions.is_empty()) {
+            ([], true) => (0..self.dimensions).map(|at| at.to_string()).collect(),
+            ([], false) => self.actions.keys().cloned().collect(),
+            (acts_on, _) => names(acts_on),
+        }
+    }
+
+    /// What the actions of a step are chosen from, in the order of their columns.
+    pub fn space(&self) -> JointSpace {
+        let alike = || self.action.cloned().unwrap_or(ALIKE);
+        let of = |name: &String| self.actions.get(name).cloned().unwrap_or_else(alike);
+        JointSpace::new(self.names().iter().map(of).collect())
+    }
+
+    /// What training must know of the actions, for a policy that learns so.
+    pub fn spec(&self, every_epochs: u64, learner: Option<Learner>) -> PolicySpec {
+        PolicySpec {
+            acts_on: names(self.acts_on),
+            actions: self.names(),
+            named: !self.actions.is_empty(),
+            every_epochs,
+            learner,
         }
     }
 
@@ -49,7 +75,7 @@ impl Wiring<'_> {
         Ok(if self.acts_on.is_empty() {
             width
         } else {
-            width + self.actions()
+            width + self.acts_on.len()
         })
     }
 
@@ -58,20 +84,13 @@ impl Wiring<'_> {
     /// # Errors
     /// The first part that does not fit the others.
     pub fn check(&self, inputs: &InputSignals<'_>) -> Result<(), InferError> {
-        if let Some(mistake) = self.action.mistake() {
-            return Err(InferError::invalid("action", mistake));
-        }
-        let [low, high] = self.action.bounds();
+        self.check_actions()?;
         if self.acts_on.is_empty() {
             if let Some(reward) = inputs.get("reward") {
                 check_steps("reward", reward, 1)?;
-                check_steps("taken", inputs.require("taken")?, self.dimensions)?;
+                check_steps("taken", inputs.require("taken")?, self.names().len())?;
             }
         } else {
-            if low < 0.0 || high > 1.0 {
-                let message = "goes beyond 0 to 1; an action is the share of an augmentation's `p` that is left";
-                return Err(InferError::invalid("action", message));
-            }
             if let Some(port) = self.state.iter().chain(self.reward).find(|port| port.node() != RUN) {
                 return Err(InferError::Invalid {
                     field: "acts_on".into(),
@@ -87,12 +106,61 @@ impl Wiring<'_> {
         Ok(())
     }
 
+    /// Checks what is chosen from.
+    fn check_actions(&self) -> Result<(), InferError> {
+        let each = self
+            .actions
+            .iter()
+            .map(|(name, space)| (format!("actions.{name}"), space));
+        let all = self
+            .action
+            .map(|space| ("action".to_owned(), space))
+            .into_iter()
+            .chain(each);
+        for (field, space) in all {
+            if let Some(mistake) = space.mistake() {
+                return Err(InferError::invalid(&field, mistake));
+            }
+            let [low, high] = space.bounds();
+            if !self.acts_on.is_empty() && (low < 0.0 || high > 1.0) {
+                let message = "goes beyond 0 to 1; an action is the share of an augmentation's `p` that is left";
+                return Err(InferError::invalid(&field, message));
+            }
+        }
+        if self.actions.is_empty() {
+            return Ok(());
+        }
+        if self.action.is_some() {
+            return Err(InferError::Invalid {
+                field: "actions".into(),
+                message: "stands beside `action`, which is for actions that are alike".into(),
+                help: Some("leave one of them out".into()),
+            });
+        }
+        if self.dimensions != default_dimensions() {
+            return Err(InferError::invalid(
+                "dimensions",
+                "is for actions that are alike; leave it out",
+            ));
+        }
+        let is_word =
+            |name: &str| name.len() <= LONGEST_NAME && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if let Some(name) = self.actions.keys().find(|name| name.is_empty() || !is_word(name)) {
+            let message = format!("has an action {name:?}; a name is up to {LONGEST_NAME} letters, digits and `_`");
+            return Err(InferError::invalid("actions", message));
+        }
+        if !self.acts_on.is_empty() {
+            check_names("actions", self.actions, &names(self.acts_on), "`acts_on`")?;
+        }
+        Ok(())
+    }
+
     /// What there is to know of a policy with these networks.
     pub fn inferred(&self, sizes: Option<Sizes<'_>>) -> Inferred {
         Inferred {
             outputs: Vec::new(),
             placement: Placement::Device,
-            cost: sizes.map_or_else(Cost::default, |sizes| trainable(sizes.parameters(self.action))),
+            cost: sizes.map_or_else(Cost::default, |sizes| trainable(sizes.parameters(&self.space()))),
             reads_labels: false,
             train_only: false,
         }
@@ -111,14 +179,34 @@ fn check_steps(port: &str, found: &Signal, width: usize) -> Result<(), InferErro
     }
 }
 
+/// Checks that actions have the names that are asked for, all of them and no others.
+fn check_names(field: &str, actions: &NamedActions, asked: &[String], by: &str) -> Result<(), InferError> {
+    let known: Vec<&str> = asked.iter().map(String::as_str).collect();
+    if let Some(name) = actions.keys().find(|name| !asked.contains(name)) {
+        return Err(InferError::Invalid {
+            field: format!("{field}.{name}"),
+            message: format!("is none of {by}"),
+            help: suggestion(name, &known, "actions"),
+        });
+    }
+    if let Some(name) = asked.iter().find(|name| !actions.contains_key(*name)) {
+        let message = format!("says nothing of `{name}` in {by}");
+        return Err(InferError::invalid(field, message));
+    }
+    Ok(())
+}
+
 /// Names of nodes.
 pub(crate) fn names(nodes: &[NodeRef]) -> Vec<String> {
     nodes.iter().map(|node| node.as_str().to_owned()).collect()
 }
 
-pub(crate) fn default_action() -> ActionSpace {
-    ActionSpace::Between([0.0, 1.0])
-}
+/// What actions are chosen from where nothing is said.
+const ALIKE: ActionSpace = ActionSpace::Between([0.0, 1.0]);
+
+/// No names.
+pub(crate) static ALL_ALIKE: NamedActions = NamedActions::new();
+
 pub(crate) fn default_dimensions() -> usize {
     1
 }

@@ -3,13 +3,14 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
 
-use super::action::ActionSpace;
+use super::joint::JointSpace;
 use super::{DRAWN, STATE};
 use emorun_nn::draw::DrawKey;
 use emorun_nn::layers::dense::Dense;
 use emorun_nn::node::{Context, Layer, NodeError, Outputs, Ports};
-use emorun_nn::value::Value;
+use emorun_nn::value::{Lengths, Value};
 
 /// Deviation of the last layer's first weights: small, so that a new policy prefers nothing.
 const LAST_STD: f64 = 0.01;
@@ -30,8 +31,6 @@ pub enum Choice {
 pub struct Sizes<'a> {
     /// Numbers of a state.
     pub state: usize,
-    /// Actions of a step.
-    pub actions: usize,
     /// Widths of the hidden layers.
     pub hidden: &'a [usize],
     /// Whether there is a value network beside the actor.
@@ -40,15 +39,10 @@ pub struct Sizes<'a> {
 
 impl Sizes<'_> {
     /// Number of parameters.
-    pub fn parameters(&self, space: &ActionSpace) -> u64 {
+    pub fn parameters(&self, space: &JointSpace) -> u64 {
         let network = |outputs| -> u64 { self.network(outputs).iter().map(Dense::parameters).sum() };
-        let deviation = if matches!(space, ActionSpace::Between(_)) {
-            self.actions
-        } else {
-            0
-        };
         let critic = if self.critic { network(1) } else { 0 };
-        network(self.actions * space.outputs()) + deviation as u64 + critic
+        network(space.outputs()) + space.deviations() as u64 + critic
     }
 
     /// The layers of a network on a state.
@@ -67,9 +61,7 @@ impl Sizes<'_> {
 pub struct PolicyLayer {
     networks: Option<Networks>,
     #[module(skip)]
-    space: ActionSpace,
-    #[module(skip)]
-    actions: usize,
+    space: JointSpace,
     #[module(skip)]
     choice: Choice,
 }
@@ -129,82 +121,75 @@ pub struct Judged {
 
 impl PolicyLayer {
     /// A policy that learns; deviations begin at `initial_std`.
-    pub fn learned(space: ActionSpace, sizes: Sizes<'_>, initial_std: f64, device: &Device) -> Self {
-        let actions = sizes.actions;
+    pub fn learned(space: JointSpace, sizes: Sizes<'_>, initial_std: f64, device: &Device) -> Self {
         let value = initial_std.ln();
-        let has_std = matches!(space, ActionSpace::Between(_));
+        let deviations = space.deviations();
         Self {
             networks: Some(Networks {
-                actor: Mlp::new(&sizes, actions * space.outputs(), true, device),
+                actor: Mlp::new(&sizes, space.outputs(), true, device),
                 critic: sizes.critic.then(|| Mlp::new(&sizes, 1, false, device)),
-                log_std: has_std.then(|| Initializer::Constant { value }.init([actions], device)),
+                log_std: (deviations > 0).then(|| Initializer::Constant { value }.init([deviations], device)),
             }),
             space,
-            actions,
             choice: Choice::Learned,
         }
     }
 
     /// A policy that does not learn.
-    pub fn unlearned(space: ActionSpace, actions: usize, choice: Choice) -> Self {
+    pub fn unlearned(space: JointSpace, choice: Choice) -> Self {
         Self {
             networks: None,
             space,
-            actions,
             choice,
         }
     }
 
     /// Number of actions of a step.
     pub fn actions(&self) -> usize {
-        self.actions
+        self.space.actions()
     }
 
-    /// The action that a drawn number stands for.
-    pub fn value(&self, drawn: f64) -> f64 {
+    /// The actions that drawn numbers stand for.
+    ///
+    /// # Shapes
+    /// - `drawn` and output: `[steps, actions]`
+    pub fn values(&self, drawn: &Tensor<2>) -> Tensor<2> {
         match self.choice {
-            Choice::Fixed(action) => action,
-            _ => self.space.value(drawn),
+            Choice::Fixed(action) => drawn.full_like(action),
+            _ => self.space.values(drawn),
         }
     }
 
-    /// What is drawn in each of some states, with a key each; without keys, what is likeliest.
+    /// What is drawn in each of some states, with a key each; without keys, what is likeliest. Nothing is recorded
+    /// for a gradient, and nothing is read from the device.
     ///
-    /// Draws are made on the host, one generator a state, so that a state's action does not depend on
+    /// What chance brings is drawn on the host, one generator a state, so that a state's action does not depend on
     /// what stands beside it.
     ///
     /// # Shapes
     /// - `states`: `[steps, state]`
-    /// - output: `steps · actions` numbers, a step after the other
-    pub fn draw(&self, states: Tensor<2>, keys: Option<&[DrawKey]>) -> Vec<f64> {
-        let [steps, _] = states.dims();
-        let width = self.space.outputs();
-        let states = if states.is_autodiff() { states.inner() } else { states };
-        let networks = self.networks.valid();
-        let (outputs, log_std) = match &networks {
-            Some(networks) => (
-                floats(networks.actor.forward(states)),
-                networks.log_std.as_ref().map(|log_std| floats(log_std.val())),
-            ),
-            None => (Vec::new(), None),
+    /// - output: `[steps, actions]`
+    pub fn draw(&self, states: Tensor<2>, keys: Option<&[DrawKey]>) -> Tensor<2> {
+        let states = states.inner();
+        let ([steps, _], device) = (states.dims(), states.device());
+        let actions = self.actions();
+        let each = |of: fn(&JointSpace, &mut ChaCha8Rng) -> Vec<f32>| {
+            keys.map(|keys| {
+                let numbers: Vec<f32> = keys.iter().flat_map(|key| of(&self.space, &mut key.rng())).collect();
+                Tensor::<2>::from_data(TensorData::new(numbers, [steps, actions]), &device)
+            })
         };
-        let mut drawn = Vec::with_capacity(steps * self.actions);
-        for step in 0..steps {
-            let mut rng = keys.and_then(|keys| keys.get(step)).map(DrawKey::rng);
-            for action in 0..self.actions {
-                let at = (step * self.actions + action) * width;
-                drawn.push(match (&self.choice, &mut rng) {
-                    (Choice::Fixed(_), _) => 0.0,
-                    (Choice::Random, Some(rng)) => self.space.draw_uniform(rng),
-                    (Choice::Random, None) => 0.0,
-                    (Choice::Learned, rng) => {
-                        let log_std = log_std.as_ref().map_or(0.0, |log_std| f64::from(log_std[action]));
-                        self.space.draw(&outputs[at..at + width], log_std, rng.as_mut())
-                    }
-                });
+        let none = || Tensor::zeros([steps, actions], &device);
+        match (&self.choice, self.networks.valid()) {
+            (Choice::Learned, Some(networks)) => {
+                let log_std = networks.log_std.as_ref().map(Param::val);
+                let outputs = networks.actor.forward(states);
+                let noise = each(JointSpace::noise);
+                self.space.draw(&outputs, log_std.as_ref(), noise.as_ref())
             }
+            (Choice::Random, _) => each(JointSpace::draw_uniform).unwrap_or_else(none),
+            _ => none(),
         }
-        drawn
     }
 
     /// What the networks say of steps that were taken; `None` for a policy without.
@@ -216,7 +201,7 @@ impl PolicyLayer {
         let networks = self.networks.as_ref()?;
         let outputs = networks.actor.forward(states.clone());
         let log_std = networks.log_std.as_ref().map(Param::val);
-        let (log_probability, entropy) = self.space.log_probability(outputs, log_std, drawn);
+        let (log_probability, entropy) = self.space.log_probability(&outputs, log_std.as_ref(), &drawn);
         Some(Judged {
             log_probability,
             entropy,
@@ -238,25 +223,41 @@ impl PolicyLayer {
 
 /// A held policy gives its actions at the default port and what it drew for them at [`DRAWN`]; among
 /// the nodes of a schedule it gives nothing, as training then learns from what it met.
+///
+/// A holder whose states follow from its actions asks step by step, with vectors and [`Context::within`] the step's
+/// number; one whose states do not asks once, with frames, and is given the same.
 impl Layer for PolicyLayer {
     fn forward(&self, inputs: &Ports, context: &Context) -> Result<Outputs, NodeError> {
-        let Ok(states) = inputs.vector(STATE) else {
-            return Ok(Outputs::new());
+        let at = |step: Option<usize>| match step {
+            Some(step) => context.step.with(&step.to_string()),
+            None => context.step,
         };
-        let device = states.device();
-        let [batch, _] = states.dims();
-        let keys: Vec<DrawKey> = context.items.iter().map(|item| context.step.with(item)).collect();
-        let drawn = self.draw(states, context.training.then_some(&keys[..]));
-        let actions: Vec<f32> = drawn.iter().map(|&drawn| self.value(drawn) as f32).collect();
-        let drawn: Vec<f32> = drawn.into_iter().map(|drawn| drawn as f32).collect();
-        let vector = |values: Vec<f32>| {
-            let data = TensorData::new(values, [batch, self.actions]);
-            Value::Vector(Tensor::from_data(data, &device))
-        };
-        Ok(vec![("", vector(actions)), (DRAWN, vector(drawn))])
+        let key = |item: &String, step| at(step).with(item);
+        match inputs.get(STATE) {
+            Ok(Value::Frames(states, lengths)) => {
+                let [items, time, width] = states.dims();
+                let each = context.items.iter();
+                let keys: Vec<DrawKey> = each
+                    .flat_map(|item| (0..time).map(move |step| key(item, Some(step))))
+                    .collect();
+                let states = states.clone().reshape([items * time, width]);
+                let drawn = self.draw(states, context.training.then_some(&keys[..]));
+                let frames = |x: Tensor<2>, lengths: &Lengths| {
+                    let [_, actions] = x.dims();
+                    Value::Frames(x.reshape([items, time, actions]), lengths.clone())
+                };
+                let actions = frames(self.values(&drawn), lengths);
+                Ok(vec![("", actions), (DRAWN, frames(drawn, lengths))])
+            }
+            Ok(Value::Vector(states)) => {
+                let keys: Vec<DrawKey> = context.items.iter().map(|item| key(item, None)).collect();
+                let drawn = self.draw(states.clone(), context.training.then_some(&keys[..]));
+                Ok(vec![
+                    ("", Value::Vector(self.values(&drawn))),
+                    (DRAWN, Value::Vector(drawn)),
+                ])
+            }
+            _ => Ok(Outputs::new()),
+        }
     }
-}
-
-fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
 }

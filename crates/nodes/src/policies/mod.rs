@@ -10,7 +10,9 @@
 
 pub mod action;
 pub mod advantage;
+pub mod episodes;
 pub mod fixed_policy;
+pub mod joint;
 mod kind;
 pub mod layer;
 pub mod objective;
@@ -37,8 +39,11 @@ pub trait PolicyKind {
 pub struct PolicySpec {
     /// Augmentations whose strength it chooses; none for a policy that another node holds.
     pub acts_on: Vec<String>,
-    /// Actions of each step.
-    pub actions: usize,
+    /// Names of the actions of each step, in the order of their columns: the augmentations, the names under `actions`,
+    /// or numbers from 0.
+    pub actions: Vec<String>,
+    /// Whether these are names under `actions`.
+    pub named: bool,
     /// Epochs from one action to the next.
     pub every_epochs: u64,
     /// How it learns; `None` for one that does not.
@@ -96,26 +101,4 @@ pub enum Baseline {
     Value,
     /// The exponential mean of the returns so far, a tenth of each new one.
     MovingMean,
-}
-
-/// One step of a policy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// What it saw.
-    pub state: Vec<f64>,
-    /// What it drew.
-    pub drawn: Vec<f64>,
-    /// What came of it.
-    pub reward: f64,
-}
-
-/// Steps that follow each other.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Episode {
-    /// The steps.
-    pub steps: Vec<Step>,
-    /// The state behind the last, where the episode goes on from there; none where it is over.
-    pub next: Option<Vec<f64>>,
 }

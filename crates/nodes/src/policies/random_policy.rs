@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{DeviceKind, Kind};
-use crate::policies::action::ActionSpace;
-use crate::policies::kind::{Wiring, default_action, default_dimensions, default_every, names};
+use crate::policies::action::{ActionSpace, NamedActions};
+use crate::policies::kind::{Wiring, default_dimensions, default_every};
 use crate::policies::layer::{Choice, PolicyLayer};
 use crate::policies::{PolicyKind, PolicySpec};
 use emorun_nn::facts::Facts;
@@ -16,9 +16,13 @@ use emorun_nn::node::{BuildContext, BuildError};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RandomPolicy {
-    /// What each action can be.
-    #[serde(default = "default_action")]
-    pub action: ActionSpace,
+    /// What each action can be, where all are alike: `between: [0, 1]` when left out.
+    #[serde(default)]
+    pub action: Option<ActionSpace>,
+    /// Several actions of different kinds by their names, in place of `action`: for each augmentation of `acts_on`, or as
+    /// the node that holds the policy asks for them. Their columns stand in the order of `acts_on`, else of the names.
+    #[serde(default, skip_serializing_if = "NamedActions::is_empty")]
+    pub actions: NamedActions,
     /// Augmentations whose strength it chooses, one action for each: the share of `p` that is left.
     #[serde(default)]
     #[schemars(length(max = 64))]
@@ -40,7 +44,8 @@ impl RandomPolicy {
             taken: None,
             reward: None,
             acts_on: &self.acts_on,
-            action: &self.action,
+            action: self.action.as_ref(),
+            actions: &self.actions,
             dimensions: self.dimensions,
         }
     }
@@ -48,12 +53,7 @@ impl RandomPolicy {
 
 impl PolicyKind for RandomPolicy {
     fn spec(&self) -> PolicySpec {
-        PolicySpec {
-            acts_on: names(&self.acts_on),
-            actions: self.wiring().actions(),
-            every_epochs: self.every_epochs,
-            learner: None,
-        }
+        self.wiring().spec(self.every_epochs, None)
     }
 }
 
@@ -69,7 +69,6 @@ impl DeviceKind for RandomPolicy {
     type Layer = PolicyLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
-        let actions = self.wiring().actions();
-        Ok(PolicyLayer::unlearned(self.action.clone(), actions, Choice::Random))
+        Ok(PolicyLayer::unlearned(self.wiring().space(), Choice::Random))
     }
 }

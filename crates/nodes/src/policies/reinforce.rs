@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{DeviceKind, Kind};
-use crate::policies::action::ActionSpace;
+use crate::policies::action::{ActionSpace, NamedActions};
 use crate::policies::kind::{
-    Wiring, default_action, default_clip_norm, default_dimensions, default_every, default_hidden, default_initial_std,
-    default_true, default_value_weight, names,
+    Wiring, default_clip_norm, default_dimensions, default_every, default_hidden, default_initial_std, default_true,
+    default_value_weight,
 };
 use crate::policies::layer::{PolicyLayer, Sizes};
 use crate::policies::{Baseline, Learner, PolicyKind, PolicySpec, Rule};
@@ -30,9 +30,13 @@ pub struct Reinforce {
     /// holds, the states of that node's steps.
     #[schemars(length(max = 64))]
     pub state: Vec<PortRef>,
-    /// What each action can be.
-    #[serde(default = "default_action")]
-    pub action: ActionSpace,
+    /// What each action can be, where all are alike: `between: [0, 1]` when left out.
+    #[serde(default)]
+    pub action: Option<ActionSpace>,
+    /// Several actions of different kinds by their names, in place of `action`: for each augmentation of `acts_on`, or as
+    /// the node that holds the policy asks for them. Their columns stand in the order of `acts_on`, else of the names.
+    #[serde(default, skip_serializing_if = "NamedActions::is_empty")]
+    pub actions: NamedActions,
     /// Augmentations whose strength it chooses, one action for each: the share of `p` that is left.
     #[serde(default)]
     #[schemars(length(max = 64))]
@@ -108,7 +112,8 @@ impl Reinforce {
             taken: self.taken.as_ref(),
             reward: Some(&self.reward),
             acts_on: &self.acts_on,
-            action: &self.action,
+            action: self.action.as_ref(),
+            actions: &self.actions,
             dimensions: self.dimensions,
         }
     }
@@ -117,7 +122,6 @@ impl Reinforce {
         let wiring = self.wiring();
         Ok(Sizes {
             state: wiring.state_width(inputs)?,
-            actions: wiring.actions(),
             hidden: &self.hidden,
             critic: self.baseline == Baseline::Value,
         })
@@ -126,22 +130,18 @@ impl Reinforce {
 
 impl PolicyKind for Reinforce {
     fn spec(&self) -> PolicySpec {
-        PolicySpec {
-            acts_on: names(&self.acts_on),
-            actions: self.wiring().actions(),
-            every_epochs: self.every_epochs,
-            learner: Some(Learner {
-                rule: Rule::Reinforce(self.baseline),
-                horizon: self.horizon,
-                gamma: self.gamma,
-                lr: self.lr,
-                clip_norm: self.clip_norm,
-                entropy_weight: self.entropy_weight,
-                value_weight: self.value_weight,
-                normalise: self.normalise_advantages,
-                clip_advantage: self.clip_advantages,
-            }),
-        }
+        let learner = Learner {
+            rule: Rule::Reinforce(self.baseline),
+            horizon: self.horizon,
+            gamma: self.gamma,
+            lr: self.lr,
+            clip_norm: self.clip_norm,
+            entropy_weight: self.entropy_weight,
+            value_weight: self.value_weight,
+            normalise: self.normalise_advantages,
+            clip_advantage: self.clip_advantages,
+        };
+        self.wiring().spec(self.every_epochs, Some(learner))
     }
 }
 
@@ -159,7 +159,7 @@ impl DeviceKind for Reinforce {
     fn build(&self, inputs: &InputSignals<'_>, context: &BuildContext<'_>) -> Result<PolicyLayer, BuildError> {
         let (sizes, device) = (self.sizes(inputs)?, context.device);
         Ok(PolicyLayer::learned(
-            self.action.clone(),
+            self.wiring().space(),
             sizes,
             self.initial_std,
             device,
