@@ -13,10 +13,11 @@ use crate::support::REPOSITORY;
 type Edges = &'static [(&'static str, &'static [&'static str])];
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 21] = [
+const CRATES: [(&str, &[&str]); 22] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
+    ("emorun-evaluation", &["emorun-metrics"]),
     ("emorun-files", &[]),
     ("emorun-tensorboard", &["emorun-files"]),
     ("emorun-figures", &[]),
@@ -115,6 +116,7 @@ const CRATES: [(&str, &[&str]); 21] = [
             "emorun-lang",
             "emorun-audio",
             "emorun-metrics",
+            "emorun-evaluation",
             "emorun-files",
             "emorun-tensorboard",
             "emorun-figures",

@@ -1,6 +1,6 @@
 //! How sure a metric is: intervals by drawing speakers, and their items, again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{Interval, Metric, Predictions};
 
@@ -82,11 +82,17 @@ impl Bootstrap {
         metrics: &[Metric],
         (one, other): (&[usize], &[usize]),
     ) -> Vec<Option<Interval>> {
-        let members: [BTreeSet<usize>; 2] = [one, other].map(|rows| rows.iter().copied().collect());
+        let end = one.iter().chain(other).max().map_or(0, |last| last + 1);
+        let member = |of: &[usize]| {
+            let mut is_member = vec![false; end];
+            of.iter().for_each(|&row| is_member[row] = true);
+            is_member
+        };
+        let members = [member(one), member(other)];
         self.intervals_of(clusters, metrics.len(), |rows| {
-            let drawn = members.each_ref().map(|members| {
-                let own: Vec<usize> = rows.iter().copied().filter(|row| members.contains(row)).collect();
-                predictions.at(&own)
+            let drawn = members.each_ref().map(|is_member| {
+                let own = rows.iter().copied().filter(|row| is_member.get(*row) == Some(&true));
+                predictions.at(&own.collect::<Vec<usize>>())
             });
             let gap = |metric: &Metric| Some(metric.compute(&drawn[0])? - metric.compute(&drawn[1])?);
             metrics.iter().map(gap).collect()

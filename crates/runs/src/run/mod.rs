@@ -6,6 +6,7 @@ pub mod curves;
 pub mod dir;
 pub mod embed;
 pub mod eval;
+pub mod evaluated;
 pub mod fallen;
 pub mod init;
 mod init_file;
