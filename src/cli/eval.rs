@@ -11,11 +11,11 @@ use emorun_engine::exit::Failure;
 use emorun_engine::terminal::tell;
 use emorun_runs::run::embed::{TrainedRun, WhichWeights};
 use emorun_runs::run::eval::conditions::{CodecName, Grid};
-use emorun_runs::run::eval::{Request, eval as measure, free, write};
+use emorun_runs::run::eval::{Members, Request, eval as measure, free, write};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Directory of the run, or of one of its members.
+    /// Directory of the run, all of its members if it has several, or of one of them.
     run: PathBuf,
     /// A side of the run's own data: its test side when left out.
     #[arg(long, value_enum)]
@@ -140,7 +140,11 @@ fn other(set: &str) -> Option<String> {
 }
 
 pub(super) fn eval(arguments: &Arguments, common: Common) -> Result<(), Failure> {
-    let run = TrainedRun::open(&arguments.run)?;
+    let members = Members::open(&arguments.run)?;
+    let run = match &members {
+        Some(_) => None,
+        None => Some(TrainedRun::open(&arguments.run)?),
+    };
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => {
@@ -173,15 +177,18 @@ pub(super) fn eval(arguments: &Arguments, common: Common) -> Result<(), Failure>
         },
         offline: common.offline,
     };
-    let outcome = measure(&run, &request, &device, &mut |report, sources| {
-        super::check::write(report, sources, common.format);
-    })
-    .inspect_err(|failure| {
+    let on_report: emorun_experiment::prepare::OnReport<'_> =
+        &mut |report, sources| super::check::write(report, sources, common.format);
+    let measured = match (&members, &run) {
+        (Some(members), _) => members.eval(&request, &device, &out, on_report),
+        (None, Some(run)) => measure(run, &request, &device, on_report).and_then(|outcome| write(&outcome, &out)),
+        (None, None) => Err(Failure::Bug("neither a run nor members were opened".into())),
+    };
+    let text = measured.inspect_err(|failure| {
         if matches!(failure, Failure::Rejected { data: true, .. }) && common.format == Format::Human {
             tell("a corpus that has moved is found with: --set datasets.NAME.root=FOLDER (or .path, of a table)");
         }
     })?;
-    let text = write(&outcome, &out)?;
     print(&format!("{text}{}\n", out.display()));
     Ok(())
 }

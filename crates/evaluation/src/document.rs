@@ -63,11 +63,9 @@ impl Evaluation {
     }
 }
 
-/// The run behind it.
+/// The run behind it; its id is in `run.json`, so that two runs of the same give the same document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// Its id.
-    pub id: String,
     /// Name of the experiment.
     pub name: String,
     /// Seed of weights, order and draws.

@@ -172,7 +172,21 @@ impl Basis<'_> {
 pub fn fitted_before(run: &Path, of: &Run) -> Option<IndexMap<String, Fit>> {
     let text = read_regular(&run.join(FILE), MOST).ok()?;
     let known = Evaluation::parse(&text).ok()?;
-    (known.run.id == of.id && known.run.weights == of.weights).then_some(known.fits)
+    let same = Run {
+        device: of.device.clone(),
+        ..known.run
+    };
+    (same == *of).then_some(known.fits)
+}
+
+/// The document as a file, on one line.
+///
+/// # Errors
+/// None but a mistake of ours.
+pub fn bytes(evaluation: &Evaluation) -> Result<Vec<u8>, Failure> {
+    let mut bytes = serde_json::to_vec(evaluation).map_err(|error| Failure::Bug(error.to_string()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// How an epoch was chosen.

@@ -15,6 +15,7 @@ use super::curves;
 use super::dir::{RunDir, read_json};
 use super::evaluated::{self, Basis, Origin};
 use super::last_words::LastWords;
+use super::misclassified;
 use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
 use super::report;
 use super::resume::started_in;
@@ -226,11 +227,13 @@ fn train_and_evaluate(
         + &report::claims(&assignment.certificate)
         + &report::heard_text(&heard, &prepared.ancestry);
     dir.write("report/report.txt", text.as_bytes())?;
-    let evaluation = evaluation(prepared, spec, device, (run_id, &state), &splits)?;
+    let evaluation = evaluation(prepared, spec, device, &state, &splits)?;
     let own_side = |side: &str| side.to_owned();
     let read = evaluated::text(&evaluation, own_side, |_| "");
     dir.write("report/evaluation.txt", read.as_bytes())?;
-    dir.write_json(evaluated::FILE, &evaluation)?;
+    dir.write(evaluated::FILE, &evaluated::bytes(&evaluation)?)?;
+    let mut below = |name: &str, bytes: &[u8]| dir.write(&format!("report/{name}"), bytes);
+    misclassified::save(&feed.items, settings, &splits, &mut below)?;
     journal.completed();
     let unlogged = journal.close();
     if unlogged > 0 {
@@ -265,7 +268,7 @@ fn evaluation(
     prepared: &Prepared,
     spec: &MemberSpec,
     device: &Chosen,
-    (run_id, state): (&str, &LoopState),
+    state: &LoopState,
     splits: &IndexMap<SplitName, SplitResult>,
 ) -> Result<Evaluation, Failure> {
     let assignment = &prepared.assignments[spec.assignment];
@@ -282,7 +285,6 @@ fn evaluation(
     };
     let origin = Origin {
         run: Run {
-            id: run_id.to_owned(),
             name: prepared.settings.name.clone(),
             seed: spec.seed,
             fold: assignment.label.clone(),

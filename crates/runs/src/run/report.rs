@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use emorun_data::{Assignment, Certificate, Items, SplitName};
 use emorun_evaluation::text::{classes, confusion};
-use emorun_metrics::{ClassPredictions, Metric, Predicts};
+use emorun_metrics::{ClassPredictions, Interval, Metric, Predicts};
 use indexmap::IndexMap;
 
 use super::summary::{ParentSummary, SplitSummary};
@@ -216,6 +216,29 @@ pub fn parent_text(summary: &ParentSummary, evaluation: &Evaluation) -> String {
         }
     }
     text.push_str(&parent_numbers(summary));
+    if let Some(over) = summary.spread.over {
+        let shown = metrics.iter().flat_map(|metric| {
+            let heads = summary.mean.heads.keys();
+            heads.map(move |head| (*metric, format!("{head}.{}", metric.name())))
+        });
+        let rows: Vec<Vec<String>> = shown
+            .filter_map(|(metric, name)| {
+                let found = summary.spread.means.get(&name)?;
+                let unit = metric.unit();
+                let Interval { low, high } = found.interval?;
+                let ends = format!("{} to {}", unit.number(low), unit.number(high));
+                Some(vec![name, metric.text(Some(found.mean)), ends])
+            })
+            .collect();
+        if !rows.is_empty() {
+            let _ = writeln!(
+                text,
+                "\n{}\n{}",
+                over.text(),
+                table(&["", "mean", "interval"], &rows).trim_end()
+            );
+        }
+    }
     if !summary.failed.is_empty() {
         let names: Vec<&str> = summary.failed.keys().map(String::as_str).collect();
         let _ = writeln!(text, "\nnot counted, because they failed: {}", names.join(", "));

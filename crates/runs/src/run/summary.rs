@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::measured::{Measured, Values};
+use super::spread::Spread;
 use emorun_engine::train::result::SplitResult;
 use emorun_engine::train::state::Best;
 use emorun_experiment::ancestry::HeardBefore;
@@ -109,6 +110,9 @@ pub struct ParentSummary {
     /// Speakers whom the runs that the weights come from have heard, of each member that has such.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub heard_before: IndexMap<String, Vec<HeardBefore>>,
+    /// How sure the means over folds, or seeds, are.
+    #[serde(default)]
+    pub spread: Spread,
     /// Seconds spent in all members.
     pub seconds: Seconds,
 }

@@ -150,7 +150,7 @@ impl Grid {
             .noise_root
             .as_ref()
             .ok_or_else(|| Failure::Usage("--noise-snr needs --noise-root, a folder of recordings".into()))?;
-        let built = self.background(root, first, model)?;
+        let built = Self::background(root, first, model.settings.sample_rate_hz)?;
         let paths: Vec<PathBuf> = built.files().into_iter().map(Path::to_owned).collect();
         let remembered = model.cache.as_ref().map(|folder| folder.join("scanned.json"));
         let (read, _) = check_recordings(&paths, built.shortest_s(), remembered.as_deref());
@@ -176,7 +176,7 @@ impl Grid {
         }))
     }
 
-    fn background(&self, root: &Path, snr_db: f64, model: &Model) -> Result<Box<dyn Augment>, Failure> {
+    fn background(root: &Path, snr_db: f64, rate_hz: u32) -> Result<Box<dyn Augment>, Failure> {
         let usage = |problem: String| Failure::Usage(format!("--noise-snr {snr_db}: {problem}"));
         let snr_db = Interval::new(snr_db, snr_db).map_err(|error| usage(error.to_string()))?;
         let noise = BackgroundNoise {
@@ -189,7 +189,7 @@ impl Grid {
             return Err(usage(mistakes.join("; ")));
         }
         noise
-            .build(model.settings.sample_rate_hz)
+            .build(rate_hz)
             .map_err(|error| Failure::Input(format!("--noise-root: {error}")))
     }
 
@@ -203,7 +203,7 @@ impl Grid {
         &self,
         (condition, codec): &(Condition, Option<CodecName>),
         noise: Option<&Noise>,
-        model: &Model,
+        rate_hz: u32,
     ) -> Result<Augmentations, Failure> {
         let mut steps = Vec::new();
         let mut hash = blake3::Hasher::new();
@@ -213,14 +213,14 @@ impl Grid {
             steps.push(step(
                 "noise",
                 Box::new(Watched {
-                    inner: self.background(root, snr_db, model)?,
+                    inner: Self::background(root, snr_db, rate_hz)?,
                     unchanged: noise.unchanged.clone(),
                 }),
             ));
         }
         if let Some(codec) = codec {
             hash.update(codec.text().as_bytes());
-            let built = codec.config().build(model.settings.sample_rate_hz);
+            let built = codec.config().build(rate_hz);
             let built = built.map_err(|error| Failure::Usage(format!("--codec {}: {error}", codec.text())))?;
             steps.push(step("codec", built));
         }
@@ -279,5 +279,62 @@ mod tests {
         assert_eq!(conditions.len(), 2 * 3 * 2 - 1);
         assert!(conditions.iter().all(|(condition, _)| !condition.is_plain()));
         assert!(Grid::default().conditions().is_empty());
+    }
+
+    #[test]
+    fn an_item_gets_the_same_noise_at_every_ratio_and_another_than_its_neighbour() {
+        let folder = tempfile::tempdir().unwrap();
+        for (at, period) in [5_u32, 9, 14].into_iter().enumerate() {
+            let samples = (0..30_000_u32).map(|time| ((time * time / 700) % period) as f32 / period as f32 - 0.4);
+            let clip = emorun_audio::Clip {
+                samples: samples.collect(),
+                rate_hz: 16_000,
+            };
+            emorun_audio::write_wav(&folder.path().join(format!("{at}.wav")), &clip).unwrap();
+        }
+        let grid = Grid {
+            noise_snr_db: vec![20.0, 0.0],
+            noise_root: Some(folder.path().to_owned()),
+            ..Grid::default()
+        };
+        let noise = Noise {
+            root: String::new(),
+            files: 3,
+            hash: String::new(),
+            unchanged: Arc::default(),
+            content: [0; 32],
+        };
+        let clean: Vec<f32> = (0..8000).map(|time| ((time % 80) as f32 / 40.0 - 1.0) * 0.3).collect();
+        let power = |wave: &[f32]| wave.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+        let added = |snr_db: f64, key: &str| {
+            let condition = Condition {
+                noise_snr_db: Some(snr_db),
+                ..Condition::default()
+            };
+            let changes = grid.changes_of(&(condition, None), Some(&noise), 16_000).unwrap();
+            let item = emorun_data::Item {
+                key: key.into(),
+                ..crate::run::embed::item(&folder.path().join("0.wav")).unwrap()
+            };
+            let version = changes.evaluated_version();
+            let noisy = changes.apply(clean.clone(), 16_000, &item, &version).unwrap();
+            let noise: Vec<f32> = noisy.iter().zip(&clean).map(|(noisy, clean)| noisy - clean).collect();
+            assert!((10.0 * (power(&clean) / power(&noise)).log10() - snr_db).abs() < 1e-3);
+            noise
+        };
+        let (quiet, loud) = (added(20.0, "a"), added(0.0, "a"));
+        let apart: Vec<f32> = quiet
+            .iter()
+            .zip(&loud)
+            .map(|(quiet, loud)| 10.0 * quiet - loud)
+            .collect();
+        assert!(
+            power(&apart) < 1e-8 * power(&loud),
+            "{} {}",
+            power(&apart),
+            power(&loud)
+        );
+        assert_eq!(loud, added(0.0, "a"));
+        assert_ne!(loud, added(0.0, "b"));
     }
 }

@@ -2,10 +2,12 @@
 
 pub mod conditions;
 mod heard;
+mod members;
 mod others;
 mod outcome;
 mod written;
 
+pub use members::Members;
 pub use outcome::Outcome;
 pub use written::{free, write};
 
@@ -136,7 +138,9 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
             }
             None => measured.corpus.items.clone(),
         };
-        let changes = request.grid.changes_of(&asked, noise.as_ref(), &model)?;
+        let changes = request
+            .grid
+            .changes_of(&asked, noise.as_ref(), model.settings.sample_rate_hz)?;
         let splits = tested.on(&items, &sides, changes)?;
         under.push((asked.0, items, splits));
     }
@@ -153,7 +157,6 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
     };
     let origin = Origin {
         run: Run {
-            id: run.record.id.clone(),
             name: run.record.name.clone(),
             seed: run.seed,
             fold: run.record.fold.clone(),
@@ -177,7 +180,9 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
     let mut evaluation = basis.evaluation(origin, &splits, fitted)?;
     let conditions = conditions_of(&basis, under, &evaluation.fits)?;
     if !conditions.is_empty() {
-        evaluation.conditions = condition_results(&evaluation.sides, &conditions);
+        evaluation.conditions = plain_results(&evaluation.sides);
+        let under = conditions.iter().flat_map(|under| under.results.iter().cloned());
+        evaluation.conditions.extend(under);
     }
     Ok(Outcome {
         run: run.dir.clone(),
@@ -198,6 +203,7 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
         splits,
         evaluation,
         conditions,
+        settings: model.settings.clone(),
         noise,
     })
 }
@@ -214,42 +220,53 @@ fn conditions_of(
             ..basis.clone()
         };
         let mut sides = IndexMap::new();
+        let heard_alone = condition.noise_snr_db.is_none() && condition.codec.is_none();
+        let mut results = Vec::new();
         for (side, split) in &splits {
             let said = basis.said(split)?;
-            sides.insert(
-                side.to_string(),
-                emorun_evaluation::side(&said, fits, (false, basis.seed)),
-            );
+            for said in &said {
+                results.push(ConditionResult {
+                    condition: condition.clone(),
+                    side: side.to_string(),
+                    head: said.head.clone(),
+                    items: said.items.len() as u64,
+                    metrics: emorun_evaluation::measured(said, basis.seed).0,
+                });
+            }
+            if heard_alone {
+                sides.insert(
+                    side.to_string(),
+                    emorun_evaluation::side(&said, fits, (false, basis.seed)),
+                );
+            }
         }
         Ok(UnderCondition {
             condition,
             splits,
             sides,
+            results,
         })
     };
     under.into_iter().map(of).collect()
 }
 
-/// Metrics of each head under each condition, first of recordings as they are.
-fn condition_results(plain: &IndexMap<String, Side>, under: &[UnderCondition]) -> Vec<ConditionResult> {
+/// Metrics of each head of recordings as they are.
+fn plain_results(sides: &IndexMap<String, Side>) -> Vec<ConditionResult> {
     let mut results = Vec::new();
-    let all = under.iter().map(|under| (under.condition.clone(), &under.sides));
-    for (condition, sides) in std::iter::once((Condition::default(), plain)).chain(all) {
-        for (side, own) in sides {
-            let classes = own
-                .classifiers
-                .iter()
-                .map(|(head, own)| (head, own.items, &own.metrics));
-            let numbers = own.regressors.iter().map(|(head, own)| (head, own.items, &own.metrics));
-            for (head, items, metrics) in classes.chain(numbers) {
-                results.push(ConditionResult {
-                    condition: condition.clone(),
-                    side: side.clone(),
-                    head: head.clone(),
-                    items,
-                    metrics: metrics.clone(),
-                });
-            }
+    for (side, own) in sides {
+        let classes = own
+            .classifiers
+            .iter()
+            .map(|(head, own)| (head, own.items, &own.metrics));
+        let numbers = own.regressors.iter().map(|(head, own)| (head, own.items, &own.metrics));
+        for (head, items, metrics) in classes.chain(numbers) {
+            results.push(ConditionResult {
+                condition: Condition::default(),
+                side: side.clone(),
+                head: head.clone(),
+                items,
+                metrics: metrics.clone(),
+            });
         }
     }
     results

@@ -18,6 +18,7 @@ use crate::run::evaluated;
 use crate::run::record::RunRecord;
 use crate::run::summary::SplitSummary;
 use emorun_engine::exit::Failure;
+use emorun_engine::settings::Settings;
 use emorun_engine::train::result::SplitResult;
 use emorun_experiment::ancestry::{HeardBefore, How};
 
@@ -49,6 +50,8 @@ pub struct Outcome {
     pub(super) conditions: Vec<UnderCondition>,
     /// Label column of each head that predicts classes.
     pub(super) columns: IndexMap<String, String>,
+    /// The run's settings.
+    pub(super) settings: Settings,
     /// The noise of these.
     pub(super) noise: Option<Noise>,
 }
@@ -58,7 +61,10 @@ pub struct Outcome {
 pub(super) struct UnderCondition {
     pub condition: Condition,
     pub splits: IndexMap<SplitName, SplitResult>,
+    /// Everything that is known, of beginnings of recordings alone.
     pub sides: IndexMap<String, Side>,
+    /// Metrics of each head on each side.
+    pub results: Vec<ConditionResult>,
 }
 
 impl Outcome {
@@ -320,8 +326,10 @@ fn conditions_text(evaluation: &Evaluation, name: impl Fn(&str) -> String) -> St
             .iter()
             .filter(|own| (own.side.as_str(), own.head.as_str()) == key)
             .collect();
-        // Recordings as they are stand last, as the most that is heard.
-        own.sort_by_key(|own| own.condition.is_plain());
+        if !noisy && !coded {
+            // Whole recordings stand last, as the most that is heard.
+            own.sort_by_key(|own| own.condition.is_plain());
+        }
         let row = |own: &&ConditionResult| {
             let condition = &own.condition;
             let or = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());

@@ -7,7 +7,7 @@ use emorun_files::Files;
 
 use super::Outcome;
 use crate::run::dir::write_json;
-use crate::run::report;
+use crate::run::{evaluated, misclassified, report};
 use emorun_engine::exit::Failure;
 use emorun_engine::train::checkpoint::write_atomically;
 
@@ -77,9 +77,27 @@ pub fn write(outcome: &Outcome, folder: &Path) -> Result<String, Failure> {
             &outcome.evaluation.conditions,
         )?;
     }
-    write_json(&files, &place("evaluation.json".to_owned()), &outcome.evaluation)?;
+    let document = evaluated::bytes(&outcome.evaluation)?;
+    write_atomically(&files, &place("evaluation.json".to_owned()), &document)?;
+    save_misclassified(outcome, &files, folder)?;
     write_json(&files, &whole, &outcome.json()?)?;
     Ok(text)
+}
+
+/// Saves wrong predictions where the experiment asks for it, in the place of those of an evaluation before.
+fn save_misclassified(outcome: &Outcome, files: &Files, folder: &Path) -> Result<(), Failure> {
+    let old = folder.join(misclassified::FOLDER);
+    if old.exists() {
+        files.remove_dir_all(&old).map_err(Failure::io("remove", &old))?;
+    }
+    let mut write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            files.create_dir_all(parent).map_err(Failure::io("create", parent))?;
+        }
+        write_atomically(files, &path, bytes)
+    };
+    misclassified::save(&outcome.items, &outcome.settings, &outcome.splits, &mut write)
 }
 
 /// A line for each condition, side, head and metric.
