@@ -8,14 +8,14 @@ use emorun_data::SplitName;
 use super::{Common, Format, parse_device, print};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::Failure;
-use emorun_engine::settings::FinalWeights;
 use emorun_engine::terminal::tell;
-use emorun_runs::run::embed::TrainedRun;
-use emorun_runs::run::eval::{Request, eval as measure, free, write};
+use emorun_runs::run::embed::{TrainedRun, WhichWeights};
+use emorun_runs::run::eval::conditions::{CodecName, Grid};
+use emorun_runs::run::eval::{Members, Request, eval as measure, free, write};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Directory of the run, or of one of its members.
+    /// Directory of the run, all of its members if it has several, or of one of them.
     run: PathBuf,
     /// A side of the run's own data: its test side when left out.
     #[arg(long, value_enum)]
@@ -35,6 +35,16 @@ pub(super) struct Arguments {
     /// whole ones, which are measured in any case.
     #[arg(long, value_name = "SECONDS", value_delimiter = ',', value_parser = parse_seconds)]
     heard_seconds: Vec<Heard>,
+    /// Also measures with noise at these signal-to-noise ratios in dB, such as 20,10,0, mixed as `background_noise` does; every
+    /// item gets the same noise at each ratio and from each run.
+    #[arg(long, value_name = "DB", value_delimiter = ',', allow_negative_numbers = true)]
+    noise_snr: Vec<f64>,
+    /// Folder of recordings of noise, at any depth.
+    #[arg(long, value_name = "FOLDER")]
+    noise_root: Option<PathBuf>,
+    /// Also measures behind a codec: `g711`, a telephone line of 8 kHz and 8 bits, or a sampling rate in Hz, such as 4000.
+    #[arg(long, value_name = "CODEC", value_delimiter = ',', value_parser = parse_codec)]
+    codec: Vec<CodecName>,
     /// Folder to write to; `eval/SPLIT` or `eval/CORPUS` in the run's when left out.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -60,8 +70,12 @@ enum Side {
 enum Weights {
     /// Those of the best validation metric.
     Best,
-    /// Those of the newest checkpoint.
+    /// Those of the newest checkpoint; their average, where `training.average` keeps one.
     Last,
+    /// The average of the newest checkpoint.
+    Averaged,
+    /// Those of the newest checkpoint as they are trained, also where an average is kept.
+    Raw,
 }
 
 /// How much of a recording is heard, in seconds; `None` for all.
@@ -75,6 +89,16 @@ fn parse_seconds(text: &str) -> Result<Heard, String> {
             Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(Heard(Some(seconds))),
             _ => Err("give seconds above 0, or `all`".to_owned()),
         },
+    }
+}
+
+fn parse_codec(text: &str) -> Result<CodecName, String> {
+    match text {
+        "g711" => Ok(CodecName::G711),
+        _ => text
+            .parse()
+            .map(CodecName::Rate)
+            .map_err(|_| "give `g711` or a sampling rate in Hz, such as 4000".to_owned()),
     }
 }
 
@@ -116,7 +140,11 @@ fn other(set: &str) -> Option<String> {
 }
 
 pub(super) fn eval(arguments: &Arguments, common: Common) -> Result<(), Failure> {
-    let run = TrainedRun::open(&arguments.run)?;
+    let members = Members::open(&arguments.run)?;
+    let run = match &members {
+        Some(_) => None,
+        None => Some(TrainedRun::open(&arguments.run)?),
+    };
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => {
@@ -136,21 +164,31 @@ pub(super) fn eval(arguments: &Arguments, common: Common) -> Result<(), Failure>
         sets: arguments.sets.clone(),
         sides: arguments.split.map_or_else(Vec::new, Side::sides),
         weights: arguments.weights.map(|weights| match weights {
-            Weights::Best => FinalWeights::Best,
-            Weights::Last => FinalWeights::Last,
+            Weights::Best => WhichWeights::Best,
+            Weights::Last => WhichWeights::Last,
+            Weights::Averaged => WhichWeights::Averaged,
+            Weights::Raw => WhichWeights::Raw,
         }),
-        heard_seconds: arguments.heard_seconds.iter().filter_map(|heard| heard.0).collect(),
+        grid: Grid {
+            heard_s: arguments.heard_seconds.iter().filter_map(|heard| heard.0).collect(),
+            noise_snr_db: arguments.noise_snr.clone(),
+            noise_root: arguments.noise_root.clone(),
+            codecs: arguments.codec.clone(),
+        },
         offline: common.offline,
     };
-    let outcome = measure(&run, &request, &device, &mut |report, sources| {
-        super::check::write(report, sources, common.format);
-    })
-    .inspect_err(|failure| {
+    let on_report: emorun_experiment::prepare::OnReport<'_> =
+        &mut |report, sources| super::check::write(report, sources, common.format);
+    let measured = match (&members, &run) {
+        (Some(members), _) => members.eval(&request, &device, &out, on_report),
+        (None, Some(run)) => measure(run, &request, &device, on_report).and_then(|outcome| write(&outcome, &out)),
+        (None, None) => Err(Failure::Bug("neither a run nor members were opened".into())),
+    };
+    let text = measured.inspect_err(|failure| {
         if matches!(failure, Failure::Rejected { data: true, .. }) && common.format == Format::Human {
             tell("a corpus that has moved is found with: --set datasets.NAME.root=FOLDER (or .path, of a table)");
         }
     })?;
-    let text = write(&outcome, &out)?;
     print(&format!("{text}{}\n", out.display()));
     Ok(())
 }

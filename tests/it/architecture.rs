@@ -13,11 +13,12 @@ use crate::support::REPOSITORY;
 type Edges = &'static [(&'static str, &'static [&'static str])];
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 23] = [
+const CRATES: &[(&str, &[&str])] = &[
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-import", &["emorun-lang"]),
     ("emorun-metrics", &[]),
+    ("emorun-evaluation", &["emorun-metrics"]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
     ("emorun-tensorboard", &["emorun-files"]),
@@ -117,6 +118,7 @@ const CRATES: [(&str, &[&str]); 23] = [
             "emorun-lang",
             "emorun-audio",
             "emorun-metrics",
+            "emorun-evaluation",
             "emorun-files",
             "emorun-recognise",
             "emorun-tensorboard",

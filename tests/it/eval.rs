@@ -31,6 +31,34 @@ fn refused(lab: &Lab, arguments: &[&str], code: i32, words: &[&str]) {
     }
 }
 
+/// Test counts of a report.
+fn own_counts(report: &Value) -> Value {
+    report["sides"]["test"]["classifiers"]["emotion"]["confusion"]["counts"].clone()
+}
+
+/// Two mistakes at most are saved where it is asked for, as audio and in a table.
+fn assert_misclassified(lab: &Lab, folder: &str, counts: &Value) {
+    let table = lab.path(folder).join("misclassified/emotion.csv");
+    if !folder.contains("weighted") {
+        assert!(!table.exists());
+        return;
+    }
+    let counts: Vec<Vec<u64>> = serde_json::from_value(counts.clone()).unwrap();
+    let wrong: u64 = (0..2).map(|truth| counts[truth][1 - truth]).sum();
+    let table = fs::read_to_string(table).unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|row| row.split(',').collect()).collect();
+    assert_eq!(rows.len() as u64, wrong.min(2), "{table}");
+    for row in rows {
+        let start = format!("{}_{}_0.", row[4], row[5]);
+        assert!(
+            row[0].starts_with(&start) && row[0].ends_with(".wav") && row[4] != row[5],
+            "{row:?}"
+        );
+        let audio = fs::read(lab.path(folder).join("misclassified/emotion").join(row[0])).unwrap();
+        assert!(audio.starts_with(b"RIFF") && audio.len() > 1000);
+    }
+}
+
 /// The rows of a file of predictions.
 fn rows(lab: &Lab, file: &str) -> Vec<String> {
     let text = fs::read_to_string(lab.path(file)).unwrap();
@@ -42,7 +70,7 @@ fn a_run_is_measured_on_its_own_sides_to_the_bits_of_its_summary() {
     let lab = Lab::new();
     lab.write(
         "weighted.yaml",
-        "extends: crnn.yaml\nlosses: { ce: { class_weights: balanced } }\nevaluation: { metrics: [uar, roc_auc, ece] }\n",
+        "extends: crnn.yaml\nlosses: { ce: { class_weights: balanced } }\nevaluation: { metrics: [uar, roc_auc, ece], save_misclassified: { max: 2 } }\n",
     );
     for file in TINY.into_iter().chain(["weighted.yaml"]) {
         let label = file.trim_end_matches(".yaml");
@@ -60,6 +88,32 @@ fn a_run_is_measured_on_its_own_sides_to_the_bits_of_its_summary() {
             text.contains("emotion on test: 6 item(s) of 1 known speaker(s)"),
             "{text}"
         );
+        // What training wrote at its end is what is found again, without the validation side by what it has fitted there.
+        let [report, again] =
+            ["report", "eval/test"].map(|folder| json(lab.path(&run).join(folder).join("evaluation.json")));
+        assert_eq!(report["sides"]["test"], again["sides"]["test"], "{file}");
+        assert_eq!(
+            (&report["fits"], &report["run"]),
+            (&again["fits"], &again["run"]),
+            "{file}"
+        );
+        assert_eq!(
+            report["sides"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["validation", "test"]
+        );
+        for head in report["sides"]["test"]["classifiers"].as_object().unwrap().keys() {
+            let own = &report["sides"]["test"]["classifiers"][head];
+            for (metric, value) in own["metrics"].as_object().unwrap() {
+                assert_eq!(
+                    value["value"], summary["splits"]["test"]["heads"][head][metric],
+                    "{file} {metric}"
+                );
+            }
+            assert_eq!(own["confusion"], summary["splits"]["test"]["heads"][head]["confusion"]);
+        }
+        for folder in ["report", "eval/test"] {
+            assert_misclassified(&lab, &format!("{run}/{folder}"), &own_counts(&report));
+        }
         let (all, _) = eval(&lab, &run, &["--split", "all"]);
         assert_eq!(all["splits"], summary["splits"], "{file}");
         assert_eq!(
@@ -89,7 +143,27 @@ fn a_member_is_measured_on_the_test_side_of_its_own_fold() {
         let summary = json(lab.path(&run).join("summary.json"));
         assert_eq!(found["splits"]["test"], summary["splits"]["test"], "{member}");
     }
-    refused(&lab, &["runs/tiny/folds"], 2, &["name one of them"]);
+    let whole = json(lab.path("runs/tiny/folds/summary.json"));
+    let (found, text) = eval(&lab, "runs/tiny/folds", &[]);
+    let test = &found["sides"]["test"];
+    for key in ["mean", "sd", "pooled", "seeds", "spread", "members"] {
+        assert_eq!(test[key], whole[key], "{key}");
+    }
+    let over = &test["spread"]["over"]["folds"];
+    assert_eq!((&over["folds"], &over["test_to_train"]), (&3.into(), &1.0.into()));
+    assert!(
+        text.contains("fold-3/seed-2") && text.contains("corrected resampled t"),
+        "{text}"
+    );
+    let member = json(lab.path("runs/tiny/folds/eval/test/fold-3/seed-1/eval.json"));
+    assert_eq!(member["splits"]["test"], whole["members"]["fold-3/seed-1"]);
+    refused(&lab, &["runs/tiny/folds"], 5, &["--force"]);
+    refused(
+        &lab,
+        &["runs/tiny/folds", "--force", "--weights", "averaged"],
+        2,
+        &["training.average"],
+    );
 }
 
 #[test]
@@ -262,6 +336,7 @@ fn what_is_heard_of_a_recording_is_its_beginning_as_if_it_were_cut_there() {
         text.contains("by what is heard of each recording from its beginning\nheard"),
         "{text}"
     );
+    assert_conditions(&lab, run);
     let cut = [run, "--force", "--heard-seconds"];
     refused(&lab, &[&cut[..], &["1"]].concat(), 2, &["generated speech"]);
     refused(
@@ -271,6 +346,82 @@ fn what_is_heard_of_a_recording_is_its_beginning_as_if_it_were_cut_there() {
         &["0.05"],
     );
     refused(&lab, &[&cut[..], &["-1"]].concat(), 2, &[]);
+}
+
+/// Noise, codecs and beginnings in all combinations, the same at every time.
+fn assert_conditions(lab: &Lab, run: &str) {
+    let grid = [
+        "--data",
+        "long.yaml",
+        "--noise-snr",
+        "100,-20",
+        "--noise-root",
+        "short",
+        "--codec",
+        "g711,2000",
+        "--heard-seconds",
+        "0.5",
+        "--out",
+        "noisy",
+        "--force",
+    ];
+    let (found, text) = eval(lab, run, &grid);
+    let conditions = found["conditions"].as_array().unwrap();
+    assert_eq!(conditions.len(), 3 * 3 * 2);
+    assert_eq!(
+        (
+            &found["noise"]["files"],
+            &found["heard_seconds"]["0.5"]["splits"]["test"]["n"]
+        ),
+        (&6.into(), &6.into())
+    );
+    let loss = |snr: Value, codec: Value| {
+        let is_own = |result: &&Value| {
+            let condition = &result["condition"];
+            condition["heard_s"].is_null() && condition["noise_snr_db"] == snr && condition["codec"] == codec
+        };
+        conditions.iter().find(is_own).unwrap()["metrics"]["log_loss"]["value"]
+            .as_f64()
+            .unwrap()
+    };
+    let none = || Value::Null;
+    let plain = loss(none(), none());
+    assert_eq!(
+        plain,
+        found["splits"]["test"]["heads"]["emotion"]["log_loss"]
+            .as_f64()
+            .unwrap()
+    );
+    assert!(
+        (loss(100.0.into(), none()) - plain).abs() < 1e-2,
+        "noise below rounding changes little"
+    );
+    for other in [
+        loss((-20.0).into(), none()),
+        loss(none(), "g711".into()),
+        loss(none(), "2000 Hz".into()),
+    ] {
+        assert!((other - plain).abs() > 1e-6, "{other} {plain}");
+    }
+    assert!(text.contains("under each condition\nheard"), "{text}");
+    let bytes = || fs::read(lab.path("noisy/conditions.csv")).unwrap();
+    let before = bytes();
+    eval(lab, run, &grid);
+    assert_eq!(before, bytes());
+    let plain = [run, "--out", "refused", "--data", "long.yaml"];
+    for (more, code, words) in [
+        (&["--noise-snr", "10"][..], 2, "--noise-root"),
+        (&["--noise-root", "short"], 2, "--noise-snr"),
+        (&["--noise-snr", "300", "--noise-root", "short"], 2, "snr"),
+        (&["--noise-snr", "10", "--noise-root", "nowhere"], 4, "nowhere"),
+        (&["--noise-snr", "10", "--noise-root", "silent"], 4, "silent"),
+        (&["--codec", "mp4"], 2, "g711"),
+        (&["--codec", "20"], 2, "20"),
+    ] {
+        lab.write("silent/zero.wav", crate::support::wav(8000, (0..9600).map(|_| 0)));
+        refused(lab, &[&plain[..], more].concat(), code, &[words]);
+    }
+    assert!(!lab.path("refused").exists());
 }
 
 #[test]

@@ -67,18 +67,56 @@ impl Bootstrap {
         clusters: &Clusters,
         metrics: &[Metric],
     ) -> Vec<Option<Interval>> {
+        self.intervals_of(clusters, metrics.len(), |rows| {
+            let drawn = predictions.at(rows);
+            metrics.iter().map(|metric| metric.compute(&drawn)).collect()
+        })
+    }
+
+    /// The 95 % interval of how far each metric is above in one group of rows what it is in another, which are drawn together: a
+    /// speaker may have items in both.
+    pub fn gaps(
+        &self,
+        predictions: &Predictions,
+        clusters: &Clusters,
+        metrics: &[Metric],
+        (one, other): (&[usize], &[usize]),
+    ) -> Vec<Option<Interval>> {
+        let end = one.iter().chain(other).max().map_or(0, |last| last + 1);
+        let member = |of: &[usize]| {
+            let mut is_member = vec![false; end];
+            of.iter().for_each(|&row| is_member[row] = true);
+            is_member
+        };
+        let members = [member(one), member(other)];
+        self.intervals_of(clusters, metrics.len(), |rows| {
+            let drawn = members.each_ref().map(|is_member| {
+                let own = rows.iter().copied().filter(|row| is_member.get(*row) == Some(&true));
+                predictions.at(&own.collect::<Vec<usize>>())
+            });
+            let gap = |metric: &Metric| Some(metric.compute(&drawn[0])? - metric.compute(&drawn[1])?);
+            metrics.iter().map(gap).collect()
+        })
+    }
+
+    /// The 95 % interval of each of `number` values that follow from drawn rows.
+    fn intervals_of(
+        &self,
+        clusters: &Clusters,
+        number: usize,
+        of: impl Fn(&[usize]) -> Vec<Option<f64>> + Sync,
+    ) -> Vec<Option<Interval>> {
         if clusters.len() < 2 {
-            return vec![None; metrics.len()];
+            return vec![None; number];
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = self.replicates.div_ceil(threads).max(1);
         let values = |first: usize| {
-            let mut values: Vec<Vec<f64>> = vec![Vec::new(); metrics.len()];
+            let mut values: Vec<Vec<f64>> = vec![Vec::new(); number];
             for replicate in first..(first + share).min(self.replicates) {
                 let rows = self.rows(clusters, replicate as u64);
-                let drawn = predictions.at(&rows);
-                for (values, metric) in values.iter_mut().zip(metrics) {
-                    values.extend(metric.compute(&drawn));
+                for (values, value) in values.iter_mut().zip(of(&rows)) {
+                    values.extend(value);
                 }
             }
             values
@@ -103,7 +141,7 @@ impl Bootstrap {
                 high: quantile(&all, 0.975),
             })
         };
-        (0..metrics.len()).map(of).collect()
+        (0..number).map(of).collect()
     }
 
     /// The rows that a replicate draws.

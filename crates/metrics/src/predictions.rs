@@ -122,6 +122,21 @@ impl ClassPredictions {
         Ok(())
     }
 
+    /// The same rows with other probabilities of each, as many as there are classes.
+    #[must_use]
+    pub fn with_probabilities(&self, mut of: impl FnMut(&[f32]) -> Vec<f32>) -> Self {
+        let mut changed = Self {
+            has_scores: self.has_scores,
+            ..Self::new(self.labels())
+        };
+        let rows = self.probabilities.chunks_exact(self.labels().len().max(1));
+        for (truth, row) in self.truth.iter().zip(rows) {
+            // What does not fit is a row less, and shows in every count.
+            let _ = changed.add(*truth, &of(row));
+        }
+        changed
+    }
+
     /// The classes.
     pub fn labels(&self) -> &[String] {
         self.confusion.labels()

@@ -59,11 +59,32 @@ pub(crate) fn average_precision(predictions: &ClassPredictions) -> Option<f64> {
 }
 
 /// Items with the same score for a class.
-struct Tie {
+pub(crate) struct Tie {
+    /// That score.
+    pub score: f32,
     /// Those of the class.
-    positives: u64,
+    pub positives: u64,
     /// All others.
-    negatives: u64,
+    pub negatives: u64,
+}
+
+/// The items whose class is known by their score for one class, the highest first.
+pub(crate) fn ranked(predictions: &ClassPredictions, class: usize) -> Vec<Tie> {
+    let scored = predictions.scored();
+    let mut scores: Vec<(f32, bool)> = scored
+        .map(|row| (row.probabilities[class], row.truth == class))
+        .collect();
+    scores.sort_by(|one, other| other.0.total_cmp(&one.0));
+    // By `==`, for which the two zeros are one.
+    let ties = scores.chunk_by(|one, other| one.0 == other.0).map(|tie| {
+        let positives = tie.iter().filter(|(_, is_of)| *is_of).count() as u64;
+        Tie {
+            score: tie[0].0,
+            positives,
+            negatives: tie.len() as u64 - positives,
+        }
+    });
+    ties.collect()
 }
 
 /// Mean over all classes of what follows from their items, the highest score first; `None` where a class has no value.
@@ -71,20 +92,7 @@ fn mean_over_classes(predictions: &ClassPredictions, of_class: impl Fn(&[Tie]) -
     let classes = predictions.labels().len();
     let mut values = Vec::with_capacity(classes);
     for class in 0..classes {
-        let scored = predictions.scored();
-        let mut scores: Vec<(f32, bool)> = scored
-            .map(|row| (row.probabilities[class], row.truth == class))
-            .collect();
-        scores.sort_by(|one, other| other.0.total_cmp(&one.0));
-        // By `==`, for which the two zeros are one.
-        let ties = scores.chunk_by(|one, other| one.0 == other.0).map(|tie| {
-            let positives = tie.iter().filter(|(_, is_of)| *is_of).count() as u64;
-            Tie {
-                positives,
-                negatives: tie.len() as u64 - positives,
-            }
-        });
-        values.push(of_class(&ties.collect::<Vec<_>>())?);
+        values.push(of_class(&ranked(predictions, class))?);
     }
     mean(values.into_iter())
 }

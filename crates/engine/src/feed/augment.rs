@@ -187,6 +187,8 @@ pub struct Augmentations {
     pub views: Option<u64>,
     /// Hash of all configurations and of the files that they read.
     pub hash: [u8; 32],
+    /// Key of the draws for items that are evaluated, where these are changed too: to measure a run under a condition.
+    pub evaluated: Option<DrawKey>,
 }
 
 impl Augmentations {
@@ -201,6 +203,15 @@ impl Augmentations {
             view,
             strengths: Strengths::default(),
         }
+    }
+
+    /// The version of items that are evaluated.
+    pub fn evaluated_version(&self) -> Version {
+        self.evaluated.map_or(Version::Plain, |key| Version::Augmented {
+            key,
+            view: None,
+            strengths: Strengths::default(),
+        })
     }
 
     /// An item's waveform at a sampling rate, changed.

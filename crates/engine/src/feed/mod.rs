@@ -80,9 +80,9 @@ pub enum FeedError {
 }
 
 impl Feed {
-    /// Starts preparing batches of items as they are.
+    /// Starts preparing batches of items as they are, or as they are under the condition that they are evaluated in.
     pub fn load(&self, batches: Vec<Vec<usize>>) -> Loader {
-        self.start(batches, Version::Plain)
+        self.start(batches, self.pipeline.parts.augmentations.evaluated_version())
     }
 
     /// Starts preparing training batches of an epoch, augmented as strongly as policies have chosen.

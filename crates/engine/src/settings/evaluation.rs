@@ -4,7 +4,7 @@ use emorun_metrics::{Metric, Predicts};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Measure, SchedulerConfig, Settings};
+use super::{Measure, SaveMisclassified, SchedulerConfig, Settings};
 
 /// What is measured, and on which weights.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,9 @@ pub struct Evaluation {
     #[serde(default = "default_evaluation_batch")]
     #[schemars(range(min = 1, max = 65536))]
     pub batch_size: usize,
+    /// Saves what was predicted wrongly on the test side, as audio and as a table, in `report/misclassified/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save_misclassified: Option<SaveMisclassified>,
 }
 
 impl Default for Evaluation {
@@ -38,6 +41,7 @@ impl Default for Evaluation {
             best: None,
             weights: None,
             batch_size: default_evaluation_batch(),
+            save_misclassified: None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod init_from;
 mod loader;
 mod logging;
 mod measure;
+mod misclassified;
 mod optimizer;
 mod scheduler;
 mod training;
@@ -24,6 +25,7 @@ pub use init_from::{FileLayout, InitFrom};
 pub use loader::LoaderSettings;
 pub use logging::Logging;
 pub use measure::{Measure, direction_of};
+pub use misclassified::SaveMisclassified;
 pub use optimizer::{AdamSettings, AdamWSettings, MuonSettings, OptimizerConfig, SgdSettings};
 pub use scheduler::{
     ConstantSchedule, CosineSchedule, CosineWarmRestartsSchedule, OneCycleSchedule, PlateauSchedule, SchedulerConfig,

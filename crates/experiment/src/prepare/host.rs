@@ -256,6 +256,7 @@ impl Model {
             views: views.filter(|_| !steps.is_empty()),
             steps,
             hash: *hash.finalize().as_bytes(),
+            evaluated: None,
         })
     }
 

@@ -9,6 +9,7 @@ use emorun_audio::{AudioError, Channel, MIN_DURATION_S, probe};
 use emorun_data::{AUDIO_EXTENSIONS, AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
+use serde::Serialize;
 
 use super::bundle;
 use super::dir::read_json;
@@ -22,6 +23,7 @@ use emorun_engine::feed::{Feed, FeedError};
 use emorun_engine::settings::FinalWeights;
 use emorun_engine::train::checkpoint::Store;
 use emorun_engine::train::progress::say;
+use emorun_engine::train::state::Best;
 use emorun_engine::train::{Abort, StepNames};
 use emorun_experiment::prepare::{Model, OnReport, Stored, Trial};
 use emorun_nn::value::{PortId, Value};
@@ -43,15 +45,52 @@ pub struct Request<'a> {
     pub precision: Precision,
 }
 
+/// Which of a run's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhichWeights {
+    /// Those of the best validation metric; their average, where one is kept.
+    Best,
+    /// Those of the newest checkpoint; their average, where one is kept.
+    Last,
+    /// The average of the newest checkpoint.
+    Averaged,
+    /// Those of the newest checkpoint as they are trained, also where an average is kept.
+    Raw,
+}
+
+impl WhichWeights {
+    /// Name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Best => "best",
+            Self::Last => "last",
+            Self::Averaged => "averaged",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+impl From<FinalWeights> for WhichWeights {
+    fn from(weights: FinalWeights) -> Self {
+        match weights {
+            FinalWeights::Best => Self::Best,
+            FinalWeights::Last => Self::Last,
+        }
+    }
+}
+
 /// Weights of a run, and where they come from.
 #[derive(Clone, Debug)]
 pub struct ChosenWeights {
-    /// Best or last.
-    pub which: FinalWeights,
+    /// Which they are.
+    pub which: WhichWeights,
     /// Step of their checkpoint.
     pub step: u64,
     /// Epoch after which they were best; `None` for the last.
     pub best_epoch: Option<u64>,
+    /// How that was chosen.
+    pub(super) best: Option<Best>,
     pub(super) path: PathBuf,
 }
 
@@ -199,7 +238,7 @@ impl TrainedRun {
     pub(super) fn chosen(
         &self,
         model: &Model,
-        asked: Option<FinalWeights>,
+        asked: Option<WhichWeights>,
     ) -> Result<(ChosenWeights, NamedTensors), Failure> {
         let store = Store {
             run: self.record.id.clone(),
@@ -213,24 +252,34 @@ impl TrainedRun {
             ))
         })?;
         let last = newest.state.step;
-        let chosen = |which, step, best_epoch| ChosenWeights {
+        let best = newest.state.best.clone();
+        let chosen = |which, step, best_epoch: Option<u64>| ChosenWeights {
             which,
             step,
             best_epoch,
+            best: best.clone().filter(|_| best_epoch.is_some()),
             path: store.path_of(step),
         };
-        let best = newest.state.best.clone();
-        match (asked.or(model.settings.evaluation.weights), best) {
+        let usual = model.settings.evaluation.weights.map(WhichWeights::from);
+        match (asked.or(usual), best.clone()) {
+            (Some(WhichWeights::Averaged), _) => match newest.average {
+                Some(average) => Ok((chosen(WhichWeights::Averaged, last, None), average)),
+                None => Err(Failure::Usage(format!(
+                    "{} keeps no average of its weights, as `training.average` asks for; use --weights last",
+                    self.dir.display()
+                ))),
+            },
+            (Some(WhichWeights::Raw), _) => Ok((chosen(WhichWeights::Raw, last, None), newest.weights)),
             // Of one that still goes on nothing may have been measured yet.
-            (Some(FinalWeights::Last), _) | (_, None) if asked != Some(FinalWeights::Best) => {
-                Ok((chosen(FinalWeights::Last, last, None), newest.into_weights()))
+            (Some(WhichWeights::Last), _) | (_, None) if asked != Some(WhichWeights::Best) => {
+                Ok((chosen(WhichWeights::Last, last, None), newest.into_weights()))
             }
             (_, Some(best)) => {
                 let weights = match best.step == last {
                     true => newest.into_weights(),
                     false => store.read(best.step)?.into_weights(),
                 };
-                Ok((chosen(FinalWeights::Best, best.step, Some(best.epoch)), weights))
+                Ok((chosen(WhichWeights::Best, best.step, Some(best.epoch)), weights))
             }
             (_, None) => Err(Failure::Usage(format!(
                 "{} has no best weights: they are chosen on a validation side, after an epoch; use --weights last",

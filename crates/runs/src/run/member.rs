@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use super::curves;
 use super::dir::{RunDir, read_json};
+use super::evaluated::{self, Basis, Origin};
 use super::last_words::LastWords;
+use super::misclassified;
 use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
 use super::report;
 use super::resume::started_in;
@@ -22,11 +24,14 @@ use emorun_engine::device::Chosen;
 use emorun_engine::exit::{Failure, guarded};
 use emorun_engine::feed::Feed;
 use emorun_engine::feed::host::HostPipeline;
+use emorun_engine::settings::FinalWeights;
 use emorun_engine::train::checkpoint::Store;
 use emorun_engine::train::evaluate::evaluate;
 use emorun_engine::train::journal::{Journal, Line};
 use emorun_engine::train::result::SplitResult;
-use emorun_engine::train::{Abort, StepNames, Trained, Trainer};
+use emorun_engine::train::state::LoopState;
+use emorun_engine::train::{Abort, StepNames, Trained, Trainer, final_weights};
+use emorun_evaluation::{Evaluation, Protocol, Run, Weights};
 use emorun_experiment::prepare::Prepared;
 use emorun_nodes::network::Network;
 
@@ -222,6 +227,13 @@ fn train_and_evaluate(
         + &report::claims(&assignment.certificate)
         + &report::heard_text(&heard, &prepared.ancestry);
     dir.write("report/report.txt", text.as_bytes())?;
+    let evaluation = evaluation(prepared, spec, device, &state, &splits)?;
+    let own_side = |side: &str| side.to_owned();
+    let read = evaluated::text(&evaluation, own_side, |_| "");
+    dir.write("report/evaluation.txt", read.as_bytes())?;
+    dir.write(evaluated::FILE, &evaluated::bytes(&evaluation)?)?;
+    let mut below = |name: &str, bytes: &[u8]| dir.write(&format!("report/{name}"), bytes);
+    misclassified::save(&feed.items, settings, &splits, &mut below)?;
     journal.completed();
     let unlogged = journal.close();
     if unlogged > 0 {
@@ -235,6 +247,7 @@ fn train_and_evaluate(
             .map(|(name, result)| (name.to_string(), SplitSummary::from(result)))
             .collect(),
         best: state.best,
+        intervals: evaluated::intervals(&evaluation),
         heard_before: heard,
         seconds: Seconds {
             train: state.seconds,
@@ -248,6 +261,52 @@ fn train_and_evaluate(
         splits: Some(splits),
         unlogged,
     })
+}
+
+/// What is known of the member's predictions on its validation and test sides.
+fn evaluation(
+    prepared: &Prepared,
+    spec: &MemberSpec,
+    device: &Chosen,
+    state: &LoopState,
+    splits: &IndexMap<SplitName, SplitResult>,
+) -> Result<Evaluation, Failure> {
+    let assignment = &prepared.assignments[spec.assignment];
+    let is_best = final_weights(&prepared.settings, &assignment.validation) == FinalWeights::Best;
+    let best = state.best.as_ref().filter(|_| is_best);
+    let datasets = prepared.corpus.datasets.as_object();
+    let basis = Basis {
+        items: &prepared.corpus.items,
+        classes: &prepared.corpus.label_sets,
+        columns: &prepared.predicted_columns(),
+        training: &prepared.class_counts(assignment),
+        settings: &prepared.settings,
+        seed: spec.seed,
+    };
+    let origin = Origin {
+        run: Run {
+            name: prepared.settings.name.clone(),
+            seed: spec.seed,
+            fold: assignment.label.clone(),
+            config_hash: prepared.config_hash(),
+            weights: Weights {
+                which: if best.is_some() { "best" } else { "last" }.to_owned(),
+                step: best.map_or(state.step, |best| best.step),
+                epoch: best.map(|best| best.epoch),
+            },
+            device: device.name.to_string(),
+        },
+        protocol: Protocol {
+            datasets: datasets.map_or_else(Vec::new, |datasets| datasets.keys().cloned().collect()),
+            own_data: true,
+            split: prepared.resolved["split"].clone(),
+            selection: evaluated::selection(best),
+        },
+        remarks: Vec::new(),
+    };
+    let held_out = splits.iter().filter(|(side, _)| **side != SplitName::Train);
+    let held_out = held_out.map(|(side, result)| (*side, result.clone())).collect();
+    basis.evaluation(origin, &held_out, None)
 }
 
 /// The training of a member and its network, which has the weights that it begins with; those from elsewhere are noted

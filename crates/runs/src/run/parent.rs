@@ -14,6 +14,7 @@ use super::pooled;
 use super::record::{RunRecord, Status, time_label, timestamp};
 use super::report;
 use super::resume;
+use super::spread::Spread;
 use super::summary::{ParentSummary, Seconds, SplitSummary, Summary};
 use super::tracker::{TrackedRun, track};
 use emorun_engine::device::Chosen;
@@ -74,7 +75,7 @@ impl MemberTest {
         let trained = summary.splits.get("train").map_or(0, |train| train.n);
         let parts = spec.path.split('/').filter(|part| *part != seed_folder(spec.seed));
         Some(Self {
-            metrics: metrics(test),
+            metrics: metrics_of(test),
             fold: parts.collect::<Vec<_>>().join("/"),
             test_to_train: test.n as f64 / trained.max(1) as f64,
         })
@@ -283,7 +284,7 @@ fn one(prepared: &Prepared, spec: &MemberSpec, dir: &RunDir, device: &Chosen) ->
         let heard = report::heard_text(&summary.heard_before, &prepared.ancestry);
         (summary, text + &heard)
     };
-    let test = summary.splits.get("test").map(metrics).unwrap_or_default();
+    let test = summary.splits.get("test").map(metrics_of).unwrap_or_default();
     Ok(Finished {
         dir: dir.path().to_owned(),
         text,
@@ -417,7 +418,12 @@ fn finish(
             seeds.insert(spec.seed, SplitSummary::pooled(of_seed).map_err(bug)?);
         }
     }
+    let members: Vec<MemberTest> = results
+        .iter()
+        .filter_map(|(spec, summary)| MemberTest::new(spec, summary))
+        .collect();
     let summary = ParentSummary {
+        spread: Spread::of(&members),
         status: if fallen.is_empty() { "completed" } else { "incomplete" }.into(),
         failed: fallen.iter().map(|one| (one.name.clone(), one.error.clone())).collect(),
         mean,
@@ -449,7 +455,7 @@ fn finish(
     Ok(Finished {
         dir: dir.path().to_owned(),
         text,
-        test: metrics(&summary.pooled),
+        test: metrics_of(&summary.pooled),
         members: results
             .iter()
             .filter_map(|(spec, summary)| Some((spec.path.clone(), MemberTest::new(spec, summary)?)))
@@ -460,7 +466,7 @@ fn finish(
 }
 
 /// Metrics of a split by `<head>.<metric>`.
-fn metrics(split: &SplitSummary) -> IndexMap<String, f64> {
+pub(super) fn metrics_of(split: &SplitSummary) -> IndexMap<String, f64> {
     let mut metrics = IndexMap::new();
     let heads = split.heads.iter().map(|(name, head)| (name, &head.metrics));
     let regressions = split.regressions.iter().map(|(name, head)| (name, &head.metrics));

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use emorun_data::{Assignment, Certificate, Items, SplitName};
-use emorun_metrics::{ClassPredictions, Confusion, Metric, Predicts, Unit};
+use emorun_evaluation::text::{classes, confusion};
+use emorun_metrics::{ClassPredictions, Interval, Metric, Predicts};
 use indexmap::IndexMap;
 
 use super::summary::{ParentSummary, SplitSummary};
@@ -12,9 +13,7 @@ use emorun_engine::settings::Evaluation;
 use emorun_engine::train::result::SplitResult;
 use emorun_experiment::ancestry::{Ancestor, HeardBefore, not_known};
 
-fn percent(value: f64) -> String {
-    Unit::Percent.number(value) + Unit::Percent.sign()
-}
+pub use emorun_evaluation::text::table;
 
 /// A probability or an estimate with as many digits as give its bits back, nine at most.
 fn exact(value: f32) -> String {
@@ -23,34 +22,6 @@ fn exact(value: f32) -> String {
     } else {
         format!("{value:e}")
     }
-}
-
-/// A table with aligned columns; the first column is left-aligned, the others right-aligned.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .chain(header.get(column).map(|name| name.chars().count()))
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let mut text = String::new();
-    let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
-    for row in std::iter::once(&header).chain(rows) {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
-            let padding = " ".repeat(width - cell.chars().count());
-            if column == 0 {
-                format!("{cell}{padding}")
-            } else {
-                format!("{padding}{cell}")
-            }
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// The losses on every split, where there are several: each by itself, and their weighted sum.
@@ -196,42 +167,6 @@ fn numbers(splits: &IndexMap<SplitName, SplitResult>) -> String {
     text
 }
 
-/// Precision, recall and F1 of each class.
-pub(super) fn classes(counts: &Confusion) -> String {
-    let rows: Vec<Vec<String>> = counts
-        .per_class()
-        .iter()
-        .map(|class| {
-            vec![
-                class.label.clone(),
-                class.support.to_string(),
-                percent(class.recall),
-                percent(class.precision),
-                percent(class.f1),
-            ]
-        })
-        .collect();
-    table(&["class", "items", "recall", "precision", "F1"], &rows)
-}
-
-/// Counts of true and predicted classes.
-pub(super) fn confusion(confusion: &Confusion) -> String {
-    let header: Vec<&str> = std::iter::once("true")
-        .chain(confusion.labels().iter().map(String::as_str))
-        .collect();
-    let rows: Vec<Vec<String>> = confusion
-        .labels()
-        .iter()
-        .zip(confusion.rows())
-        .map(|(label, row)| {
-            std::iter::once(label.clone())
-                .chain(row.iter().map(u64::to_string))
-                .collect()
-        })
-        .collect();
-    table(&header, &rows)
-}
-
 /// Mean, deviation and pooled metrics of a parent, and each member.
 pub fn parent_text(summary: &ParentSummary, evaluation: &Evaluation) -> String {
     let mut text = String::new();
@@ -281,6 +216,29 @@ pub fn parent_text(summary: &ParentSummary, evaluation: &Evaluation) -> String {
         }
     }
     text.push_str(&parent_numbers(summary));
+    if let Some(over) = summary.spread.over {
+        let shown = metrics.iter().flat_map(|metric| {
+            let heads = summary.mean.heads.keys();
+            heads.map(move |head| (*metric, format!("{head}.{}", metric.name())))
+        });
+        let rows: Vec<Vec<String>> = shown
+            .filter_map(|(metric, name)| {
+                let found = summary.spread.means.get(&name)?;
+                let unit = metric.unit();
+                let Interval { low, high } = found.interval?;
+                let ends = format!("{} to {}", unit.number(low), unit.number(high));
+                Some(vec![name, metric.text(Some(found.mean)), ends])
+            })
+            .collect();
+        if !rows.is_empty() {
+            let _ = writeln!(
+                text,
+                "\n{}\n{}",
+                over.text(),
+                table(&["", "mean", "interval"], &rows).trim_end()
+            );
+        }
+    }
     if !summary.failed.is_empty() {
         let names: Vec<&str> = summary.failed.keys().map(String::as_str).collect();
         let _ = writeln!(text, "\nnot counted, because they failed: {}", names.join(", "));

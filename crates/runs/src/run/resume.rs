@@ -14,7 +14,7 @@ use emorun_experiment::prepare::{Prepared, with_defaults};
 /// Keys that can change without making what was trained something else; `*` stands for any name.
 /// That a corpus, pretrained weights, or other files are the same at another place is compared by their content, and
 /// epochs may only be added.
-const SAFE: [&str; 14] = [
+const SAFE: [&str; 15] = [
     "training.epochs",
     "training.checkpoints",
     "training.loader",
@@ -27,6 +27,7 @@ const SAFE: [&str; 14] = [
     "encoders.*.model",
     "evaluation.metrics",
     "evaluation.batch_size",
+    "evaluation.save_misclassified",
     "logging",
     "description",
 ];

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use emorun_metrics::{Agreement, Confusion, Merge, Metric, MetricsError, Number, mean_sd};
+use emorun_metrics::{Agreement, Confusion, Interval, Merge, Metric, MetricsError, Number, mean_sd};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::measured::{Measured, Values};
+use super::spread::Spread;
 use emorun_engine::train::result::SplitResult;
 use emorun_engine::train::state::Best;
 use emorun_experiment::ancestry::HeardBefore;
@@ -20,6 +21,9 @@ pub struct Summary {
     pub splits: IndexMap<String, SplitSummary>,
     /// The epoch whose weights were chosen; `None` without a validation split.
     pub best: Option<Best>,
+    /// 95 % intervals of metrics on the validation and test sides, by side and head, of those that have one.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub intervals: IndexMap<String, IndexMap<String, IndexMap<Metric, Interval>>>,
     /// Speakers of the validation and test sides whom the runs that the weights come from have heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heard_before: Vec<HeardBefore>,
@@ -106,6 +110,9 @@ pub struct ParentSummary {
     /// Speakers whom the runs that the weights come from have heard, of each member that has such.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub heard_before: IndexMap<String, Vec<HeardBefore>>,
+    /// How sure the means over folds, or seeds, are.
+    #[serde(default)]
+    pub spread: Spread,
     /// Seconds spent in all members.
     pub seconds: Seconds,
 }

@@ -1,10 +1,13 @@
 //! Measuring a trained run again: on a side of its own data, or on another corpus.
 
+pub mod conditions;
 mod heard;
+mod members;
 mod others;
 mod outcome;
 mod written;
 
+pub use members::Members;
 pub use outcome::Outcome;
 pub use written::{free, write};
 
@@ -16,21 +19,25 @@ use emorun_data::{Assignment, Corpus, Items, SplitName};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::embed::{ChosenWeights, TrainedRun, refuse_too_short};
+use super::embed::{ChosenWeights, TrainedRun, WhichWeights, refuse_too_short};
+use super::evaluated::{self, Basis, Origin};
 use super::record::{Status, Versions};
+use conditions::Grid;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::Feed;
+use emorun_engine::feed::augment::Augmentations;
 use emorun_engine::feed::host::{HostParts, HostPipeline};
-use emorun_engine::settings::FinalWeights;
 use emorun_engine::train::StepNames;
 use emorun_engine::train::evaluate::evaluate;
 use emorun_engine::train::result::SplitResult;
+use emorun_evaluation::{Condition, ConditionResult, Protocol, Run, Side, Weights};
 use emorun_experiment::ancestry::{self, Ancestry, HeardBefore};
 use emorun_experiment::prepare::{Corpora, Model, OnReport, Stored};
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::{self, NamedTensors};
 use others::{LeftOut, Others};
+use outcome::UnderCondition;
 
 /// What to measure.
 #[derive(Clone, Debug, Default)]
@@ -42,9 +49,9 @@ pub struct Request {
     /// Sides of the run's own data; none where it was not said.
     pub sides: Vec<SplitName>,
     /// Which weights; `None` takes those that the run itself was measured with, and wants it completed.
-    pub weights: Option<FinalWeights>,
-    /// Beside whole recordings, only so many seconds of each from its beginning.
-    pub heard_seconds: Vec<f64>,
+    pub weights: Option<WhichWeights>,
+    /// Conditions beside recordings as they are.
+    pub grid: Grid,
     /// Nothing may be downloaded.
     pub offline: bool,
 }
@@ -119,14 +126,64 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
     if !measured.is_own {
         tested.refuse_too_short(&measured.corpus.items)?;
     }
-    let splits = tested.on(&measured.corpus.items, &sides)?;
-    let mut beginnings = Vec::new();
-    for &seconds in &request.heard_seconds {
-        let items = heard::beginnings(&model, &measured.corpus.items, seconds)?;
-        tested.refuse_too_short(&items)?;
-        beginnings.push((seconds, tested.on(&items, &sides)?));
+    let noise = request.grid.noise(&model)?;
+    let splits = tested.on(&measured.corpus.items, &sides, Augmentations::default())?;
+    let mut under = Vec::new();
+    for asked in request.grid.conditions() {
+        let items = match asked.0.heard_s {
+            Some(seconds) => {
+                let items = heard::beginnings(&model, &measured.corpus.items, seconds)?;
+                tested.refuse_too_short(&items)?;
+                items
+            }
+            None => measured.corpus.items.clone(),
+        };
+        let changes = request
+            .grid
+            .changes_of(&asked, noise.as_ref(), model.settings.sample_rate_hz)?;
+        let splits = tested.on(&items, &sides, changes)?;
+        under.push((asked.0, items, splits));
     }
-    let all_classes = all_sets(&measured.corpus);
+    remarks.extend(noise.as_ref().and_then(conditions::Noise::remark));
+    let all_classes: IndexMap<String, Vec<String>> = all_sets(&measured.corpus).into_iter().chain(classes).collect();
+    let columns = model.predicted_columns();
+    let basis = Basis {
+        items: &measured.corpus.items,
+        classes: &all_classes,
+        columns: &columns,
+        training: &counts,
+        settings: &model.settings,
+        seed: run.seed,
+    };
+    let origin = Origin {
+        run: Run {
+            name: run.record.name.clone(),
+            seed: run.seed,
+            fold: run.record.fold.clone(),
+            config_hash: run.record.config_hash.clone(),
+            weights: Weights {
+                which: chosen.which.name().to_owned(),
+                step: chosen.step,
+                epoch: chosen.best_epoch,
+            },
+            device: device.name.to_string(),
+        },
+        protocol: Protocol {
+            datasets: measured.datasets.clone(),
+            own_data: measured.is_own,
+            split: model.resolved["split"].clone(),
+            selection: chosen.best.as_ref().and_then(|best| evaluated::selection(Some(best))),
+        },
+        remarks: remarks.clone(),
+    };
+    let fitted = evaluated::fitted_before(&run.dir, &origin.run);
+    let mut evaluation = basis.evaluation(origin, &splits, fitted)?;
+    let conditions = conditions_of(&basis, under, &evaluation.fits)?;
+    if !conditions.is_empty() {
+        evaluation.conditions = plain_results(&evaluation.sides);
+        let under = conditions.iter().flat_map(|under| under.results.iter().cloned());
+        evaluation.conditions.extend(under);
+    }
     Ok(Outcome {
         run: run.dir.clone(),
         record: run.record.clone(),
@@ -140,13 +197,79 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
         heard,
         not_known: ancestry::not_known(&ancestry),
         remarks,
-        classes: all_classes.into_iter().chain(classes).collect(),
-        columns: model.predicted_columns(),
-        settings: model.settings.clone(),
+        classes: all_classes,
+        columns,
         items: measured.corpus.items,
         splits,
-        beginnings,
+        evaluation,
+        conditions,
+        settings: model.settings.clone(),
+        noise,
     })
+}
+
+/// What was measured under each condition, everything of it.
+fn conditions_of(
+    basis: &Basis<'_>,
+    under: Vec<(Condition, Items, IndexMap<SplitName, SplitResult>)>,
+    fits: &IndexMap<String, emorun_evaluation::Fit>,
+) -> Result<Vec<UnderCondition>, Failure> {
+    let of = |(condition, items, splits): (Condition, Items, IndexMap<SplitName, SplitResult>)| {
+        let basis = Basis {
+            items: &items,
+            ..basis.clone()
+        };
+        let mut sides = IndexMap::new();
+        let heard_alone = condition.noise_snr_db.is_none() && condition.codec.is_none();
+        let mut results = Vec::new();
+        for (side, split) in &splits {
+            let said = basis.said(split)?;
+            for said in &said {
+                results.push(ConditionResult {
+                    condition: condition.clone(),
+                    side: side.to_string(),
+                    head: said.head.clone(),
+                    items: said.items.len() as u64,
+                    metrics: emorun_evaluation::measured(said, basis.seed).0,
+                });
+            }
+            if heard_alone {
+                sides.insert(
+                    side.to_string(),
+                    emorun_evaluation::side(&said, fits, (false, basis.seed)),
+                );
+            }
+        }
+        Ok(UnderCondition {
+            condition,
+            splits,
+            sides,
+            results,
+        })
+    };
+    under.into_iter().map(of).collect()
+}
+
+/// Metrics of each head of recordings as they are.
+fn plain_results(sides: &IndexMap<String, Side>) -> Vec<ConditionResult> {
+    let mut results = Vec::new();
+    for (side, own) in sides {
+        let classes = own
+            .classifiers
+            .iter()
+            .map(|(head, own)| (head, own.items, &own.metrics));
+        let numbers = own.regressors.iter().map(|(head, own)| (head, own.items, &own.metrics));
+        for (head, items, metrics) in classes.chain(numbers) {
+            results.push(ConditionResult {
+                condition: Condition::default(),
+                side: side.clone(),
+                head: head.clone(),
+                items,
+                metrics: metrics.clone(),
+            });
+        }
+    }
+    results
 }
 
 /// Refuses a run that has not come to its end, unless weights were asked for by name; gives what is to be said of one
@@ -441,12 +564,23 @@ impl<'a> Tested<'a> {
         refuse_too_short(self.model, (&self.network, &self.device.device), self.parts()?, items)
     }
 
-    /// What it says of each side.
-    fn on(&self, items: &Items, sides: &Sides) -> Result<IndexMap<SplitName, SplitResult>, Failure> {
+    /// What it says of each side, of items that are changed so.
+    fn on(
+        &self,
+        items: &Items,
+        sides: &Sides,
+        changes: Augmentations,
+    ) -> Result<IndexMap<SplitName, SplitResult>, Failure> {
         let settings = &self.model.settings;
         let loader = &settings.training.loader;
+        let mut parts = self.parts()?;
+        if changes.evaluated.is_some() {
+            // What is kept is of recordings as they are.
+            parts.cache = None;
+            parts.augmentations = changes;
+        }
         let feed = Feed {
-            pipeline: Arc::new(HostPipeline::new(settings.sample_rate_hz, self.parts()?, 0)),
+            pipeline: Arc::new(HostPipeline::new(settings.sample_rate_hz, parts, 0)),
             items: items.clone(),
             labels: self.model.label_ports().into(),
             workers: loader.workers,
