@@ -13,13 +13,17 @@ use crate::support::REPOSITORY;
 type Edges = &'static [(&'static str, &'static [&'static str])];
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 21] = [
+const CRATES: [(&str, &[&str]); 22] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
     ("emorun-files", &[]),
     ("emorun-tensorboard", &["emorun-files"]),
     ("emorun-figures", &[]),
+    (
+        "emorun-catalogue",
+        &["emorun-lang", "emorun-metrics", "emorun-files", "emorun-figures"],
+    ),
     ("emorun-features", &["emorun-files"]),
     ("emorun-fetch", &["emorun-files"]),
     ("emorun-weights", &["emorun-files", "emorun-fetch"]),
@@ -149,6 +153,7 @@ const CRATES: [(&str, &[&str]); 21] = [
             "emorun-audio",
             "emorun-files",
             "emorun-tensorboard",
+            "emorun-catalogue",
             "emorun-features",
             "emorun-fetch",
             "emorun-kernels",
@@ -450,6 +455,7 @@ fn only_the_command_line_writes_to_the_terminal() {
         "src",
         "crates/audio/src",
         "crates/bench/src",
+        "crates/catalogue/src",
         "crates/data/src",
         "crates/engine/src",
         "crates/experiment/src",

@@ -4,7 +4,7 @@
 //! which way it is better, how it is written and how those of folds and seeds become one. [`Confusion`] and
 //! [`Agreement`] are the sums that are merged by adding; [`ClassReport`] and [`Calibration`] are tables. [`mean_sd`],
 //! [`paired_difference`] and [`resampled_difference`] summarise runs; a [`Bootstrap`] over [`Clusters`] says how sure
-//! a metric is.
+//! a metric is, and a difference of two models on the same items, which [`McNemar`]'s test counts.
 
 mod agreement;
 mod bootstrap;
@@ -14,6 +14,7 @@ mod confusion;
 mod error;
 mod kappa;
 mod metric;
+mod paired;
 mod predictions;
 mod probabilities;
 mod ranking;
@@ -28,5 +29,6 @@ pub use confusion::Confusion;
 pub use error::MetricsError;
 pub use kappa::cohen_kappa;
 pub use metric::{Direction, Merge, Metric, Needs, Predicts, Unit};
+pub use paired::{Excess, McNemar, holm};
 pub use predictions::{ClassPredictions, Number, NumberPredictions, Predictions, Row, highest};
 pub use statistics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference, resampled_difference};

@@ -17,6 +17,7 @@ pub mod member;
 pub mod parent;
 pub mod pooled;
 pub mod predict;
+pub mod recheck;
 pub mod record;
 pub mod report;
 pub mod resume;
