@@ -15,9 +15,11 @@ mod lr_find;
 mod nodes;
 mod predict;
 mod run;
+mod runs;
 mod schema;
 mod smoke;
 mod sweep;
+mod verify;
 mod verify_resume;
 
 use std::ffi::OsString;
@@ -83,6 +85,8 @@ enum Command {
     Graph(graph::Arguments),
     /// Continue a run or a sweep from its newest checkpoints.
     Resume(ResumeArguments),
+    /// List runs, compare them, tag them, remove them and put them back.
+    Runs(runs::Arguments),
     /// Run every experiment of a model_runs file.
     Sweep(sweep::Arguments),
     /// Write what a node gives for recordings to a .safetensors file.
@@ -95,6 +99,9 @@ enum Command {
     Bundle(bundle::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
+    /// Hold what a finished run claims against its own files, its corpora and its weights: each claim is proven,
+    /// not provable here, or contradicted (exit code 4).
+    Verify(verify::Arguments),
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
     /// and resumed, and compare all that was written.
     VerifyResume(verify_resume::Arguments),
@@ -251,6 +258,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Graph(arguments) => graph::graph(&arguments, common),
         Command::Import(arguments) => import::import(&arguments, common),
         Command::Resume(arguments) => run::resume(&arguments, common),
+        Command::Runs(arguments) => runs::runs(&arguments),
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Eval(arguments) => eval::eval(&arguments, common),
@@ -258,6 +266,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Bundle(arguments) => bundle::bundle(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
+        Command::Verify(arguments) => verify::verify(&arguments, common),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::GpuCheck(arguments) => gpu_check::gpu_check(&arguments),

@@ -5,8 +5,10 @@
 //! full disk, a broken one or a kill would. Nobody watches outside tests. Reading is not watched; what may be read is
 //! said by [`open_regular`] and [`read_regular`].
 
+mod hold;
 mod regular;
 
+pub use hold::{Hold, HoldError};
 pub use regular::{open_regular, read_regular};
 
 mod stamp;

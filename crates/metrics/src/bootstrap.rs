@@ -106,18 +106,31 @@ impl Bootstrap {
         number: usize,
         of: impl Fn(&[usize]) -> Vec<Option<f64>> + Sync,
     ) -> Vec<Option<Interval>> {
+        let replicates = self.replicates(clusters, number, of);
+        replicates.iter().map(|values| self.middle(values)).collect()
+    }
+
+    /// Of each of `number` values of the rows that a replicate draws, those of all replicates in which it is defined, in
+    /// ascending order; none where there are fewer than two speakers.
+    pub(crate) fn replicates(
+        &self,
+        clusters: &Clusters,
+        number: usize,
+        of: impl Fn(&[usize]) -> Vec<Option<f64>> + Sync,
+    ) -> Vec<Vec<f64>> {
         if clusters.len() < 2 {
-            return vec![None; number];
+            return vec![Vec::new(); number];
         }
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let share = self.replicates.div_ceil(threads).max(1);
         let values = |first: usize| {
             let mut values: Vec<Vec<f64>> = vec![Vec::new(); number];
             for replicate in first..(first + share).min(self.replicates) {
-                let rows = self.rows(clusters, replicate as u64);
-                for (values, value) in values.iter_mut().zip(of(&rows)) {
-                    values.extend(value);
-                }
+                let drawn = of(&self.rows(clusters, replicate as u64));
+                values
+                    .iter_mut()
+                    .zip(drawn)
+                    .for_each(|(values, drawn)| values.extend(drawn));
             }
             values
         };
@@ -135,13 +148,18 @@ impl Bootstrap {
             let all = parts.iter().flat_map(|part| part.get(at).into_iter().flatten());
             let mut all: Vec<f64> = all.copied().collect();
             all.sort_by(f64::total_cmp);
-            let defined = all.len() as f64 >= DEFINED * self.replicates as f64;
-            (defined && !all.is_empty()).then(|| Interval {
-                low: quantile(&all, 0.025),
-                high: quantile(&all, 0.975),
-            })
+            all
         };
         (0..number).map(of).collect()
+    }
+
+    /// The interval of values in ascending order; `None` where too few replicates have one.
+    pub(crate) fn middle(&self, values: &[f64]) -> Option<Interval> {
+        let defined = values.len() as f64 >= DEFINED * self.replicates as f64;
+        (defined && !values.is_empty()).then(|| Interval {
+            low: quantile(values, 0.025),
+            high: quantile(values, 0.975),
+        })
     }
 
     /// The rows that a replicate draws.

@@ -4,8 +4,9 @@
 //! which way it is better, how it is written and how those of folds and seeds become one. [`Confusion`] and
 //! [`Agreement`] are the sums that are merged by adding; [`ClassReport`] and [`Calibration`] are tables. [`mean_sd`],
 //! [`paired_difference`] and [`resampled_difference`] summarise runs; a [`Bootstrap`] over [`Clusters`] says how sure
-//! a metric is. A [`Curve`] shows every threshold, a [`Temperature`] and [`Conformal`] sets are made on one side and tried on
-//! another, [`Votes`] hold predictions against raters, and a [`Baseline`] says what is reached without listening.
+//! a metric is, and a difference of two models on the same items, which [`McNemar`]'s test counts. A [`Curve`] shows every
+//! threshold, a [`Temperature`] and [`Conformal`] sets are made on one side and tried on another, [`Votes`] hold predictions
+//! against raters, and a [`Baseline`] says what is reached without listening.
 
 mod agreement;
 mod baseline;
@@ -19,6 +20,7 @@ mod curves;
 mod error;
 mod kappa;
 mod metric;
+mod paired;
 mod predictions;
 mod probabilities;
 mod ranking;
@@ -41,6 +43,7 @@ pub use curves::{
 pub use error::MetricsError;
 pub use kappa::cohen_kappa;
 pub use metric::{Direction, Merge, Metric, Needs, Predicts, Unit};
+pub use paired::{Excess, McNemar, holm};
 pub use predictions::{ClassPredictions, Number, NumberPredictions, Predictions, Row, highest};
 pub use soft::{Agreeing, Divergence, Votes, by_agreement};
 pub use statistics::{Interval, MeanSd, PairedDifference, mean_sd, paired_difference, resampled_difference};

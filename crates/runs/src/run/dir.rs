@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use emorun_files::{File, Files, read_regular};
+use emorun_files::{Files, Hold, HoldError, read_regular};
 
 use emorun_engine::exit::Failure;
 
@@ -12,19 +12,8 @@ use emorun_engine::exit::Failure;
 pub struct RunDir {
     path: PathBuf,
     files: Files,
-    lock: File,
-    /// The folder itself, locked as well where the system can: whoever deletes `.lock` lets nobody else in.
-    folder: Option<fs::File>,
-}
-
-impl Drop for RunDir {
-    fn drop(&mut self) {
-        // Closing the file does not let go where a process that is being started still holds a copy of it.
-        let _ = self.lock.inner().unlock();
-        if let Some(folder) = &self.folder {
-            let _ = folder.unlock();
-        }
-    }
+    /// Lets go when it is dropped.
+    _hold: Hold,
 }
 
 impl RunDir {
@@ -118,30 +107,17 @@ impl RunDir {
     }
 
     fn lock(path: &Path, files: &Files) -> Result<Self, Failure> {
-        let file = path.join(".lock");
-        let lock = files.create(&file).map_err(Failure::io("create", &file))?;
-        // Systems without locks on folders, and network drives, say so in the second: the first is theirs.
-        let folder = fs::File::open(path).ok();
-        let locked = std::iter::once(lock.inner()).chain(&folder);
-        for (at, file) in locked.enumerate() {
-            match file.try_lock() {
-                Err(fs::TryLockError::WouldBlock) => {
-                    return Err(Failure::Conflict(format!(
-                        "another process is working on the run {}",
-                        path.display()
-                    )));
-                }
-                Err(fs::TryLockError::Error(error)) if at == 0 => {
-                    tracing::warn!("the run is not locked, so do not start it twice: {error}");
-                }
-                Ok(()) | Err(fs::TryLockError::Error(_)) => {}
-            }
+        let hold = Hold::of(path, files).map_err(|error| match error {
+            HoldError::Held => Failure::Conflict(format!("another process is working on the run {}", path.display())),
+            HoldError::Io(source) => Failure::io("create", &path.join(".lock"))(source),
+        })?;
+        if let Some(error) = hold.unlocked() {
+            tracing::warn!("the run is not locked, so do not start it twice: {error}");
         }
         Ok(Self {
             path: path.to_owned(),
             files: files.clone(),
-            lock,
-            folder,
+            _hold: hold,
         })
     }
 
@@ -255,8 +231,7 @@ mod tests {
             Err(Failure::Conflict(_))
         ));
         // What a started process has until it is another program.
-        let copies =
-            [Some(run.lock.inner()), run.folder.as_ref()].map(|file| file.map(|file| file.try_clone().unwrap()));
+        let copies: Vec<fs::File> = run._hold.handles().map(|file| file.try_clone().unwrap()).collect();
         drop(run);
         RunDir::open(&path, &Files::default()).unwrap();
         drop(copies);

@@ -21,6 +21,7 @@ pub mod parent;
 pub mod pooled;
 pub mod predict;
 pub mod predictor;
+pub mod recheck;
 pub mod record;
 pub mod report;
 pub mod resume;
