@@ -13,12 +13,13 @@ use crate::support::REPOSITORY;
 type Edges = &'static [(&'static str, &'static [&'static str])];
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 22] = [
+const CRATES: [(&str, &[&str]); 23] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
+    ("emorun-live", &["emorun-audio", "emorun-metrics", "emorun-recognise"]),
     ("emorun-tensorboard", &["emorun-files"]),
     ("emorun-figures", &[]),
     ("emorun-features", &["emorun-files"]),
