@@ -14,6 +14,7 @@ mod nodes;
 mod predict;
 mod run;
 mod schema;
+mod serve;
 mod smoke;
 mod sweep;
 mod verify_resume;
@@ -87,6 +88,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Say what a trained run makes of recordings, as a table or as tracks of emotion over time.
     Predict(predict::Arguments),
+    /// Answer over HTTP and WebSocket what trained runs make of recordings and of a microphone, with a page for the browser.
+    Serve(serve::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
@@ -248,6 +251,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Eval(arguments) => eval::eval(&arguments, common),
         Command::Predict(arguments) => predict::predict(&arguments, common),
+        Command::Serve(arguments) => serve::serve(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),

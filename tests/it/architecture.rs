@@ -13,13 +13,17 @@ use crate::support::REPOSITORY;
 type Edges = &'static [(&'static str, &'static [&'static str])];
 
 /// Crates of the workspace and which of them each may use, itself only those above it.
-const CRATES: [(&str, &[&str]); 23] = [
+const CRATES: [(&str, &[&str]); 24] = [
     ("emorun-lang", &[]),
     ("emorun-audio", &[]),
     ("emorun-metrics", &[]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
     ("emorun-live", &["emorun-audio", "emorun-metrics", "emorun-recognise"]),
+    (
+        "emorun-serve",
+        &["emorun-audio", "emorun-metrics", "emorun-recognise", "emorun-live"],
+    ),
     ("emorun-tensorboard", &["emorun-files"]),
     ("emorun-figures", &[]),
     ("emorun-features", &["emorun-files"]),
@@ -163,6 +167,7 @@ const CRATES: [(&str, &[&str]); 23] = [
             "emorun-engine",
             "emorun-experiment",
             "emorun-runs",
+            "emorun-serve",
             "emorun-bench",
         ],
     ),
