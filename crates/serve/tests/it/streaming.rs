@@ -13,7 +13,7 @@ use crate::client::{read_stream, tone, wav};
 use crate::script::{FAILS, Running, limits};
 
 /// Speech between silences, at 16 kHz.
-fn speech() -> Vec<f32> {
+pub fn speech() -> Vec<f32> {
     let spoken = synthesise(&VoiceSpec {
         speaker: 3,
         gender: Gender::Male,
