@@ -17,6 +17,7 @@ mod predict;
 mod run;
 mod runs;
 mod schema;
+mod serve;
 mod smoke;
 mod sweep;
 mod verify;
@@ -97,6 +98,8 @@ enum Command {
     Predict(predict::Arguments),
     /// Write a trained run as one file that `predict` takes in its place, without corpora.
     Bundle(bundle::Arguments),
+    /// Answer over HTTP and WebSocket what trained runs make of recordings and of a microphone, with a page for the browser.
+    Serve(serve::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Hold what a finished run claims against its own files, its corpora and its weights: each claim is proven,
@@ -264,6 +267,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Eval(arguments) => eval::eval(&arguments, common),
         Command::Predict(arguments) => predict::predict(&arguments, common),
         Command::Bundle(arguments) => bundle::bundle(&arguments, common),
+        Command::Serve(arguments) => serve::serve(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments, common),

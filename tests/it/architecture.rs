@@ -21,6 +21,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("emorun-evaluation", &["emorun-metrics"]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
+    ("emorun-live", &["emorun-audio", "emorun-metrics", "emorun-recognise"]),
+    (
+        "emorun-serve",
+        &["emorun-audio", "emorun-metrics", "emorun-recognise", "emorun-live"],
+    ),
     ("emorun-tensorboard", &["emorun-files"]),
     ("emorun-figures", &[]),
     (
@@ -171,6 +176,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "emorun-engine",
             "emorun-experiment",
             "emorun-runs",
+            "emorun-serve",
             "emorun-bench",
         ],
     ),

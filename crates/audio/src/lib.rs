@@ -24,6 +24,7 @@ mod opus;
 mod pcm;
 mod remark;
 mod resample;
+mod resample_stream;
 mod source;
 pub mod stretch;
 pub mod synthetic;
@@ -45,6 +46,7 @@ pub use mel::{MelNorm, MelScale};
 pub use mfcc::{DctNorm, Mfcc, MfccConfig, MfccError};
 pub use remark::Remark;
 pub use resample::{ResampleError, resample, resampled_len};
+pub use resample_stream::StreamResampler;
 pub use wav::{write_wav, write_wav_float};
 pub use whisper::{WhisperFront, WhisperFrontConfig, WhisperFrontError};
 

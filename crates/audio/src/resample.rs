@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::f64::consts::PI;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use rustfft::num_complex::Complex32;
@@ -49,6 +48,14 @@ pub enum ResampleError {
     },
 }
 
+/// Refuses rates out of bounds.
+pub(crate) fn check_rates(from_hz: u32, to_hz: u32) -> Result<(), ResampleError> {
+    let outside = [from_hz, to_hz]
+        .into_iter()
+        .find(|rate_hz| !RATE_BOUNDS_HZ.contains(rate_hz));
+    outside.map_or(Ok(()), |rate_hz| Err(ResampleError::Rate { rate_hz }))
+}
+
 /// Number of frames after resampling: `round(frames · to / from)`, halves rounded up.
 pub fn resampled_len(frames: u64, from_hz: u32, to_hz: u32) -> u64 {
     let (from, to) = (u128::from(from_hz.max(1)), u128::from(to_hz));
@@ -82,7 +89,7 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, R
 /// Two blocks are transformed at once, as real and imaginary part of one: the filter is real in time and keeps them
 /// apart.
 pub(crate) struct Resampler {
-    plan: Rc<Plan>,
+    plan: Arc<Plan>,
     work: Work,
     output: Vec<f32>,
     /// Frames of the filter's delay that are still to be dropped.
@@ -94,18 +101,20 @@ pub(crate) struct Resampler {
 /// What is worked on, which a thread keeps from file to file.
 ///
 /// Each transform goes from one buffer to another: in place, it would copy its result back.
-struct Work {
+pub(crate) struct Work {
     /// For samples that are not filtered yet.
     pending: Vec<f32>,
-    input: Vec<Complex32>,
+    /// A block before it is filtered.
+    pub(crate) input: Vec<Complex32>,
     spectrum: Vec<Complex32>,
     new_spectrum: Vec<Complex32>,
-    result: Vec<Complex32>,
+    /// A block after that; its first [`Plan::new_taps`] frames are of no use.
+    pub(crate) result: Vec<Complex32>,
     scratch: Vec<Complex32>,
 }
 
 impl Work {
-    fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         let zeros = |length: usize| vec![Complex32::ZERO; length];
         let scratch = [&plan.forward, &plan.inverse].map(|transform| transform.get_outofplace_scratch_len());
         Self {
@@ -117,6 +126,32 @@ impl Work {
             scratch: zeros(scratch[0].max(scratch[1])),
         }
     }
+
+    /// Filters the block in `input` into `result`.
+    pub(crate) fn filter(&mut self, plan: &Plan) {
+        let Self {
+            input,
+            spectrum,
+            new_spectrum,
+            result,
+            scratch,
+            ..
+        } = self;
+        plan.forward.process_outofplace_with_scratch(input, spectrum, scratch);
+        let kept = plan.filter.len();
+        let negative = kept - 1;
+        for ((new, old), filter) in new_spectrum.iter_mut().zip(&*spectrum).zip(&plan.filter) {
+            *new = old * filter;
+        }
+        new_spectrum[kept..plan.new_block - negative].fill(Complex32::ZERO);
+        let below = new_spectrum[plan.new_block - negative..].iter_mut();
+        let spectrum = &spectrum[plan.block - negative..];
+        for ((new, old), filter) in below.zip(spectrum).zip(&plan.negative) {
+            *new = old * filter;
+        }
+        plan.inverse
+            .process_outofplace_with_scratch(new_spectrum, result, scratch);
+    }
 }
 
 impl Resampler {
@@ -125,11 +160,7 @@ impl Resampler {
     /// # Errors
     /// As [`resample`].
     pub(crate) fn new(from_hz: u32, to_hz: u32, frames: u64) -> Result<Self, ResampleError> {
-        for rate_hz in [from_hz, to_hz] {
-            if !RATE_BOUNDS_HZ.contains(&rate_hz) {
-                return Err(ResampleError::Rate { rate_hz });
-            }
-        }
+        check_rates(from_hz, to_hz)?;
         let frames = resampled_len(frames, from_hz, to_hz);
         if frames > MAX_FRAMES {
             return Err(ResampleError::TooLong { rate_hz: to_hz, frames });
@@ -180,34 +211,13 @@ impl Resampler {
     /// Filters two blocks that follow each other.
     fn pair(&mut self, pending: &[f32]) {
         let plan = &self.plan;
-        let Work {
-            input,
-            spectrum,
-            new_spectrum,
-            result,
-            scratch,
-            ..
-        } = &mut self.work;
         let (first, second) = (pending, &pending[plan.hop()..]);
-        for (input, (first, second)) in input.iter_mut().zip(first.iter().zip(second)) {
+        for (input, (first, second)) in self.work.input.iter_mut().zip(first.iter().zip(second)) {
             *input = Complex32::new(*first, *second);
         }
-        plan.forward.process_outofplace_with_scratch(input, spectrum, scratch);
-        let kept = plan.filter.len();
-        let negative = kept - 1;
-        for ((new, old), filter) in new_spectrum.iter_mut().zip(&*spectrum).zip(&plan.filter) {
-            *new = old * filter;
-        }
-        new_spectrum[kept..plan.new_block - negative].fill(Complex32::ZERO);
-        let below = new_spectrum[plan.new_block - negative..].iter_mut();
-        let spectrum = &spectrum[plan.block - negative..];
-        for ((new, old), filter) in below.zip(spectrum).zip(&plan.negative) {
-            *new = old * filter;
-        }
-        plan.inverse
-            .process_outofplace_with_scratch(new_spectrum, result, scratch);
+        self.work.filter(plan);
         // What is before is mixed up with the block's other end.
-        let valid = &result[plan.new_taps..];
+        let valid = &self.work.result[plan.new_taps..];
         // Less than a block, so that only the first is cut.
         let delay = std::mem::take(&mut self.delay);
         self.output.extend(valid[delay..].iter().map(|z| z.re));
@@ -216,7 +226,7 @@ impl Resampler {
 }
 
 /// What a change of rates needs: a function of the rates alone.
-struct Plan {
+pub(crate) struct Plan {
     /// The rates in hertz.
     rates: (u32, u32),
     forward: Arc<dyn Fft<f32>>,
@@ -226,8 +236,8 @@ struct Plan {
     /// That of negative frequencies, in the order of a transform's end.
     negative: Vec<Complex32>,
     /// Length of the filter, at the old rate and at the new one.
-    taps: usize,
-    new_taps: usize,
+    pub(crate) taps: usize,
+    pub(crate) new_taps: usize,
     /// Length of a block, likewise.
     block: usize,
     new_block: usize,
@@ -235,7 +245,7 @@ struct Plan {
 
 /// A plan of a thread, and what was worked on with it last.
 struct Planned {
-    plan: Rc<Plan>,
+    plan: Arc<Plan>,
     work: Option<Work>,
 }
 
@@ -245,13 +255,13 @@ thread_local! {
 }
 
 impl Plan {
-    fn of(from_hz: u32, to_hz: u32) -> (Rc<Self>, Work) {
+    fn of(from_hz: u32, to_hz: u32) -> (Arc<Self>, Work) {
         LAST.with_borrow_mut(|plans| {
             if let Some(known) = plans.iter_mut().find(|known| known.plan.rates == (from_hz, to_hz)) {
                 let work = known.work.take();
                 return (known.plan.clone(), work.unwrap_or_else(|| Work::new(&known.plan)));
             }
-            let plan = Rc::new(Self::new(from_hz, to_hz));
+            let plan = Arc::new(Self::new(from_hz, to_hz, None));
             if plan.taps <= LONG_FILTER {
                 plans.truncate(PLANS - 1);
                 let planned = Planned {
@@ -274,17 +284,18 @@ impl Plan {
         });
     }
 
-    fn new(from_hz: u32, to_hz: u32) -> Self {
+    /// Of blocks of so many lengths of the filter, or of as many as are fastest.
+    pub(crate) fn new(from_hz: u32, to_hz: u32, filters: Option<usize>) -> Self {
         let divisor = gcd(from_hz as usize, to_hz as usize);
         let (from, to) = (from_hz as usize / divisor, to_hz as usize / divisor);
         // A power of two keeps the lengths of transforms products of the rates' own small primes.
         let units = FILTER_FRAMES.div_ceil(from.min(to)).next_power_of_two();
         let (taps, new_taps) = (from * units, to * units);
-        let filters = if taps > LONG_FILTER {
+        let filters = filters.unwrap_or(if taps > LONG_FILTER {
             LONG_BLOCK_FILTERS
         } else {
             BLOCK_FILTERS
-        };
+        });
         let (block, new_block) = (taps * filters, new_taps * filters);
         let mut planner = FftPlanner::new();
         let (forward, inverse) = (planner.plan_fft_forward(block), planner.plan_fft_inverse(new_block));
@@ -321,7 +332,7 @@ impl Plan {
     }
 
     /// New samples of a block.
-    fn hop(&self) -> usize {
+    pub(crate) fn hop(&self) -> usize {
         self.block - self.taps
     }
 }

@@ -33,6 +33,11 @@ fn in_path(program: &str) -> Option<String> {
 impl Browser {
     /// Starts one; else the reason why there is none.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with further arguments; else the reason why there is none.
+    pub fn start_with(more: &[&str]) -> Result<Self, String> {
         let binary = BROWSERS.into_iter().find_map(in_path);
         let binary = binary.ok_or_else(|| format!("no browser: none of {}", BROWSERS.join(", ")))?;
         let program = in_path("chromedriver").ok_or("no chromedriver")?;
@@ -61,6 +66,7 @@ impl Browser {
             "--mute-audio",
             "--autoplay-policy=no-user-gesture-required",
         ];
+        let arguments = [&arguments, more].concat();
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "binary": binary, "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
@@ -139,6 +145,23 @@ impl Browser {
             "actions",
             &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": press }] }),
         );
+    }
+
+    /// Chooses a file in an input of the page.
+    pub fn choose_file(&self, selector: &str, path: &str) {
+        let found = self.ask("element", &json!({ "using": "css selector", "value": selector }));
+        let id = found.as_object().unwrap().values().next().unwrap();
+        self.ask(
+            &format!("element/{}/value", id.as_str().unwrap()),
+            &json!({ "text": path }),
+        );
+    }
+
+    /// Gives the page so many CSS pixels of width.
+    pub fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.ask("goog/cdp/execute", &command);
     }
 
     /// Errors that the page made since the last call.
