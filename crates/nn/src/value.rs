@@ -8,6 +8,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::presence::Presence;
+use crate::waits;
 
 /// Exact number of valid steps of each sequence of a batch; what lies behind is padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,7 +285,7 @@ impl Value {
             Self::Distribution(x) => x.mean.clone().sum() + x.log_variance.clone().sum(),
             Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Tokens(_) | Self::Presence(_) => return true,
         };
-        sum.into_scalar::<f32>().is_finite()
+        waits::number(sum).is_finite()
     }
 
     /// Places in the batch of the items with a number that is not finite, padding left out, and none of them where it is
@@ -292,18 +293,18 @@ impl Value {
     pub fn items_not_finite(&self) -> Option<Vec<usize>> {
         // Layers, items, and numbers of a step of time.
         let (numbers, layers, batch, width) = match self {
-            Self::Wave(x, _) => (x.clone().into_data(), 1, x.dims()[0], 1),
-            Self::Vector(x) | Self::Logits(x) => (x.clone().into_data(), 1, x.dims()[0], 0),
-            Self::Frames(x, _) => (x.clone().into_data(), 1, x.dims()[0], x.dims()[2]),
-            Self::Stack(x, _) => (x.clone().into_data(), x.dims()[0], x.dims()[1], x.dims()[3]),
+            Self::Wave(x, _) => (waits::data(x.clone()), 1, x.dims()[0], 1),
+            Self::Vector(x) | Self::Logits(x) => (waits::data(x.clone()), 1, x.dims()[0], 0),
+            Self::Frames(x, _) => (waits::data(x.clone()), 1, x.dims()[0], x.dims()[2]),
+            Self::Stack(x, _) => (waits::data(x.clone()), x.dims()[0], x.dims()[1], x.dims()[3]),
             Self::Scalar(x, _) => {
-                let is_finite = x.clone().into_data().iter::<f32>().all(f32::is_finite);
+                let is_finite = waits::number(x.clone()).is_finite();
                 return (!is_finite).then(Vec::new);
             }
             Self::Distribution(x) => {
                 // Two layers, as it were.
                 let both = Tensor::stack::<3>(vec![x.mean.clone(), x.log_variance.clone()], 0);
-                (both.into_data(), 2, x.mean.dims()[0], 0)
+                (waits::data(both), 2, x.mean.dims()[0], 0)
             }
             Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Tokens(_) | Self::Presence(_) => return None,
         };

@@ -13,6 +13,7 @@ use super::augment::{Augmentations, Version};
 use emorun_nn::host::HostValue;
 use emorun_nn::node::PREFIX;
 use emorun_nn::value::{Lengths, PortId, Value};
+use emorun_nn::waits;
 
 /// How what a node gives is kept.
 #[derive(Debug)]
@@ -220,6 +221,6 @@ pub fn array_of(value: Value) -> Option<Array> {
     let [states, _, time, width] = stack.dims();
     let valid = lengths.longest().min(time);
     let stack = stack.narrow(2, 0, valid);
-    let values: Vec<f32> = stack.into_data().iter::<f32>().collect();
+    let values = waits::numbers(stack);
     Array::new([states, valid, width], values).ok()
 }
