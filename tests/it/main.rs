@@ -60,3 +60,4 @@ mod support;
 mod tables;
 mod tensorboard;
 mod terminal;
+mod waits;

@@ -23,6 +23,8 @@ pub struct AttentionExtras<'a> {
     pub dropout: Option<Dropout>,
     /// Valid keys of each item; those behind get no weight. All, where absent.
     pub lengths: Option<&'a [usize]>,
+    /// The same as `1` and `0`, `[batch, keys]`, where it is on the device already; the CPU takes the lengths.
+    pub mask: Option<Tensor<2>>,
 }
 
 /// `softmax(Q · Kᵀ / √(head width) + bias) · V`, head by head.
@@ -96,7 +98,10 @@ fn plain(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize, extra
     if let Some(bias) = extras.bias {
         scores = scores + bias;
     }
-    if let Some(lengths) = extras.lengths {
+    if let Some(mask) = extras.mask {
+        let hidden = mask.sub_scalar(1.0).mul_scalar(1e30);
+        scores = scores.clone() + hidden.reshape([batch, 1, 1, keys]).cast(scores.dtype());
+    } else if let Some(lengths) = extras.lengths {
         let hidden = lengths
             .iter()
             .flat_map(|&length| (0..keys).map(move |key| if key < length { 0.0 } else { -1e30 }));
@@ -490,11 +495,17 @@ mod tests {
                 (values(2 * 3 * 9 * 4, 3), [2, 1, 9, 12]),
                 (values(shape.iter().product(), 4), shape),
             ]);
-            let with = |q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Tensor<4>, ours: bool| {
+            let with = |q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Tensor<4>, ours: bool, masked: bool| {
+                let valid: Vec<f32> = [9, 5]
+                    .iter()
+                    .flat_map(|&length| (0..9).map(move |key| f32::from(u8::from(key < length))))
+                    .collect();
+                let valid = Tensor::<2>::from_data(TensorData::new(valid, [2, 9]), &q.device());
                 let extras = AttentionExtras {
                     dropout: Some(Dropout::new(0.5, [3, 4])),
                     bias: Some(bias),
                     lengths: Some(&[9, 5]),
+                    mask: masked.then(|| valid.clone().cast(q.dtype())),
                 };
                 let flat = |x: Tensor<4>| x.squeeze_dim::<3>(1);
                 if ours {
@@ -503,11 +514,13 @@ mod tests {
                     plain(flat(q), flat(k), flat(v), 3, extras)
                 }
             };
-            case.agrees(
-                |[q, k, v, bias]| with(q, k, v, bias, true),
-                |[q, k, v, bias]| with(q, k, v, bias, false),
-                2e-6,
-            );
+            for masked in [false, true] {
+                case.agrees(
+                    |[q, k, v, bias]| with(q, k, v, bias, true, masked),
+                    |[q, k, v, bias]| with(q, k, v, bias, false, masked),
+                    2e-6,
+                );
+            }
         }
     }
 }

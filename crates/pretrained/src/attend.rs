@@ -34,12 +34,16 @@ pub fn attend([query, key, value]: [Tensor<3>; 3], heads: usize, extras: Extras<
         }
         None => (None, query, key, value),
     };
+    let device = query.device();
+    let mask = extras.lengths.filter(|_| !kernels::runs_on(&device));
+    let mask = mask.map(|lengths| lengths.mask(key.dims()[1], &device));
     let precision = context.precision;
     let [query, key, value] = [query, key, value].map(|x| precision.factor(x));
     let extras = kernels::AttentionExtras {
         bias,
         dropout: context.dropout_at(extras.dropout, "attention"),
         lengths: extras.lengths.map(Lengths::as_slice),
+        mask,
     };
     precision.product(kernels::attention(query, key, value, heads, extras))
 }
