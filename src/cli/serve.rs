@@ -11,7 +11,7 @@ use emorun_engine::exit::Failure;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Directories of runs, each as RUN or as NAME=RUN; the first answers who names none.
+    /// Directories of runs, or bundles, each as RUN or as NAME=RUN; the first answers who names none.
     #[arg(required = true, value_name = "[NAME=]RUN")]
     runs: Vec<String>,
     /// Where to listen; port 0 is any free one. Beyond this machine a token is needed.
@@ -109,9 +109,9 @@ mod served {
         let mut models: Vec<(String, Box<dyn Recogniser>)> = Vec::new();
         for given in &arguments.runs {
             let (name, dir) = named(given);
-            let run = TrainedRun::open(&dir)?;
+            let runs = TrainedRun::open_all(&dir)?;
             let changes = (arguments.sets.as_slice(), common.offline);
-            let predictor = Predictor::open(&run, changes, &device, &mut |report, sources| {
+            let predictor = Predictor::open(&runs, changes, &device, &mut |report, sources| {
                 check::write(report, sources, common.format);
             })?;
             let name = name.unwrap_or_else(|| predictor.name().to_owned());

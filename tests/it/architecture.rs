@@ -189,14 +189,15 @@ const ROOMS: [(&str, Edges); 5] = [
         &[
             ("draw", &[]),
             ("presence", &[]),
-            ("value", &["presence"]),
+            ("waits", &[]),
+            ("value", &["presence", "waits"]),
             ("precision", &[]),
             ("recompute", &[]),
             ("state", &[]),
             ("host", &[]),
             ("facts", &["host"]),
             ("node", &["draw", "value", "precision", "recompute", "state", "facts"]),
-            ("layers", &["value", "state"]),
+            ("layers", &["value", "state", "node"]),
         ],
     ),
     (
@@ -272,6 +273,16 @@ const TERMINAL: [&str; 3] = [
     "crates/engine/src/terminal.rs",
     "src/cli/bench/",
     "crates/data/src/corpora/emobox/tests.rs",
+];
+
+/// Files that may read tensors by themselves, where all other code of a training step goes through the first, which counts:
+/// policies learn by reward on the host, step by step.
+const READERS: [&str; 5] = [
+    "crates/nn/src/waits.rs",
+    "crates/engine/src/train/learn.rs",
+    "crates/engine/src/train/policy.rs",
+    "crates/nodes/src/policies/",
+    "crates/nodes/src/heads/early_classifier.rs",
 ];
 
 /// Licences that ask for no more than to be named.
@@ -400,6 +411,35 @@ fn crates_use_only_the_crates_listed() {
         ]
         .contains(&name);
         assert!(may || heavy.is_none(), "{name} uses {heavy:?}");
+    }
+}
+
+#[test]
+fn a_device_is_waited_for_in_one_place() {
+    const WAITING: [&str; 6] = [
+        ".into_data()",
+        ".to_data()",
+        "into_scalar",
+        "_data_async",
+        ".seed(",
+        "Tensor::random",
+    ];
+    for room in ["nn", "pretrained", "nodes", "engine"] {
+        for (path, text) in sources(&format!("crates/{room}/src")) {
+            if READERS.iter().any(|reader| path.starts_with(reader)) {
+                continue;
+            }
+            for line in code(&text) {
+                // Centres of classes are drawn once, when a network is built.
+                let is_built = path.ends_with("losses/center.rs") && line.contains("Tensor::random");
+                let found = WAITING.iter().find(|waiting| line.contains(**waiting));
+                assert!(
+                    is_built || found.is_none(),
+                    "{path}: `{}`; read by `emorun_nn::waits`, draw by `Context`",
+                    line.trim()
+                );
+            }
+        }
     }
 }
 

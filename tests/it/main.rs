@@ -65,3 +65,4 @@ mod support;
 mod tables;
 mod tensorboard;
 mod terminal;
+mod waits;

@@ -5,6 +5,7 @@ use burn::tensor::{DType, Tensor, TensorData, activation::softmax};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::dropout::{self, Dropout};
 use super::gemm::{Strides, product, rows, transposed};
 use super::kernel::{self, Kernel};
 use super::simd::{dense, exp_negative, multiply_add, sum, sum2, vectorised, zeros};
@@ -18,11 +19,12 @@ const SCORES: usize = 1 << 16;
 pub struct AttentionExtras<'a> {
     /// Added to the scores: `[batch or 1, heads or 1, queries or 1, keys]`.
     pub bias: Option<Tensor<4>>,
-    /// Multiplied with the weights, `[batch, heads, queries, keys]`: a dropout mask, already divided
-    /// by the share that is kept. It gets no gradient.
-    pub dropout: Option<Tensor<4>>,
+    /// Dropout of the weights, `[batch, heads, queries, keys]`.
+    pub dropout: Option<Dropout>,
     /// Valid keys of each item; those behind get no weight. All, where absent.
     pub lengths: Option<&'a [usize]>,
+    /// The same as `1` and `0`, `[batch, keys]`, where it is on the device already; the CPU takes the lengths.
+    pub mask: Option<Tensor<2>>,
 }
 
 /// `softmax(Q · Kᵀ / √(head width) + bias) · V`, head by head.
@@ -72,11 +74,10 @@ pub fn attention(
         head: width / heads,
         lengths,
         bias: bias.as_ref().map(Tensor::dims),
-        dropout: dropout.is_some(),
+        dropout,
     };
     let mut inputs = vec![query.into_dispatch(), key.into_dispatch(), value.into_dispatch()];
     inputs.extend(bias.map(Tensor::into_dispatch));
-    inputs.extend(dropout.map(Tensor::into_dispatch));
     kernel::run(attention, inputs)
 }
 
@@ -97,7 +98,10 @@ fn plain(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize, extra
     if let Some(bias) = extras.bias {
         scores = scores + bias;
     }
-    if let Some(lengths) = extras.lengths {
+    if let Some(mask) = extras.mask {
+        let hidden = mask.sub_scalar(1.0).mul_scalar(1e30);
+        scores = scores.clone() + hidden.reshape([batch, 1, 1, keys]).cast(scores.dtype());
+    } else if let Some(lengths) = extras.lengths {
         let hidden = lengths
             .iter()
             .flat_map(|&length| (0..keys).map(move |key| if key < length { 0.0 } else { -1e30 }));
@@ -106,7 +110,7 @@ fn plain(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize, extra
     }
     let mut weights = softmax(scores, 3);
     if let Some(dropout) = extras.dropout {
-        weights = weights * dropout;
+        weights = dropout::plain(weights, dropout);
     }
     weights
         .cast(dtype)
@@ -125,7 +129,7 @@ struct Attention {
     head: usize,
     lengths: Vec<usize>,
     bias: Option<[usize; 4]>,
-    dropout: bool,
+    dropout: Option<Dropout>,
 }
 
 vectorised! {
@@ -163,14 +167,6 @@ vectorised! {
 vectorised! {
     fn scale(numbers: &mut [f32], factor: f32) {
         for number in numbers {
-            *number *= factor;
-        }
-    }
-}
-
-vectorised! {
-    fn multiply(numbers: &mut [f32], factors: &[f32]) {
-        for (number, factor) in numbers.iter_mut().zip(factors) {
             *number *= factor;
         }
     }
@@ -256,9 +252,9 @@ impl Attention {
         }
     }
 
-    fn dropout<'a>(&self, dropout: &'a [f32], at: Head<'_>, query: usize) -> &'a [f32] {
-        let row = (at.item * self.heads + at.head) * self.queries + query;
-        &dropout[row * self.keys..][..self.lengths[at.item]]
+    /// The place of a query's first weight among all.
+    fn first_weight(&self, at: Head<'_>, query: usize) -> usize {
+        ((at.item * self.heads + at.head) * self.queries + query) * self.keys
     }
 
     fn tiles(&self) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
@@ -288,7 +284,6 @@ impl Attention {
 struct Inputs {
     tensors: Vec<FlexTensor>,
     bias: Option<usize>,
-    dropout: Option<usize>,
 }
 
 impl Inputs {
@@ -297,7 +292,6 @@ impl Inputs {
         Self {
             tensors: tensors.into_iter().map(dense).collect(),
             bias,
-            dropout: attention.dropout.then_some(3 + usize::from(bias.is_some())),
         }
     }
 
@@ -307,10 +301,6 @@ impl Inputs {
 
     fn bias(&self) -> Option<&[f32]> {
         self.bias.map(|at| self.get(at))
-    }
-
-    fn dropout(&self) -> Option<&[f32]> {
-        self.dropout.map(|at| self.get(at))
     }
 }
 
@@ -325,9 +315,9 @@ impl Kernel for Attention {
                 let mut out = zeros(self.queries * self.head);
                 for queries in self.tiles() {
                     self.weights(at, queries.clone(), inputs.bias(), weights);
-                    if let Some(dropout) = inputs.dropout() {
+                    if let Some(dropout) = self.dropout {
                         for (row, query) in weights.chunks_exact_mut(valid.max(1)).zip(queries.clone()) {
-                            multiply(row, self.dropout(dropout, at, query));
+                            dropout.apply(row, self.first_weight(at, query));
                         }
                     }
                     product(
@@ -379,7 +369,6 @@ impl Kernel for Attention {
                 sum
             }));
         }
-        gradients.extend(self.dropout.then_some(None));
         gradients
     }
 }
@@ -413,15 +402,15 @@ impl Attention {
                 false,
             );
             // The weights that the values met, dropout included, are needed for the values alone.
-            let dropped = inputs.dropout().map(|dropout| {
+            let dropped = self.dropout.map(|dropout| {
                 let mut dropped = weights.clone();
                 let rows = dropped
                     .chunks_exact_mut(valid.max(1))
                     .zip(change.chunks_exact_mut(valid.max(1)));
                 for ((weights, change), query) in rows.zip(queries.clone()) {
-                    let dropout = self.dropout(dropout, at, query);
-                    multiply(weights, dropout);
-                    multiply(change, dropout);
+                    let first = self.first_weight(at, query);
+                    dropout.apply(weights, first);
+                    dropout.apply(change, first);
                 }
                 dropped
             });
@@ -506,16 +495,17 @@ mod tests {
                 (values(2 * 3 * 9 * 4, 3), [2, 1, 9, 12]),
                 (values(shape.iter().product(), 4), shape),
             ]);
-            let mask: Vec<f32> = values(2 * 3 * 6 * 9, 5)
-                .iter()
-                .map(|&x| if x < 0.3 { 2.0 } else { 0.0 })
-                .collect();
-            let with = |q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Tensor<4>, ours: bool| {
-                let mask = Tensor::<4>::from_data(TensorData::new(mask.clone(), [2, 3, 6, 9]), &q.device());
+            let with = |q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Tensor<4>, ours: bool, masked: bool| {
+                let valid: Vec<f32> = [9, 5]
+                    .iter()
+                    .flat_map(|&length| (0..9).map(move |key| f32::from(u8::from(key < length))))
+                    .collect();
+                let valid = Tensor::<2>::from_data(TensorData::new(valid, [2, 9]), &q.device());
                 let extras = AttentionExtras {
-                    dropout: Some(mask.cast(q.dtype())),
+                    dropout: Some(Dropout::new(0.5, [3, 4])),
                     bias: Some(bias),
                     lengths: Some(&[9, 5]),
+                    mask: masked.then(|| valid.clone().cast(q.dtype())),
                 };
                 let flat = |x: Tensor<4>| x.squeeze_dim::<3>(1);
                 if ours {
@@ -524,11 +514,13 @@ mod tests {
                     plain(flat(q), flat(k), flat(v), 3, extras)
                 }
             };
-            case.agrees(
-                |[q, k, v, bias]| with(q, k, v, bias, true),
-                |[q, k, v, bias]| with(q, k, v, bias, false),
-                2e-6,
-            );
+            for masked in [false, true] {
+                case.agrees(
+                    |[q, k, v, bias]| with(q, k, v, bias, true, masked),
+                    |[q, k, v, bias]| with(q, k, v, bias, false, masked),
+                    2e-6,
+                );
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ mod attention;
 #[cfg(test)]
 mod check;
 mod conv;
+mod dropout;
 mod frame_conv;
 mod gelu;
 mod gemm;
@@ -37,6 +38,7 @@ use burn_flex::FlexTensor;
 
 pub use adam::{AdamRule, adam_step};
 pub use attention::{AttentionExtras, attention};
+pub use dropout::{Dropout, dropout};
 pub use frame_conv::conv1d_channels_last;
 pub use gelu::{composed_gelu, gelu};
 pub use grouped_conv::grouped_same_conv;

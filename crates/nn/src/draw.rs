@@ -38,6 +38,12 @@ impl DrawKey {
         ChaCha8Rng::from_seed(self.0)
     }
 
+    /// Key of draws on a device, one for each element of a tensor.
+    pub fn of_elements(&self) -> [u32; 2] {
+        let seed = self.device_seed();
+        [seed as u32, (seed >> 32) as u32]
+    }
+
     /// A seed for a device's own generator.
     pub fn device_seed(&self) -> u64 {
         let mut bytes = [0; 8];

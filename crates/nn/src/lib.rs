@@ -4,7 +4,8 @@
 //! flows on edges at run time, [`layers`] parts that respect lengths, [`draw`] where randomness comes from, [`host`]
 //! what is computed for one item before it becomes part of a batch, [`facts`] what was found out about files before
 //! inference. [`presence`] is about items that lack a stream, [`state`] what a layer remembers where a sequence comes in
-//! stretches. [`precision`] and [`recompute`] are policies of training that reach into layers.
+//! stretches. [`precision`] and [`recompute`] are policies of training that reach into layers, [`waits`] is where the host
+//! waits for a device.
 
 pub mod draw;
 pub mod facts;
@@ -17,3 +18,4 @@ pub mod presence;
 pub mod recompute;
 pub mod state;
 pub mod value;
+pub mod waits;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
+use emorun_kernels::{self as kernels, Dropout};
 use emorun_lang::InferError;
 
 use rand::RngExt;
@@ -366,18 +367,18 @@ impl Context {
     /// `site` tells several dropouts of one node apart.
     ///
     /// # Source
-    /// Srivastava et al. 2014, inverted as in every current framework. The device's generator is
-    /// seeded for (seed, step, node, site) before the draw, so that no other draw moves this one.
+    /// Srivastava et al. 2014, inverted as in every current framework. Whether an element is kept is a function of
+    /// (seed, step, node, site) and of its place in the tensor.
     pub fn dropout<const D: usize>(&self, x: Tensor<D>, p: f64, site: &str) -> Tensor<D> {
-        if !self.training || p == 0.0 {
-            return x;
+        match self.dropout_at(p, site) {
+            Some(dropout) => kernels::dropout(x, dropout),
+            None => x,
         }
-        let device = x.device();
-        device.seed(self.step.with(site).device_seed());
-        let keep = 1.0 - p;
-        let mask = Tensor::<D>::random(x.shape(), Distribution::Bernoulli(keep), &device.clone().inner());
-        let mask = mask.div_scalar(keep);
-        x * if device.is_autodiff() { mask.autodiff() } else { mask }
+    }
+
+    /// What [`Context::dropout`] does at a site; `None` where it does nothing.
+    pub fn dropout_at(&self, p: f64, site: &str) -> Option<Dropout> {
+        (self.training && p > 0.0).then(|| Dropout::new(p, self.step.with(site).of_elements()))
     }
 }
 

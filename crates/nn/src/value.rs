@@ -3,45 +3,67 @@
 mod rows;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::presence::Presence;
+use crate::waits;
 
 /// Exact number of valid steps of each sequence of a batch; what lies behind is padding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lengths(Arc<[usize]>);
+#[derive(Clone)]
+pub struct Lengths {
+    steps: Arc<[usize]>,
+    /// Masks that were asked for, which clones share: every layer asks anew, and a device is sent each but once.
+    masks: Arc<Mutex<Vec<Tensor<2>>>>,
+}
+
+impl PartialEq for Lengths {
+    fn eq(&self, other: &Self) -> bool {
+        self.steps == other.steps
+    }
+}
+
+impl Eq for Lengths {}
+
+impl std::fmt::Debug for Lengths {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Lengths").field(&self.steps).finish()
+    }
+}
 
 impl Lengths {
     /// Lengths of a batch, one an item.
     pub fn new(lengths: Vec<usize>) -> Self {
-        Self(lengths.into())
+        Self {
+            steps: lengths.into(),
+            masks: Arc::default(),
+        }
     }
 
     /// The lengths, one an item.
     pub fn as_slice(&self) -> &[usize] {
-        &self.0
+        &self.steps
     }
 
     /// The longest sequence of the batch.
     pub fn longest(&self) -> usize {
-        self.0.iter().copied().max().unwrap_or(0)
+        self.steps.iter().copied().max().unwrap_or(0)
     }
 
     /// Number of valid steps in the whole batch.
     pub fn total(&self) -> usize {
-        self.0.iter().sum()
+        self.steps.iter().sum()
     }
 
     /// True when every sequence fills `steps`, so that no masking is needed.
     pub fn all_full(&self, steps: usize) -> bool {
-        self.0.iter().all(|&length| length >= steps)
+        self.steps.iter().all(|&length| length >= steps)
     }
 
     /// Lengths after a layer that maps each of them.
     pub fn map(&self, f: impl Fn(usize) -> usize) -> Self {
-        Self(self.0.iter().map(|&length| f(length)).collect())
+        Self::new(self.steps.iter().map(|&length| f(length)).collect())
     }
 
     /// `1` at valid steps and `0` at padding.
@@ -49,11 +71,25 @@ impl Lengths {
     /// # Shapes
     /// - output: `[batch, steps]`
     pub fn mask(&self, steps: usize, device: &Device) -> Tensor<2> {
-        let mut mask = vec![0f32; self.0.len() * steps];
-        for (row, &length) in mask.chunks_exact_mut(steps.max(1)).zip(self.0.iter()) {
+        let inner = device.clone().inner();
+        let mut masks = self.masks.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = masks
+            .iter()
+            .find(|mask| mask.dims()[1] == steps && mask.device() == inner);
+        let mask = known.cloned().unwrap_or_else(|| {
+            let mask = self.new_mask(steps, &inner);
+            masks.push(mask.clone());
+            mask
+        });
+        if device.is_autodiff() { mask.autodiff() } else { mask }
+    }
+
+    fn new_mask(&self, steps: usize, device: &Device) -> Tensor<2> {
+        let mut mask = vec![0f32; self.steps.len() * steps];
+        for (row, &length) in mask.chunks_exact_mut(steps.max(1)).zip(self.steps.iter()) {
             row[..length.min(steps)].fill(1.0);
         }
-        Tensor::from_data(TensorData::new(mask, [self.0.len(), steps]), device)
+        Tensor::from_data(TensorData::new(mask, [self.steps.len(), steps]), device)
     }
 }
 
@@ -284,7 +320,7 @@ impl Value {
             Self::Distribution(x) => x.mean.clone().sum() + x.log_variance.clone().sum(),
             Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Tokens(_) | Self::Presence(_) => return true,
         };
-        sum.into_scalar::<f32>().is_finite()
+        waits::number(sum).is_finite()
     }
 
     /// Places in the batch of the items with a number that is not finite, padding left out, and none of them where it is
@@ -292,18 +328,18 @@ impl Value {
     pub fn items_not_finite(&self) -> Option<Vec<usize>> {
         // Layers, items, and numbers of a step of time.
         let (numbers, layers, batch, width) = match self {
-            Self::Wave(x, _) => (x.clone().into_data(), 1, x.dims()[0], 1),
-            Self::Vector(x) | Self::Logits(x) => (x.clone().into_data(), 1, x.dims()[0], 0),
-            Self::Frames(x, _) => (x.clone().into_data(), 1, x.dims()[0], x.dims()[2]),
-            Self::Stack(x, _) => (x.clone().into_data(), x.dims()[0], x.dims()[1], x.dims()[3]),
+            Self::Wave(x, _) => (waits::data(x.clone()), 1, x.dims()[0], 1),
+            Self::Vector(x) | Self::Logits(x) => (waits::data(x.clone()), 1, x.dims()[0], 0),
+            Self::Frames(x, _) => (waits::data(x.clone()), 1, x.dims()[0], x.dims()[2]),
+            Self::Stack(x, _) => (waits::data(x.clone()), x.dims()[0], x.dims()[1], x.dims()[3]),
             Self::Scalar(x, _) => {
-                let is_finite = x.clone().into_data().iter::<f32>().all(f32::is_finite);
+                let is_finite = waits::number(x.clone()).is_finite();
                 return (!is_finite).then(Vec::new);
             }
             Self::Distribution(x) => {
                 // Two layers, as it were.
                 let both = Tensor::stack::<3>(vec![x.mean.clone(), x.log_variance.clone()], 0);
-                (both.into_data(), 2, x.mean.dims()[0], 0)
+                (waits::data(both), 2, x.mean.dims()[0], 0)
             }
             Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Tokens(_) | Self::Presence(_) => return None,
         };

@@ -18,6 +18,7 @@ use emorun_nn::precision::Precision;
 use emorun_nn::presence::Presence;
 use emorun_nn::recompute::Segments;
 use emorun_nn::value::{PortId, Value, Values};
+use emorun_nn::waits;
 
 /// A device node of the graph with its wires.
 #[derive(Clone, Debug)]
@@ -198,7 +199,7 @@ impl Network {
             .iter()
             .map(|node| {
                 let key = key.with(&node.name);
-                device.seed(key.device_seed());
+                waits::seed(device, key.device_seed());
                 let context = BuildContext {
                     device,
                     class_counts,

@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 use crate::network::Network;
+use emorun_nn::waits;
 
 /// Named tensors, as they are stored.
 pub type NamedTensors = BTreeMap<String, TensorData>;
@@ -61,7 +62,7 @@ pub fn collect(network: &Network) -> NamedTensors {
     }
     impl ModuleVisitor for Collect {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.tensors.insert(self.path.join(), param.val().into_data());
+            self.tensors.insert(self.path.join(), waits::data(param.val()));
         }
         fn enter_module(&mut self, name: &str, container: &str) {
             self.path.enter(name, container);
@@ -92,8 +93,7 @@ pub fn gradients(network: &Network, gradients: &Gradients) -> BTreeMap<String, V
     impl ModuleVisitor for Find<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = param.val().grad(self.gradients) {
-                let numbers = gradient.into_data().iter::<f32>().collect();
-                self.found.insert(self.path.join(), numbers);
+                self.found.insert(self.path.join(), waits::numbers(gradient));
             }
         }
         fn enter_module(&mut self, name: &str, container: &str) {

@@ -34,17 +34,16 @@ pub fn attend([query, key, value]: [Tensor<3>; 3], heads: usize, extras: Extras<
         }
         None => (None, query, key, value),
     };
-    let dropout = (context.training && extras.dropout > 0.0).then(|| {
-        let ([batch, queries, _], [_, keys, _]) = (query.dims(), key.dims());
-        let kept = Tensor::ones([batch, heads, queries, keys], &query.device());
-        context.dropout(kept, extras.dropout, "attention")
-    });
+    let device = query.device();
+    let mask = extras.lengths.filter(|_| !kernels::runs_on(&device));
+    let mask = mask.map(|lengths| lengths.mask(key.dims()[1], &device));
     let precision = context.precision;
     let [query, key, value] = [query, key, value].map(|x| precision.factor(x));
     let extras = kernels::AttentionExtras {
         bias,
-        dropout,
+        dropout: context.dropout_at(extras.dropout, "attention"),
         lengths: extras.lengths.map(Lengths::as_slice),
+        mask,
     };
     precision.product(kernels::attention(query, key, value, heads, extras))
 }

@@ -128,12 +128,13 @@ impl PositionalConvolutions {
             None => x,
         };
         self.layers.iter().fold(x, |x, layer| {
-            let weight = match &layer.kernel {
-                PositionalKernel::Plain(kernel) => kernel.weight.value(),
-                PositionalKernel::WeightNorm(kernel) => weight_norm(kernel.weight_g.val(), kernel.weight_v.val()),
+            let (weight, x) = match &layer.kernel {
+                PositionalKernel::Plain(kernel) => kernel.weight.factor_beside(x, precision),
+                PositionalKernel::WeightNorm(kernel) => {
+                    together(weight_norm(kernel.weight_g.val(), kernel.weight_v.val()), x)
+                }
             };
-            let (weight, x) = together(weight, x);
-            let (bias, x) = layer.bias.beside(x);
+            let (bias, x) = layer.bias.factor_beside(x, precision);
             let (weight, x) = together(weight, x);
             let (x, weight, bias) = (precision.factor(x), precision.factor(weight), precision.factor(bias));
             let mut x = precision.product(kernels::grouped_same_conv(x, weight, bias, self.groups));

@@ -10,6 +10,7 @@ use rand::RngExt;
 use super::naming::Naming;
 use super::weight::{LayerNorm, Linear, LowRank, Weight};
 use emorun_nn::draw::DrawKey;
+use emorun_nn::waits;
 
 /// Where tensors come from.
 #[derive(Clone, Copy, Debug)]
@@ -149,7 +150,7 @@ impl<'a> WeightReader<'a> {
         let data = self.values(name, &[output, input], LINEAR);
         // Laid out anew once, so that no product has to.
         self.weight(name, stored(data, [output, input]), |tensor: Tensor<2>| {
-            Tensor::from_data(tensor.transpose().into_data(), &self.device.clone().inner())
+            Tensor::from_data(waits::data(tensor.transpose()), &self.device.clone().inner())
         })
     }
 

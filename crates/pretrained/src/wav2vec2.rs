@@ -271,10 +271,10 @@ pub(super) const CONV_EPS: f64 = 1e-5;
 
 impl Conv {
     fn forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
-        let (weight, x) = self.weight.beside(x);
+        let (weight, x) = self.weight.factor_beside(x, precision);
         let (weight, x, bias) = match &self.bias {
             Some(bias) => {
-                let (bias, x) = bias.beside(x);
+                let (bias, x) = bias.factor_beside(x, precision);
                 let (weight, x) = together(weight, x);
                 (weight, x, Some(precision.factor(bias)))
             }

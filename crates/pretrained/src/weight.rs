@@ -1,10 +1,13 @@
 //! Tensors of a pretrained model, each either trained or constant, and the layers made of them.
 
+use std::sync::{Arc, OnceLock};
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use emorun_kernels as kernels;
 
 use emorun_nn::node::Context;
+use emorun_nn::precision::Precision;
 
 /// A tensor of a pretrained model.
 ///
@@ -24,12 +27,18 @@ pub enum Weight<const D: usize> {
 pub struct Constant<const D: usize> {
     #[module(skip)]
     tensor: Tensor<D>,
+    /// The same as a factor of products in bfloat16, once it was asked for.
+    #[module(skip)]
+    rounded: Arc<OnceLock<Tensor<D>>>,
 }
 
 impl<const D: usize> Weight<D> {
     /// A constant, without autodiff.
     pub fn frozen(tensor: Tensor<D>) -> Self {
-        Self::Frozen(Constant { tensor: tensor.inner() })
+        Self::Frozen(Constant {
+            tensor: tensor.inner(),
+            rounded: Arc::default(),
+        })
     }
 
     /// True if the optimizer moves it.
@@ -43,6 +52,23 @@ impl<const D: usize> Weight<D> {
             Self::Trained(param) => param.val(),
             Self::Frozen(constant) => constant.tensor.clone(),
         }
+    }
+
+    /// The tensor as a factor of products in a precision: what is frozen is rounded but once. What trains is not
+    /// rounded yet.
+    fn factor(&self, precision: Precision) -> Tensor<D> {
+        match self {
+            Self::Frozen(constant) if precision == Precision::Bf16 => {
+                let rounded = || precision.factor(constant.tensor.clone());
+                constant.rounded.get_or_init(rounded).clone()
+            }
+            _ => self.value(),
+        }
+    }
+
+    /// As [`Weight::beside`], for a product in a precision, to which what trains is still to be rounded.
+    pub fn factor_beside<const E: usize>(&self, x: Tensor<E>, precision: Precision) -> (Tensor<D>, Tensor<E>) {
+        together(self.factor(precision), x)
     }
 
     /// The tensor beside which `x` can be computed, and `x` on the same side of autodiff.
@@ -97,7 +123,8 @@ impl Linear {
     /// - `x`: `[…, input]`
     /// - output: `[…, output]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>, context: &Context) -> Tensor<D> {
-        let (weight, x) = self.weight.beside(x);
+        let precision = context.precision;
+        let (weight, x) = self.weight.factor_beside(x, precision);
         let adapted = self.lora.as_ref().map(|lora| {
             let (a, x) = together(lora.a.val(), x.clone());
             let x = product(context.dropout(x, lora.dropout, "lora"), a, None, context);
@@ -105,7 +132,7 @@ impl Linear {
         });
         let y = match &self.bias {
             Some(bias) => {
-                let (bias, x) = bias.beside(x);
+                let (bias, x) = bias.factor_beside(x, precision);
                 let (weight, x) = together(weight, x);
                 product(x, weight, Some(bias), context)
             }

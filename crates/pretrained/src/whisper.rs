@@ -50,8 +50,8 @@ impl Conv {
     }
 
     fn forward(&self, x: Tensor<3>, precision: Precision) -> Tensor<3> {
-        let (weight, x) = self.weight.beside(x);
-        let (bias, x) = self.bias.beside(x);
+        let (weight, x) = self.weight.factor_beside(x, precision);
+        let (bias, x) = self.bias.factor_beside(x, precision);
         let (weight, x) = together(weight, x);
         let options = ConvOptions::new([self.stride], [KERNEL / 2], [1], 1);
         let (x, weight, bias) = (precision.factor(x), precision.factor(weight), precision.factor(bias));

@@ -13,6 +13,7 @@ use super::augment::{Augmentations, Version};
 use emorun_nn::host::HostValue;
 use emorun_nn::node::PREFIX;
 use emorun_nn::value::{Lengths, PortId, Value};
+use emorun_nn::waits;
 
 /// How what a node gives is kept.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl FeatureCache {
 pub enum CachedValue {
     /// `[states, time, width]`
     Known(Arc<Array>),
-    /// To be computed for the item alone, so that it is the same whether it is kept or not.
+    /// To be computed, on the CPU for the item alone, so that it is the same whether it is kept or not.
     Unknown {
         /// The node's input.
         input: HostValue,
@@ -212,14 +213,74 @@ pub fn collate(items: &[Option<Arc<Array>>], device: &Device) -> Option<Value> {
     Some(Value::Stack(stack, Lengths::new(lengths)))
 }
 
-/// An item's frozen value as an array, from what the network gave for it alone.
-pub fn array_of(value: Value) -> Option<Array> {
+/// Items' frozen values as arrays, from what the network gave for them; `None` if that is no stack of frames.
+pub fn arrays_of(value: Value) -> Option<Vec<Array>> {
     let Value::Stack(stack, lengths) = value else {
         return None;
     };
-    let [states, _, time, width] = stack.dims();
-    let valid = lengths.longest().min(time);
-    let stack = stack.narrow(2, 0, valid);
-    let values: Vec<f32> = stack.into_data().iter::<f32>().collect();
-    Array::new([states, valid, width], values).ok()
+    let [states, batch, time, width] = stack.dims();
+    let longest = lengths.longest().min(time);
+    let values = waits::numbers(stack.narrow(2, 0, longest));
+    let item = |(at, &length): (usize, &usize)| {
+        let valid = length.min(longest);
+        let own = (0..states).flat_map(|state| {
+            let start = (state * batch + at) * longest * width;
+            values[start..start + valid * width].iter().copied()
+        });
+        Array::new([states, valid, width], own.collect()).ok()
+    };
+    lengths.as_slice().iter().enumerate().map(item).collect()
+}
+
+/// Longest item beside the shortest of those that are computed at once on a GPU: at most a tenth of them is padding.
+const LIKE: f64 = 1.1;
+
+/// Which items of these lengths are computed at once. On the CPU each by itself, so that its bits depend on nothing else;
+/// elsewhere those of like length, as a GPU is mostly idle on one item and is waited for once for all of them.
+pub fn groups(lengths: &[usize], device: &Device) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    if emorun_kernels::runs_on(device) {
+        return order.into_iter().map(|at| vec![at]).collect();
+    }
+    order.sort_by_key(|&at| lengths[at]);
+    like(lengths, order)
+}
+
+fn like(lengths: &[usize], order: Vec<usize>) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for at in order {
+        match groups.last_mut() {
+            Some(group) if lengths[at] as f64 <= LIKE * lengths[group[0]] as f64 => group.push(at),
+            _ => groups.push(vec![at]),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_of_like_length_are_computed_at_once_but_on_the_cpu() {
+        let lengths = [100, 300, 109, 111, 105, 320, 1000];
+        let alone: Vec<Vec<usize>> = (0..7).map(|at| vec![at]).collect();
+        assert_eq!(groups(&lengths, &Device::flex()), alone);
+        let order = vec![0, 4, 2, 3, 1, 5, 6];
+        assert_eq!(like(&lengths, order), [vec![0, 4, 2], vec![3], vec![1, 5], vec![6]]);
+        assert!(groups(&[], &Device::flex()).is_empty());
+    }
+
+    #[test]
+    fn items_of_a_batch_are_told_apart_without_their_padding() {
+        let stack = Tensor::from_data(
+            TensorData::new((0..24_i8).map(f32::from).collect(), [2, 3, 2, 2]),
+            &Device::flex(),
+        );
+        let arrays = arrays_of(Value::Stack(stack, Lengths::new(vec![2, 1, 2]))).unwrap();
+        assert_eq!(arrays[0].values(), [0.0, 1.0, 2.0, 3.0, 12.0, 13.0, 14.0, 15.0]);
+        assert_eq!(arrays[1].shape(), [2, 1, 2]);
+        assert_eq!(arrays[1].values(), [4.0, 5.0, 16.0, 17.0]);
+        assert_eq!(arrays[2].values(), [8.0, 9.0, 10.0, 11.0, 20.0, 21.0, 22.0, 23.0]);
+    }
 }

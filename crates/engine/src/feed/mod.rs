@@ -133,7 +133,7 @@ impl Feed {
     }
 
     /// A batch's values at the ports that the network reads; what frozen nodes give and is not kept
-    /// is computed, item by item, so that it depends neither on the batch nor on what is kept.
+    /// is computed, on the CPU item by item, so that it depends neither on the batch nor on what is kept.
     ///
     /// # Errors
     /// A frozen node cannot be run.
@@ -159,18 +159,27 @@ impl Feed {
                 values.extend(inputs.map(|inputs| (node.input.clone(), inputs.into_value(device))));
                 continue;
             }
-            let mut arrays = Vec::with_capacity(given.len());
-            for (value, item) in given.into_iter().zip(&batch.rows) {
-                arrays.push(match value {
-                    CachedValue::Known(array) => Some(array),
-                    CachedValue::Unknown { input, key } => {
-                        Some(Arc::new(self.compute_frozen(node, &input, key, item, network, device)?))
+            let mut arrays: Vec<Option<Arc<Array>>> = vec![None; given.len()];
+            let mut unknown: Vec<(usize, Unknown<'_>)> = Vec::new();
+            for (at, (value, item)) in given.into_iter().zip(&batch.rows).enumerate() {
+                let (input, key) = match value {
+                    CachedValue::Known(array) => {
+                        arrays[at] = Some(array);
+                        continue;
                     }
-                    CachedValue::Passing(input) => Some(Arc::new(
-                        self.compute_frozen(node, &input, None, item, network, device)?,
-                    )),
-                    CachedValue::Absent => None,
-                });
+                    CachedValue::Absent => continue,
+                    CachedValue::Unknown { input, key } => (input, key),
+                    CachedValue::Passing(input) => (input, None),
+                };
+                unknown.push((at, Unknown { input, key, item }));
+            }
+            let lengths: Vec<usize> = unknown.iter().map(|(_, unknown)| unknown.input.steps()).collect();
+            for group in cached::groups(&lengths, device) {
+                let members: Vec<&Unknown<'_>> = group.iter().map(|&at| &unknown[at].1).collect();
+                let computed = self.compute_frozen(node, &members, network, device)?;
+                for (at, array) in group.into_iter().zip(computed) {
+                    arrays[unknown[at].0] = Some(Arc::new(array));
+                }
             }
             if let Some(stack) = cached::collate(&arrays, device) {
                 values.insert(node.output(), stack);
@@ -179,20 +188,19 @@ impl Feed {
         Ok(values)
     }
 
+    /// What a node's frozen part gives for items, kept where it can be.
     fn compute_frozen(
         &self,
         node: &CachedNode,
-        input: &HostValue,
-        key: Option<Key>,
-        item: &Item,
+        items: &[&Unknown<'_>],
         network: &Network,
         device: &Device,
-    ) -> Result<Array, FeedError> {
+    ) -> Result<Vec<Array>, FeedError> {
         let inner = device.clone().inner();
         let mut values = Values::new();
-        let input = HostBatch::collate(std::iter::once(Some(input)));
-        values.extend(input.map(|input| (node.input.clone(), input.into_value(&inner))));
-        let keys = Arc::from([item.key.to_string()]);
+        let inputs = HostBatch::collate(items.iter().map(|unknown| Some(&unknown.input)));
+        values.extend(inputs.map(|inputs| (node.input.clone(), inputs.into_value(&inner))));
+        let keys: Arc<[String]> = items.iter().map(|unknown| unknown.item.key.to_string()).collect();
         let value = on_cores(&inner, || network.frozen_part(&node.name, &values, keys)).map_err(FeedError::Node)?;
         let unusable = || {
             FeedError::Node(RunError {
@@ -200,17 +208,30 @@ impl Feed {
                 source: NodeError::Missing(PREFIX.to_owned()),
             })
         };
-        let array = value.and_then(cached::array_of).ok_or_else(unusable)?;
-        let array = array.rounded(node.keeping.precision).unwrap_or(array);
-        if let (Some(cache), Some(key)) = (&self.pipeline.parts.cache, key) {
-            let origin = Origin {
-                kind: node.keeping.kind.clone(),
-                source: item.dataset.to_string(),
-            };
-            cache.put(&key, &array, node.keeping.precision, &origin);
-        }
-        Ok(array)
+        let arrays = value.and_then(cached::arrays_of).ok_or_else(unusable)?;
+        let precision = node.keeping.precision;
+        let rounded = arrays.into_iter().zip(items).map(|(array, unknown)| {
+            let array = array.rounded(precision).unwrap_or(array);
+            if let (Some(cache), Some(key)) = (&self.pipeline.parts.cache, &unknown.key) {
+                let origin = Origin {
+                    kind: node.keeping.kind.clone(),
+                    source: unknown.item.dataset.to_string(),
+                };
+                cache.put(key, &array, precision, &origin);
+            }
+            array
+        });
+        Ok(rounded.collect())
     }
+}
+
+/// An item whose frozen value is to be computed.
+struct Unknown<'a> {
+    /// The node's input.
+    input: HostValue,
+    /// Where it is to be kept.
+    key: Option<Key>,
+    item: &'a Item,
 }
 
 /// What items are labelled with at a port.

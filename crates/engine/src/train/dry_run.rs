@@ -60,7 +60,7 @@ impl Trainer<'_> {
                 epoch: 0,
                 progress: 0.0,
             };
-            let (gradients, _) = self.gradients(
+            let step = self.gradients(
                 (&network, &alone),
                 &names,
                 &mut Seen::default(),
@@ -69,7 +69,7 @@ impl Trainer<'_> {
                 at,
             )?;
             let (moved, rule) = (&mut network, &mut optimizer);
-            on_cores(&self.device, || rule.step(moved, gradients, 0.0, 1.0));
+            on_cores(&self.device, || rule.step(moved, step.gradients, 0.0, 1.0));
             taken.extend(peak_rss().filter(|_| measured).map(|peak| Taken { items, peak }));
         }
         Ok(taken.split_off(taken.len().min(1)))

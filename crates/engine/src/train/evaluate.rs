@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Device, activation::softmax};
 use emorun_kernels::on_cores;
-use emorun_metrics::{ClassPredictions, Confusion, MetricsError, NumberPredictions, Predictions, highest};
+use emorun_metrics::{ClassPredictions, MetricsError, NumberPredictions, Predictions};
 
 use super::finite::{REMEDY, not_finite, work_on_batch};
 use super::losses::{LossTable, NodeLoss, Sides};
 use super::result::{HeadResult, SplitResult};
-use super::state::Seen;
 use super::{Abort, StepNames};
 use crate::feed::Feed;
 use crate::feed::order::evaluation_batches;
 use crate::settings::Settings;
 use emorun_nn::value::{Value, Values};
+use emorun_nn::waits;
 use emorun_nodes::network::{HeadPorts, Network, Pass, RegressorPorts};
 
 /// What the heads have said so far: the items of the rows, and the rows.
@@ -132,7 +132,7 @@ impl Evaluated<'_> {
 
     fn add_losses(&self, losses: &mut LossTable) -> Result<(), Abort> {
         for loss in self.network.losses(self.values, 1.0) {
-            let mean = f64::from(loss.mean.into_scalar::<f32>());
+            let mean = f64::from(waits::number(loss.mean));
             // What no item counts in has no mean.
             if loss.count > 0.0 && !mean.is_finite() {
                 return Err(self.not_finite(&format!("the loss `{}` is {mean}", loss.node)));
@@ -150,7 +150,7 @@ impl Evaluated<'_> {
         };
         let none = || (Vec::new(), NumberPredictions::new(head.names));
         let (items, rows) = said.numbers.entry(head.name.to_owned()).or_insert_with(none);
-        let found: Vec<f32> = found.clone().into_data().iter::<f32>().collect();
+        let found = waits::numbers(found.clone());
         if !are_finite(&found) {
             return Err(self.not_finite(&format!("the numbers of `{}` are not finite", head.name)));
         }
@@ -169,8 +169,8 @@ impl Evaluated<'_> {
             return Ok(());
         };
         let [_, classes] = logits.dims();
-        let probabilities: Vec<f32> = softmax(logits.clone(), 1).into_data().iter::<f32>().collect();
-        if !are_finite(&probabilities) || logits.clone().into_data().iter::<f32>().any(|score| !score.is_finite()) {
+        let probabilities = waits::numbers(softmax(logits.clone(), 1));
+        if !are_finite(&probabilities) || !are_finite(&waits::numbers(logits.clone())) {
             return Err(self.not_finite(&format!("the scores of `{}` are not finite", head.name)));
         }
         let labels = match self.values.get(&head.target) {
@@ -191,54 +191,16 @@ impl Evaluated<'_> {
 }
 
 /// For each item of a batch whether a head says something of it: not of one that lacks a stream which it needs.
-fn present(network: &Network, head: &str, values: &Values, items: usize) -> Vec<bool> {
+pub(super) fn present(network: &Network, head: &str, values: &Values, items: usize) -> Vec<bool> {
     let present = network.present(head, values);
     present.map_or_else(|| vec![true; items], |present| present.as_slice().to_vec())
 }
 
 /// Predictions that do not fit their head.
-fn bug(error: MetricsError) -> Abort {
+pub(super) fn bug(error: MetricsError) -> Abort {
     Abort::Bug(error.to_string())
 }
 
-fn are_finite(numbers: &[f32]) -> bool {
+pub(super) fn are_finite(numbers: &[f32]) -> bool {
     numbers.iter().all(|number| number.is_finite())
-}
-
-/// Adds a training batch's predictions to what the epoch has seen; gives the first head that predicts numbers that are
-/// not finite, also for items that its losses do not count.
-///
-/// # Errors
-/// A label is outside the head's classes.
-pub fn count_batch(network: &Network, values: &Values, seen: &mut Seen) -> Result<Option<String>, Abort> {
-    for head in network.wired().iter().filter_map(|node| node.regressor()) {
-        if let Some(Value::Vector(found)) = values.get(&head.output)
-            && Value::Vector(found.clone()).items_not_finite().is_some()
-        {
-            return Ok(Some(head.name.to_owned()));
-        }
-    }
-    for head in network.wired().iter().filter_map(|node| node.head()) {
-        let (Some(Value::Logits(logits)), Some(Value::Labels(labels))) =
-            (values.get(&head.output), values.get(&head.target))
-        else {
-            continue;
-        };
-        let [_, classes] = logits.dims();
-        let scores: Vec<f32> = logits.clone().into_data().iter::<f32>().collect();
-        if !are_finite(&scores) {
-            return Ok(Some(head.name.to_owned()));
-        }
-        let confusion = seen
-            .heads
-            .entry(head.name.to_owned())
-            .or_insert_with(|| Confusion::new(head.classes));
-        let present = present(network, head.name, values, labels.as_slice().len());
-        for ((scores, label), present) in scores.chunks_exact(classes).zip(labels.as_slice()).zip(present) {
-            if let Some(truth) = label.filter(|_| present) {
-                confusion.add(truth as usize, highest(scores)).map_err(bug)?;
-            }
-        }
-    }
-    Ok(None)
 }

@@ -13,6 +13,7 @@ use crate::feed::Feed;
 use emorun_nn::node::Ports;
 use emorun_nn::presence::Presence;
 use emorun_nn::value::{Labels, Targets, Value, Values};
+use emorun_nn::waits;
 use emorun_nodes::network::{Network, RunError};
 
 /// Sums of one loss over batches, so that the mean does not depend on how items are batched.
@@ -142,7 +143,7 @@ impl Sides {
                 };
                 match (own.as_ref().or(values.get(from)), side.columns.get_mut(port)) {
                     (Some(Value::Vector(vectors)), Some(Column::Vectors(all, _))) => {
-                        all.extend(vectors.to_data().iter::<f32>());
+                        all.extend(waits::numbers(vectors.clone()));
                     }
                     (Some(Value::Labels(labels)), Some(Column::Labels(all))) => all.extend(labels.as_slice()),
                     (Some(Value::Targets(targets)), Some(Column::Targets(all, _))) => {
@@ -150,7 +151,7 @@ impl Sides {
                     }
                     (Some(value), None) => {
                         let column = match value {
-                            Value::Vector(x) => Column::Vectors(x.to_data().iter::<f32>().collect(), x.dims()[1]),
+                            Value::Vector(x) => Column::Vectors(waits::numbers(x.clone()), x.dims()[1]),
                             Value::Labels(labels) => Column::Labels(labels.as_slice().to_vec()),
                             Value::Targets(targets) => {
                                 let rows: Vec<&[Option<f32>]> = targets.rows().collect();

@@ -23,6 +23,7 @@ pub mod result;
 pub mod schedule;
 pub mod state;
 mod step;
+mod unread;
 mod waiting;
 mod writer;
 
@@ -42,6 +43,7 @@ use average::Average;
 use batches::{epoch_batches, padding_share};
 use checkpoint::{Checkpoint, Keep, Store};
 use emorun_nn::draw::DrawKey;
+use emorun_nn::waits::Waits;
 use emorun_nodes::network::{Network, Pass, RunError, StepContext};
 use emorun_nodes::parameters;
 use finite::REMEDY;
@@ -435,6 +437,7 @@ impl Trainer<'_> {
         let all_steps = schedule.steps().max(1);
         let epoch_started = Instant::now();
         let items_before = session.state.seen.items;
+        let waits_before = Waits::so_far();
         for group in rest.chunks(training.accumulate) {
             let step = session.state.step;
             let counted = schedule.step_at(epoch, (session.state.batch / training.accumulate) as u64, steps);
@@ -446,9 +449,10 @@ impl Trainer<'_> {
             };
             let seen = &mut session.state.seen;
             let networks = (&session.network, &session.replicas);
-            let (gradients, step_loss) = self.gradients(networks, &session.names, seen, &mut batches, group, at)?;
+            let mut taken = self.gradients(networks, &session.names, seen, &mut batches, group, at)?;
             let lr = schedule.lr(counted, &session.state.plateau);
-            let norm = self.update(session, gradients, lr);
+            let (norm, step_loss) = (taken.norm, std::mem::take(&mut taken.loss));
+            self.update(session, taken, lr);
             if !norm.is_finite() {
                 return Err(Abort::Diverged(format!(
                     "the gradient's norm is {norm} at step {} (epoch {}); {REMEDY}",
@@ -492,6 +496,14 @@ impl Trainer<'_> {
             }
         }
         drop(batches);
+        let waits = Waits::so_far().since(waits_before);
+        tracing::debug!(
+            "epoch {}: {} steps, {} reads of devices, {} seeds of their generators",
+            epoch + 1,
+            rest.len().div_ceil(training.accumulate),
+            waits.reads,
+            waits.seeds
+        );
         self.end_epoch(session, schedule, progress, epoch_started.elapsed().as_secs_f64())?;
         session.state.seconds = before + started.elapsed().as_secs_f64();
         let due = session.state.epoch.is_multiple_of(training.checkpoints.every_epochs);

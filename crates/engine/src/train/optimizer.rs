@@ -13,6 +13,7 @@ use emorun_kernels::{AdamRule, adam_step, sum_of_squares};
 
 use crate::settings::{DecayOn, OptimizerConfig, Training};
 use emorun_nn::recompute::Segments;
+use emorun_nn::waits;
 use emorun_nodes::kinds::NodeLayer;
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::{NamedTensors, TensorPath};
@@ -117,8 +118,12 @@ impl Gradients {
         }
     }
 
-    /// Adds those of other items, which may lie on another device than `device`, that of the sum.
+    /// Adds those of other items, which may lie on another device than `device`, that of the sum and of the first of them.
     pub fn add(&mut self, network: &Network, mut other: Self, device: &Device) {
+        if self.0.is_empty() {
+            *self = other;
+            return;
+        }
         for (_, node) in network.nodes() {
             other.0 = self.take(node, other.0, Some(device));
         }
@@ -157,6 +162,12 @@ impl Gradients {
 
     /// Euclidean norm over all gradients together.
     pub fn norm(&self, network: &Network) -> f64 {
+        let squares = self.squares(network).map(waits::numbers);
+        norm_of(&squares.unwrap_or_default())
+    }
+
+    /// The sum of each gradient's squares, of which [`norm_of`] makes the norm; `None` where there is no gradient.
+    pub fn squares(&self, network: &Network) -> Option<Tensor<1>> {
         struct Norm<'a> {
             gradients: &'a GradientsParams,
             squares: Vec<Tensor<1>>,
@@ -173,11 +184,7 @@ impl Gradients {
             squares: Vec::new(),
         };
         network.nodes().for_each(|(_, node)| node.visit(&mut visitor));
-        if visitor.squares.is_empty() {
-            return 0.0;
-        }
-        let squares = Tensor::cat(visitor.squares, 0).into_data();
-        squares.iter::<f32>().map(f64::from).sum::<f64>().sqrt()
+        (!visitor.squares.is_empty()).then(|| Tensor::cat(visitor.squares, 0))
     }
 }
 
@@ -212,6 +219,11 @@ impl Gradients {
         network.nodes().for_each(|(_, node)| node.visit(&mut scaled));
         Some(norm)
     }
+}
+
+/// Euclidean norm of what has these sums of squares.
+pub fn norm_of(squares: &[f32]) -> f64 {
+    squares.iter().copied().map(f64::from).sum::<f64>().sqrt()
 }
 
 /// What tells the rules of one optimizer apart.

@@ -2,7 +2,7 @@
 
 use emorun_kernels::on_cores;
 
-use super::optimizer::{Gradients, Optimizer};
+use super::optimizer::Optimizer;
 use super::replicas::Replicas;
 use super::state::Seen;
 use super::{Abort, Moment, StepNames, Trainer, Waiting};
@@ -173,14 +173,14 @@ impl Trainer<'_> {
                 };
                 let mut seen = Seen::default();
                 let outcome = self.gradients((&network, &alone), &names, &mut seen, &mut batches, group, at);
-                let (mut gradients, loss) = match outcome {
+                let taken = match outcome {
                     Err(Abort::Diverged(_)) => return Ok(tried),
                     outcome => outcome?,
                 };
-                if !self.norm(&network, &mut gradients).is_finite() {
+                if !taken.norm.is_finite() {
                     return Ok(tried);
                 }
-                let loss = loss.total;
+                let loss = taken.loss.total;
                 average = PAST * average + (1.0 - PAST) * loss;
                 // Freed of its bias to zero.
                 let recent = average / (1.0 - PAST.powf((step + 1) as f64));
@@ -197,16 +197,10 @@ impl Trainer<'_> {
                     }
                 }
                 let (moved, rule) = (&mut network, &mut optimizer);
-                on_cores(&self.device, || rule.step(moved, gradients, lr, 1.0));
+                on_cores(&self.device, || rule.step(moved, taken.gradients, lr, 1.0));
             }
         }
         Ok(tried)
-    }
-
-    /// Euclidean norm of all gradients together.
-    fn norm(&self, network: &Network, gradients: &mut Gradients) -> f64 {
-        // Gradients go from thread to thread, but are not shared.
-        on_cores(&self.device, move || gradients.norm(network))
     }
 }
 

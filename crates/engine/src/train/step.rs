@@ -7,13 +7,12 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use emorun_kernels::on_cores;
 
-use super::evaluate::count_batch;
-use super::finite::{not_finite, work_on_batch};
+use super::finite::work_on_batch;
 use super::losses::{Share, shares};
-use super::optimizer::Gradients;
-use super::policy::Policies;
+use super::optimizer::{Gradients, norm_of};
 use super::replicas::{self, Replicas};
 use super::state::Seen;
+use super::unread::Unread;
 use super::{Abort, Moment, Session, StepNames, Trainer};
 use crate::feed::Feed;
 use crate::feed::augment::Strengths;
@@ -77,9 +76,22 @@ impl StepLoss {
     }
 }
 
+/// What a step's batch came to.
+#[derive(Debug, Default)]
+pub(super) struct StepGradients {
+    /// How the loss changes with each parameter.
+    pub(super) gradients: Gradients,
+    /// Euclidean norm of all of them together.
+    pub(super) norm: f64,
+    /// The losses.
+    pub(super) loss: StepLoss,
+}
+
 impl Trainer<'_> {
     /// The gradients of one step over its micro-batches of these items, and its losses: those of one batch of all
     /// of them, but for losses that compare items, which do so within each part. `seen` counts what was predicted.
+    ///
+    /// A micro-batch is waited for once, when its backward pass is under way.
     pub(super) fn gradients(
         &self,
         (network, replicas): (&Network, &Replicas),
@@ -88,43 +100,50 @@ impl Trainer<'_> {
         batches: &mut Waiting,
         group: &[Vec<usize>],
         at: Moment,
-    ) -> Result<(Gradients, StepLoss), Abort> {
+    ) -> Result<StepGradients, Abort> {
         let devices = replicas.devices();
         let shares = shares((&self.feed, network), names, group, devices, at)?;
         let mut first_part = 0;
-        let mut sum: Option<Gradients> = None;
-        let mut step_loss = StepLoss::default();
+        let mut step = StepGradients::default();
         for (micro_batch, items) in group.iter().enumerate() {
             let parts = batches.next(items.len())?;
+            let is_last = micro_batch + 1 == group.len();
             let shares = &shares[first_part..];
             first_part += parts.len();
-            let parts = replicas.each(network, &self.device, parts, |network, device, part, batch| {
-                let moment = Moment {
-                    micro_batch: micro_batch * devices + part,
-                    ..at
-                };
-                self.part_gradients((network, device), names, moment, batch, &shares[part])
-            });
-            for part in parts {
-                let (gradients, loss, part) = part?;
-                let device = self.device.clone().inner();
-                sum = Some(match sum {
-                    // Those of the first device's part.
-                    None => gradients,
-                    // Gradients go from thread to thread, but are not shared.
-                    Some(mut sum) => on_cores(&self.device, move || {
-                        sum.add(network, gradients, &device);
-                        sum
-                    }),
+            let (step, seen) = (&mut step, &mut *seen);
+            // At one go: every change of threads costs as much as an operation on small tensors.
+            on_cores(&self.device, move || {
+                let parts = replicas.each(network, &self.device, parts, |network, device, part, batch| {
+                    let moment = Moment {
+                        micro_batch: micro_batch * devices + part,
+                        ..at
+                    };
+                    self.part_gradients((network, device), names, moment, batch, &shares[part])
                 });
-                step_loss.add(loss);
-                seen.merge(part).map_err(|error| Abort::Bug(error.to_string()))?;
-            }
+                let device = self.device.clone().inner();
+                let mut all_unread = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let (gradients, unread) = part?;
+                    step.gradients.add(network, gradients, &device);
+                    all_unread.push(unread);
+                }
+                // With what the first device is read for in any case.
+                let mut squares = if is_last { step.gradients.squares(network) } else { None };
+                for unread in all_unread {
+                    let read = unread.read(self, network, squares.take())?;
+                    step.loss.add(read.loss);
+                    seen.merge(read.seen).map_err(|error| Abort::Bug(error.to_string()))?;
+                    if !read.beside.is_empty() {
+                        step.norm = norm_of(&read.beside);
+                    }
+                }
+                Ok::<_, Abort>(())
+            })?;
         }
-        Ok((sum.unwrap_or_default(), step_loss))
+        Ok(step)
     }
 
-    /// The gradients of a device's part of a step, its share of the step's losses, and what it predicted.
+    /// The gradients of a device's part of a step, and what is to be read of it.
     fn part_gradients(
         &self,
         (network, device): (&Network, &Device),
@@ -132,7 +151,7 @@ impl Trainer<'_> {
         moment: Moment,
         batch: Batch,
         share: &Share,
-    ) -> Result<(Gradients, StepLoss, Seen), Abort> {
+    ) -> Result<(Gradients, Unread), Abort> {
         let items = batch.items.clone();
         work_on_batch(&self.feed.items, &items);
         let context = StepContext {
@@ -140,50 +159,22 @@ impl Trainer<'_> {
             ..names.training(&moment, batch.keys())
         };
         let mut values = self.feed.values(batch, network, device).map_err(Abort::Feed)?;
-        // At one go: every change of threads costs as much as an operation on small tensors.
         on_cores(device, || {
-            let place = || format!(" at step {} (epoch {})", moment.step + 1, moment.epoch + 1);
             let losses = losses(network, &mut values, &context)?;
             let total = weighted(&losses, |_| 1.0)?;
-            // At one go: each number asked for waits for the device.
-            let means = std::iter::once(total.clone()).chain(losses.iter().map(|loss| loss.mean.clone()));
-            let means: Vec<f32> = Tensor::cat(means.collect(), 0).into_data().iter::<f32>().collect();
-            let loss = f64::from(means.first().copied().unwrap_or(f32::NAN));
-            if !loss.is_finite() {
-                let what = format!("the loss is {loss}{}", place());
-                return Err(not_finite(network, &values, &self.feed.items, &items, &what));
-            }
-            let mut seen = Seen {
-                items: items.len() as u64,
-                ..Seen::default()
-            };
-            let mut step_loss = StepLoss::default();
-            for (loss, mean) in losses.iter().zip(means.iter().skip(1)) {
-                let (mean, share) = (f64::from(*mean), share.of(loss.node));
-                seen.losses.of(loss.node).add(loss.weight, mean, loss.count);
-                step_loss.total += loss.weight * mean * share;
-                step_loss.by_node.insert(loss.node.to_owned(), mean * share);
-            }
+            let unread = Unread::of(network, (values, items), (&total, &losses), share, moment);
             let total = match share.of_all() {
-                Some(share) => {
-                    step_loss.total = loss * share;
-                    total.mul_scalar(share)
-                }
+                Some(share) => total.mul_scalar(share),
                 None => weighted(&losses, |node| share.of(node))?,
             };
-            if let Some(head) = count_batch(network, &values, &mut seen)? {
-                let what = format!("the scores of `{head}` are not finite{}", place());
-                return Err(not_finite(network, &values, &self.feed.items, &items, &what));
-            }
-            Policies::observe(network, &values, &mut seen.rollouts);
-            drop(values);
+            drop(losses);
             let gradients = Gradients::of_loss(network, total, context.segments.as_deref());
-            Ok((gradients, step_loss, seen))
+            Ok((gradients, unread))
         })
     }
 
-    /// Changes the weights by gradients, unless these are not finite; gives their norm.
-    pub(super) fn update(&self, session: &mut Session, gradients: Gradients, lr: f64) -> f64 {
+    /// Changes the weights by gradients, unless these are not finite.
+    pub(super) fn update(&self, session: &mut Session, step: StepGradients, lr: f64) {
         let Session {
             network,
             optimizer,
@@ -191,22 +182,21 @@ impl Trainer<'_> {
             state,
             ..
         } = session;
-        let clip_norm = self.settings.training.clip_norm;
+        let StepGradients { gradients, norm, .. } = step;
+        if !norm.is_finite() {
+            return;
+        }
+        let scale = match self.settings.training.clip_norm {
+            Some(most) if norm > most => most / norm,
+            _ => 1.0,
+        };
         // Gradients go from thread to thread, but are not shared.
         on_cores(&self.device, move || {
-            let norm = gradients.norm(network);
-            if norm.is_finite() {
-                let scale = match clip_norm {
-                    Some(most) if norm > most => most / norm,
-                    _ => 1.0,
-                };
-                optimizer.step(network, gradients, lr, scale);
-                if let Some(average) = average {
-                    average.after_step(network, &mut state.averaged);
-                }
+            optimizer.step(network, gradients, lr, scale);
+            if let Some(average) = average {
+                average.after_step(network, &mut state.averaged);
             }
-            norm
-        })
+        });
     }
 }
 

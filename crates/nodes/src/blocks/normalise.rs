@@ -12,6 +12,7 @@ use emorun_nn::facts::Facts;
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
 use emorun_nn::state::State;
 use emorun_nn::value::Value;
+use emorun_nn::waits;
 
 /// Per-band mean and standard deviation over all valid frames of the training items only, fitted
 /// before training and stored with the weights: `y = (x − mean) / sd`.
@@ -112,7 +113,7 @@ impl Layer for NormaliseLayer {
     fn fit(&mut self, inputs: &Ports) -> Result<(), NodeError> {
         let (frames, lengths) = inputs.frames("input")?;
         let [_, time, width] = frames.dims();
-        let values: Vec<f32> = frames.into_data().iter::<f32>().collect();
+        let values = waits::numbers(frames);
         for (item, &length) in values.chunks_exact(time * width).zip(lengths.as_slice()) {
             item.chunks_exact(width)
                 .take(length)

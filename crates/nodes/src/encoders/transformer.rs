@@ -258,7 +258,7 @@ impl TransformerLayer {
                 true => Attends::Before,
                 false => Attends::Within(padding.clone()),
             };
-            let encoded = encoder_layer(layer, x.clone(), attends);
+            let encoded = encoder_layer(layer, x.clone(), &attends, &context.within(&format!("layer {index}")));
             let p = self.stochastic_depth * (index + 1) as f64 / layers as f64;
             x = if context.training && p > 0.0 {
                 let row = Tensor::ones([x.dims()[0], 1, 1], &x.device());

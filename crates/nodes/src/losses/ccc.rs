@@ -16,6 +16,7 @@ use emorun_nn::node::{
     BuildContext, BuildError, Context, Layer, Loss, NodeError, Outputs, Ports, Scope, SideLoss, output,
 };
 use emorun_nn::value::{Targets, Value};
+use emorun_nn::waits;
 
 /// One minus the concordance correlation coefficient of predicted numbers with true ones over the
 /// batch, averaged over dimensions. A dimension counts that two or more items are labelled with; its
@@ -84,7 +85,7 @@ impl Loss for CccLayer {
 
 impl SideLoss for CccLayer {
     fn over_side(&self, inputs: &Ports) -> Result<(f64, f64), NodeError> {
-        let predicted: Vec<f32> = inputs.vector("input")?.into_data().iter::<f32>().collect();
+        let predicted = waits::numbers(inputs.vector("input")?);
         let targets = inputs.targets("target")?;
         let mut agreement = vec![Agreement::default(); targets.columns().count()];
         let width = agreement.len().max(1);

@@ -1,6 +1,5 @@
 //! Which items of a batch each node runs on, where some lack a stream; see [`emorun_nn::presence`].
 
-use burn::module::Module;
 use emorun_nn::node::NodeError;
 use emorun_nn::presence::Presence;
 use emorun_nn::value::{PortId, Value, Values};
@@ -47,12 +46,6 @@ impl Network {
         let (node, layer) = (&self.wired[index], &self.layers[index]);
         let presence = self.presence(index, values);
         let context = self.context(node, step, presence.as_ref());
-        if step.training
-            && let Some(device) = layer.devices().first()
-        {
-            // For modules that draw by themselves, such as dropout inside a transformer.
-            device.seed(context.step.device_seed());
-        }
         if let Some(presence) = presence.as_ref().filter(|presence| presence.is_empty()) {
             for (port, signal) in &node.outputs {
                 if let Some(value) = Value::absent(signal, presence.as_slice().len(), &self.device) {
