@@ -264,7 +264,7 @@ impl<'s> Track<'s> {
         let decoder = match (parameters.codec, container) {
             (CODEC_ID_OPUS, Container::Ogg) => OpusDecoder::open(parameters)
                 .map(Decoder::Opus)
-                .ok_or_else(|| other("Opus with more than two channels"))?,
+                .ok_or_else(|| other("Opus that is neither mono nor stereo"))?,
             (CODEC_ID_OPUS, _) => return Err(other("Opus")),
             _ => symphonia::default::get_codecs()
                 .make_audio_decoder(parameters, &options)

@@ -87,6 +87,7 @@ fn opus_that_is_damaged_or_of_more_channels_is_an_error_by_name() {
         assert!(message.contains("damaged.opus: "), "{message}");
     }
     let message = probe(&golden("opus_surround.opus")).unwrap_err().to_string();
-    let expected = "opus_surround.opus: is Ogg that holds Opus with more than two channels; convert it with `ffmpeg";
+    let expected =
+        "opus_surround.opus: is Ogg that holds Opus that is neither mono nor stereo; convert it with `ffmpeg";
     assert!(message.contains(expected), "{message}");
 }
