@@ -179,6 +179,7 @@ const ROOMS: [(&str, Edges); 5] = [
             ("facts", &["host"]),
             ("node", &["draw", "value", "precision", "recompute", "state", "facts"]),
             ("layers", &["value", "state"]),
+            ("no_grad", &["draw", "value", "precision", "node", "layers"]),
         ],
     ),
     (
