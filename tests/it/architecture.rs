@@ -198,6 +198,7 @@ const ROOMS: [(&str, Edges); 5] = [
             ("facts", &["host"]),
             ("node", &["draw", "value", "precision", "recompute", "state", "facts"]),
             ("layers", &["value", "state", "node"]),
+            ("no_grad", &["draw", "value", "precision", "node", "layers"]),
         ],
     ),
     (

@@ -89,9 +89,12 @@ fn a_corpus_stands_in_four_places_and_no_more() {
         let places: BTreeSet<PathBuf> = sources
             .iter()
             .filter(|(path, text)| has_word(&code(text), corpus) || has_word(path.to_str().unwrap(), corpus))
-            .map(|(path, _)| match path.starts_with(&own_folder) {
-                true => own_folder.clone(),
-                false => path.clone(),
+            .map(|(path, _)| {
+                if path.starts_with(&own_folder) {
+                    own_folder.clone()
+                } else {
+                    path.clone()
+                }
             })
             .collect();
         let is_own = |place: &PathBuf| place.to_str().unwrap().contains(corpus);

@@ -54,7 +54,7 @@ impl Waiting {
         let Some(all) = Episodes::joined(std::mem::take(&mut self.episodes)) else {
             return Ok(None);
         };
-        let new = all.from(self.counted);
+        let new = all.behind(self.counted);
         self.counted = all.count();
         self.episodes.push(all);
         let Some(new) = new else { return Ok(None) };

@@ -6,8 +6,6 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use emorun_nn::value::Lengths;
 use serde::{Deserialize, Serialize};
 
-use crate::parameters::NamedTensors;
-
 /// One step of a policy that chooses between epochs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,8 +198,8 @@ impl Episodes {
         })
     }
 
-    /// Those from the given one on; `None` where there are none.
-    pub fn from(&self, first: usize) -> Option<Self> {
+    /// Those behind the first ones; `None` where there are none.
+    pub fn behind(&self, first: usize) -> Option<Self> {
         let count = self.count().checked_sub(first).filter(|&count| count > 0)?;
         Some(Self {
             states: self.states.clone().narrow(0, first, count),
@@ -251,7 +249,7 @@ impl Episodes {
     }
 
     /// The episodes as tensors to be stored under names that begin with `prefix`.
-    pub fn store(self, prefix: &str) -> NamedTensors {
+    pub fn store(self, prefix: &str) -> BTreeMap<String, TensorData> {
         let count = self.count();
         let row = |numbers: Vec<f32>| TensorData::new(numbers, [count]);
         let lengths = self.lengths.iter().map(|&length| length as f32).collect();
@@ -271,7 +269,11 @@ impl Episodes {
     ///
     /// # Errors
     /// Some of their tensors are there and others are not, or they do not fit each other.
-    pub fn take(stored: &mut NamedTensors, prefix: &str, device: &Device) -> Result<Option<Self>, String> {
+    pub fn take(
+        stored: &mut BTreeMap<String, TensorData>,
+        prefix: &str,
+        device: &Device,
+    ) -> Result<Option<Self>, String> {
         let mut part = |name: &str| stored.remove(&format!("{prefix}{name}"));
         let parts = ["states", "drawn", "rewards", "next", "lengths", "goes_on"].map(|name| (name, part(name)));
         if parts.iter().all(|(_, data)| data.is_none()) {
@@ -381,14 +383,14 @@ mod tests {
         let mut stored = all.clone().store("guide.waiting.");
         let read = Episodes::take(&mut stored, "guide.waiting.", &device).unwrap().unwrap();
         assert!(stored.is_empty() && read == all);
-        assert_eq!(all.from(2).unwrap().steps(), 4);
-        assert!(all.from(3).is_none());
+        assert_eq!(all.behind(2).unwrap().steps(), 4);
+        assert!(all.behind(3).is_none());
     }
 
     #[test]
     fn what_is_stored_in_part_is_refused() {
         let device = Device::flex();
-        let none = Episodes::take(&mut NamedTensors::new(), "a.", &device).unwrap();
+        let none = Episodes::take(&mut BTreeMap::new(), "a.", &device).unwrap();
         assert!(none.is_none());
         let mut stored = rollout().store("a.");
         stored.remove("a.drawn");
