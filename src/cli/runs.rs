@@ -14,6 +14,7 @@ use emorun_files::Files;
 use super::{Format, print, tell};
 use emorun_engine::exit::Failure;
 use emorun_experiment::folders;
+use emorun_runs::run::html;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -59,14 +60,15 @@ enum Action {
         #[arg(long, value_name = "EXPRESSION")]
         filter: Option<String>,
     },
-    /// Write runs beside each other to one HTML page, with their curves.
+    /// Write the report of a run anew, with figures and tables for papers, into its folder `report`; of several runs, or with
+    /// --out, one HTML page with the runs beside each other and their curves.
     Report {
         /// Their directories, labels or ids.
         #[arg(required = true)]
         runs_named: Vec<String>,
-        /// The page.
-        #[arg(long, value_name = "FILE", default_value = "runs.html")]
-        out: PathBuf,
+        /// The page of runs beside each other; runs.html when left out.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         /// Replaces a page that is there.
         #[arg(long)]
         force: bool,
@@ -177,7 +179,7 @@ pub(super) fn runs(arguments: &Arguments) -> Result<(), Failure> {
             experiment,
             filter,
         }) => name_best(root, metric.as_deref(), experiment.as_deref(), filter.as_deref()),
-        Some(Action::Report { runs_named, out, force }) => write_report(root, runs_named, out, *force),
+        Some(Action::Report { runs_named, out, force }) => write_report(root, runs_named, out.as_deref(), *force),
         Some(Action::Tag(own)) => tag(root, own),
         Some(Action::Note { run, text }) => note(root, run, text.as_deref()),
         Some(Action::Archive { runs_named, undo }) => archive(root, runs_named, !undo),
@@ -243,9 +245,13 @@ fn name_best(root: &Path, metric: Option<&str>, experiment: Option<&str>, filter
     Ok(())
 }
 
-fn write_report(root: &Path, names: &[String], out: &Path, is_forced: bool) -> Result<(), Failure> {
+fn write_report(root: &Path, names: &[String], out: Option<&Path>, is_forced: bool) -> Result<(), Failure> {
     let catalogue = catalogue_of(root, names)?;
     let runs = catalogue.find_all(names).map_err(failed)?;
+    if let ([run], None) = (runs.as_slice(), out) {
+        return write_anew(&run.dir);
+    }
+    let out = out.unwrap_or(Path::new("runs.html"));
     if !is_forced && out.symlink_metadata().is_ok() {
         return Err(Failure::Conflict(format!(
             "{} is there already; replace it with --force, or choose another --out",
@@ -255,6 +261,21 @@ fn write_report(root: &Path, names: &[String], out: &Path, is_forced: bool) -> R
     let page = report(&catalogue, &runs).map_err(failed)?;
     emorun_engine::train::checkpoint::write_atomically(&Files::default(), out, page.as_bytes())?;
     print(&format!("{}\n", out.display()));
+    Ok(())
+}
+
+/// Writes a run's own report, which follows from its other files and may be replaced.
+fn write_anew(run: &Path) -> Result<(), Failure> {
+    let files = Files::default();
+    let folder = run.join("report");
+    for (name, bytes) in html::anew(run)? {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            files.create_dir_all(parent).map_err(Failure::io("create", parent))?;
+        }
+        emorun_engine::train::checkpoint::write_atomically(&files, &path, &bytes)?;
+    }
+    print(&format!("{}\n", folder.join(html::FILE).display()));
     Ok(())
 }
 

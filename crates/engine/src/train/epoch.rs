@@ -140,6 +140,8 @@ impl Trainer<'_> {
             show(head, result, Predicts::Classes);
             let title = format!("{head}, epoch {}", session.state.epoch);
             let counts = rows.confusion();
+            let (step, epoch) = (session.state.step, session.state.epoch);
+            session.journal.confusion((step, epoch), head, counts.rows());
             let figure = emorun_figures::confusion_matrix(&title, counts.labels(), counts.rows());
             match figure.and_then(|figure| figure.to_png()) {
                 Ok(png) => {

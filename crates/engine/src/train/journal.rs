@@ -43,6 +43,8 @@ struct Events {
 
 /// Most bytes of lines that are held while they cannot be written.
 const MOST_HELD: usize = 16 << 20;
+/// Classes of a head beyond which a table of counts is too long for a line after every epoch.
+const MOST_CLASSES: usize = 64;
 
 /// Numbers of one logged step, in the order in which they are written.
 #[derive(Clone, Debug, Default)]
@@ -173,14 +175,7 @@ impl Journal {
             .map(|(name, value)| ((*name).to_owned(), json!(value)))
             .collect();
         object.insert("wall".into(), Value::Object(wall));
-        let mut text = Value::Object(object).to_string();
-        text.push('\n');
-        if self.held.len() + text.len() <= MOST_HELD {
-            self.held.push_str(&text);
-            self.write_held();
-        } else {
-            self.lost_lines += 1;
-        }
+        self.hold(object);
         let scalars = line
             .metrics
             .iter()
@@ -191,6 +186,38 @@ impl Journal {
             self.event(|events, time| events.scalar(&format!("{tag}/{name}"), step, value as f32, time));
         }
         self.events.next_step = self.events.next_step.max(step.saturating_add(1));
+    }
+
+    /// Writes a line that counts a head's true and predicted classes after an epoch, `"split": "confusion"`; nothing of more
+    /// than [`MOST_CLASSES`] classes.
+    pub fn confusion<'a>(
+        &mut self,
+        (step, epoch): (u64, u64),
+        head: &str,
+        rows: impl ExactSizeIterator<Item = &'a [u64]>,
+    ) {
+        if rows.len() > MOST_CLASSES {
+            return;
+        }
+        let rows: Vec<&[u64]> = rows.collect();
+        let mut line = Map::new();
+        line.insert("step".into(), json!(step));
+        line.insert("epoch".into(), json!(epoch));
+        line.insert("split".into(), json!("confusion"));
+        line.insert("counts".into(), json!({ head: rows }));
+        self.hold(line);
+    }
+
+    /// Writes a line, or holds it until it can be written.
+    fn hold(&mut self, line: Map<String, Value>) {
+        let mut text = Value::Object(line).to_string();
+        text.push('\n');
+        if self.held.len() + text.len() <= MOST_HELD {
+            self.held.push_str(&text);
+            self.write_held();
+        } else {
+            self.lost_lines += 1;
+        }
     }
 
     /// Marks that training is over: what follows is the final evaluation, shown in TensorBoard one

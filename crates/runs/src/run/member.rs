@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::curves;
 use super::dir::{RunDir, read_json};
 use super::evaluated::{self, Basis, Origin};
+use super::html;
 use super::last_words::LastWords;
 use super::misclassified;
 use super::record::{Git, RunRecord, Status, Versions, new_id, timestamp};
@@ -240,6 +241,7 @@ fn train_and_evaluate(
         tracing::warn!("{unlogged} lines of metrics or TensorBoard events could not be written");
     }
     curves::draw(dir, &[dir.path().to_owned()], &shown_metrics(prepared))?;
+    html::write(dir)?;
     let summary = Summary {
         status: "completed".into(),
         splits: splits

@@ -9,6 +9,7 @@ pub mod embed;
 pub mod eval;
 pub mod evaluated;
 pub mod fallen;
+pub mod html;
 pub mod init;
 mod init_file;
 pub mod last_words;

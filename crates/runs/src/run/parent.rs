@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 
 use super::dir::{RunDir, read_json, write_json};
 use super::fallen::{self, Fallen, Retry};
+use super::html;
 use super::last_words::LastWords;
 use super::member::{self, MemberResult, MemberSpec};
 use super::pooled;
@@ -452,6 +453,7 @@ fn finish(
     dir.write("report/report.txt", text.as_bytes())?;
     let members: Vec<&MemberSpec> = tests.iter().map(|(spec, _)| *spec).collect();
     pooled::write(prepared, dir, &members, &summary)?;
+    html::write(dir)?;
     Ok(Finished {
         dir: dir.path().to_owned(),
         text,

@@ -7,7 +7,7 @@ use emorun_files::Files;
 
 use super::Outcome;
 use crate::run::dir::write_json;
-use crate::run::{evaluated, misclassified, report};
+use crate::run::{evaluated, html, misclassified, report};
 use emorun_engine::exit::Failure;
 use emorun_engine::train::checkpoint::write_atomically;
 
@@ -28,8 +28,8 @@ pub fn free(folder: &Path, force: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes `report.txt`, `predictions.HEAD.csv`, confusion matrices, `evaluation.json`, the table of conditions and, last,
-/// `eval.json`; gives the text.
+/// Writes `report.txt`, `predictions.HEAD.csv`, confusion matrices, `evaluation.json`, `index.html`, the table of conditions and,
+/// last, `eval.json`; gives the text.
 ///
 /// # Errors
 /// A file cannot be written, or an item's record not be read.
@@ -80,6 +80,9 @@ pub fn write(outcome: &Outcome, folder: &Path) -> Result<String, Failure> {
     let document = evaluated::bytes(&outcome.evaluation)?;
     write_atomically(&files, &place("evaluation.json".to_owned()), &document)?;
     save_misclassified(outcome, &files, folder)?;
+    if let Some(page) = html::page(&outcome.run, folder) {
+        write_atomically(&files, &place(html::FILE.to_owned()), page.as_bytes())?;
+    }
     write_json(&files, &whole, &outcome.json()?)?;
     Ok(text)
 }

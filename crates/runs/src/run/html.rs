@@ -1,0 +1,53 @@
+//! The page at the end of a run, an evaluation and a parent of members.
+
+use std::path::Path;
+
+use emorun_report::{NamedFile, Report, ReportError};
+
+use super::dir::RunDir;
+use emorun_engine::exit::Failure;
+
+/// The page's name in the folder of a report.
+pub const FILE: &str = "index.html";
+
+/// The page of a run whose evaluation lies in `folder`; `None`, and a warning, where it cannot be made: no result hangs on it.
+pub fn page(run: &Path, folder: &Path) -> Option<String> {
+    let page = Report::of(run, folder).and_then(|report| report.page());
+    page.inspect_err(|error| tracing::warn!("no {FILE} was written: {error}"))
+        .ok()
+}
+
+/// Writes `report/index.html`.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(dir: &RunDir) -> Result<(), Failure> {
+    match page(dir.path(), &dir.path().join("report")) {
+        Some(page) => dir.write(&format!("report/{FILE}"), page.as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// The page of a run anew, with figures and tables for papers.
+///
+/// # Errors
+/// The run has no evaluation, or its files are damaged.
+pub fn anew(run: &Path) -> Result<Vec<NamedFile>, Failure> {
+    let made = Report::of(run, &run.join("report")).and_then(|report| {
+        let page = (FILE.to_owned(), report.page()?.into_bytes());
+        Ok(report.for_papers()?.into_iter().chain([page]).collect())
+    });
+    made.map_err(|error| {
+        let message = error.to_string();
+        match error {
+            ReportError::Read { path, source } => Failure::Io {
+                action: "read",
+                path,
+                source,
+            },
+            ReportError::Corrupt { path, message } => Failure::Corrupt { path, message },
+            ReportError::NotEvaluated(_) | ReportError::Figure(_) => Failure::Input(message),
+            ReportError::Csv(_) | ReportError::Template(_) => Failure::Bug(message),
+        }
+    })
+}
