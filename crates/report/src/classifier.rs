@@ -1,7 +1,7 @@
 //! A head that predicts classes, on a side.
 
 use emorun_evaluation::{Classifier, Evaluation, Grouping, Mistake};
-use emorun_figures::{Curve, Group, GroupBars, PrecisionRecallCurves, RiskCoverageCurves, RocCurves, confusion_matrix};
+use emorun_figures::{Curve, Group, GroupBars, PrecisionRecallCurves, RiskCoverageCurves, RocCurves};
 use emorun_metrics::Metric;
 
 use crate::calibration;
@@ -161,9 +161,6 @@ fn figures(title: &str, found: &Classifier) -> Vec<Drawn> {
             figure,
         });
     };
-    if let Ok(figure) = confusion_matrix(&title("Confusion"), found.confusion.labels(), found.confusion.rows()) {
-        add("confusion", "Confusion matrix", figure);
-    }
     if !curves.roc.is_empty() {
         let chart = RocCurves {
             title: title("ROC"),
@@ -219,6 +216,10 @@ pub(crate) fn groups(grouping: &Grouping, shown: &[Metric], overall: &emorun_eva
     }
     let all = sorted.len();
     sorted.truncate(MOST_ROWS);
+    let has_interval = |metric: &Metric| {
+        let mut own = sorted.iter().filter_map(|group| group.metrics.get(metric));
+        own.any(|own| own.interval.is_some())
+    };
     let row = |group: &&emorun_evaluation::Group| {
         let few = if group.few { " (few)" } else { "" };
         let start = [
@@ -228,19 +229,19 @@ pub(crate) fn groups(grouping: &Grouping, shown: &[Metric], overall: &emorun_eva
         ];
         let values = shown.iter().flat_map(|metric| {
             let own = group.metrics.get(metric).copied().unwrap_or_default();
-            [
-                Cell::number(own.value, |value| metric.text(Some(value))),
-                interval(*metric, &own),
-            ]
+            let value = Cell::number(own.value, |value| metric.text(Some(value)));
+            let ends = has_interval(metric).then(|| interval(*metric, &own));
+            std::iter::once(value).chain(ends)
         });
         Row {
             cells: start.into_iter().chain(values).collect(),
             few: group.few,
         }
     };
-    let titles = shown
-        .iter()
-        .flat_map(|metric| [metric.title().to_owned(), "interval".to_owned()]);
+    let titles = shown.iter().flat_map(|metric| {
+        let ends = has_interval(metric).then(|| "interval".to_owned());
+        std::iter::once(metric.title().to_owned()).chain(ends)
+    });
     let worst = if all > MOST_ROWS {
         format!(", the worst {MOST_ROWS} of {all}")
     } else {

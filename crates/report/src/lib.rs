@@ -22,7 +22,7 @@ mod text;
 
 use std::path::Path;
 
-use emorun_figures::PRINT_DPI;
+use emorun_figures::{PRINT_DPI, confusion_matrix};
 
 pub use error::ReportError;
 use section::{Block, Section};
@@ -101,8 +101,13 @@ impl Report {
                         let name = format!("tables/{}.confusion", section.id);
                         files.push((format!("{name}.csv"), matrix.table().csv()?));
                         files.push((format!("{name}.tex"), latex::table(&matrix.table()).into_bytes()));
+                        let name = format!("figures/{}.confusion", section.id);
+                        let rows = matrix.rows.iter().map(Vec::as_slice);
+                        let figure = confusion_matrix(&section.title, &matrix.labels, rows)?;
+                        files.push((format!("{name}.svg"), figure.to_svg().into_bytes()));
+                        files.push((format!("{name}.png"), figure.to_png_at(PRINT_DPI)?.bytes));
                         if let Some(animation) = &matrix.animation {
-                            files.push((format!("figures/{}.apng", section.id), animation.clone()));
+                            files.push((format!("{name}.apng"), animation.clone()));
                         }
                     }
                     Block::Text(_) | Block::Listen(_) | Block::Verbatim { .. } | Block::Image { .. } => {}

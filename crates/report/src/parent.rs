@@ -1,10 +1,9 @@
 //! What several members, folds and seeds, give together.
 
-use emorun_figures::confusion_matrix;
 use emorun_metrics::{Confusion, Metric};
 use serde_json::{Map, Value};
 
-use crate::section::{Block, Drawn, Matrix, Section};
+use crate::section::{Block, Matrix, Section};
 use crate::source::{ParentSummary, SideSummary};
 use crate::table::{Cell, Row, Table};
 use crate::text::{plain, slug};
@@ -39,13 +38,6 @@ fn section(summary: &ParentSummary, head: &str) -> Section {
     let counts = counts.and_then(|counts| serde_json::from_value::<Confusion>(counts.clone()).ok());
     if let Some(counts) = counts {
         let title = format!("Confusion of {head}, test items of all members");
-        if let Ok(figure) = confusion_matrix(&title, counts.labels(), counts.rows()) {
-            blocks.push(Block::Figures(vec![Drawn {
-                name: "confusion".to_owned(),
-                title: title.clone(),
-                figure,
-            }]));
-        }
         blocks.push(Block::Matrix(Matrix {
             caption: format!("{title}: items, and below their share of the true class"),
             labels: counts.labels().to_vec(),
