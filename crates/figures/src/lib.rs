@@ -40,6 +40,8 @@ mod reliability;
 mod scatter;
 mod spectrogram;
 mod svg;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use animation::animation;
