@@ -20,6 +20,7 @@ mod vectors;
 mod architecture;
 mod augment;
 mod bench;
+mod catalogue;
 mod changes;
 mod checkpoint_forms;
 mod columns;

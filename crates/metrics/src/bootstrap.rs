@@ -67,10 +67,46 @@ impl Bootstrap {
         clusters: &Clusters,
         metrics: &[Metric],
     ) -> Vec<Option<Interval>> {
-        let replicates = self.replicates(clusters, metrics.len(), |rows| {
+        self.intervals_of(clusters, metrics.len(), |rows| {
             let drawn = predictions.at(rows);
             metrics.iter().map(|metric| metric.compute(&drawn)).collect()
-        });
+        })
+    }
+
+    /// The 95 % interval of how far each metric is above in one group of rows what it is in another, which are drawn together: a
+    /// speaker may have items in both.
+    pub fn gaps(
+        &self,
+        predictions: &Predictions,
+        clusters: &Clusters,
+        metrics: &[Metric],
+        (one, other): (&[usize], &[usize]),
+    ) -> Vec<Option<Interval>> {
+        let end = one.iter().chain(other).max().map_or(0, |last| last + 1);
+        let member = |of: &[usize]| {
+            let mut is_member = vec![false; end];
+            of.iter().for_each(|&row| is_member[row] = true);
+            is_member
+        };
+        let members = [member(one), member(other)];
+        self.intervals_of(clusters, metrics.len(), |rows| {
+            let drawn = members.each_ref().map(|is_member| {
+                let own = rows.iter().copied().filter(|row| is_member.get(*row) == Some(&true));
+                predictions.at(&own.collect::<Vec<usize>>())
+            });
+            let gap = |metric: &Metric| Some(metric.compute(&drawn[0])? - metric.compute(&drawn[1])?);
+            metrics.iter().map(gap).collect()
+        })
+    }
+
+    /// The 95 % interval of each of `number` values that follow from drawn rows.
+    fn intervals_of(
+        &self,
+        clusters: &Clusters,
+        number: usize,
+        of: impl Fn(&[usize]) -> Vec<Option<f64>> + Sync,
+    ) -> Vec<Option<Interval>> {
+        let replicates = self.replicates(clusters, number, of);
         replicates.iter().map(|values| self.middle(values)).collect()
     }
 
