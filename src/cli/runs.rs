@@ -375,7 +375,6 @@ fn failed(error: CatalogueError) -> Failure {
         | E::TooMany { .. }
         | E::OneRun => Failure::Usage(message),
         E::Held { .. } | E::Taken(_) => Failure::Conflict(message),
-        E::NothingShared(_) => Failure::Input(message),
         E::Corrupt { path, message } => Failure::Corrupt { path, message },
         E::Template(_) => Failure::Bug(message),
         E::Io { action, path, source } => Failure::Io { action, path, source },

@@ -21,6 +21,7 @@ mod architecture;
 mod augment;
 mod bench;
 mod bundle;
+mod catalogue;
 mod changes;
 mod checkpoint_forms;
 mod columns;

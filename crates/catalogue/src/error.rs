@@ -104,9 +104,6 @@ pub enum CatalogueError {
         /// The result.
         metric: String,
     },
-    /// Runs that cannot be compared item by item.
-    #[error("{0}")]
-    NothingShared(String),
     /// The report could not be made.
     #[error("the report's template does not fit: {0}")]
     Template(#[from] minijinja::Error),
