@@ -9,6 +9,7 @@ mod eval;
 mod file_kind;
 mod gpu_check;
 mod graph;
+mod live;
 mod lr_find;
 mod nodes;
 mod predict;
@@ -87,6 +88,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Say what a trained run makes of recordings, as a table or as tracks of emotion over time.
     Predict(predict::Arguments),
+    /// Say what a trained run makes of a microphone, a recording or samples on stdin while they are heard.
+    Live(live::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Prove that an experiment continues to the same bits: run it twice, once killed again and again
@@ -248,6 +251,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Eval(arguments) => eval::eval(&arguments, common),
         Command::Predict(arguments) => predict::predict(&arguments, common),
+        Command::Live(arguments) => live::live(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::VerifyResume(arguments) => verify_resume::verify_resume(&arguments, common),

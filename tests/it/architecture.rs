@@ -150,8 +150,10 @@ const CRATES: [(&str, &[&str]); 23] = [
         &[
             "emorun-lang",
             "emorun-audio",
+            "emorun-metrics",
             "emorun-files",
             "emorun-recognise",
+            "emorun-live",
             "emorun-tensorboard",
             "emorun-features",
             "emorun-fetch",
@@ -506,7 +508,7 @@ fn licences_are_read_as_they_are_written() {
 
 #[test]
 fn every_dependency_has_a_permissive_licence() {
-    for features in [&[][..], &["--features", "cuda,onnx,wgpu"]] {
+    for features in [&[][..], &["--features", "cuda,onnx,wgpu,live"]] {
         let output = cargo(
             &[
                 "tree",
