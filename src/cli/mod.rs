@@ -11,6 +11,7 @@ mod file_kind;
 mod gpu_check;
 mod graph;
 mod import;
+mod live;
 mod lr_find;
 mod nodes;
 mod predict;
@@ -100,6 +101,8 @@ enum Command {
     Bundle(bundle::Arguments),
     /// Answer over HTTP and WebSocket what trained runs make of recordings and of a microphone, with a page for the browser.
     Serve(serve::Arguments),
+    /// Say what a trained run makes of a microphone, a recording or samples on stdin while they are heard.
+    Live(live::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Hold what a finished run claims against its own files, its corpora and its weights: each claim is proven,
@@ -268,6 +271,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Predict(arguments) => predict::predict(&arguments, common),
         Command::Bundle(arguments) => bundle::bundle(&arguments, common),
         Command::Serve(arguments) => serve::serve(&arguments, common),
+        Command::Live(arguments) => live::live(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments, common),

@@ -161,9 +161,11 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "emorun-lang",
             "emorun-audio",
+            "emorun-metrics",
             "emorun-files",
             "emorun-import",
             "emorun-recognise",
+            "emorun-live",
             "emorun-tensorboard",
             "emorun-catalogue",
             "emorun-features",
@@ -562,7 +564,7 @@ fn licences_are_read_as_they_are_written() {
 
 #[test]
 fn every_dependency_has_a_permissive_licence() {
-    for features in [&[][..], &["--features", "cuda,onnx,wgpu"]] {
+    for features in [&[][..], &["--features", "cuda,onnx,wgpu,live"]] {
         let output = cargo(
             &[
                 "tree",
