@@ -54,6 +54,8 @@ mod pretrained;
 mod readme;
 mod resuming;
 mod runs;
+#[cfg(feature = "serve")]
+mod serve;
 mod smoke;
 mod streams;
 mod support;
