@@ -60,6 +60,8 @@ mod pretrained_training;
 mod readme;
 mod resuming;
 mod runs;
+#[cfg(feature = "serve")]
+mod serve;
 mod smoke;
 mod streams;
 mod support;

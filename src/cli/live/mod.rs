@@ -142,10 +142,10 @@ pub(super) fn live(arguments: &Arguments, common: Common) -> Result<(), Failure>
         return Err(Failure::Usage(message.into()));
     }
     let source = Source::open(arguments)?;
-    let run = TrainedRun::open(folder)?;
+    let runs = TrainedRun::open_all(folder)?;
     let device = super::run::choose(arguments.device)?;
     let mut predictor = Predictor::open(
-        &run,
+        &runs,
         (&arguments.sets, common.offline),
         &device,
         &mut |report, sources| {
