@@ -160,7 +160,6 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
             name: run.record.name.clone(),
             seed: run.seed,
             fold: run.record.fold.clone(),
-            config_hash: run.record.config_hash.clone(),
             weights: Weights {
                 which: chosen.which.name().to_owned(),
                 step: chosen.step,
