@@ -66,7 +66,7 @@ fn figures(names: &[String], numbers: &[f64]) -> Vec<Figure> {
         title: name(at),
         lines: vec![name(at + 1)],
         section: name(at + 2),
-        dashed: at % 2 == 0,
+        dashed: at.is_multiple_of(2),
     };
     let edge = |at: usize| DiagramEdge {
         from: name(at),
