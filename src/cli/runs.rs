@@ -357,7 +357,7 @@ fn open_tensorboard(root: &Path, names: &[String], is_started: bool) -> Result<(
 }
 
 /// An error with the exit code of its kind.
-fn failed(error: CatalogueError) -> Failure {
+pub(super) fn failed(error: CatalogueError) -> Failure {
     use CatalogueError as E;
     let message = error.to_string();
     match error {
@@ -374,7 +374,7 @@ fn failed(error: CatalogueError) -> Failure {
         | E::NoBest { .. }
         | E::TooMany { .. }
         | E::OneRun => Failure::Usage(message),
-        E::Held { .. } | E::Taken(_) => Failure::Conflict(message),
+        E::Held { .. } | E::Taken(_) | E::Exists(_) => Failure::Conflict(message),
         E::Corrupt { path, message } => Failure::Corrupt { path, message },
         E::Template(_) => Failure::Bug(message),
         E::Io { action, path, source } => Failure::Io { action, path, source },

@@ -1,15 +1,15 @@
 //! `emorun runs report`: several runs on one page, which needs nothing beside itself.
 
+use emorun_metrics::Unit;
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use crate::compare::{Comparison, shown};
 use crate::curves::charts;
 use crate::listing::{duration, result, unit_of};
 use crate::{Catalogue, CatalogueError, Run};
-use emorun_metrics::Unit;
 
 const TEMPLATE: &str = include_str!("report.html");
-/// Widths of curves are of no use beyond this.
+/// Curves and columns are of no use beyond this.
 const MOST_RUNS: usize = 100;
 
 /// Runs beside each other as an HTML page: what they are, their curves laid over each other, what differs between them.
