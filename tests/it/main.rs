@@ -39,6 +39,7 @@ mod frozen;
 mod inherit;
 mod init_file;
 mod lengths;
+mod live;
 mod losses;
 mod members;
 mod metrics;
