@@ -42,6 +42,7 @@ mod import;
 mod inherit;
 mod init_file;
 mod lengths;
+mod live;
 mod losses;
 mod members;
 mod metrics;
