@@ -27,3 +27,4 @@ pub mod summary;
 pub mod sweep;
 pub mod tracker;
 pub mod tracks;
+mod weights;
