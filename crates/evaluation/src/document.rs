@@ -296,7 +296,8 @@ pub struct Grouping {
     pub by: String,
     /// Its values.
     pub groups: Vec<Group>,
-    /// Of each shown metric how far the best and the worst group with enough items are apart.
+    /// How far the best and the worst group with enough items are apart, by the first metric that is shown; none where there are
+    /// not two.
     pub gaps: Vec<Gap>,
 }
 

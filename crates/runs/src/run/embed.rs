@@ -9,18 +9,17 @@ use emorun_audio::{AudioError, Channel, MIN_DURATION_S, probe};
 use emorun_data::{AUDIO_EXTENSIONS, AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
-use serde::Serialize;
 
 use super::bundle;
 use super::dir::read_json;
 use super::parent;
 use super::record::{RunRecord, Status};
+pub use super::weights::WhichWeights;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::host::{HostParts, HostPipeline};
 use emorun_engine::feed::order::plain_batches;
 use emorun_engine::feed::{Feed, FeedError};
-use emorun_engine::settings::FinalWeights;
 use emorun_engine::train::checkpoint::Store;
 use emorun_engine::train::progress::say;
 use emorun_engine::train::state::Best;
@@ -43,41 +42,6 @@ pub struct Request<'a> {
     pub out: &'a Path,
     /// How values are stored.
     pub precision: Precision,
-}
-
-/// Which of a run's weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WhichWeights {
-    /// Those of the best validation metric; their average, where one is kept.
-    Best,
-    /// Those of the newest checkpoint; their average, where one is kept.
-    Last,
-    /// The average of the newest checkpoint.
-    Averaged,
-    /// Those of the newest checkpoint as they are trained, also where an average is kept.
-    Raw,
-}
-
-impl WhichWeights {
-    /// Name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Best => "best",
-            Self::Last => "last",
-            Self::Averaged => "averaged",
-            Self::Raw => "raw",
-        }
-    }
-}
-
-impl From<FinalWeights> for WhichWeights {
-    fn from(weights: FinalWeights) -> Self {
-        match weights {
-            FinalWeights::Best => Self::Best,
-            FinalWeights::Last => Self::Last,
-        }
-    }
 }
 
 /// Weights of a run, and where they come from.

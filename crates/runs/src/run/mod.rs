@@ -29,3 +29,4 @@ pub mod spread;
 pub mod summary;
 pub mod sweep;
 pub mod tracker;
+mod weights;
