@@ -243,3 +243,55 @@ fn recognised(recogniser: &mut dyn Recogniser, clips: &[&[f32]]) -> Result<Vec<V
     std::panic::catch_unwind(AssertUnwindSafe(|| recogniser.recognise(clips)))
         .unwrap_or_else(|_| Err(RecogniserError::Model("the model panicked".to_owned())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers nothing of nothing.
+    struct Silent;
+
+    impl Recogniser for Silent {
+        fn name(&self) -> &str {
+            "silent"
+        }
+
+        fn rate_hz(&self) -> u32 {
+            16_000
+        }
+
+        fn heads(&self) -> &[Head] {
+            &[]
+        }
+
+        fn shortest(&self) -> usize {
+            2
+        }
+
+        fn recognise(&mut self, clips: &[&[f32]]) -> Result<Vec<Vec<Answer>>, RecogniserError> {
+            Ok(vec![Vec::new(); clips.len()])
+        }
+    }
+
+    #[test]
+    fn what_is_past_is_dropped_and_what_no_model_takes_is_not_asked() {
+        let models: Vec<(String, Box<dyn Recogniser>)> = vec![("silent".to_owned(), Box::new(Silent))];
+        let limits = Limits {
+            queue: 2,
+            ..Limits::default()
+        };
+        let (models, threads) = Models::start(models, &limits, &Metrics::new()).unwrap();
+        let model = models.find(None).unwrap().clone();
+        let past = model.ask_for_now(vec![0.0; 8], Duration::ZERO).unwrap();
+        let asked = model.ask(vec![0.0; 8]).unwrap();
+        assert!(past.blocking_recv().is_err());
+        assert_eq!(asked.blocking_recv().unwrap(), Ok(Vec::new()));
+        for refused in [vec![0.0], vec![0.0, f32::NAN]] {
+            assert_eq!(model.ask(refused).unwrap_err().status.as_u16(), 422);
+        }
+        drop((model, models));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+}

@@ -153,6 +153,10 @@ impl Hearing {
             let ahead_s = self.heard as f64 / f64::from(self.rate_hz) - self.begun.elapsed().as_secs_f64() - AHEAD_S;
             let is_ahead = ahead_s > 0.0;
             let events = tokio::select! {
+                // In this order, so that nobody is taken for gone whose sound only waits to be read.
+                biased;
+                answers = answer(&mut self.out) => self.answered(answers)?,
+                () = app.drain.started(), if !self.has_ended => self.end(),
                 message = source.next(), if !is_ahead => {
                     sign_of_life = Instant::now();
                     self.message(message)?
@@ -161,8 +165,6 @@ impl Hearing {
                     sign_of_life = Instant::now();
                     Vec::new()
                 }
-                answers = answer(&mut self.out) => self.answered(answers)?,
-                () = app.drain.started(), if !self.has_ended => self.end(),
                 _ = look.tick() => {
                     // The other side of a connection that is half open answers nothing.
                     if sign_of_life.elapsed() > 2 * patience {
