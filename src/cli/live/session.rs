@@ -106,7 +106,7 @@ impl Session {
         source: Source,
         (sender, messages): (SyncSender<Message>, Receiver<Message>),
     ) -> Result<(), Failure> {
-        let mut flow = Some(source.start(sender)?);
+        let mut flow = source.start(sender)?;
         // How the sound ended, once it has.
         let mut end = None;
         while end.is_none() || !self.listener.is_done() {
@@ -151,7 +151,13 @@ impl Session {
         self.heard += sound.samples.len() as u64;
         self.lost += sound.lost;
         let to_s = self.heard as f64 / f64::from(self.rate_hz);
-        self.latency.came(to_s, sound.at);
+        // Who waits for answers has more sound waiting than was ever late.
+        let at = if matches!(model, Model::Here(_)) {
+            Instant::now()
+        } else {
+            sound.at
+        };
+        self.latency.came(to_s, at);
         if let Some(recording) = &mut self.recording {
             recording.sound(&sound.samples)?;
         }

@@ -43,11 +43,8 @@ pub(super) enum Source {
     },
 }
 
-/// What keeps sound coming; it ends with this.
-pub(super) enum Flow {
-    Thread,
-    Microphone(#[expect(dead_code, reason = "it listens as long as it lives")] OpenMicrophone),
-}
+/// A microphone that is kept open; all else flows by itself.
+pub(super) type Flow = Option<OpenMicrophone>;
 
 impl Source {
     /// Finds it, and reads what must be known of it.
@@ -104,12 +101,10 @@ impl Source {
     pub(super) fn start(self, messages: SyncSender<Message>) -> Result<Flow, Failure> {
         let begin = move |name: &str, flow: Box<dyn FnOnce() + Send>| {
             let thread = thread::Builder::new().name(name.to_owned()).spawn(flow);
-            thread
-                .map(|_| Flow::Thread)
-                .map_err(|error| Failure::Bug(error.to_string()))
+            thread.map(|_| None).map_err(|error| Failure::Bug(error.to_string()))
         };
         match self {
-            Self::Microphone(microphone) => microphone.start(messages).map(Flow::Microphone),
+            Self::Microphone(microphone) => microphone.start(messages).map(Some),
             Self::File {
                 path,
                 rate_hz,
