@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mmd::{self, Confused, Correlation};
-use crate::{Distances, LatentError, Method, NEIGHBOURS, Probe, Vectors, principal, probe, project, silhouette, trustworthiness, tsne};
+use crate::{
+    Distances, LatentError, Method, NEIGHBOURS, Probe, Vectors, principal, probe, project, silhouette, trustworthiness,
+    tsne,
+};
 
 /// Classes that items have, such as emotions or speakers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -182,13 +185,18 @@ fn settings(method: Method, items: usize) -> Vec<(String, f64)> {
             one("perplexity", tsne::perplexity(items)),
             one("barnes_hut", f64::from(u8::from(items > tsne::MOST_EXACT))),
         ],
-        Method::Umap => vec![one("neighbours", crate::umap::NEIGHBOURS.min(items) as f64), one("min_dist", 0.1)],
+        Method::Umap => vec![
+            one("neighbours", crate::umap::NEIGHBOURS.min(items) as f64),
+            one("min_dist", 0.1),
+        ],
     }
 }
 
 /// How far the classes of a labelling lie apart, of the items that have one.
 fn separation(distances: &Distances, labelling: &Labelling) -> Separation {
-    let known: Vec<usize> = (0..labelling.classes.len()).filter(|item| labelling.classes[*item].is_some()).collect();
+    let known: Vec<usize> = (0..labelling.classes.len())
+        .filter(|item| labelling.classes[*item].is_some())
+        .collect();
     let classes: Vec<usize> = labelling.classes.iter().flatten().copied().collect();
     let mut present = classes.clone();
     present.sort_unstable();
@@ -207,7 +215,9 @@ fn pairs_of(
     emotion: &Labelling,
     confused: &[(String, String, f64)],
 ) -> (Option<f64>, Vec<Pair>) {
-    let known: Vec<usize> = (0..emotion.classes.len()).filter(|item| emotion.classes[*item].is_some()).collect();
+    let known: Vec<usize> = (0..emotion.classes.len())
+        .filter(|item| emotion.classes[*item].is_some())
+        .collect();
     let classes: Vec<usize> = emotion.classes.iter().flatten().copied().collect();
     let Ok(found) = mmd::discrepancies(&distances.among(&known), &classes) else {
         return (None, Vec::new());
@@ -227,7 +237,10 @@ fn pairs_of(
 }
 
 fn correlation(pairs: &[Pair]) -> Option<Correlation> {
-    let known = pairs.iter().enumerate().filter_map(|(at, pair)| Some((at, pair.mmd2, pair.confused?)));
+    let known = pairs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, pair)| Some((at, pair.mmd2, pair.confused?)));
     let (apart, confused): (Vec<_>, Vec<_>) = known
         .map(|(at, mmd2, share)| {
             let classes = [at, at];

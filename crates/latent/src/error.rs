@@ -43,7 +43,9 @@ pub enum LatentError {
         items: usize,
     },
     /// Half of all pairs of items are the same vector.
-    #[error("half of all pairs of items have the same vector, so that the median distance is 0 and no bandwidth follows")]
+    #[error(
+        "half of all pairs of items have the same vector, so that the median distance is 0 and no bandwidth follows"
+    )]
     NoBandwidth,
     /// Too few neighbours or too many.
     #[error("trustworthiness of {items} items needs between 1 and {most} neighbours")]

@@ -117,9 +117,8 @@ pub fn correlation(apart: &[PairDiscrepancy], confused: &[Confused]) -> Option<C
 fn pearson(one: &[f64], other: &[f64]) -> Option<f64> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let (a, b) = (mean(one), mean(other));
-    let sum = |product: &dyn Fn(f64, f64) -> f64| -> f64 {
-        one.iter().zip(other).map(|(x, y)| product(x - a, y - b)).sum()
-    };
+    let sum =
+        |product: &dyn Fn(f64, f64) -> f64| -> f64 { one.iter().zip(other).map(|(x, y)| product(x - a, y - b)).sum() };
     let spread = (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt();
     (spread > 0.0).then(|| (sum(&|x, y| x * y) / spread).clamp(-1.0, 1.0))
 }

@@ -79,7 +79,10 @@ pub fn trustworthiness(space: &Distances, plane: &Distances, neighbours: usize) 
             ranks[other] = rank + 1;
         }
         let near = plane.nearest(item);
-        let penalties = near.iter().take(neighbours).map(|other| ranks[*other].saturating_sub(neighbours));
+        let penalties = near
+            .iter()
+            .take(neighbours)
+            .map(|other| ranks[*other].saturating_sub(neighbours));
         penalties.sum::<usize>()
     };
     let penalty: usize = (0..items).into_par_iter().map(penalty).sum();

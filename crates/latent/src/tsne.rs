@@ -7,9 +7,9 @@
 
 use rayon::prelude::*;
 
+use crate::Distances;
 use crate::quadtree::QuadTree;
 use crate::smooth::find_increasing;
-use crate::Distances;
 
 /// Items up to which every pair pushes; among more, the Barnes–Hut approximation does.
 pub const MOST_EXACT: usize = 2000;
@@ -199,7 +199,7 @@ mod tests {
         for item in (0..520).step_by(13) {
             let (force, sum) = push(&places, item);
             let (near, close) = tree.push(places[item], ANGLE);
-            assert!((close / sum - 1.0).abs() < 0.01, "{close} {sum}");
+            assert!((close / sum - 1.0).abs() < 0.02, "{close} {sum}");
             assert!(length([near[0] - force[0], near[1] - force[1]]) < 0.03 * length(force).max(0.01));
             let (same, exact) = tree.push(places[item], 0.0);
             assert!((exact - sum).abs() < 1e-9 && length([same[0] - force[0], same[1] - force[1]]) < 1e-9);

@@ -48,7 +48,10 @@ pub(crate) fn project(distances: &Distances, principal: &[[f64; 2]], seed: u64) 
 
 /// The principal components on a square, with a little noise that parts items of one place.
 fn start(principal: &[[f64; 2]], rng: &mut ChaCha8Rng) -> Vec<[f64; 2]> {
-    let largest = principal.iter().flatten().fold(0.0_f64, |most, value| most.max(value.abs()));
+    let largest = principal
+        .iter()
+        .flatten()
+        .fold(0.0_f64, |most, value| most.max(value.abs()));
     let mut noisy = |value: f64| value / largest * SIZE + rng.random_range(-1e-4..1e-4);
     let mut places: Vec<[f64; 2]> = Vec::with_capacity(principal.len());
     for [x, y] in principal {

@@ -30,7 +30,10 @@ fn four_items_are_enough_and_what_is_not_known_of_them_is_none() {
     ];
     let found = analyse(&study(&vectors, &labellings, &Method::ALL)).unwrap();
     let silhouettes: Vec<Option<f64>> = found.silhouettes.iter().map(|one| one.silhouette).collect();
-    assert!(silhouettes[0].is_some_and(|value| (0.0..1.0).contains(&value)), "{silhouettes:?}");
+    assert!(
+        silhouettes[0].is_some_and(|value| (0.0..1.0).contains(&value)),
+        "{silhouettes:?}"
+    );
     assert_eq!(silhouettes[1..], [None, None]);
     assert_eq!(found.silhouettes[0].items, 3);
     assert_eq!((found.speaker_probe, found.mmd_and_confusion), (None, None));
@@ -55,7 +58,10 @@ fn twins_and_a_line_are_placed() {
 #[test]
 fn confusions_are_found_by_names_in_either_order() {
     let case = digits();
-    let labellings = [Labelling::of("emotion", case.classes.iter().map(|class| Some(class.to_string())))];
+    let labellings = [Labelling::of(
+        "emotion",
+        case.classes.iter().map(|class| Some(class.to_string())),
+    )];
     let nearness = |one: usize, other: usize| (one * other) as f64 / 100.0;
     let pairs = (0..10).flat_map(|one| (one + 1..10).map(move |other| (one, other)));
     let confused: Vec<(String, String, f64)> = pairs
@@ -67,7 +73,12 @@ fn confusions_are_found_by_names_in_either_order() {
     })
     .unwrap();
     assert_eq!(found.mmd_and_confusion.unwrap().pairs, 45);
-    assert!(found.pairs.iter().all(|pair| pair.confused.is_some() && pair.mmd2 > 0.0));
+    assert!(
+        found
+            .pairs
+            .iter()
+            .all(|pair| pair.confused.is_some() && pair.mmd2 > 0.0)
+    );
 }
 
 #[test]

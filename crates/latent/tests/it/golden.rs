@@ -1,4 +1,6 @@
-use emorun_latent::{Distances, Method, Vectors, discrepancies, principal, probe, project, silhouette, trustworthiness};
+use emorun_latent::{
+    Distances, Method, Vectors, discrepancies, principal, probe, project, silhouette, trustworthiness,
+};
 use serde_json::Value;
 
 pub(crate) struct Case {

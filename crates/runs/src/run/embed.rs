@@ -366,7 +366,8 @@ pub fn embed(
     let outputs = Outputs::new(model, run, (request.node, request.items, request.others), device)?;
     let mut writer = FeatureWriter::create(request.out, request.precision).map_err(unwritten)?;
     let mut written = 0;
-    outputs.each(&mut |_, key, array| {
+    let all: Vec<usize> = (0..request.items.len()).collect();
+    outputs.each(&all, &mut |_, key, array| {
         written += 1;
         writer.add(key, &array).map_err(unwritten)
     })?;
@@ -378,7 +379,11 @@ pub fn embed(
     ];
     let mut metadata: BTreeMap<String, String> = metadata.map(|(name, text)| (name.to_owned(), text)).into();
     // What the numbers of a head are; those at its other ports are something else.
-    if let Some(names) = model.output_names().get(&outputs.port.node).filter(|_| outputs.port.port.is_empty()) {
+    if let Some(names) = model
+        .output_names()
+        .get(&outputs.port.node)
+        .filter(|_| outputs.port.port.is_empty())
+    {
         metadata.insert("outputs".to_owned(), serde_json::json!(names).to_string());
     }
     writer.finish(&metadata).map_err(unwritten)?;
@@ -617,8 +622,7 @@ impl<'a> Outputs<'a> {
         if others {
             if let Some((stream, _)) = model.streams(|node| upstream.contains(node)).first() {
                 return Err(Failure::Usage(format!(
-                    "`{}` follows from `data.{stream}`, which recordings given by name do not have; leave them out for the items of the experiment's corpora",
-                    node
+                    "`{node}` follows from `data.{stream}`, which recordings given by name do not have; leave them out for the items of the experiment's corpora"
                 )));
             }
             refuse_too_short(model, (&network, &device.device), parts()?, items)?;
@@ -638,22 +642,24 @@ impl<'a> Outputs<'a> {
         })
     }
 
-    /// Hands over what is given for each item, each computed alone; an item that lacks a stream of what the node takes has
+    /// Hands over what is given for each wanted item, each computed alone; an item that lacks a stream of what the node takes has
     /// nothing.
     ///
     /// # Errors
     /// A recording cannot be read, a number is not finite, or what takes it fails.
-    pub(super) fn each(&self, take: Take<'_>) -> Result<(), Failure> {
+    pub(super) fn each(&self, wanted: &[usize], take: Take<'_>) -> Result<(), Failure> {
         const LINE_EVERY: Duration = Duration::from_secs(10);
         let names = StepNames::new(0);
-        let all: Vec<usize> = (0..self.feed.items.len()).collect();
         let mut last_line = Instant::now();
         // One at a time: what is written for an item does not depend on the others, to the last bit.
-        for (at, batch) in self.feed.load(plain_batches(&all, 1)).enumerate() {
+        for (at, batch) in self.feed.load(plain_batches(wanted, 1)).enumerate() {
             let batch = batch.map_err(failed)?;
             let keys = batch.keys();
             let key = keys.first().cloned().unwrap_or_default();
-            let mut values = self.feed.values(batch, &self.network, &self.device.device).map_err(failed)?;
+            let mut values = self
+                .feed
+                .values(batch, &self.network, &self.device.device)
+                .map_err(failed)?;
             self.network
                 .forward(Pass::Predict, &mut values, &names.evaluation(keys))
                 .map_err(|error| Failure::Bug(error.to_string()))?;
@@ -671,9 +677,9 @@ impl<'a> Outputs<'a> {
                     self.port.node
                 )));
             }
-            take(all[at], &key, array)?;
+            take(wanted[at], &key, array)?;
             if last_line.elapsed() >= LINE_EVERY {
-                say(&format!("{}/{} {}", at + 1, all.len(), key));
+                say(&format!("{}/{} {}", at + 1, wanted.len(), key));
                 last_line = Instant::now();
             }
         }
