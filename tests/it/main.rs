@@ -40,6 +40,7 @@ mod frozen;
 mod import;
 mod inherit;
 mod init_file;
+mod latent;
 mod lengths;
 mod losses;
 mod members;
