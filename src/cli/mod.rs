@@ -11,6 +11,7 @@ mod file_kind;
 mod gpu_check;
 mod graph;
 mod import;
+mod latent;
 mod live;
 mod lr_find;
 mod nodes;
@@ -93,6 +94,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Write what a node gives for recordings to a .safetensors file.
     Embed(embed::Arguments),
+    /// Show what a node of a trained run knows of emotions and speakers: on a plane, in numbers, in TensorBoard's projector.
+    Latent(latent::Arguments),
     /// Measure a run again: on a side of its own data, or on another corpus.
     Eval(eval::Arguments),
     /// Say what a trained run makes of recordings, as a table or as tracks of emotion over time.
@@ -237,6 +240,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             | Command::Sweep(_)
             | Command::Embed(_)
             | Command::Eval(_)
+            | Command::Latent(_)
             | Command::LrFind(_)
     );
     let outcome = guarded(|| execute(cli.command, common));
@@ -268,6 +272,7 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Eval(arguments) => eval::eval(&arguments, common),
+        Command::Latent(arguments) => latent::latent(&arguments, common),
         Command::Predict(arguments) => predict::predict(&arguments, common),
         Command::Bundle(arguments) => bundle::bundle(&arguments, common),
         Command::Serve(arguments) => serve::serve(&arguments, common),

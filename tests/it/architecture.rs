@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("emorun-import", &["emorun-lang"]),
     ("emorun-metrics", &[]),
     ("emorun-evaluation", &["emorun-metrics"]),
+    ("emorun-latent", &[]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
     ("emorun-live", &["emorun-audio", "emorun-metrics", "emorun-recognise"]),
@@ -125,6 +126,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "emorun-runs",
         &[
             "emorun-lang",
+            "emorun-latent",
             "emorun-audio",
             "emorun-metrics",
             "emorun-evaluation",
@@ -160,6 +162,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "emorun",
         &[
             "emorun-lang",
+            "emorun-latent",
             "emorun-audio",
             "emorun-metrics",
             "emorun-files",

@@ -41,6 +41,7 @@ mod frozen;
 mod import;
 mod inherit;
 mod init_file;
+mod latent;
 mod lengths;
 mod live;
 mod losses;

@@ -12,6 +12,7 @@ pub mod fallen;
 pub mod init;
 mod init_file;
 pub mod last_words;
+pub mod latent;
 pub mod listen;
 pub mod lr_find;
 pub mod measured;

@@ -5,10 +5,12 @@ mod heard;
 mod members;
 mod others;
 mod outcome;
+mod own;
 mod written;
 
 pub use members::Members;
 pub use outcome::Outcome;
+pub(super) use own::own;
 pub use written::{free, write};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
