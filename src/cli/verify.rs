@@ -138,12 +138,10 @@ fn predicted_again(dir: &Path, arguments: &Arguments, common: Common) -> Result<
     let run = TrainedRun::open(dir)?;
     let device = super::run::choose(arguments.device)?;
     let request = Request {
-        data: None,
         sets: arguments.sets.clone(),
         sides: SplitName::ALL.to_vec(),
-        weights: None,
-        heard_seconds: Vec::new(),
         offline: common.offline,
+        ..Request::default()
     };
     let outcome = eval(&run, &request, &device, &mut |_, _| {})?;
     let folder = std::env::temp_dir().join(format!("emorun-verify-{}-{}", std::process::id(), outcome_name(dir)));

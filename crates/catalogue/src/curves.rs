@@ -50,6 +50,7 @@ pub(crate) fn charts(catalogue: &Catalogue, runs: &[&Run]) -> Vec<LineChart> {
                 points: points
                     .map(|(epoch, values)| (*epoch as f64, factor * mean(values)))
                     .collect(),
+                ..Series::default()
             })
         });
         let said = if *side == SIDES[0] { "training" } else { "validation" };
