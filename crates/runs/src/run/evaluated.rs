@@ -147,7 +147,7 @@ impl Basis<'_> {
                 file: path.to_path().display().to_string(),
                 segment_s: segment.map(|segment| [segment.start_s, segment.end_s]),
             }),
-            AudioSource::Synthetic(_) => None,
+            AudioSource::Synthetic(_) | AudioSource::Samples(_) => None,
         };
         // The column of corpora says what the dataset does.
         let others = item.labels.iter().chain(item.attributes.iter());
