@@ -11,6 +11,8 @@ mod file_kind;
 mod gpu_check;
 mod graph;
 mod import;
+mod latent;
+mod live;
 mod lr_find;
 mod nodes;
 mod predict;
@@ -92,6 +94,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Write what a node gives for recordings to a .safetensors file.
     Embed(embed::Arguments),
+    /// Show what a node of a trained run knows of emotions and speakers: on a plane, in numbers, in TensorBoard's projector.
+    Latent(latent::Arguments),
     /// Measure a run again: on a side of its own data, or on another corpus.
     Eval(eval::Arguments),
     /// Say what a trained run makes of recordings, as a table or as tracks of emotion over time.
@@ -100,6 +104,8 @@ enum Command {
     Bundle(bundle::Arguments),
     /// Answer over HTTP and WebSocket what trained runs make of recordings and of a microphone, with a page for the browser.
     Serve(serve::Arguments),
+    /// Say what a trained run makes of a microphone, a recording or samples on stdin while they are heard.
+    Live(live::Arguments),
     /// Show what is kept of frozen encoders, or remove what was not used for longest.
     Cache(cache::Arguments),
     /// Hold what a finished run claims against its own files, its corpora and its weights: each claim is proven,
@@ -234,6 +240,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             | Command::Sweep(_)
             | Command::Embed(_)
             | Command::Eval(_)
+            | Command::Latent(_)
             | Command::LrFind(_)
     );
     let outcome = guarded(|| execute(cli.command, common));
@@ -265,9 +272,11 @@ fn execute(command: Command, common: Common) -> Result<(), Failure> {
         Command::Sweep(arguments) => sweep::sweep(&arguments, common),
         Command::Embed(arguments) => embed::embed(&arguments, common),
         Command::Eval(arguments) => eval::eval(&arguments, common),
+        Command::Latent(arguments) => latent::latent(&arguments, common),
         Command::Predict(arguments) => predict::predict(&arguments, common),
         Command::Bundle(arguments) => bundle::bundle(&arguments, common),
         Command::Serve(arguments) => serve::serve(&arguments, common),
+        Command::Live(arguments) => live::live(&arguments, common),
         Command::LrFind(arguments) => lr_find::lr_find(&arguments, common),
         Command::Cache(arguments) => cache::cache(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments, common),

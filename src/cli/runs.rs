@@ -6,7 +6,7 @@ use std::process::Command;
 use clap::{Args, Subcommand, ValueEnum};
 use emorun_catalogue::notes::{self, Notes};
 use emorun_catalogue::{
-    Catalogue, CatalogueError, Comparison, Listing, Request, Run, best, plain, report, root_of, show, show_json,
+    Catalogue, CatalogueError, Comparison, Kind, Listing, Request, Run, best, plain, report, root_of, show, show_json,
     tensorboard, trash,
 };
 use emorun_files::Files;
@@ -42,7 +42,7 @@ enum Action {
     /// Show what differs between runs, and whether it matters on the test items of both.
     Diff {
         /// Their directories, labels or ids; the others are compared with the first.
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "RUN")]
         runs_named: Vec<String>,
         /// How it is written.
         #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -64,7 +64,7 @@ enum Action {
     /// --out, one HTML page with the runs beside each other and their curves.
     Report {
         /// Their directories, labels or ids.
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "RUN")]
         runs_named: Vec<String>,
         /// The page of runs beside each other; runs.html when left out.
         #[arg(long, value_name = "FILE")]
@@ -85,7 +85,7 @@ enum Action {
     /// Leave runs out of lists.
     Archive {
         /// Their directories, labels or ids.
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "RUN")]
         runs_named: Vec<String>,
         /// Bring them back into lists instead.
         #[arg(long)]
@@ -94,7 +94,7 @@ enum Action {
     /// Move runs to the trash, from which `undo` and `restore` put them back.
     Rm {
         /// Their directories, labels or ids.
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "RUN")]
         runs_named: Vec<String>,
     },
     /// Put back what the last `rm` removed.
@@ -113,7 +113,7 @@ enum Action {
     /// Show some runs alone in TensorBoard: prints the command, or starts it.
     Tensorboard {
         /// Their directories, labels or ids.
-        #[arg(required = true)]
+        #[arg(required = true, value_name = "RUN")]
         runs_named: Vec<String>,
         /// Starts it and waits for its end.
         #[arg(long)]
@@ -283,7 +283,15 @@ fn write_anew(run: &Path) -> Result<(), Failure> {
 fn change(root: &Path, name: &str, change: impl FnOnce(&mut Notes)) -> Result<Notes, Failure> {
     let catalogue = catalogue_of(root, &[name.to_owned()])?;
     let run = catalogue.find(name).map_err(failed)?;
-    notes::change(&run.dir, &Files::default(), change).map_err(failed)
+    noted(run, change)
+}
+
+/// Changes the notes of a run; logs of other programs are not written to.
+fn noted(run: &Run, change: impl FnOnce(&mut Notes)) -> Result<Notes, Failure> {
+    match run.kind {
+        Kind::Entered => Err(failed(CatalogueError::NotARun(run.dir.clone()))),
+        _ => notes::change(&run.dir, &Files::default(), change).map_err(failed),
+    }
 }
 
 fn tag(root: &Path, arguments: &TagArguments) -> Result<(), Failure> {
@@ -323,7 +331,7 @@ fn note(root: &Path, name: &str, text: Option<&str>) -> Result<(), Failure> {
 fn archive(root: &Path, names: &[String], archived: bool) -> Result<(), Failure> {
     let catalogue = catalogue_of(root, names)?;
     for run in catalogue.find_all(names).map_err(failed)? {
-        notes::change(&run.dir, &Files::default(), |notes| notes.archived = archived).map_err(failed)?;
+        noted(run, |notes| notes.archived = archived)?;
         print(&format!("{}\n", plain(&run.place)));
     }
     Ok(())
@@ -378,7 +386,7 @@ fn open_tensorboard(root: &Path, names: &[String], is_started: bool) -> Result<(
 }
 
 /// An error with the exit code of its kind.
-fn failed(error: CatalogueError) -> Failure {
+pub(super) fn failed(error: CatalogueError) -> Failure {
     use CatalogueError as E;
     let message = error.to_string();
     match error {
@@ -395,8 +403,7 @@ fn failed(error: CatalogueError) -> Failure {
         | E::NoBest { .. }
         | E::TooMany { .. }
         | E::OneRun => Failure::Usage(message),
-        E::Held { .. } | E::Taken(_) => Failure::Conflict(message),
-        E::NothingShared(_) => Failure::Input(message),
+        E::Held { .. } | E::Taken(_) | E::Exists(_) => Failure::Conflict(message),
         E::Corrupt { path, message } => Failure::Corrupt { path, message },
         E::Template(_) => Failure::Bug(message),
         E::Io { action, path, source } => Failure::Io { action, path, source },

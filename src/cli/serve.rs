@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Common, parse_device};
+use super::parse_device;
 use emorun_engine::device::DeviceRequest;
-use emorun_engine::exit::Failure;
 
 #[derive(Debug, Args)]
+#[cfg_attr(
+    not(feature = "serve"),
+    expect(dead_code, reason = "what is said without the feature is the same for all")
+)]
 pub(super) struct Arguments {
     /// Directories of runs, or bundles, each as RUN or as NAME=RUN; the first answers who names none.
     #[arg(required = true, value_name = "[NAME=]RUN")]
@@ -72,8 +75,8 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
 }
 
 #[cfg(not(feature = "serve"))]
-pub(super) fn serve(_: &Arguments, _: Common) -> Result<(), Failure> {
-    Err(Failure::Usage(
+pub(super) fn serve(_: &Arguments, _: super::Common) -> Result<(), emorun_engine::exit::Failure> {
+    Err(emorun_engine::exit::Failure::Usage(
         "this program was built without `serve`: build it with cargo build --release --features serve".into(),
     ))
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use emorun_catalogue::{Claim, Verdict, compare_predictions, plain, verify as of_files};
+use emorun_catalogue::{Claim, Verdict, bundle, compare_predictions, plain, verify as of_files};
 use emorun_data::SplitName;
 
-use super::{Common, Format, parse_device, print};
+use super::runs::failed;
+use super::{Common, Format, parse_device, print, tell};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::Failure;
 use emorun_runs::run::embed::TrainedRun;
@@ -23,6 +24,9 @@ pub(super) struct Arguments {
     /// Finds a corpus where it has moved to: datasets.NAME.root=FOLDER; may be given several times.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+    /// Also writes one archive (.tar.gz) with what a reviewer needs of the run, without audio.
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
     /// How the claims are written.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -52,6 +56,14 @@ pub(super) fn verify(arguments: &Arguments, common: Common) -> Result<(), Failur
         Format::Human => text(&claims),
         Format::Json => format!("{:#}\n", serde_json::json!(claims)),
     });
+    if let Some(archive) = &arguments.bundle {
+        let (number, left_out) = bundle(dir, archive).map_err(failed)?;
+        tell(&format!(
+            "{}: {number} files; {} with audio or of use for training alone are left out",
+            archive.display(),
+            left_out.len()
+        ));
+    }
     let contradicted = claims
         .iter()
         .filter(|claim| claim.verdict == Verdict::Contradicted)
@@ -126,12 +138,10 @@ fn predicted_again(dir: &Path, arguments: &Arguments, common: Common) -> Result<
     let run = TrainedRun::open(dir)?;
     let device = super::run::choose(arguments.device)?;
     let request = Request {
-        data: None,
         sets: arguments.sets.clone(),
         sides: SplitName::ALL.to_vec(),
-        weights: None,
-        heard_seconds: Vec::new(),
         offline: common.offline,
+        ..Request::default()
     };
     let outcome = eval(&run, &request, &device, &mut |_, _| {})?;
     let folder = std::env::temp_dir().join(format!("emorun-verify-{}-{}", std::process::id(), outcome_name(dir)));

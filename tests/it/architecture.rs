@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("emorun-import", &["emorun-lang"]),
     ("emorun-metrics", &[]),
     ("emorun-evaluation", &["emorun-metrics"]),
+    ("emorun-latent", &[]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
     ("emorun-live", &["emorun-audio", "emorun-metrics", "emorun-recognise"]),
@@ -135,6 +136,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "emorun-runs",
         &[
             "emorun-lang",
+            "emorun-latent",
             "emorun-audio",
             "emorun-metrics",
             "emorun-evaluation",
@@ -171,10 +173,13 @@ const CRATES: &[(&str, &[&str])] = &[
         "emorun",
         &[
             "emorun-lang",
+            "emorun-latent",
             "emorun-audio",
+            "emorun-metrics",
             "emorun-files",
             "emorun-import",
             "emorun-recognise",
+            "emorun-live",
             "emorun-tensorboard",
             "emorun-catalogue",
             "emorun-features",
@@ -573,7 +578,7 @@ fn licences_are_read_as_they_are_written() {
 
 #[test]
 fn every_dependency_has_a_permissive_licence() {
-    for features in [&[][..], &["--features", "cuda,onnx,wgpu"]] {
+    for features in [&[][..], &["--features", "cuda,onnx,wgpu,live"]] {
         let output = cargo(
             &[
                 "tree",

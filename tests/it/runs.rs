@@ -105,6 +105,8 @@ fn a_run_directory_is_complete_by_itself() {
             "confusion.emotion.test.svg",
             "confusion.emotion.train.svg",
             "confusion.emotion.validation.svg",
+            "evaluation.json",
+            "evaluation.txt",
             "graph.svg",
             "loss.svg",
             "metrics.svg",

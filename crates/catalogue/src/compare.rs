@@ -43,7 +43,7 @@ impl Comparison {
     /// Compares runs.
     ///
     /// # Errors
-    /// There are fewer than two, one cannot be read, or two of them share no test item.
+    /// There are fewer than two, or predictions of one cannot be read.
     pub fn of(catalogue: &Catalogue, runs: &[&Run]) -> Result<Self, CatalogueError> {
         if runs.len() < 2 {
             return Err(CatalogueError::OneRun);
@@ -63,6 +63,8 @@ impl Comparison {
                 run.place
             )
         }));
+        let (significance, refused) = compare(catalogue, runs)?;
+        remarks.extend(refused);
         let settings = runs.iter().map(|run| {
             let own = catalogue.settings_of(run).into_iter();
             let parsed = own.map(|(path, value)| (path.to_owned(), serde_json::from_str(value).unwrap_or(Value::Null)));
@@ -81,7 +83,7 @@ impl Comparison {
             }),
             metrics: differing(metrics.collect(), |value| value.copied()),
             classes: differing(classes.collect(), |value| value.copied()),
-            significance: compare(catalogue, runs)?,
+            significance,
             remarks,
         })
     }

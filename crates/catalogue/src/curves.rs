@@ -6,17 +6,18 @@ use std::path::Path;
 
 use emorun_figures::{LineChart, Series};
 use emorun_files::open_regular;
+use emorun_metrics::Unit;
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::listing::unit_of;
 use crate::{Catalogue, Run};
-use emorun_metrics::Unit;
 
 /// Longest line that is read.
 const LONGEST: usize = 1 << 20;
 
 /// Points by epoch, of a side and a result.
-type Curves = BTreeMap<(&'static str, String), BTreeMap<u64, Vec<f64>>>;
+type Curves = IndexMap<(&'static str, String), BTreeMap<u64, Vec<f64>>>;
 
 const SIDES: [&str; 2] = ["train_epoch", "validation"];
 
@@ -49,6 +50,7 @@ pub(crate) fn charts(catalogue: &Catalogue, runs: &[&Run]) -> Vec<LineChart> {
                 points: points
                     .map(|(epoch, values)| (*epoch as f64, factor * mean(values)))
                     .collect(),
+                ..Series::default()
             })
         });
         let said = if *side == SIDES[0] { "training" } else { "validation" };

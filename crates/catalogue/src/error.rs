@@ -76,6 +76,9 @@ pub enum CatalogueError {
     /// Something lies where a run is to be put back.
     #[error("{} is there already; nothing was put back", .0.display())]
     Taken(PathBuf),
+    /// What is to be written is there.
+    #[error("{} is there already; choose another name", .0.display())]
+    Exists(PathBuf),
     /// The trash holds no such run.
     #[error("the trash holds no run {name:?}{}", holds(names))]
     NotInTrash {
@@ -104,9 +107,6 @@ pub enum CatalogueError {
         /// The result.
         metric: String,
     },
-    /// Runs that cannot be compared item by item.
-    #[error("{0}")]
-    NothingShared(String),
     /// The report could not be made.
     #[error("the report's template does not fit: {0}")]
     Template(#[from] minijinja::Error),

@@ -161,7 +161,13 @@ fn read_results(dir: &Path, facts: &mut Facts) {
         Err(problem) => facts.problems.push(problem),
     }
     match read_json::<EvaluationView>(dir, EVALUATION) {
-        Ok(Some(evaluation)) => facts.spread = evaluation.spread(),
+        Ok(Some(evaluation)) => {
+            let found = evaluation.spread();
+            // A parent has its members' deviation where nobody has drawn intervals.
+            if !found.is_empty() {
+                facts.spread = found;
+            }
+        }
         Ok(None) => {}
         Err(problem) => facts.problems.push(problem),
     }
@@ -316,13 +322,25 @@ impl SummaryView {
 #[derive(Deserialize)]
 struct EvaluationView {
     #[serde(default)]
-    details: BTreeMap<String, BTreeMap<String, DetailView>>,
+    sides: BTreeMap<String, SideView>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SideView {
+    classifiers: BTreeMap<String, HeadView>,
+    regressors: BTreeMap<String, HeadView>,
 }
 
 #[derive(Deserialize)]
-struct DetailView {
+struct HeadView {
     #[serde(default)]
-    intervals: BTreeMap<String, Option<IntervalView>>,
+    metrics: BTreeMap<String, MeasuredView>,
+}
+
+#[derive(Deserialize)]
+struct MeasuredView {
+    interval: Option<IntervalView>,
 }
 
 #[derive(Deserialize)]
@@ -333,10 +351,13 @@ struct IntervalView {
 
 impl EvaluationView {
     fn spread(&self) -> Vec<(String, Spread)> {
-        let heads = self.details.get("test").into_iter().flatten();
-        let intervals = heads.flat_map(|(head, detail)| {
-            let known = detail.intervals.iter();
-            let known = known.filter_map(|(metric, interval)| Some((metric, interval.as_ref()?)));
+        let Some(test) = self.sides.get("test") else {
+            return Vec::new();
+        };
+        let heads = test.classifiers.iter().chain(&test.regressors);
+        let intervals = heads.flat_map(|(head, own)| {
+            let known = own.metrics.iter();
+            let known = known.filter_map(|(metric, measured)| Some((metric, measured.interval.as_ref()?)));
             known.map(move |(metric, interval)| {
                 let spread = Spread::Interval(interval.low, interval.high);
                 (format!("{head}.{metric}"), spread)

@@ -4,6 +4,7 @@
 //! deleted at any time, tags and notes lie in a file of their own in the run's directory, and the trash holds directories
 //! as they were. Nothing here needs Burn, and nothing is trained.
 
+mod bundle;
 mod catalogue;
 mod column;
 mod compare;
@@ -28,6 +29,7 @@ pub mod trash;
 mod verify;
 mod written;
 
+pub use bundle::bundle;
 pub use catalogue::{Catalogue, Run};
 pub use column::{Filter, Sorting};
 pub use compare::Comparison;

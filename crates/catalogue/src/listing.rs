@@ -68,11 +68,15 @@ impl<'a> Listing<'a> {
             .filter(|run| run.facts.notes.archived && !request.archived)
             .map(|run| run.place.as_str())
             .collect();
+        let groups: HashMap<&str, &str> = catalogue
+            .runs
+            .iter()
+            .filter_map(|run| Some((run.place.as_str(), run.group.as_deref()?)))
+            .collect();
+        // With what it belongs to, and what that belongs to.
         let is_put_away = |run: &Run| {
-            let above = run.group.as_deref().and_then(|group| catalogue.at(group));
-            let places = [Some(run), above].into_iter().flatten().map(|run| run.place.as_str());
-            let above_that = above.and_then(|above| above.group.as_deref());
-            places.chain(above_that).any(|place| put_away.contains(place))
+            let places = std::iter::successors(Some(run.place.as_str()), |place| groups.get(place).copied());
+            places.take(3).any(|place| put_away.contains(place))
         };
         let is_meant = |run: &&Run| {
             let is_member = request.without_members && run.kind == Kind::Member;

@@ -1,16 +1,19 @@
 //! `emorun runs report`: several runs on one page, which needs nothing beside itself.
 
+use emorun_metrics::Unit;
 use minijinja::{AutoEscape, Environment, Value, context};
 
 use crate::compare::{Comparison, shown};
 use crate::curves::charts;
 use crate::listing::{duration, result, unit_of};
 use crate::{Catalogue, CatalogueError, Run};
-use emorun_metrics::Unit;
 
 const TEMPLATE: &str = include_str!("report.html");
-/// Widths of curves are of no use beyond this.
+/// Curves and columns are of no use beyond this.
 const MOST_RUNS: usize = 100;
+
+/// A row of a table: its name, and a cell a run.
+type Named = (String, Vec<String>);
 
 /// Runs beside each other as an HTML page: what they are, their curves laid over each other, what differs between them.
 ///
@@ -40,12 +43,12 @@ pub fn report(catalogue: &Catalogue, runs: &[&Run]) -> Result<String, CatalogueE
         let cells = values.iter().map(|value| number(value, Unit::Percent));
         (name.clone(), cells.collect())
     });
-    let plain = |values: &indexmap::IndexMap<String, Vec<serde_json::Value>>| -> Vec<(String, Vec<String>)> {
+    let plain = |values: &indexmap::IndexMap<String, Vec<serde_json::Value>>| -> Vec<Named> {
         let row =
             |(name, values): (&String, &Vec<serde_json::Value>)| (name.clone(), values.iter().map(shown).collect());
         values.iter().map(row).collect()
     };
-    let sections: [(&str, Vec<(String, Vec<String>)>); 4] = [
+    let sections: [(&str, Vec<Named>); 4] = [
         ("Results", metrics.collect()),
         ("By class, on the test side", classes.collect()),
         ("Configuration", plain(&comparison.settings)),

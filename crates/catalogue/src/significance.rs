@@ -1,6 +1,6 @@
 //! Whether a run is better than another on the test items that both were asked about.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use emorun_metrics::{Bootstrap, Clusters, Excess, McNemar, Metric, Predictions, Predicts, holm};
@@ -49,15 +49,15 @@ pub struct Exceeds {
     pub holm: Option<f64>,
 }
 
-/// Compares each run but the first with the first, head by head.
+/// Compares each run but the first with the first, head by head; and says which share no test item, so that they are not.
 ///
 /// # Errors
-/// Predictions cannot be read, or runs share a head but no test item.
-pub fn compare(catalogue: &Catalogue, runs: &[&Run]) -> Result<Vec<Compared>, CatalogueError> {
+/// Predictions cannot be read.
+pub fn compare(catalogue: &Catalogue, runs: &[&Run]) -> Result<(Vec<Compared>, Vec<String>), CatalogueError> {
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
     let Some((first, others)) = runs.split_first() else {
-        return Ok(Vec::new());
+        return Ok((found, refused));
     };
-    let mut found = Vec::new();
     for (head, path) in files_of(&first.dir) {
         let base = Asked::read(catalogue, first, &path)?;
         for other in others {
@@ -65,13 +65,17 @@ pub fn compare(catalogue: &Catalogue, runs: &[&Run]) -> Result<Vec<Compared>, Ca
                 continue;
             };
             let asked = Asked::read(catalogue, other, &path)?;
-            if asked.said.predicts_classes == base.said.predicts_classes {
-                found.push(pair(&base, &asked, first, other, &head)?);
+            if asked.said.predicts_classes != base.said.predicts_classes {
+                continue;
+            }
+            match pair(&base, &asked, other, &head) {
+                Ok(compared) => found.push(compared),
+                Err(shared) => refused.push(nothing_shared(&base, &asked, (first, other), &head, shared)),
             }
         }
     }
     adjust(&mut found);
-    Ok(found)
+    Ok((found, refused))
 }
 
 /// Test items by what tells them apart.
@@ -140,14 +144,38 @@ fn within(row: &Row, roots: &HashMap<String, String>) -> String {
     below.map_or_else(|| row.path.clone(), |below| below.to_string_lossy().into_owned())
 }
 
-fn pair(first: &Asked, second: &Asked, one: &Run, other: &Run, head: &str) -> Result<Compared, CatalogueError> {
+/// The places of the same items in both; where one of them was asked once and the other by several seeds, each of these.
+fn matches(first: &Asked, second: &Asked) -> Vec<(usize, usize)> {
+    let of = |from: &Asked, to: &Asked, is_plain: bool| -> Vec<(usize, usize)> {
+        let keys = from.keys.iter().enumerate();
+        let found = keys.filter_map(|(at, key)| {
+            let place = match is_plain {
+                true => to.places.get(&(key.0.clone(), key.1.clone(), None)),
+                false => to.places.get(key),
+            };
+            Some((at, *place?))
+        });
+        found.collect()
+    };
+    match (first.is_repeated, second.is_repeated) {
+        (false, true) => of(second, first, true)
+            .into_iter()
+            .map(|(theirs, ours)| (ours, theirs))
+            .collect(),
+        (is_plain, _) => of(first, second, is_plain && !second.is_repeated),
+    }
+}
+
+/// Compares a head of two runs.
+///
+/// # Errors
+/// No item is left to compare; of so many that both were asked about.
+fn pair(first: &Asked, second: &Asked, other: &Run, head: &str) -> Result<Compared, usize> {
     let mut pairs: Vec<(&Row, &Row)> = Vec::new();
-    let (mut shared, mut relabelled) = (0, 0);
-    for (key, row) in first.keys.iter().zip(&first.said.rows) {
-        let Some(theirs) = second.places.get(key).map(|&at| &second.said.rows[at]) else {
-            continue;
-        };
-        shared += 1;
+    let matched = matches(first, second);
+    let (shared, mut relabelled) = (matched.len(), 0);
+    for (ours, theirs) in &matched {
+        let (row, theirs) = (&first.said.rows[*ours], &second.said.rows[*theirs]);
         let same = match first.said.predicts_classes {
             true => first.said.true_class(row) == second.said.true_class(theirs),
             false => row.numbers == theirs.numbers,
@@ -158,8 +186,13 @@ fn pair(first: &Asked, second: &Asked, one: &Run, other: &Run, head: &str) -> Re
         }
     }
     if pairs.is_empty() {
-        return Err(nothing_shared(first, second, one, other, head, shared));
+        return Err(shared);
     }
+    let used = |side: fn(&(usize, usize)) -> usize| matched.iter().map(side).collect::<HashSet<usize>>().len();
+    let unshared = (
+        first.keys.len() - used(|pair| pair.0),
+        second.keys.len() - used(|pair| pair.1),
+    );
     let mut names = first.said.names.clone();
     let more = second.said.names.iter().filter(|name| !first.said.names.contains(name));
     names.extend(more.cloned());
@@ -186,7 +219,7 @@ fn pair(first: &Asked, second: &Asked, one: &Run, other: &Run, head: &str) -> Re
         run: other.place.clone(),
         head: head.to_owned(),
         shared,
-        unshared: (first.keys.len() - shared, second.keys.len().saturating_sub(shared)),
+        unshared,
         relabelled,
         speakers: clusters.len(),
         mcnemar: discordant(&of_first, &of_second).filter(|_| !is_repeated),
@@ -195,17 +228,17 @@ fn pair(first: &Asked, second: &Asked, one: &Run, other: &Run, head: &str) -> Re
     })
 }
 
-fn nothing_shared(first: &Asked, second: &Asked, one: &Run, other: &Run, head: &str, shared: usize) -> CatalogueError {
+fn nothing_shared(first: &Asked, second: &Asked, (one, other): (&Run, &Run), head: &str, shared: usize) -> String {
     let (ours, theirs) = (first.keys.len(), second.keys.len());
     let (one, other) = (&one.place, &other.place);
-    CatalogueError::NothingShared(match shared {
+    match shared {
         0 => format!(
-            "{one} and {other} share no test item of `{head}` ({ours} and {theirs} items): their results cannot be compared; measure one on the other's data with `emorun eval`"
+            "NOT COMPARED: {one} and {other} share no test item of `{head}` ({ours} and {theirs}), so that their results are over different data; measure one on the other's data with `emorun eval`"
         ),
         _ => format!(
-            "none of the {shared} test items of `{head}` that {one} and {other} share has the same label in both"
+            "NOT COMPARED: none of the {shared} test items of `{head}` that {one} and {other} share has the same label in both"
         ),
-    })
+    }
 }
 
 /// Items that one of two has right alone.
@@ -236,7 +269,7 @@ fn adjust(found: &mut [Compared]) {
         .iter()
         .flat_map(|own| own.metrics.iter().map(|one| one.metric))
         .collect();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     metrics.retain(|metric| seen.insert(*metric));
     for metric in metrics {
         let of_metric = |found: &mut [Compared], with: &mut dyn FnMut(&mut Exceeds)| {

@@ -357,38 +357,46 @@ fn checkpoints(dir: &Path, record: &Value) -> Vec<Claim> {
     let of = |step: &String| {
         let what = format!("checkpoint {step} is whole and the run's own");
         let place = dir.join("checkpoints").join(step);
-        match checkpoint_problem(&place, record["id"].as_str().unwrap_or_default()) {
-            Ok(number) => Claim::proven(what, format!("SHA-256 of {number} files")),
+        match compared(&place, record["id"].as_str().unwrap_or_default()) {
+            Ok((number, missing)) if missing.is_empty() => Claim::proven(what, format!("SHA-256 of {number} files")),
+            Ok((number, missing)) => {
+                let missing = missing.join(", ");
+                Claim::not_provable(
+                    what,
+                    format!("{missing} is not here; the SHA-256 of {number} files holds"),
+                )
+            }
             Err(problem) => Claim::contradicted(what, problem),
         }
     };
     steps.iter().map(of).collect()
 }
 
-/// How many files of a checkpoint were compared.
+/// How many files of a checkpoint were compared, and which are not there, as in an archive for a reviewer.
 ///
 /// # Errors
 /// One is not what the manifest says; the message says which.
-fn checkpoint_problem(place: &Path, id: &str) -> Result<usize, String> {
+fn compared(place: &Path, id: &str) -> Result<(usize, Vec<String>), String> {
     let manifest = read_json(place, "manifest.json")?;
-    if manifest["run"]
-        .as_str()
-        .is_some_and(|run| !run.is_empty() && !id.is_empty() && run != id)
-    {
+    let run = manifest["run"].as_str().unwrap_or_default();
+    if !run.is_empty() && !id.is_empty() && run != id {
         return Err("its manifest bears the id of another run".to_owned());
     }
     let files = manifest["sha256"].as_object().ok_or("its manifest lists no files")?;
+    let mut missing = Vec::new();
     for (name, expected) in files {
         let is_file_name = crate::scan::member_path(name).is_some_and(|path| path.components().count() == 1);
         if !is_file_name {
             return Err(format!("its manifest names {name:?}, which is no file of its own"));
         }
-        let found = sha256(&place.join(name)).map_err(|error| format!("{name}: {error}"))?;
-        if expected.as_str() != Some(&found) {
-            return Err(format!("the SHA-256 of {name} is not that of the manifest"));
+        match sha256(&place.join(name)) {
+            Ok(found) if expected.as_str() == Some(&found) => {}
+            Ok(_) => return Err(format!("the SHA-256 of {name} is not that of the manifest")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(name.clone()),
+            Err(error) => return Err(format!("{name}: {error}")),
         }
     }
-    Ok(files.len())
+    Ok((files.len() - missing.len(), missing))
 }
 
 fn sha256(path: &Path) -> std::io::Result<String> {

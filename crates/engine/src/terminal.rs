@@ -41,6 +41,30 @@ pub fn print(text: &str) {
     }
 }
 
+/// Whether stdout is a terminal.
+pub fn shows_screen() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Stdout as a screen that is drawn on.
+#[derive(Debug)]
+pub struct Screen(io::Stdout);
+
+/// The screen. Who draws on it hears of its failures.
+pub fn screen() -> Screen {
+    Screen(io::stdout())
+}
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Hands on what stdout still holds, before an end that does not.
 pub fn flush() {
     let _ = io::stdout().lock().flush();

@@ -20,6 +20,8 @@ const REPLICATES: usize = 2000;
 const LEAST_REPLICATES: usize = 400;
 /// Rows that all replicates draw together; more items are drawn less often, so that a report takes seconds.
 const DRAWN: usize = 40_000_000;
+/// How much less often groups are drawn of many items: there are several columns of them.
+const GROUPED: usize = 4;
 /// Points of a curve.
 const POINTS: usize = 400;
 /// Pairs of classes that are named.
@@ -114,7 +116,7 @@ fn classifier(said: &Said, rows: &ClassPredictions, fit: Option<&Fit>, (fitted_h
         calibration: calibration(rows, fit, fitted_here),
         conformal: conformal(said, rows, fit, fitted_here),
         baselines: baselines(said, rows),
-        groups: groupings(said, &clusters, &bootstrap(said.items.len(), seed)),
+        groups: groupings(said, &clusters, &bootstrap(GROUPED * said.items.len(), seed)),
         votes: votes(said),
         most_confident_mistakes: mistakes(said, rows, |row| row.is_wrong.then_some(row.confidence)),
         hardest: mistakes(said, rows, |row| Some(-row.of_true)),
@@ -143,7 +145,7 @@ fn regressor(said: &Said, rows: &NumberPredictions, seed: u64) -> Regressor {
         shown: said.shown.clone(),
         metrics,
         numbers: rows.numbers().map(number).collect(),
-        groups: groupings(said, &clusters, &bootstrap(said.items.len(), seed)),
+        groups: groupings(said, &clusters, &bootstrap(GROUPED * said.items.len(), seed)),
     }
 }
 

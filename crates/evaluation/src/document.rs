@@ -63,7 +63,8 @@ impl Evaluation {
     }
 }
 
-/// The run behind it; its id is in `run.json`, so that two runs of the same give the same document.
+/// The run behind it. Its id and the hash of its configuration are in `run.json`: what gives the same predictions gives the same
+/// document, with whatever number of workers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Name of the experiment.
@@ -72,8 +73,6 @@ pub struct Run {
     pub seed: u64,
     /// Which fold of its split it is; `None` where there is one.
     pub fold: Option<String>,
-    /// Hash of its configuration.
-    pub config_hash: String,
     /// Which of its weights.
     pub weights: Weights,
     /// Device that predicted.
@@ -297,7 +296,8 @@ pub struct Grouping {
     pub by: String,
     /// Its values.
     pub groups: Vec<Group>,
-    /// Of each shown metric how far the best and the worst group with enough items are apart.
+    /// How far the best and the worst group with enough items are apart, by the first metric that is shown; none where there are
+    /// not two.
     pub gaps: Vec<Gap>,
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn groupings(said: &Said, clusters: &Clusters, bootstrap: &Bootstrap)
                 .collect();
             let gap = |metric: &Metric| gap(said, (clusters, bootstrap), &by, &groups, &rows, *metric);
             Grouping {
-                gaps: said.shown.iter().filter_map(gap).collect(),
+                gaps: said.shown.iter().take(1).filter_map(gap).collect(),
                 groups,
                 by,
             }

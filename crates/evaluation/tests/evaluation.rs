@@ -123,8 +123,8 @@ fn a_class_without_items_has_no_curve_and_no_wrong_number() {
 #[test]
 fn what_is_fitted_is_tried_on_the_other_side_alone() {
     let validation = two_genders();
-    let fitted = fits(&[validation.clone()]);
-    let here = side(&[validation.clone()], &fitted, (true, 1));
+    let fitted = fits(std::slice::from_ref(&validation));
+    let here = side(std::slice::from_ref(&validation), &fitted, (true, 1));
     let there = side(&[validation], &fitted, (false, 1));
     let (here, there) = (&here.classifiers["emotion"], &there.classifiers["emotion"]);
     assert!(here.calibration.after.is_none() && here.conformal.as_ref().unwrap().made_here);

@@ -15,6 +15,7 @@
 //! | vectors on a plane by class | [`Scatter`] |
 //! | how values and classes are distributed | [`Histogram`], [`BarChart`] |
 //! | a recording | [`Spectrogram`] |
+//! | many small pictures as one | [`sprite`] |
 //! | an experiment's graph | [`Diagram`], also as DOT and Mermaid text |
 //!
 //! All have a white background, which makes them cards on a dark page, colours that colour-blind readers tell apart, and
@@ -39,7 +40,10 @@ mod raster;
 mod reliability;
 mod scatter;
 mod spectrogram;
+mod sprite;
 mod svg;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use animation::animation;
@@ -54,6 +58,7 @@ pub use groups::{Group, GroupBars};
 pub use reliability::{ReliabilityBin, ReliabilityDiagram};
 pub use scatter::Scatter;
 pub use spectrogram::Spectrogram;
+pub use sprite::sprite;
 
 /// What is measured on fewer items than this says little, and is grey.
 pub const FEW_ITEMS: u64 = 10;

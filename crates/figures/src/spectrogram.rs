@@ -16,6 +16,8 @@ const FRAME: usize = 4;
 const BAND: f64 = 3.0;
 /// Longest title, in pixels.
 const LONGEST: f64 = 600.0;
+/// A recording that is said to be longer is one whose length is not known, in seconds.
+const LONGEST_S: f64 = 1e9;
 /// Least width of the axes, in pixels.
 const NARROWEST: f64 = 160.0;
 
@@ -80,7 +82,7 @@ impl Spectrogram<'_> {
             let centre = point(plot.x + NARROWEST / 2.0, plot.centre().y);
             nothing(&mut figure, centre, "no frames");
         }
-        for (place, text) in self.marks {
+        for (place, text) in self.marks.iter().filter(|(place, _)| (0.0..=1.0).contains(place)) {
             let y = plot.bottom() - plot.height * place;
             figure.fill(
                 Rect {
@@ -94,8 +96,9 @@ impl Spectrogram<'_> {
             );
             figure.text(point(plot.x - 8.0, y), Anchor::End, Font::Small, MUTED, text);
         }
-        let axis = Axis::over([0.0, self.seconds].into_iter(), 6.0, false);
-        for &tick in &axis.ticks {
+        let has_length = self.seconds > 0.0 && self.seconds < LONGEST_S;
+        let axis = Axis::over([0.0, self.seconds].into_iter().filter(|_| has_length), 6.0, false);
+        for &tick in axis.ticks.iter().filter(|_| has_length) {
             let x = plot.x + plot.width * axis.place(tick);
             figure.fill(
                 Rect {

@@ -78,10 +78,11 @@ impl Default for VoiceActivity {
     fn default() -> Self {
         Self {
             start: 0.5,
-            stop: 0.35,
+            stop: 0.45,
             onset_s: 0.064,
             pre_roll_s: 0.2,
-            post_roll_s: 0.1,
+            // Scores fall a tenth of a second behind the voice.
+            post_roll_s: 0.0,
             silence_s: 0.5,
             longest_s: 30.0,
         }

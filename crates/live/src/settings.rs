@@ -27,7 +27,8 @@ pub enum Hearing {
     Windows(Gate),
 }
 
-/// When somebody speaks. Scores are those of the crate earshot, from 0 to 1, one for 16 ms.
+/// When somebody speaks. Scores are those of the crate earshot, from 0 to 1, one for 16 ms. They tell speech from hum and
+/// from noise, but not from noise above about -15 dB of full scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VoiceActivity {
     /// Least score at which speech begins.

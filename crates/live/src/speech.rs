@@ -5,6 +5,9 @@ use crate::settings::VoiceActivity;
 use crate::span::{Ask, Heard, Span};
 use crate::voice::{FRAME, VOICE_HZ, Voice};
 
+/// Longest pause within speech in which something is asked still, in seconds: there is nothing new to hear in it.
+const PAUSE_S: f64 = 0.2;
+
 /// A stretch of speech that has begun.
 #[derive(Clone, Copy, Debug)]
 struct Open {
@@ -25,6 +28,7 @@ pub(crate) struct SpeechEar {
     rate_hz: u32,
     pre_roll: u64,
     post_roll: u64,
+    pause: u64,
     hop: u64,
     segments: u64,
     /// Where the last stretch has ended.
@@ -49,6 +53,7 @@ impl SpeechEar {
             rate_hz,
             pre_roll: samples(settings.pre_roll_s),
             post_roll: samples(settings.post_roll_s),
+            pause: samples(PAUSE_S),
             hop: hop.max(1),
             segments: 0,
             ended: 0,
@@ -89,8 +94,7 @@ impl SpeechEar {
         while open.next <= end {
             let to = open.next;
             open.next += self.hop;
-            // Behind speech there is nothing new to ask about.
-            if voice_to.is_some_and(|voice_to| Self::place(self.rate_hz, voice_to) + self.post_roll >= to) {
+            if voice_to.is_some_and(|voice_to| Self::place(self.rate_hz, voice_to) + self.pause >= to) {
                 heard.push(Heard::Ask(Ask {
                     segment: open.segment,
                     span: Span { from: open.from, to },

@@ -1,6 +1,6 @@
 //! Which clips are computed together.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// Something that waits to be computed.
@@ -64,10 +64,7 @@ impl<T: Waiting> Batcher<T> {
             Err(TryRecvError::Empty) => {}
         }
         let left = deadline.checked_duration_since(Instant::now())?;
-        match self.incoming.recv_timeout(left) {
-            Ok(next) => Some(next),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.incoming.recv_timeout(left).ok()
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use emorun_recognise::{Answer, Head, Recogniser, RecogniserError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
@@ -21,6 +21,8 @@ pub(crate) type Said = Result<Vec<Answer>, RecogniserError>;
 struct Pending {
     samples: Vec<f32>,
     since: Instant,
+    /// When nobody wants to know any more.
+    until: Option<Instant>,
     reply: oneshot::Sender<Said>,
     /// Its place in the queue, which is free again when it is dropped.
     _place: OwnedSemaphorePermit,
@@ -65,11 +67,24 @@ impl Model {
     /// # Errors
     /// The queue is full, or the clip is none that the model takes.
     pub fn ask(&self, samples: Vec<f32>) -> Result<oneshot::Receiver<Said>, Problem> {
-        let place = self.places.clone().try_acquire_owned().map_err(|error| match error {
+        let place = self.place()?;
+        self.put(samples, place, None)
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.places.clone().try_acquire_owned().map_err(|error| match error {
             TryAcquireError::NoPermits => Problem::busy("too many clips are waiting for this model; try again"),
             TryAcquireError::Closed => Problem::draining(),
-        })?;
-        self.put(samples, place)
+        })
+    }
+
+    /// As [`Self::ask`], for as long as it is of use: what has waited longer is dropped without an answer.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_for_now(&self, samples: Vec<f32>, use_for: Duration) -> Result<oneshot::Receiver<Said>, Problem> {
+        let place = self.place()?;
+        self.put(samples, place, Instant::now().checked_add(use_for))
     }
 
     /// As [`Self::ask`], but waits for a place.
@@ -78,10 +93,15 @@ impl Model {
     /// The clip is none that the model takes.
     pub async fn ask_when_free(&self, samples: Vec<f32>) -> Result<oneshot::Receiver<Said>, Problem> {
         let place = self.places.clone().acquire_owned().await;
-        self.put(samples, place.map_err(|_| Problem::draining())?)
+        self.put(samples, place.map_err(|_| Problem::draining())?, None)
     }
 
-    fn put(&self, samples: Vec<f32>, place: OwnedSemaphorePermit) -> Result<oneshot::Receiver<Said>, Problem> {
+    fn put(
+        &self,
+        samples: Vec<f32>,
+        place: OwnedSemaphorePermit,
+        until: Option<Instant>,
+    ) -> Result<oneshot::Receiver<Said>, Problem> {
         // A clip that the model refuses would fail the others of its batch.
         if samples.len() < self.shortest {
             return Err(Problem::of_model(&RecogniserError::TooShort {
@@ -97,6 +117,7 @@ impl Model {
         let pending = Pending {
             samples,
             since: Instant::now(),
+            until,
             reply,
             _place: place,
         };
@@ -113,6 +134,15 @@ impl Model {
 pub(crate) async fn heard(said: oneshot::Receiver<Said>) -> Result<Vec<Answer>, Problem> {
     let said = said.await;
     let said = said.map_err(|_| Problem::internal("a model ended before it answered"))?;
+    said.map_err(|error| Problem::of_model(&error))
+}
+
+/// As [`heard`], of a clip that was of use for a while: `None` if it is past.
+///
+/// # Errors
+/// The model failed.
+pub(crate) async fn heard_for_now(said: oneshot::Receiver<Said>) -> Result<Option<Vec<Answer>>, Problem> {
+    let said = said.await.ok().transpose();
     said.map_err(|error| Problem::of_model(&error))
 }
 
@@ -180,8 +210,9 @@ impl Models {
 /// A model's thread: batch after batch, until nobody can ask any more.
 fn work(name: &str, mut recogniser: Box<dyn Recogniser>, mut batcher: Batcher<Pending>, metrics: &Metrics) {
     while let Some(mut batch) = batcher.next() {
-        // Nobody waits for what was asked by clients that have gone.
-        batch.retain(|pending| !pending.reply.is_closed());
+        // Nobody waits for what was asked by clients that have gone, or about a moment that is past.
+        let now = Instant::now();
+        batch.retain(|pending| !pending.reply.is_closed() && pending.until.is_none_or(|until| until > now));
         if batch.is_empty() {
             continue;
         }
@@ -211,4 +242,56 @@ fn alone(recogniser: &mut dyn Recogniser, clip: &[f32]) -> Said {
 fn recognised(recogniser: &mut dyn Recogniser, clips: &[&[f32]]) -> Result<Vec<Vec<Answer>>, RecogniserError> {
     std::panic::catch_unwind(AssertUnwindSafe(|| recogniser.recognise(clips)))
         .unwrap_or_else(|_| Err(RecogniserError::Model("the model panicked".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers nothing of nothing.
+    struct Silent;
+
+    impl Recogniser for Silent {
+        fn name(&self) -> &str {
+            "silent"
+        }
+
+        fn rate_hz(&self) -> u32 {
+            16_000
+        }
+
+        fn heads(&self) -> &[Head] {
+            &[]
+        }
+
+        fn shortest(&self) -> usize {
+            2
+        }
+
+        fn recognise(&mut self, clips: &[&[f32]]) -> Result<Vec<Vec<Answer>>, RecogniserError> {
+            Ok(vec![Vec::new(); clips.len()])
+        }
+    }
+
+    #[test]
+    fn what_is_past_is_dropped_and_what_no_model_takes_is_not_asked() {
+        let models: Vec<(String, Box<dyn Recogniser>)> = vec![("silent".to_owned(), Box::new(Silent))];
+        let limits = Limits {
+            queue: 2,
+            ..Limits::default()
+        };
+        let (models, threads) = Models::start(models, &limits, &Metrics::new()).unwrap();
+        let model = models.find(None).unwrap().clone();
+        let past = model.ask_for_now(vec![0.0; 8], Duration::ZERO).unwrap();
+        let asked = model.ask(vec![0.0; 8]).unwrap();
+        assert!(past.blocking_recv().is_err());
+        assert_eq!(asked.blocking_recv().unwrap(), Ok(Vec::new()));
+        for refused in [vec![0.0], vec![0.0, f32::NAN]] {
+            assert_eq!(model.ask(refused).unwrap_err().status.as_u16(), 422);
+        }
+        drop((model, models));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
 }

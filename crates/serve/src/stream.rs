@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::access::STREAM_PROTOCOL;
 use crate::app::App;
-use crate::models::{Model, heard};
+use crate::models::{Model, heard, heard_for_now};
 use crate::pcm::{Decoder, SampleFormat};
 use crate::problem::Problem;
 
@@ -30,6 +30,9 @@ const USUAL_HZ: u32 = 16_000;
 const LONGEST_MESSAGE: usize = 1 << 20;
 /// How far sound may be ahead of the clock, in seconds. A stream is heard while somebody speaks; who sends faster waits.
 const AHEAD_S: f64 = 10.0;
+
+/// How long what is said now is of use.
+const NOW: Duration = Duration::from_secs(1);
 
 /// How a stream is heard.
 #[derive(Debug, Default, Deserialize)]
@@ -95,8 +98,8 @@ pub(crate) async fn stream(
         }))
 }
 
-/// What a question is answered.
-type Answering = Pin<Box<dyn Future<Output = Result<Vec<Answer>, Problem>> + Send>>;
+/// What a question is answered; nothing, if it is past.
+type Answering = Pin<Box<dyn Future<Output = Result<Option<Vec<Answer>>, Problem>> + Send>>;
 
 /// How a stream ends before its sound does.
 enum End {
@@ -150,6 +153,10 @@ impl Hearing {
             let ahead_s = self.heard as f64 / f64::from(self.rate_hz) - self.begun.elapsed().as_secs_f64() - AHEAD_S;
             let is_ahead = ahead_s > 0.0;
             let events = tokio::select! {
+                // In this order, so that nobody is taken for gone whose sound only waits to be read.
+                biased;
+                answers = answer(&mut self.out) => self.answered(answers)?,
+                () = app.drain.started(), if !self.has_ended => self.end(),
                 message = source.next(), if !is_ahead => {
                     sign_of_life = Instant::now();
                     self.message(message)?
@@ -158,8 +165,6 @@ impl Hearing {
                     sign_of_life = Instant::now();
                     Vec::new()
                 }
-                answers = answer(&mut self.out) => self.answered(answers)?,
-                () = app.drain.started(), if !self.has_ended => self.end(),
                 _ = look.tick() => {
                     // The other side of a connection that is half open answers nothing.
                     if sign_of_life.elapsed() > 2 * patience {
@@ -212,25 +217,30 @@ impl Hearing {
             let clip = question.clip().to_vec();
             if question.is_last() {
                 let model = self.model.clone();
-                let answering = async move { heard(model.ask_when_free(clip).await?).await };
+                let answering = async move { heard(model.ask_when_free(clip).await?).await.map(Some) };
                 self.out = Some((question, Box::pin(answering)));
                 continue;
             }
-            match self.model.ask(clip) {
-                Ok(said) => self.out = Some((question, Box::pin(heard(said)))),
-                Err(_) => {
-                    self.app.metrics.skipped();
-                    events.extend(self.listener.give_up(question));
-                }
+            match self.model.ask_for_now(clip, NOW) {
+                Ok(said) => self.out = Some((question, Box::pin(heard_for_now(said)))),
+                Err(_) => events.extend(self.left_out(question)),
             }
         }
         events
     }
 
-    fn answered(&mut self, answers: Result<Vec<Answer>, Problem>) -> Result<Vec<Event>, End> {
+    fn answered(&mut self, answers: Result<Option<Vec<Answer>>, Problem>) -> Result<Vec<Event>, End> {
         let answers = answers.map_err(|problem| End::Told(close_code::ERROR, problem.message))?;
-        let question = self.out.take().map(|(question, _)| question);
-        Ok(question.map_or_else(Vec::new, |question| self.listener.answer(question, answers)))
+        Ok(match (self.out.take(), answers) {
+            (Some((question, _)), Some(answers)) => self.listener.answer(question, answers),
+            (Some((question, _)), None) => self.left_out(question),
+            (None, _) => Vec::new(),
+        })
+    }
+
+    fn left_out(&mut self, question: Question) -> Vec<Event> {
+        self.app.metrics.skipped();
+        self.listener.give_up(question)
     }
 
     async fn say(&mut self, events: Vec<Event>) -> Result<(), End> {
@@ -250,7 +260,7 @@ impl Hearing {
 }
 
 /// The model's answer, once it is there; never, where nothing is asked.
-async fn answer(out: &mut Option<(Question, Answering)>) -> Result<Vec<Answer>, Problem> {
+async fn answer(out: &mut Option<(Question, Answering)>) -> Result<Option<Vec<Answer>>, Problem> {
     match out {
         Some((_, answering)) => answering.await,
         None => std::future::pending().await,

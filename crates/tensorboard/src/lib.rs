@@ -5,6 +5,8 @@
 //! unbuffered `write`, so what was logged before a kill is on disk. No clock is read here: wall
 //! times are arguments, in seconds since the Unix epoch.
 //!
+//! [`projector_config`] and its neighbours write the files of the projector.
+//!
 //! [`read_events`] reads one file back and tolerates the torn record that a kill leaves behind.
 //!
 //! # Source
@@ -12,11 +14,13 @@
 //! structs are written by hand, so no protobuf compiler is needed.
 
 mod error;
+mod projector;
 mod proto;
 mod reader;
 mod record;
 mod writer;
 
 pub use error::EventError;
+pub use projector::{CONFIG_FILE, MOST_PICTURES, ProjectorTensor, metadata_tsv, projector_config, vectors_tsv};
 pub use reader::{Event, EventFile, EventValue, HistogramBucket, read_events};
 pub use writer::{EventWriter, HParam, HParams};

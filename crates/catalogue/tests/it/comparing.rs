@@ -82,7 +82,7 @@ fn only_what_differs_is_shown_and_the_difference_is_tested_on_the_items_of_both(
 }
 
 #[test]
-fn runs_over_other_test_sets_are_compared_on_shared_items_which_are_counted_and_refused_over_none() {
+fn runs_over_other_test_sets_are_compared_on_shared_items_which_are_counted_and_not_over_none() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     with_predictions(root, &Made::new("a/one", 0.6), &predictions("x", 0, &[8, 9]));
@@ -98,13 +98,12 @@ fn runs_over_other_test_sets_are_compared_on_shared_items_which_are_counted_and_
         text.contains("8 shared test items of 2 speaker(s); 8 of a/one alone and 8 of a/shifted alone are left out"),
         "{text}"
     );
-    let error = compared(root, &["a/one", "a/other"]).unwrap_err();
-    assert!(matches!(error, CatalogueError::NothingShared(_)), "{error}");
+    let refused = compared(root, &["a/one", "a/other"]).unwrap();
+    assert!(refused.significance.is_empty());
+    let text = refused.text();
     assert!(
-        error
-            .to_string()
-            .contains("share no test item of `emotion` (16 and 16 items)"),
-        "{error}"
+        text.contains("NOT COMPARED: a/one and a/other share no test item of `emotion` (16 and 16)"),
+        "{text}"
     );
     let found = compared(root, &["a/one", "a/relabelled"]).unwrap();
     assert_eq!(
@@ -175,6 +174,15 @@ fn seeds_of_parents_are_paired_and_mcnemars_test_is_left_out() {
     let found = compared(root, &["a/one", "a/two"]).unwrap();
     let tested = &found.significance[0];
     assert_eq!((tested.shared, tested.speakers, tested.mcnemar), (32, 4, None));
+    // One that was asked once stands beside each seed.
+    with_predictions(root, &Made::new("a/single", 0.6), &predictions("x", 0, &[]));
+    for names in [["a/single", "a/two"], ["a/two", "a/single"]] {
+        let found = compared(root, &names).unwrap();
+        let tested = &found.significance[0];
+        assert_eq!((tested.shared, tested.unshared, tested.mcnemar), (32, (0, 0), None));
+        let sign = if names[0] == "a/single" { -1.0 } else { 1.0 };
+        assert!((tested.metrics[1].excess.difference - sign / 16.0).abs() < 1e-12);
+    }
 }
 
 #[test]

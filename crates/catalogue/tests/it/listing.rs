@@ -109,7 +109,10 @@ fn a_name_that_no_run_has_is_told_with_the_nearest() {
 fn a_table_shows_results_with_how_sure_they_are_and_what_differs() {
     let folder = tempfile::tempdir().unwrap();
     some(folder.path());
-    let evaluation = json!({ "details": { "test": { "emotion": { "intervals": { "uar": { "low": 0.71, "high": 0.86 }, "wa": null } } } } });
+    let metrics =
+        json!({ "uar": { "value": 0.8, "interval": { "low": 0.71, "high": 0.86 } }, "wa": { "interval": null } });
+    let evaluation =
+        json!({ "version": 1, "sides": { "test": { "classifiers": { "emotion": { "metrics": metrics } } } } });
     fs::create_dir_all(folder.path().join("a/two/report")).unwrap();
     fs::write(
         folder.path().join("a/two/report/evaluation.json"),

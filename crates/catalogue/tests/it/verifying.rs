@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use emorun_catalogue::{Verdict, verify};
+use emorun_catalogue::{CatalogueError, Verdict, bundle, verify};
 use serde_json::{Value, json};
 
 use crate::comparing::predictions;
@@ -176,4 +176,49 @@ fn what_is_missing_is_not_provable_or_contradicted_but_never_proven() {
             .iter()
             .any(|claim| claim.contains("no file of its own"))
     );
+}
+
+#[test]
+fn an_archive_for_a_reviewer_has_no_audio_and_is_verified_as_the_run_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = honest(folder.path());
+    fs::write(dir.join("report/a.WAV"), b"RIFF").unwrap();
+    fs::write(
+        dir.join("report/index.html"),
+        "<audio src='data:audio/wav;base64,AAAA'>",
+    )
+    .unwrap();
+    fs::write(dir.join("report/plain.html"), "<p>").unwrap();
+    fs::write(dir.join("checkpoints/step-3/optimizer.safetensors"), b"abc").unwrap();
+    let (one, two) = (folder.path().join("one.tar.gz"), folder.path().join("two.tar.gz"));
+    let (number, left_out) = bundle(&dir, &one).unwrap();
+    bundle(&dir, &two).unwrap();
+    assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+    assert!(matches!(bundle(&dir, &one), Err(CatalogueError::Exists(_))));
+    let mut names: Vec<String> = left_out.iter().map(|path| path.display().to_string()).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "checkpoints/step-3/optimizer.safetensors",
+            "report/a.WAV",
+            "report/index.html"
+        ]
+    );
+    let unpacked = folder.path().join("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    let tar = std::process::Command::new("tar")
+        .arg("-xzf")
+        .arg(&one)
+        .arg("-C")
+        .arg(&unpacked)
+        .status()
+        .unwrap();
+    assert!(tar.success());
+    let claims = verify(&unpacked.join("run"));
+    assert!(
+        claims.iter().all(|claim| claim.verdict == Verdict::Proven),
+        "{claims:#?}"
+    );
+    assert_eq!(number, 7);
 }

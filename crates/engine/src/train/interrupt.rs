@@ -7,16 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::progress::say;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
-static INSTALLED: OnceLock<()> = OnceLock::new();
+/// What is said to be done then.
+static DOING: OnceLock<&str> = OnceLock::new();
 
 /// Takes over SIGINT, SIGTERM and SIGHUP, of which a second one ends the process at once, and on Unix
 /// SIGUSR1, by which Slurm gives notice (`--signal=USR1@60`). Under `nohup` SIGHUP stays without effect.
 pub fn install() {
-    INSTALLED.get_or_init(|| {
-        if let Err(error) = listen() {
-            tracing::warn!("an interrupt will stop the run without a checkpoint: {error}");
-        }
-    });
+    install_saying("finishing the step and writing a checkpoint");
+}
+
+/// The same for what is no training: says, once a signal has come, what is done then.
+pub fn install_saying(doing: &'static str) {
+    if DOING.set(doing).is_ok()
+        && let Err(error) = listen()
+    {
+        tracing::warn!("an interrupt will stop this at once, instead of {doing}: {error}");
+    }
 }
 
 /// Lets a write beyond the system's limit on the size of a file fail like any other, instead of ending the process.
@@ -42,7 +48,7 @@ fn listen() -> std::io::Result<()> {
             let again = ASKED.swap(true, Ordering::SeqCst);
             match (signal, again) {
                 (SIGUSR1, true) => {}
-                (SIGUSR1, false) => say("SIGUSR1: finishing the step and writing a checkpoint"),
+                (SIGUSR1, false) => say(&format!("SIGUSR1: {}", doing())),
                 (_, again) => stop(again),
             }
         }
@@ -60,7 +66,11 @@ fn stop(again: bool) {
     if again {
         std::process::exit(130);
     }
-    say("interrupted: finishing the step and writing a checkpoint (again to stop at once)");
+    say(&format!("interrupted: {} (again to stop at once)", doing()));
+}
+
+fn doing() -> &'static str {
+    DOING.get().copied().unwrap_or_default()
 }
 
 /// Whether the process was started with a signal ignored, as `nohup` does; false where the system does not say.

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use emorun_nn::node::{NodeError, Ports};
 use emorun_nn::value::Labels;
+use emorun_nn::waits;
 
 /// Least squared distance, as that of the losses' own `forward`, whose root has no gradient at 0.
 const LEAST_SQUARE: f64 = 1e-12;
@@ -24,7 +25,7 @@ impl Rows {
     pub(super) fn of(vectors: &Tensor<2>) -> Self {
         let [_, width] = vectors.dims();
         Self {
-            values: vectors.to_data().iter::<f32>().map(f64::from).collect(),
+            values: waits::numbers(vectors.clone()).into_iter().map(f64::from).collect(),
             width: width.max(1),
         }
     }

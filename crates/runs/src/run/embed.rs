@@ -9,18 +9,17 @@ use emorun_audio::{AudioError, Channel, MIN_DURATION_S, probe};
 use emorun_data::{AUDIO_EXTENSIONS, AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
-use serde::Serialize;
 
 use super::bundle;
 use super::dir::read_json;
 use super::parent;
 use super::record::{RunRecord, Status};
+pub use super::weights::WhichWeights;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::host::{HostParts, HostPipeline};
 use emorun_engine::feed::order::plain_batches;
 use emorun_engine::feed::{Feed, FeedError};
-use emorun_engine::settings::FinalWeights;
 use emorun_engine::train::checkpoint::Store;
 use emorun_engine::train::progress::say;
 use emorun_engine::train::state::Best;
@@ -43,41 +42,6 @@ pub struct Request<'a> {
     pub out: &'a Path,
     /// How values are stored.
     pub precision: Precision,
-}
-
-/// Which of a run's weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WhichWeights {
-    /// Those of the best validation metric; their average, where one is kept.
-    Best,
-    /// Those of the newest checkpoint; their average, where one is kept.
-    Last,
-    /// The average of the newest checkpoint.
-    Averaged,
-    /// Those of the newest checkpoint as they are trained, also where an average is kept.
-    Raw,
-}
-
-impl WhichWeights {
-    /// Name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Best => "best",
-            Self::Last => "last",
-            Self::Averaged => "averaged",
-            Self::Raw => "raw",
-        }
-    }
-}
-
-impl From<FinalWeights> for WhichWeights {
-    fn from(weights: FinalWeights) -> Self {
-        match weights {
-            FinalWeights::Best => Self::Best,
-            FinalWeights::Last => Self::Last,
-        }
-    }
 }
 
 /// Weights of a run, and where they come from.
@@ -363,41 +327,14 @@ pub fn embed(
     request: &Request<'_>,
     device: &Chosen,
 ) -> Result<usize, Failure> {
-    let port = find_port(model, request.node)?;
-    let upstream = model.upstream(&port.node);
-    let seed = match run {
-        Some(run) => {
-            let needed = |node: &str| upstream.contains(node);
-            run.record.check_identity(model, needed, &run.dir)?;
-            run.seed
-        }
-        None => {
-            refuse_training(model, &upstream)?;
-            parent::first_seed(&model.settings)
-        }
-    };
-    let items = request.items;
-    let network = network(model, run, &upstream, seed, device)?;
-    model.warn_of_no_cache();
-    let parts = || host_parts(model, &network, &upstream, &port, (seed, device.kind()));
-    if request.others {
-        if let Some((stream, _)) = model.streams(|node| upstream.contains(node)).first() {
-            return Err(Failure::Usage(format!(
-                "`{}` follows from `data.{stream}`, which recordings given by name do not have; leave them out for the items of the experiment's corpora",
-                request.node
-            )));
-        }
-        refuse_too_short(model, (&network, &device.device), parts()?, items)?;
-    }
-    let feed = Feed {
-        pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts()?, 0)),
-        items: items.clone(),
-        labels: model.label_ports().into(),
-        workers: model.settings.training.loader.workers,
-        ahead: model.settings.training.loader.ahead(),
-    };
+    let outputs = Outputs::new(model, run, (request.node, request.items, request.others), device)?;
     let mut writer = FeatureWriter::create(request.out, request.precision).map_err(unwritten)?;
-    let written = write(&network, &feed, &port, device, &mut writer)?;
+    let mut written = 0;
+    let all: Vec<usize> = (0..request.items.len()).collect();
+    outputs.each(&all, &mut |_, key, array| {
+        written += 1;
+        writer.add(key, &array).map_err(unwritten)
+    })?;
     let metadata = [
         ("emorun", env!("CARGO_PKG_VERSION").to_owned()),
         ("experiment", model.settings.name.clone()),
@@ -406,7 +343,11 @@ pub fn embed(
     ];
     let mut metadata: BTreeMap<String, String> = metadata.map(|(name, text)| (name.to_owned(), text)).into();
     // What the numbers of a head are; those at its other ports are something else.
-    if let Some(names) = model.output_names().get(&port.node).filter(|_| port.port.is_empty()) {
+    if let Some(names) = model
+        .output_names()
+        .get(&outputs.port.node)
+        .filter(|_| outputs.port.port.is_empty())
+    {
         metadata.insert("outputs".to_owned(), serde_json::json!(names).to_string());
     }
     writer.finish(&metadata).map_err(unwritten)?;
@@ -604,49 +545,110 @@ fn parts_upstream(
     Ok(parts)
 }
 
-fn write(
-    network: &Network,
-    feed: &Feed,
-    port: &PortId,
-    device: &Chosen,
-    writer: &mut FeatureWriter,
-) -> Result<usize, Failure> {
-    const LINE_EVERY: Duration = Duration::from_secs(10);
-    let names = StepNames::new(0);
-    let all: Vec<usize> = (0..feed.items.len()).collect();
-    let mut written = 0;
-    let mut last_line = Instant::now();
-    // One at a time: what is written for an item does not depend on the others, to the last bit.
-    for (at, batch) in feed.load(plain_batches(&all, 1)).enumerate() {
-        let batch = batch.map_err(failed)?;
-        let keys = batch.keys();
-        let key = keys.first().cloned().unwrap_or_default();
-        let mut values = feed.values(batch, network, &device.device).map_err(failed)?;
-        network
-            .forward(Pass::Predict, &mut values, &names.evaluation(keys))
-            .map_err(|error| Failure::Bug(error.to_string()))?;
-        // An item that lacks a stream of what the node takes has nothing to be written.
-        if network.present(&port.node, &values).is_some() {
-            continue;
+/// What a node gives for recordings, in evaluation mode.
+pub(super) struct Outputs<'a> {
+    network: Network,
+    feed: Feed,
+    port: PortId,
+    device: &'a Chosen,
+}
+
+/// Takes what is given for an item, by the item's index and key.
+pub(super) type Take<'a> = &'a mut dyn FnMut(usize, &str, Array) -> Result<(), Failure>;
+
+impl<'a> Outputs<'a> {
+    /// The node `node` or port `node.port`, for items that are `others` than the experiment was checked with or not.
+    ///
+    /// # Errors
+    /// As [`embed`], before anything is computed.
+    pub(super) fn new(
+        model: &Model,
+        run: Option<&TrainedRun>,
+        (node, items, others): (&str, &Items, bool),
+        device: &'a Chosen,
+    ) -> Result<Self, Failure> {
+        let port = find_port(model, node)?;
+        let upstream = model.upstream(&port.node);
+        let seed = match run {
+            Some(run) => {
+                let needed = |node: &str| upstream.contains(node);
+                run.record.check_identity(model, needed, &run.dir)?;
+                run.seed
+            }
+            None => {
+                refuse_training(model, &upstream)?;
+                parent::first_seed(&model.settings)
+            }
+        };
+        let network = network(model, run, &upstream, seed, device)?;
+        model.warn_of_no_cache();
+        let parts = || host_parts(model, &network, &upstream, &port, (seed, device.kind()));
+        if others {
+            if let Some((stream, _)) = model.streams(|node| upstream.contains(node)).first() {
+                return Err(Failure::Usage(format!(
+                    "`{node}` follows from `data.{stream}`, which recordings given by name do not have; leave them out for the items of the experiment's corpora"
+                )));
+            }
+            refuse_too_short(model, (&network, &device.device), parts()?, items)?;
         }
-        let array = values
-            .remove(port)
-            .and_then(array_of)
-            .ok_or_else(|| Failure::Bug(format!("`{}` gave nothing", port.node)))?;
-        if array.values().iter().any(|value| !value.is_finite()) {
-            return Err(Failure::Diverged(format!(
-                "`{}` gives numbers that are not finite for {key}: its weights, or this recording, cannot be used",
-                port.node
-            )));
-        }
-        writer.add(&key, &array).map_err(unwritten)?;
-        written += 1;
-        if last_line.elapsed() >= LINE_EVERY {
-            say(&format!("{}/{} {}", at + 1, all.len(), key));
-            last_line = Instant::now();
-        }
+        let feed = Feed {
+            pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts()?, 0)),
+            items: items.clone(),
+            labels: model.label_ports().into(),
+            workers: model.settings.training.loader.workers,
+            ahead: model.settings.training.loader.ahead(),
+        };
+        Ok(Self {
+            network,
+            feed,
+            port,
+            device,
+        })
     }
-    Ok(written)
+
+    /// Hands over what is given for each wanted item, each computed alone; an item that lacks a stream of what the node takes has
+    /// nothing.
+    ///
+    /// # Errors
+    /// A recording cannot be read, a number is not finite, or what takes it fails.
+    pub(super) fn each(&self, wanted: &[usize], take: Take<'_>) -> Result<(), Failure> {
+        const LINE_EVERY: Duration = Duration::from_secs(10);
+        let names = StepNames::new(0);
+        let mut last_line = Instant::now();
+        // One at a time: what is written for an item does not depend on the others, to the last bit.
+        for (at, batch) in self.feed.load(plain_batches(wanted, 1)).enumerate() {
+            let batch = batch.map_err(failed)?;
+            let keys = batch.keys();
+            let key = keys.first().cloned().unwrap_or_default();
+            let mut values = self
+                .feed
+                .values(batch, &self.network, &self.device.device)
+                .map_err(failed)?;
+            self.network
+                .forward(Pass::Predict, &mut values, &names.evaluation(keys))
+                .map_err(|error| Failure::Bug(error.to_string()))?;
+            // An item that lacks a stream of what the node takes has nothing to be written.
+            if self.network.present(&self.port.node, &values).is_some() {
+                continue;
+            }
+            let array = values
+                .remove(&self.port)
+                .and_then(array_of)
+                .ok_or_else(|| Failure::Bug(format!("`{}` gave nothing", self.port.node)))?;
+            if array.values().iter().any(|value| !value.is_finite()) {
+                return Err(Failure::Diverged(format!(
+                    "`{}` gives numbers that are not finite for {key}: its weights, or this recording, cannot be used",
+                    self.port.node
+                )));
+            }
+            take(wanted[at], &key, array)?;
+            if last_line.elapsed() >= LINE_EVERY {
+                say(&format!("{}/{} {}", at + 1, wanted.len(), key));
+                last_line = Instant::now();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The value of a batch of one item, without the batch.

@@ -290,7 +290,6 @@ fn evaluation(
             name: prepared.settings.name.clone(),
             seed: spec.seed,
             fold: assignment.label.clone(),
-            config_hash: prepared.config_hash(),
             weights: Weights {
                 which: if best.is_some() { "best" } else { "last" }.to_owned(),
                 step: best.map_or(state.step, |best| best.step),

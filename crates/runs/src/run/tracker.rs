@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use emorun_files::{Files, read_regular};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use emorun_engine::exit::Failure;
 use emorun_engine::train::checkpoint::write_atomically;
@@ -16,17 +17,8 @@ const MOST_BYTES: u64 = 1 << 30;
 /// File name of the tracker within the folder of runs.
 pub const TRACKER: &str = "model_runs.yaml";
 
-/// The list of runs.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tracker {
-    /// Runs in the order in which they were started.
-    pub runs: Vec<TrackedRun>,
-}
-
 /// One run of the list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrackedRun {
     /// Label of the run.
     pub label: String,
@@ -37,7 +29,6 @@ pub struct TrackedRun {
     /// How it stands.
     pub status: String,
     /// Test metrics, `<head>.<metric>`, once it is completed.
-    #[serde(default)]
     pub test: indexmap::IndexMap<String, f64>,
 }
 
@@ -93,12 +84,8 @@ impl List {
         };
         let entries = match pieces(&text) {
             Some(pieces) => pieces,
-            // Somebody has laid it out in another way.
-            None => parse(path, text)?
-                .runs
-                .into_iter()
-                .map(|run| entry(&run))
-                .collect::<Result<_, _>>()?,
+            // Somebody has laid it out in another way; what their entries say beside that is kept.
+            None => parse(path, text)?.iter().map(entry).collect::<Result<_, _>>()?,
         };
         let places = entries
             .iter()
@@ -148,13 +135,13 @@ impl List {
             if !place(entry).is_some_and(|place| place.contains(&*name)) {
                 continue;
             }
-            let known = parse(&self.path, format!("runs:\n{entry}"))?.runs;
-            let Some(known) = known.into_iter().next() else {
+            let known = parse(&self.path, format!("runs:\n{entry}"))?;
+            let Some(log_dir) = known.first().and_then(|known| known["log_dir"].as_str()) else {
                 continue;
             };
-            let is_here = |base: &PathBuf| fs::canonicalize(base.join(&known.log_dir)).is_ok_and(|at| at == here);
+            let is_here = |base: &PathBuf| fs::canonicalize(base.join(log_dir)).is_ok_and(|at| at == here);
             if bases.iter().any(is_here) {
-                return Ok(Some((at, known.log_dir)));
+                return Ok(Some((at, log_dir.to_owned())));
             }
         }
         Ok(None)
@@ -208,31 +195,38 @@ fn place(entry: &str) -> Option<&str> {
 }
 
 /// An entry as it is written.
-fn entry(run: &TrackedRun) -> Result<String, Failure> {
-    let tracker = Tracker {
-        runs: vec![run.clone()],
-    };
-    let value = serde_json::to_value(&tracker).map_err(|error| Failure::Bug(error.to_string()))?;
-    let text = emorun_lang::to_yaml(&value);
+fn entry(run: &impl Serialize) -> Result<String, Failure> {
+    let text = emorun_lang::to_yaml(&serde_json::json!({ "runs": [run] }));
     text.strip_prefix("runs:\n")
         .filter(|entry| entry.starts_with(DASH))
         .map(str::to_owned)
         .ok_or_else(|| Failure::Bug("a run of the tracker is written in another layout".to_owned()))
 }
 
-fn parse(path: &Path, text: String) -> Result<Tracker, Failure> {
+/// The entries of a list, each with a `label` and a `log_dir`, whatever else they say.
+fn parse(path: &Path, text: String) -> Result<Vec<Value>, Failure> {
     let mut sources = emorun_lang::Sources::new();
     let mut report = emorun_lang::Report::new();
-    let name = path.display().to_string();
-    let tree = emorun_lang::load(&name, &[], &mut |_| Ok(text.clone()), &mut sources, &mut report);
-    let tracker = tree.and_then(|tree| emorun_lang::read_record(tree, Path::new(""), &mut report));
-    tracker.ok_or_else(|| corrupt(path, &report.render(&sources, false)))
+    let id = sources.add(path.display().to_string(), text);
+    let tree = emorun_lang::parse(&sources, id, &mut report).filter(|_| !report.has_errors());
+    let Some(tree) = tree else {
+        return Err(corrupt(path, &report.render(&sources, false)));
+    };
+    let list: Value = emorun_lang::from_tree(&tree).map_err(|error| corrupt(path, &error.to_string()))?;
+    let entries = list["runs"]
+        .as_array()
+        .ok_or_else(|| corrupt(path, "it has no list `runs`"))?;
+    let is_entry = |entry: &Value| entry["label"].is_string() && entry["log_dir"].is_string();
+    match entries.iter().position(|entry| !is_entry(entry)) {
+        None => Ok(entries.clone()),
+        Some(at) => Err(corrupt(path, &format!("entry {} has no `label` and `log_dir`", at + 1))),
+    }
 }
 
 fn corrupt(path: &Path, why: &str) -> Failure {
     Failure::Corrupt {
         path: path.to_owned(),
-        message: format!("this is not what emorun wrote; move the file away to start a new list\n{why}"),
+        message: format!("this is no list of runs; move the file away to start a new list\n{why}"),
     }
 }
 
@@ -250,9 +244,13 @@ mod tests {
         }
     }
 
-    fn written(runs: &Path) -> Vec<TrackedRun> {
+    fn written(runs: &Path) -> Vec<Value> {
         let text = fs::read_to_string(runs.join(TRACKER)).unwrap();
-        parse(Path::new(TRACKER), text).unwrap().runs
+        parse(Path::new(TRACKER), text).unwrap()
+    }
+
+    fn entries(runs: &[TrackedRun]) -> Vec<Value> {
+        runs.iter().map(|run| serde_json::json!(run)).collect()
     }
 
     #[test]
@@ -262,18 +260,40 @@ mod tests {
         for (label, status) in [("one", "running"), ("two", "running"), ("one", "completed")] {
             track(&files, folder.path(), run(label, status)).unwrap();
         }
-        assert_eq!(written(folder.path()), [run("one", "completed"), run("two", "running")]);
+        assert_eq!(
+            written(folder.path()),
+            entries(&[run("one", "completed"), run("two", "running")])
+        );
         // As somebody else would write the same.
         let json = r#"{"runs": [{"label": "x", "log_dir": "y", "experiment": "z", "status": "completed"}]}"#;
         fs::write(folder.path().join(TRACKER), json).unwrap();
         track(&files, folder.path(), run("one", "running")).unwrap();
-        let labels: Vec<String> = written(folder.path()).into_iter().map(|run| run.label).collect();
+        let labels: Vec<Value> = written(folder.path()).iter().map(|run| run["label"].clone()).collect();
         assert_eq!(labels, ["x", "one"]);
         for wrong in ["runs: 3\n", "other: []\n", "runs:\n- label: x\n", "\u{0}"] {
             fs::write(folder.path().join(TRACKER), wrong).unwrap();
             let error = track(&files, folder.path(), run("one", "running")).unwrap_err();
             assert!(matches!(error, Failure::Corrupt { .. }), "{wrong:?}: {error}");
             assert_eq!(fs::read_to_string(folder.path().join(TRACKER)).unwrap(), wrong);
+        }
+    }
+
+    #[test]
+    fn entries_of_other_programs_are_kept_with_all_that_they_say() {
+        let theirs = [
+            "runs:\n  - label: theirs\n    log_dir: logs/x\n    optimizer: { lr: 1.0e-3 }\n",
+            "runs:\n- label: theirs\n  log_dir: logs/x\n  optimizer:\n    lr: 0.001\n",
+            "runs: [{ label: theirs, log_dir: logs/x, optimizer: { lr: 0.001 } }]\n",
+        ];
+        for text in theirs {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(TRACKER), text).unwrap();
+            for status in ["running", "completed"] {
+                track(&Files::default(), folder.path(), run("one", status)).unwrap();
+            }
+            let found = written(folder.path());
+            let expected = serde_json::json!({ "label": "theirs", "log_dir": "logs/x", "optimizer": { "lr": 0.001 } });
+            assert_eq!(found, [expected, serde_json::json!(run("one", "completed"))], "{text}");
         }
     }
 

@@ -42,7 +42,8 @@ function offer() {
   by('microphone').textContent = listening ? 'Stop microphone' : 'Start microphone';
   by('microphone').setAttribute('aria-pressed', String(listening !== null));
   by('choose').disabled = by('model').disabled = !isReady || isBusy || listening !== null;
-  for (const id of ['save-csv', 'save-jsonl', 'clear']) by(id).disabled = stretches.length === 0;
+  for (const id of ['save-csv', 'save-jsonl']) by(id).disabled = stretches.length === 0;
+  by('clear').disabled = stretches.length === 0 || isBusy || listening !== null;
   by('save-audacity').disabled = stretches.length === 0 || head()?.predicts !== 'classes';
   by('level').hidden = listening === null;
 }
@@ -101,7 +102,7 @@ function draw() {
   drawTrack(by('track'), head(), stretches, shown);
   if (spectrogram) spectrogram.draw(by('spectrogram'), shown);
   else by('spectrogram').width = by('spectrogram').width;
-  by('span').textContent = `${shown.from.toFixed(1)} s to ${shown.to.toFixed(1)} s. Each row is darker the likelier it is; lines mark the chosen label.`;
+  by('span').textContent = `${shown.from.toFixed(1)} s to ${shown.to.toFixed(1)} s. The likelier, the stronger the colour; lines mark the chosen label.`;
   by('rows').replaceChildren(...tableRows(head(), stretches));
   offer();
 }
@@ -234,7 +235,7 @@ function hearEvent(event) {
     // An update may repeat the end of the one before.
     if (stretches.at(-1).end_s <= stretches.at(-1).start_s) stretches.pop();
     showNow(heads);
-    tell('Listening: speech.');
+    if (!event.last) tell('Listening: speech.');
   } else if (event.event === 'not_enough' && !event.last) {
     tell('Listening: not enough heard yet.');
   } else if (event.event === 'speech_ended') {
@@ -254,7 +255,7 @@ by('file').addEventListener('change', () => {
 });
 by('model').addEventListener('change', chooseModel);
 by('head').addEventListener('change', draw);
-by('clear').addEventListener('click', () => { if (!listening) clear(); });
+by('clear').addEventListener('click', clear);
 for (const form of ['csv', 'jsonl', 'audacity']) {
   by(`save-${form}`).addEventListener('click', () => save(form, model().heads, head()?.name, stretches));
 }

@@ -1,4 +1,4 @@
-// Emotion over time: a row a class, darker where it is likelier, the chosen label outlined.
+// Emotion over time: a row a class, stronger where it is likelier, the chosen label outlined.
 
 import { styled } from '/page/colours.js';
 

@@ -1,5 +1,7 @@
 //! A server in this process, asked over sockets.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod access;
 mod browser;
 mod client;

@@ -5,10 +5,12 @@ mod heard;
 mod members;
 mod others;
 mod outcome;
+mod own;
 mod written;
 
 pub use members::Members;
 pub use outcome::Outcome;
+pub(super) use own::own;
 pub use written::{free, write};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,7 +33,7 @@ use emorun_engine::feed::host::{HostParts, HostPipeline};
 use emorun_engine::train::StepNames;
 use emorun_engine::train::evaluate::evaluate;
 use emorun_engine::train::result::SplitResult;
-use emorun_evaluation::{Condition, ConditionResult, Protocol, Run, Side, Weights};
+use emorun_evaluation::{Condition, ConditionResult, Protocol, Run, Weights};
 use emorun_experiment::ancestry::{self, Ancestry, HeardBefore};
 use emorun_experiment::prepare::{Corpora, Model, OnReport, Stored};
 use emorun_nodes::network::Network;
@@ -160,7 +162,6 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
             name: run.record.name.clone(),
             seed: run.seed,
             fold: run.record.fold.clone(),
-            config_hash: run.record.config_hash.clone(),
             weights: Weights {
                 which: chosen.which.name().to_owned(),
                 step: chosen.step,
@@ -180,7 +181,7 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
     let mut evaluation = basis.evaluation(origin, &splits, fitted)?;
     let conditions = conditions_of(&basis, under, &evaluation.fits)?;
     if !conditions.is_empty() {
-        evaluation.conditions = plain_results(&evaluation.sides);
+        evaluation.conditions = outcome::plain_results(&evaluation.sides);
         let under = conditions.iter().flat_map(|under| under.results.iter().cloned());
         evaluation.conditions.extend(under);
     }
@@ -248,28 +249,6 @@ fn conditions_of(
         })
     };
     under.into_iter().map(of).collect()
-}
-
-/// Metrics of each head of recordings as they are.
-fn plain_results(sides: &IndexMap<String, Side>) -> Vec<ConditionResult> {
-    let mut results = Vec::new();
-    for (side, own) in sides {
-        let classes = own
-            .classifiers
-            .iter()
-            .map(|(head, own)| (head, own.items, &own.metrics));
-        let numbers = own.regressors.iter().map(|(head, own)| (head, own.items, &own.metrics));
-        for (head, items, metrics) in classes.chain(numbers) {
-            results.push(ConditionResult {
-                condition: Condition::default(),
-                side: side.clone(),
-                head: head.clone(),
-                items,
-                metrics: metrics.clone(),
-            });
-        }
-    }
-    results
 }
 
 /// Refuses a run that has not come to its end, unless weights were asked for by name; gives what is to be said of one

@@ -357,3 +357,25 @@ fn conditions_text(evaluation: &Evaluation, name: impl Fn(&str) -> String) -> St
     }
     text
 }
+
+/// Metrics of each head of recordings as they are.
+pub(super) fn plain_results(sides: &IndexMap<String, Side>) -> Vec<ConditionResult> {
+    let mut results = Vec::new();
+    for (side, own) in sides {
+        let classes = own
+            .classifiers
+            .iter()
+            .map(|(head, own)| (head, own.items, &own.metrics));
+        let numbers = own.regressors.iter().map(|(head, own)| (head, own.items, &own.metrics));
+        for (head, items, metrics) in classes.chain(numbers) {
+            results.push(ConditionResult {
+                condition: Condition::default(),
+                side: side.clone(),
+                head: head.clone(),
+                items,
+                metrics: metrics.clone(),
+            });
+        }
+    }
+    results
+}
