@@ -12,7 +12,7 @@ use crate::text::slug;
 
 /// Sides that are measured after every epoch: as they are called, and as the journal calls them.
 const SIDES: [(&str, &str); 2] = [("training", "train_epoch"), ("validation", "validation")];
-/// What the journal calls lines that count true and predicted classes after an epoch.
+/// Where a line of the journal counts true and predicted classes after an epoch, by head.
 const CONFUSION: &str = "confusion";
 /// Charts that a report shows at most.
 const MOST_CHARTS: usize = 13;
@@ -111,11 +111,8 @@ pub(crate) fn confusions(source: &Source) -> Vec<Section> {
 
 fn confusion(journal: &[Map<String, Value>], head: &str, labels: &[String]) -> Option<Section> {
     let mut epochs: BTreeMap<u64, Vec<Vec<u64>>> = BTreeMap::new();
-    for line in journal
-        .iter()
-        .filter(|line| line.get("split").is_some_and(|own| own == CONFUSION))
-    {
-        let counts = line.get("counts").and_then(|counts| counts.get(head));
+    for line in journal {
+        let counts = line.get(CONFUSION).and_then(|counts| counts.get(head));
         let counts = counts.and_then(|own| serde_json::from_value::<Vec<Vec<u64>>>(own.clone()).ok());
         let is_square =
             |counts: &Vec<Vec<u64>>| counts.len() == labels.len() && counts.iter().all(|row| row.len() == labels.len());
@@ -142,15 +139,10 @@ fn confusion(journal: &[Map<String, Value>], head: &str, labels: &[String]) -> O
     let frames: Vec<Figure> = epochs.iter().filter_map(frame).collect();
     let has_several = epochs.len() > 1;
     let animated = has_several.then(|| animation(&frames, SECONDS_EACH).ok()).flatten();
-    let side = match journal
-        .iter()
-        .any(|line| line.get("split").is_some_and(|own| own == "validation"))
-    {
-        true => "validation",
-        false => "training",
-    };
     let matrix = Matrix {
-        caption: format!("Confusion of {head} after an epoch, {side}: items, and below their share of the true class"),
+        caption: format!(
+            "Confusion of {head} after an epoch, validation: items, and below their share of the true class"
+        ),
         labels: labels.to_vec(),
         rows,
         epochs: if has_several { epochs } else { Vec::new() },

@@ -14,6 +14,9 @@ use super::{Abort, Session, Trainer};
 use crate::settings::SchedulerConfig;
 use emorun_nodes::network::Network;
 
+/// Classes of a head beyond which a table of counts is too long for a line after every epoch.
+const MOST_CLASSES: usize = 64;
+
 impl Trainer<'_> {
     /// Ends an epoch: its line, validation, the choices that follow from it, what policies learn, and whether training ends.
     pub(super) fn end_epoch(
@@ -109,9 +112,17 @@ impl Trainer<'_> {
         let names = &session.names;
         let validation = evaluate(network, &self.feed, self.validation, self.settings, names, &device)
             .map_err(|abort| abort.within(&format!("validation after epoch {}", state.epoch)))?;
+        let heads = validation.classifiers();
+        let heads = heads.filter(|(_, _, rows)| rows.confusion().labels().len() <= MOST_CLASSES);
         let line = Line {
             metrics: validation.named(),
-            wall: Vec::new(),
+            confusion: heads
+                .map(|(head, _, rows)| {
+                    let counts = rows.confusion().rows().map(<[u64]>::to_vec);
+                    (head.to_owned(), counts.collect())
+                })
+                .collect(),
+            ..Line::default()
         };
         session.journal.line(state.step, state.epoch, "validation", &line);
         self.choose(state, &validation);
@@ -140,8 +151,6 @@ impl Trainer<'_> {
             show(head, result, Predicts::Classes);
             let title = format!("{head}, epoch {}", session.state.epoch);
             let counts = rows.confusion();
-            let (step, epoch) = (session.state.step, session.state.epoch);
-            session.journal.confusion((step, epoch), head, counts.rows());
             let figure = emorun_figures::confusion_matrix(&title, counts.labels(), counts.rows());
             match figure.and_then(|figure| figure.to_png()) {
                 Ok(png) => {

@@ -43,14 +43,14 @@ struct Events {
 
 /// Most bytes of lines that are held while they cannot be written.
 const MOST_HELD: usize = 16 << 20;
-/// Classes of a head beyond which a table of counts is too long for a line after every epoch.
-const MOST_CLASSES: usize = 64;
 
 /// Numbers of one logged step, in the order in which they are written.
 #[derive(Clone, Debug, Default)]
 pub struct Line {
     /// Numbers that depend on the data and the seed only.
     pub metrics: Vec<(String, Option<f64>)>,
+    /// True (rows) and predicted classes of heads, counted.
+    pub confusion: Vec<(String, Vec<Vec<u64>>)>,
     /// Numbers that depend on the clock.
     pub wall: Vec<(&'static str, f64)>,
 }
@@ -169,13 +169,25 @@ impl Journal {
         for (name, value) in &line.metrics {
             object.insert(name.clone(), json!(value));
         }
+        if !line.confusion.is_empty() {
+            let heads = line.confusion.iter();
+            let heads: Map<String, Value> = heads.map(|(head, counts)| (head.clone(), json!(counts))).collect();
+            object.insert("confusion".into(), Value::Object(heads));
+        }
         let wall: Map<String, Value> = line
             .wall
             .iter()
             .map(|(name, value)| ((*name).to_owned(), json!(value)))
             .collect();
         object.insert("wall".into(), Value::Object(wall));
-        self.hold(object);
+        let mut text = Value::Object(object).to_string();
+        text.push('\n');
+        if self.held.len() + text.len() <= MOST_HELD {
+            self.held.push_str(&text);
+            self.write_held();
+        } else {
+            self.lost_lines += 1;
+        }
         let scalars = line
             .metrics
             .iter()
@@ -186,38 +198,6 @@ impl Journal {
             self.event(|events, time| events.scalar(&format!("{tag}/{name}"), step, value as f32, time));
         }
         self.events.next_step = self.events.next_step.max(step.saturating_add(1));
-    }
-
-    /// Writes a line that counts a head's true and predicted classes after an epoch, `"split": "confusion"`; nothing of more
-    /// than [`MOST_CLASSES`] classes.
-    pub fn confusion<'a>(
-        &mut self,
-        (step, epoch): (u64, u64),
-        head: &str,
-        rows: impl ExactSizeIterator<Item = &'a [u64]>,
-    ) {
-        if rows.len() > MOST_CLASSES {
-            return;
-        }
-        let rows: Vec<&[u64]> = rows.collect();
-        let mut line = Map::new();
-        line.insert("step".into(), json!(step));
-        line.insert("epoch".into(), json!(epoch));
-        line.insert("split".into(), json!("confusion"));
-        line.insert("counts".into(), json!({ head: rows }));
-        self.hold(line);
-    }
-
-    /// Writes a line, or holds it until it can be written.
-    fn hold(&mut self, line: Map<String, Value>) {
-        let mut text = Value::Object(line).to_string();
-        text.push('\n');
-        if self.held.len() + text.len() <= MOST_HELD {
-            self.held.push_str(&text);
-            self.write_held();
-        } else {
-            self.lost_lines += 1;
-        }
     }
 
     /// Marks that training is over: what follows is the final evaluation, shown in TensorBoard one
