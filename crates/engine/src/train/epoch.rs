@@ -67,7 +67,7 @@ impl Trainer<'_> {
         let metrics = on_cores(&self.device, || policies.after_epoch(live, state, names, &sight))?;
         if !metrics.is_empty() {
             let wall = Vec::new();
-            journal.line(state.step, state.epoch, "policy", &Line { metrics, wall });
+            journal.line(state.step, state.epoch, "policy", &Line { metrics, wall, ..Line::default() });
         }
         state.finished = self.is_finished(state);
         if self.is_stale(state) {
@@ -98,6 +98,7 @@ impl Trainer<'_> {
                 ("seconds", seconds),
                 ("checkpoint_wait_s", std::mem::take(&mut session.checkpoint_wait_s)),
             ],
+            ..Line::default()
         };
         let state = &session.state;
         session.journal.line(state.step, state.epoch, "train_epoch", &line);

@@ -475,6 +475,7 @@ impl Trainer<'_> {
                 let line = Line {
                     metrics,
                     wall: vec![("items_per_second", speed), ("loader_wait_s", batches.seconds)],
+                    ..Line::default()
                 };
                 session.journal.line(session.state.step, epoch + 1, "train", &line);
             }
