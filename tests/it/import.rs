@@ -95,7 +95,7 @@ fn what_cannot_be_imported_is_told_with_its_place() {
                 "the dataset \"RAVDESDataset\"",
                 "did you mean `RAVDESSDataset`",
                 "did you mean `hubert`",
-                "bad.yml:1:21",
+                "bad.yml:1:20",
             ],
         ),
         (

@@ -380,7 +380,7 @@ struct AudioFile(std::path::PathBuf);
 fn audio_file(corpus: &emorun_data::Corpus, index: usize) -> AudioFile {
     match &items(corpus)[index].audio {
         emorun_data::AudioSource::File { path, .. } => AudioFile(path.to_path()),
-        emorun_data::AudioSource::Synthetic(_) => panic!("generated audio has no file"),
+        _ => panic!("generated audio has no file"),
     }
 }
 

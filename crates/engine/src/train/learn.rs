@@ -8,6 +8,7 @@ use super::optimizer::{Gradients, Optimizer};
 use super::policy::PolicyState;
 use crate::settings::{AdamSettings, DecayOn, OptimizerConfig, Training};
 use emorun_nn::draw::{DrawKey, permutation};
+use emorun_nn::waits;
 use emorun_nodes::network::Network;
 use emorun_nodes::policies::advantage::{generalised, normalise, returns};
 use emorun_nodes::policies::episodes::{Episodes, Steps};
@@ -127,11 +128,8 @@ impl Told {
         if self.numbers.is_empty() {
             return Vec::new();
         }
-        let numbers = Tensor::cat(self.numbers, 0).into_data();
-        self.names
-            .into_iter()
-            .zip(numbers.iter::<f32>().map(f64::from))
-            .collect()
+        let numbers = waits::numbers(Tensor::cat(self.numbers, 0));
+        self.names.into_iter().zip(numbers.into_iter().map(f64::from)).collect()
     }
 }
 

@@ -14,6 +14,7 @@ use super::{Abort, StepNames};
 use crate::feed::augment::Strengths;
 use crate::settings::{Training, direction_of};
 use emorun_nn::value::{PortId, Value, Values};
+use emorun_nn::waits;
 use emorun_nodes::network::Network;
 use emorun_nodes::parameters::NamedTensors;
 use emorun_nodes::policies::PolicySpec;
@@ -292,8 +293,8 @@ impl Managed {
         let states = TensorData::new(values, [1, state.len()]);
         let key = names.of_policy(&self.name).with("act").at(own.choices);
         let drawn = layer.draw(Tensor::from_data(states, &device.clone().inner()), Some(&[key]));
-        let both = Tensor::cat(vec![drawn.clone(), layer.values(&drawn)], 1).into_data();
-        let mut drawn: Vec<f64> = both.iter::<f32>().map(f64::from).collect();
+        let both = waits::numbers(Tensor::cat(vec![drawn.clone(), layer.values(&drawn)], 1));
+        let mut drawn: Vec<f64> = both.into_iter().map(f64::from).collect();
         let actions = drawn.split_off(layer.actions());
         if !drawn.iter().chain(&actions).all(|number| number.is_finite()) {
             return Err(not_finite(&self.name, "chooses"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
+use emorun_nn::waits;
 use emorun_nodes::parameters::NamedTensors;
 use emorun_nodes::policies::episodes::Episodes;
 use emorun_nodes::policies::layer::PolicyLayer;
@@ -71,7 +72,7 @@ impl Waiting {
             ],
             0,
         );
-        let numbers: Vec<f64> = numbers.into_data().iter::<f32>().map(f64::from).collect();
+        let numbers: Vec<f64> = waits::numbers(numbers).into_iter().map(f64::from).collect();
         for (does, not_finite) in ["sees", "draws", "is rewarded with"].into_iter().zip(&numbers) {
             if *not_finite > 0.0 {
                 return Err(does);

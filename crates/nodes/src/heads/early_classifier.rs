@@ -18,6 +18,7 @@ use emorun_nn::layers::gru::{Gru, GruSizes};
 use emorun_nn::layers::stack::stacked;
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports};
 use emorun_nn::value::{Labels, Lengths, Value};
+use emorun_nn::waits;
 
 /// A GRU that hears no frame ahead; behind each of its steps a policy decides whether to answer or to listen on, and
 /// the answer is a linear layer's, at that step. At an item's end it must answer.
@@ -223,7 +224,7 @@ impl EarlyClassifierLayer {
             _ => Err(NodeError::Missing(format!("{HELD}.{port}"))),
         };
         let [_, time, _] = seen.dims();
-        let actions: Vec<f32> = frames("")?.into_data().iter::<f32>().collect();
+        let actions = waits::numbers(frames("")?);
         let items = actions.chunks_exact(time.max(1)).zip(lengths.as_slice());
         let answer = |(actions, &length): (&[f32], &usize)| {
             let last = length.saturating_sub(1);

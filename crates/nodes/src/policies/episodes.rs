@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use emorun_nn::value::Lengths;
+use emorun_nn::waits;
 use serde::{Deserialize, Serialize};
 
 /// One step of a policy that chooses between epochs.
@@ -255,10 +256,10 @@ impl Episodes {
         let lengths = self.lengths.iter().map(|&length| length as f32).collect();
         let goes_on = self.goes_on.iter().map(|&on| f32::from(u8::from(on))).collect();
         let parts = [
-            ("states", self.states.into_data()),
-            ("drawn", self.drawn.into_data()),
-            ("rewards", self.rewards.into_data()),
-            ("next", self.next.into_data()),
+            ("states", waits::data(self.states)),
+            ("drawn", waits::data(self.drawn)),
+            ("rewards", waits::data(self.rewards)),
+            ("next", waits::data(self.next)),
             ("lengths", row(lengths)),
             ("goes_on", row(goes_on)),
         ];
