@@ -60,6 +60,7 @@ mod predict;
 mod pretrained;
 mod pretrained_training;
 mod readme;
+mod report;
 mod resuming;
 mod runs;
 #[cfg(feature = "serve")]

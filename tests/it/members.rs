@@ -55,6 +55,7 @@ fn folds_and_seeds_are_members_of_one_run() {
     let expected = [
         "confusion.emotion.test.svg",
         "graph.svg",
+        "index.html",
         "loss.svg",
         "metrics.svg",
         "predictions.emotion.csv",

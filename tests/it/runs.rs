@@ -108,6 +108,7 @@ fn a_run_directory_is_complete_by_itself() {
             "evaluation.json",
             "evaluation.txt",
             "graph.svg",
+            "index.html",
             "loss.svg",
             "metrics.svg",
             "predictions.emotion.csv",

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 /// list where it has it, and the table of downloads.
 const MOST: usize = 4;
 
-/// Folders of a crate that do not count: what is in them says nothing about how a corpus works.
-const ASIDE: [&str; 4] = ["tests", "benches", "examples", "target"];
+/// Folders that do not count: what is in them says nothing about how a corpus works. `import` reads other programs' names.
+const ASIDE: [&str; 5] = ["tests", "benches", "examples", "target", "import"];
 
 /// All source files of the program, by their paths within the repository.
 fn sources() -> Vec<(PathBuf, String)> {

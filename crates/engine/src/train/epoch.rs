@@ -67,7 +67,16 @@ impl Trainer<'_> {
         let metrics = on_cores(&self.device, || policies.after_epoch(live, state, names, &sight))?;
         if !metrics.is_empty() {
             let wall = Vec::new();
-            journal.line(state.step, state.epoch, "policy", &Line { metrics, wall, ..Line::default() });
+            journal.line(
+                state.step,
+                state.epoch,
+                "policy",
+                &Line {
+                    metrics,
+                    wall,
+                    ..Line::default()
+                },
+            );
         }
         state.finished = self.is_finished(state);
         if self.is_stale(state) {
