@@ -24,7 +24,7 @@ fn trained() -> Lab {
         "extends: crnn.yaml
 datasets:
   synthetic: null
-  speech: { kind: manifest, path: audio/all.csv, emotions: ['an"gry, <b>&', sad, calm] }
+  speech: { kind: manifest, path: audio/all.csv, emotions: ['an\"gry, <b>&', sad, calm] }
 split: { kind: by_speaker, validation: 0.25, test: 0.25 }
 training: { epochs: 1 }
 ",

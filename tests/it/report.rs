@@ -16,7 +16,11 @@ fn trained() -> Lab {
     for at in 0..24 {
         let emotion = ["\"an\"\"gry</script><b>&\"", "sad", "calm"][at % 3];
         lab.write(&format!("audio/{at}.wav"), tone(8000, 300.0 + 90.0 * at as f64));
-        table.push_str(&format!("{at}.wav,person{},{},{emotion}\n", at / 6, ["female", "male"][at / 12]));
+        table.push_str(&format!(
+            "{at}.wav,person{},{},{emotion}\n",
+            at / 6,
+            ["female", "male"][at / 12]
+        ));
     }
     lab.write("audio/all.csv", table);
     lab.write(
@@ -45,7 +49,10 @@ fn a_run_ends_with_a_page_that_can_be_made_anew_with_figures_and_tables() {
     }
     // The only script is the slider's, over the epochs.
     assert!(!page.contains(ANGRY) && page.matches("<script").count() == 1);
-    assert!(page.contains("an&quot;gry") || page.contains("an&#34;gry"), "the class is named");
+    assert!(
+        page.contains("an&quot;gry") || page.contains("an&#34;gry"),
+        "the class is named"
+    );
     assert!(page.contains("data-epochs=") && page.contains("type=\"range\""));
     for part in ["UAR", "95 %", "speaker", "<audio", "config", "<caption>"] {
         assert!(page.contains(part), "no {part}");

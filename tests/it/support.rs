@@ -280,7 +280,11 @@ pub fn fingerprint(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut summary = json(run.join("summary.json"));
     summary.as_object_mut().unwrap().remove("seconds");
     parts.push(("summary.json".into(), summary.to_string().into_bytes()));
-    for report in files(&run.join("report")) {
+    // The page says when and where.
+    for report in files(&run.join("report"))
+        .into_iter()
+        .filter(|name| name != "index.html")
+    {
         let bytes = fs::read(run.join("report").join(&report)).unwrap();
         parts.push((report, bytes));
     }

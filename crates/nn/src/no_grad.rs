@@ -92,8 +92,8 @@ mod tests {
 
         // A constant beside what has a gradient: that of `x * constant` is the constant.
         let gradients = (x.clone() * inside.clone()).sum().backward();
-        let of_x = x.grad(&gradients).unwrap().into_data().to_vec::<f32>().unwrap();
-        let constant = inside.into_data().to_vec::<f32>().unwrap()[0];
+        let of_x = x.grad(&gradients).unwrap().into_data().try_to_vec::<f32>().unwrap();
+        let constant = inside.into_data().try_to_vec::<f32>().unwrap()[0];
         assert_eq!(of_x, [constant, constant]);
         assert!(
             held.linear.weight.grad(&gradients).is_none(),

@@ -148,6 +148,7 @@ impl Browser {
     }
 
     /// Chooses a file in an input of the page.
+    #[allow(dead_code, reason = "what only the tests of another page need")]
     pub fn choose_file(&self, selector: &str, path: &str) {
         let found = self.ask("element", &json!({ "using": "css selector", "value": selector }));
         let id = found.as_object().unwrap().values().next().unwrap();
@@ -158,6 +159,7 @@ impl Browser {
     }
 
     /// Gives the page so many CSS pixels of width.
+    #[allow(dead_code, reason = "what only the tests of another page need")]
     pub fn resize(&self, width: u32, height: u32) {
         let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });

@@ -200,7 +200,7 @@ fn train_and_evaluate(
             &format!("final_{name}"),
             &Line {
                 metrics: result.named(),
-                wall: Vec::new(),
+                ..Line::default()
             },
         );
         splits.insert(name, result);
