@@ -368,7 +368,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn lists_of_edges_go_one_way() {
     let rooms = ROOMS.iter().map(|(_, modules)| *modules);
-    for list in rooms.chain([&CRATES[..]]) {
+    for list in rooms.chain([CRATES]) {
         for (at, (name, below)) in list.iter().enumerate() {
             for used in *below {
                 assert!(

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use emorun_catalogue::{Catalogue, Listing, Request};
 
+#[expect(dead_code, reason = "what only the tests need")]
 #[path = "../tests/it/made.rs"]
 mod made;
 

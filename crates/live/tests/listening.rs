@@ -1,5 +1,12 @@
 //! A listener driven by samples, with a model that answers as it is told.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use emorun_audio::synthetic::{Gender, SyntheticEmotion, VoiceSpec, synthesise};
 use emorun_live::{Event, Gate, Hearing, Listener, Model, Preset, Settings, Update, VoiceActivity};
 use emorun_metrics::Predicts;
@@ -106,11 +113,13 @@ fn heard(settings: &Settings, model: &mut Scripted, samples: &[f32], rate_hz: u3
 }
 
 fn updates(events: &[Event]) -> Vec<&Update> {
-    let update = |event| match event {
-        &Event::Update(ref update) => Some(update),
-        _ => None,
-    };
-    events.iter().filter_map(update).collect()
+    let events = events.iter();
+    events
+        .filter_map(|event| match event {
+            Event::Update(update) => Some(update),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Where speech is by its energy: the first and last 10 ms within 30 dB of the loudest.
@@ -308,7 +317,10 @@ fn samples_that_are_no_numbers_are_silence_and_are_told_once() {
     for at in (0..samples.len()).step_by(97) {
         samples[at] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 32_767.0][at % 4];
     }
-    let count = samples.iter().filter(|sample| !(sample.abs() <= 256.0)).count();
+    let count = samples
+        .iter()
+        .filter(|sample| sample.is_nan() || sample.abs() > 256.0)
+        .count();
     let mut model = Scripted::at(16_000);
     let mut listener = listener(&Preset::Default.settings(), &model, 16_000);
     let mut told = 0;

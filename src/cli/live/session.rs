@@ -128,13 +128,12 @@ impl Session {
                 _ => {}
             }
             if end.is_none() && self.is_to_end()? {
-                flow = None;
+                flow.take();
                 self.hear_end(&mut model)?;
                 end = Some(Ok(()));
             }
             self.ask(&model)?;
         }
-        drop(flow);
         end.unwrap_or(Ok(()))
     }
 

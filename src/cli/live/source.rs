@@ -240,10 +240,7 @@ fn read_samples(
             Err(error) => return Err(Failure::io("read", Path::new("stdin"))(error)),
         }
         let whole = held / frame * frame;
-        let samples: Vec<f32> = buffer[..whole]
-            .chunks_exact(bytes)
-            .map(|sample| decoded(sample))
-            .collect();
+        let samples: Vec<f32> = buffer[..whole].chunks_exact(bytes).map(decoded).collect();
         take(&samples);
         count += whole as u64;
         buffer.copy_within(whole..held, 0);

@@ -61,10 +61,9 @@ impl Basis<'_> {
         let said = |(name, split): (&SplitName, &SplitResult)| Ok((*name, self.said(split)?));
         let said = splits.iter().map(said).collect::<Result<Vec<_>, Failure>>()?;
         let own = said.iter().find(|(name, _)| *name == SplitName::Validation);
-        let fits_here = match own.filter(|_| origin.protocol.own_data) {
-            Some((_, validation)) => Some(fits(validation)),
-            None => None,
-        };
+        let fits_here = own
+            .filter(|_| origin.protocol.own_data)
+            .map(|(_, validation)| fits(validation));
         let fits = fits_here.or(fitted).unwrap_or_default();
         let of_side = |(name, said): &(SplitName, Vec<Said>)| {
             let fitted_here = origin.protocol.own_data && *name == SplitName::Validation;

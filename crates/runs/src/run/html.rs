@@ -17,14 +17,13 @@ pub fn page(run: &Path, folder: &Path) -> Option<String> {
         .ok()
 }
 
-/// Writes `report/index.html`.
-///
-/// # Errors
-/// It cannot be written.
-pub fn write(dir: &RunDir) -> Result<(), Failure> {
-    match page(dir.path(), &dir.path().join("report")) {
-        Some(page) => dir.write(&format!("report/{FILE}"), page.as_bytes()),
-        None => Ok(()),
+/// Writes `report/index.html`. No result hangs on it: where it cannot be written a warning says so.
+pub fn write(dir: &RunDir) {
+    let Some(page) = page(dir.path(), &dir.path().join("report")) else {
+        return;
+    };
+    if let Err(failure) = dir.write(&format!("report/{FILE}"), page.as_bytes()) {
+        tracing::warn!("{failure}; make it with: emorun runs report {}", dir.path().display());
     }
 }
 

@@ -241,7 +241,7 @@ fn train_and_evaluate(
         tracing::warn!("{unlogged} lines of metrics or TensorBoard events could not be written");
     }
     curves::draw(dir, &[dir.path().to_owned()], &shown_metrics(prepared))?;
-    html::write(dir)?;
+    html::write(dir);
     let summary = Summary {
         status: "completed".into(),
         splits: splits

@@ -453,7 +453,7 @@ fn finish(
     dir.write("report/report.txt", text.as_bytes())?;
     let members: Vec<&MemberSpec> = tests.iter().map(|(spec, _)| *spec).collect();
     pooled::write(prepared, dir, &members, &summary)?;
-    html::write(dir)?;
+    html::write(dir);
     Ok(Finished {
         dir: dir.path().to_owned(),
         text,
