@@ -11,7 +11,7 @@ const BLOCK_FILTERS: usize = 2;
 
 /// Resamples mono sound while it comes in, such as that of a microphone.
 ///
-/// All of it together is what [`resample`](crate::resample) makes of the whole, but for the rounding of sums: frame `i` is
+/// All of it together is what [`resample`](crate::resample()) makes of the whole, but for the rounding of sums: frame `i` is
 /// the moment `i / to_hz`. It is a function of the samples alone, not of how they are cut into pieces.
 pub struct StreamResampler {
     from_hz: u32,

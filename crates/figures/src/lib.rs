@@ -2,7 +2,7 @@
 //!
 //! Each figure takes plain numbers and names and is laid out once, as a list of shapes ([`Figure`]). Its SVG form is
 //! written from that list and its PNG form is painted from the SVG form by resvg, in the font that lies in this crate,
-//! so that the same input gives the same bytes. [`animation`] makes an animated PNG of several, and
+//! so that the same input gives the same bytes. [`animation()`] makes an animated PNG of several, and
 //! [`Figure::to_png_at`] one for print.
 //!
 //! | to show | |
@@ -15,7 +15,7 @@
 //! | vectors on a plane by class | [`Scatter`] |
 //! | how values and classes are distributed | [`Histogram`], [`BarChart`] |
 //! | a recording | [`Spectrogram`] |
-//! | many small pictures as one | [`sprite`] |
+//! | many small pictures as one | [`sprite()`] |
 //! | an experiment's graph | [`Diagram`], also as DOT and Mermaid text |
 //!
 //! All have a white background, which makes them cards on a dark page, colours that colour-blind readers tell apart, and

@@ -1,6 +1,6 @@
 //! What the vectors that a node gives for items say of classes and of speakers: where they lie on a plane ([`project`] by
 //! [`Method`]), how far classes lie apart ([`silhouette`], [`discrepancies`]), how much of the neighbourhoods a plane keeps
-//! ([`trustworthiness`]), and whether a linear classifier finds out who speaks ([`probe`]). [`analyse`] does all of it.
+//! ([`trustworthiness`]), and whether a linear classifier finds out who speaks ([`probe()`]). [`analyse`] does all of it.
 //!
 //! All of it is exact but for t-SNE's forces above [`tsne::MOST_EXACT`] items, and the same bits for the same vectors and
 //! seed, whatever the number of threads: sums that several threads take part in are added row by row, in order.

@@ -2,7 +2,7 @@
 //!
 //! Everything follows from files of the run's directory, so that the page of an older run can be made anew: the
 //! evaluation is `evaluation.json` in the folder of the report, or `summary.json` of a parent of folds and seeds. A part
-//! that is missing leaves its section out. Sections hold [`Table`](table::Table)s and figures, from which page, CSV and
+//! that is missing leaves its section out. Sections hold tables and figures, from which page, CSV and
 //! LaTeX are written alike. Nothing is written here: [`Report`] gives bytes.
 
 mod calibration;

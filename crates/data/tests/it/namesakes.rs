@@ -41,9 +41,9 @@ fn who_reads_the_same_root_hears_the_same_people() {
     let happy: Vec<String> = fs::read_dir(&wav)
         .unwrap()
         .map(|entry| entry.unwrap().path().display().to_string())
-        .filter(|path| path.contains("F"))
-        .map(|path| {
-            let name = path.rsplit('/').next().unwrap().to_owned();
+        .map(|path| (path.rsplit('/').next().unwrap().to_owned(), path))
+        .filter(|(name, _)| name.contains('F'))
+        .map(|(name, path)| {
             // Whoever writes tables from programs loses zeros.
             format!("{path},{},happy\n", name[..2].trim_start_matches('0'))
         })
