@@ -158,8 +158,12 @@ fn listed(bundle: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
 fn a_bundle_that_is_not_as_it_was_written_is_refused() {
     let lab = lab();
     lab.run(&["crnn.yaml", "--run-label", "one", "--set", "training.epochs=1"]);
+    lab.write("good.partial", "somebody's own");
+    let before = fs::read_dir(lab.path("")).unwrap().count();
     let outcome = lab.emorun(&["bundle", "runs/tiny/one", "--out", "good.emorun"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(fs::read(lab.path("good.partial")).unwrap(), b"somebody's own");
+    assert_eq!(fs::read_dir(lab.path("")).unwrap().count(), before + 1);
     let good = fs::read(lab.path("good.emorun")).unwrap();
     let weights = |name: &str| name.ends_with("weights.safetensors");
     let cases: [(&str, Vec<u8>, &str); 8] = [

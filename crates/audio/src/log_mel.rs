@@ -152,6 +152,22 @@ pub enum LogMelError {
 }
 
 impl LogMelConfig {
+    /// A spectrogram to be looked at, in dB: windows of 25 ms every 10 ms at any rate.
+    pub fn picture(sample_rate_hz: u32, n_mels: usize) -> Self {
+        let samples = |seconds: f64| ((seconds * f64::from(sample_rate_hz)).round() as usize).max(1);
+        let window = samples(0.025);
+        Self {
+            sample_rate_hz,
+            n_fft: (2 * window).next_power_of_two(),
+            win_length: window,
+            hop_length: samples(0.01),
+            n_mels,
+            log: LogScale::Db,
+            log_offset: 1e-10,
+            ..Self::default()
+        }
+    }
+
     /// Highest frequency of the lowest to highest band, in hertz.
     fn f_max_hz(&self) -> f32 {
         self.f_max_hz.unwrap_or(self.nyquist_hz())

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use emorun_files::read_regular;
+use emorun_metrics::Interval;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,8 +20,6 @@ const MOST_JSON: u64 = 1 << 30;
 pub(crate) const RECORD: &str = "run.json";
 /// What a run has found.
 pub(crate) const SUMMARY: &str = "summary.json";
-/// Intervals of the test results.
-pub(crate) const EVALUATION: &str = "report/evaluation.json";
 
 /// What a run's files say of it. Times are RFC 3339.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -152,22 +151,11 @@ pub(crate) fn of_sweep(dir: &Path) -> Facts {
     facts
 }
 
-/// Results from the summary, and intervals from an evaluation.
+/// Results from the summary.
 fn read_results(dir: &Path, facts: &mut Facts) {
     match read_json::<SummaryView>(dir, SUMMARY) {
         Ok(Some(summary)) => summary.into_facts(facts),
         Ok(None) if facts.status == "completed" => facts.problems.push(format!("no {SUMMARY}, though it is completed")),
-        Ok(None) => {}
-        Err(problem) => facts.problems.push(problem),
-    }
-    match read_json::<EvaluationView>(dir, EVALUATION) {
-        Ok(Some(evaluation)) => {
-            let found = evaluation.spread();
-            // A parent has its members' deviation where nobody has drawn intervals.
-            if !found.is_empty() {
-                facts.spread = found;
-            }
-        }
         Ok(None) => {}
         Err(problem) => facts.problems.push(problem),
     }
@@ -254,6 +242,9 @@ struct SummaryView {
     splits: BTreeMap<String, SplitView>,
     pooled: Option<SplitView>,
     sd: Option<SplitView>,
+    /// By side, head and metric.
+    #[serde(default)]
+    intervals: BTreeMap<String, BTreeMap<String, BTreeMap<String, Interval>>>,
     best: Option<BestView>,
     #[serde(default)]
     seconds: SecondsView,
@@ -298,7 +289,7 @@ impl SplitView {
 }
 
 impl SummaryView {
-    fn into_facts(self, facts: &mut Facts) {
+    fn into_facts(mut self, facts: &mut Facts) {
         let test = self.pooled.as_ref().or_else(|| self.splits.get("test"));
         if let Some(test) = test {
             facts.items = Some(test.n);
@@ -311,58 +302,14 @@ impl SummaryView {
             let named = named.map(|(name, value)| (format!("validation.{name}").into(), value));
             facts.metrics.extend(named);
         }
-        let spread = self.sd.iter().flat_map(SplitView::metrics);
-        facts.spread = spread.map(|(name, sd)| (name, Spread::Sd(sd))).collect();
+        // A parent has its members' deviation.
+        let deviations = self.sd.iter().flat_map(SplitView::metrics);
+        facts.spread = deviations.map(|(name, sd)| (name, Spread::Sd(sd))).collect();
+        for (head, metrics) in self.intervals.remove("test").into_iter().flatten() {
+            let named = |(metric, Interval { low, high })| (format!("{head}.{metric}"), Spread::Interval(low, high));
+            facts.spread.extend(metrics.into_iter().map(named));
+        }
         facts.best = self.best.map(|best| (best.metric, best.value));
         facts.seconds = self.seconds.train;
-    }
-}
-
-/// What of an evaluation is read.
-#[derive(Deserialize)]
-struct EvaluationView {
-    #[serde(default)]
-    sides: BTreeMap<String, SideView>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct SideView {
-    classifiers: BTreeMap<String, HeadView>,
-    regressors: BTreeMap<String, HeadView>,
-}
-
-#[derive(Deserialize)]
-struct HeadView {
-    #[serde(default)]
-    metrics: BTreeMap<String, MeasuredView>,
-}
-
-#[derive(Deserialize)]
-struct MeasuredView {
-    interval: Option<IntervalView>,
-}
-
-#[derive(Deserialize)]
-struct IntervalView {
-    low: f64,
-    high: f64,
-}
-
-impl EvaluationView {
-    fn spread(&self) -> Vec<(String, Spread)> {
-        let Some(test) = self.sides.get("test") else {
-            return Vec::new();
-        };
-        let heads = test.classifiers.iter().chain(&test.regressors);
-        let intervals = heads.flat_map(|(head, own)| {
-            let known = own.metrics.iter();
-            let known = known.filter_map(|(metric, measured)| Some((metric, measured.interval.as_ref()?)));
-            known.map(move |(metric, interval)| {
-                let spread = Spread::Interval(interval.low, interval.high);
-                (format!("{head}.{metric}"), spread)
-            })
-        });
-        intervals.collect()
     }
 }

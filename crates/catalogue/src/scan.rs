@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use emorun_files::Stamp;
 
-use crate::facts::{EVALUATION, RECORD, SUMMARY};
+use crate::facts::{RECORD, SUMMARY};
 use crate::notes::NOTES;
 
 /// Folders below that of the runs that are looked into: experiment, label, and what somebody has put around them.
@@ -69,7 +69,7 @@ pub(crate) fn stamp_of(dir: &Path) -> Stamped {
     let mut hasher = DefaultHasher::new();
     let mut is_fresh = false;
     let mut is_recorded = false;
-    for name in [RECORD, SUMMARY, NOTES, EVALUATION] {
+    for name in [RECORD, SUMMARY, NOTES] {
         let metadata = fs::metadata(dir.join(name)).ok();
         if let Some(metadata) = &metadata {
             let age = metadata.modified().ok().and_then(|time| now.duration_since(time).ok());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use emorun_audio::{Clip, LogMel, LogMelConfig, LogScale, MelScale, load};
+use emorun_audio::{LogMel, LogMelConfig, load};
 use emorun_figures::{Figure, Spectrogram};
 use emorun_files::read_regular;
 
@@ -23,8 +23,6 @@ const MOST_SOUND: usize = 6 << 20;
 /// Mel bands of a spectrogram, and decibels from its loudest to its darkest point.
 const BANDS: usize = 64;
 const RANGE_DB: f64 = 70.0;
-const WINDOW_S: f64 = 0.025;
-const HOP_S: f64 = 0.01;
 
 /// A section for each head that predicts classes and has recordings.
 pub(crate) fn sections(source: &Source) -> Result<Vec<Section>, ReportError> {
@@ -97,36 +95,17 @@ fn recordings(folder: &Path, head: &str, left: &mut usize) -> Result<Vec<Recordi
 fn spectrogram(path: &Path) -> Option<Figure> {
     let info = emorun_audio::probe(path).ok()?;
     let clip = load(path, info.rate_hz, None).ok()?;
-    let levels = levels(&clip)?;
+    let extractor = LogMel::new(LogMelConfig::picture(clip.rate_hz, BANDS)).ok()?;
+    let levels = extractor.compute(&clip.samples);
     let loudest = levels.iter().copied().fold(f32::MIN, f32::max);
     let figure = Spectrogram {
         title: "",
         levels: &levels,
         bands: BANDS,
-        seconds: clip.samples.len() as f64 / f64::from(clip.rate_hz),
+        seconds: clip.duration_s(),
         marks: &[],
         top_db: f64::from(loudest),
         range_db: RANGE_DB,
     };
     Some(figure.draw())
-}
-
-/// Levels in dB, `frames × bands`.
-fn levels(clip: &Clip) -> Option<Vec<f32>> {
-    let samples_of = |seconds: f64| ((seconds * f64::from(clip.rate_hz)).round() as usize).max(1);
-    let window = samples_of(WINDOW_S);
-    let config = LogMelConfig {
-        sample_rate_hz: clip.rate_hz,
-        n_fft: (2 * window).next_power_of_two(),
-        win_length: window,
-        hop_length: samples_of(HOP_S),
-        n_mels: BANDS,
-        mel_scale: MelScale::Htk,
-        log: LogScale::Db,
-        log_offset: 1e-10,
-        ..LogMelConfig::default()
-    };
-    LogMel::new(config)
-        .ok()
-        .map(|extractor| extractor.compute(&clip.samples))
 }

@@ -109,16 +109,13 @@ fn a_name_that_no_run_has_is_told_with_the_nearest() {
 fn a_table_shows_results_with_how_sure_they_are_and_what_differs() {
     let folder = tempfile::tempdir().unwrap();
     some(folder.path());
-    let metrics =
-        json!({ "uar": { "value": 0.8, "interval": { "low": 0.71, "high": 0.86 } }, "wa": { "interval": null } });
-    let evaluation =
-        json!({ "version": 1, "sides": { "test": { "classifiers": { "emotion": { "metrics": metrics } } } } });
-    fs::create_dir_all(folder.path().join("a/two/report")).unwrap();
-    fs::write(
-        folder.path().join("a/two/report/evaluation.json"),
-        evaluation.to_string(),
-    )
-    .unwrap();
+    let summary = folder.path().join("a/two/summary.json");
+    let mut found: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
+    found["intervals"] = json!({
+        "validation": { "emotion": { "uar": { "low": 0.1, "high": 0.2 } } },
+        "test": { "emotion": { "uar": { "low": 0.71, "high": 0.86 } } },
+    });
+    fs::write(&summary, found.to_string()).unwrap();
     let catalogue = Catalogue::read(folder.path()).unwrap();
     let table = Listing::of(&catalogue, &Request::default()).unwrap().table();
     let line = table.lines().find(|line| line.starts_with("two")).unwrap();

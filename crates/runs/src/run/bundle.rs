@@ -19,7 +19,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::embed::TrainedRun;
 use super::predictor::wanted;
-use super::record::{RunRecord, Status};
+use super::record::{RunRecord, Status, new_id};
 use emorun_engine::exit::Failure;
 use emorun_engine::train::checkpoint::{Checkpoint, Keep, Store};
 use emorun_experiment::folders;
@@ -96,7 +96,10 @@ pub fn bundle(
     on_report: OnReport<'_>,
 ) -> Result<Written, Failure> {
     let name = runs.first().map_or_else(String::new, |run| run.record.name.clone());
-    let draft = out.with_extension("partial");
+    // A name that is nobody else's, in the folder of the file that it becomes.
+    let mut draft = out.as_os_str().to_owned();
+    draft.push(format!(".{}.partial", new_id()));
+    let draft = PathBuf::from(draft);
     let written = Writer::create(&draft).and_then(|mut writer| {
         for (at, run) in runs.iter().enumerate() {
             let needed = |model: &Model, name: &str| wanted(model).1.contains(name);
@@ -125,7 +128,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn create(path: &'a Path) -> Result<Self, Failure> {
-        let file = fs::File::create(path).map_err(Failure::io("create", path))?;
+        let file = fs::File::create_new(path).map_err(Failure::io("create", path))?;
         Ok(Self {
             path,
             zip: ZipWriter::new(file),
@@ -138,7 +141,8 @@ impl<'a> Writer<'a> {
         let upstream = wanted(model).1;
         run.record
             .check_identity(model, |node| upstream.contains(node), &run.dir)?;
-        if let Some(node) = upstream.iter().find(|node| model.file_hashes().contains_key(*node)) {
+        let files = model.file_hashes();
+        if let Some(node) = upstream.iter().find(|node| files.contains_key(*node)) {
             return Err(Failure::Usage(format!(
                 "`{node}` reads features or a model from files, which no bundle holds"
             )));
@@ -291,8 +295,8 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn beside(path: &Path) -> Result<Self, Failure> {
-        let folder = path.with_extension(format!("{}.scratch", std::process::id()));
-        fs::create_dir_all(&folder).map_err(Failure::io("create", &folder))?;
+        let folder = path.with_extension("scratch");
+        fs::create_dir(&folder).map_err(Failure::io("create", &folder))?;
         Ok(Self(folder))
     }
 }
@@ -351,7 +355,7 @@ pub fn unpack(path: &Path) -> Result<Vec<(PathBuf, Vec<String>)>, Failure> {
         .iter()
         .all(|(name, entry)| is_there(&folder.join(name), entry))
     {
-        let draft = bundles.join(format!(".{}.{}", super::record::new_id(), std::process::id()));
+        let draft = bundles.join(format!(".{}", new_id()));
         let unpacked = extract(&mut archive, &manifest, &draft).map_err(|failed| match failed {
             Copying::Reading(error) => refused(format!("{error}; it is damaged: write it again with `emorun bundle`")),
             Copying::Writing(error) => Failure::io("write", &draft)(error),

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emorun_audio::{Clip, LogMel, LogMelConfig, LogScale, MelScale, write_wav_float};
+use emorun_audio::{Clip, LogMel, LogMelConfig, write_wav_float};
 use emorun_data::Item;
 use emorun_figures::Spectrogram;
 
@@ -15,9 +15,6 @@ use emorun_nn::draw::{DrawKey, permutation};
 
 /// Bands of a spectrogram.
 const BANDS: usize = 80;
-/// Length of its frames in seconds, and time from one to the next.
-const WINDOW_S: f64 = 0.025;
-const HOP_S: f64 = 0.01;
 /// How far below the original's loudest band a level is still seen, in dB.
 const RANGE_DB: f64 = 70.0;
 /// Frequencies that are marked, in Hz.
@@ -134,20 +131,7 @@ impl Writer<'_> {
 
     /// Levels in dB, `frames × bands`.
     fn levels(&self, samples: &[f32]) -> Result<Vec<f32>, Failure> {
-        let rate_hz = self.prepared.settings.sample_rate_hz;
-        let samples_of = |seconds: f64| ((seconds * f64::from(rate_hz)).round() as usize).max(1);
-        let window = samples_of(WINDOW_S);
-        let config = LogMelConfig {
-            sample_rate_hz: rate_hz,
-            n_fft: (2 * window).next_power_of_two(),
-            win_length: window,
-            hop_length: samples_of(HOP_S),
-            n_mels: BANDS,
-            mel_scale: MelScale::Htk,
-            log: LogScale::Db,
-            log_offset: 1e-10,
-            ..LogMelConfig::default()
-        };
+        let config = LogMelConfig::picture(self.prepared.settings.sample_rate_hz, BANDS);
         let extractor = LogMel::new(config).map_err(|error| Failure::Bug(error.to_string()))?;
         Ok(extractor.compute(samples))
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use emorun_audio::{Segment, each_block, probe};
 use emorun_data::{AudioSource, Item, Items};
-use emorun_recognise::{Loudness, Prediction, Predictions, Windows};
+use emorun_recognise::{Loudness, Prediction, Predictions, Recogniser, Windows};
 
 use super::embed::{TrainedRun, found_in, item};
 use super::predictor::Predictor;
@@ -76,7 +76,7 @@ pub fn predict(
         answers,
     });
     Ok(Predictions {
-        heads: predictor.into_heads(),
+        heads: predictor.heads().to_vec(),
         stretches: stretches.collect(),
         unusable,
     })

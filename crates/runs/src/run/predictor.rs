@@ -26,7 +26,6 @@ use emorun_experiment::prepare::{Model, OnReport, Trial};
 #[derive(Debug)]
 pub struct Predictor {
     members: Vec<Member>,
-    heads: Vec<Head>,
     name: String,
     shortest: usize,
 }
@@ -93,15 +92,9 @@ impl Predictor {
         }
         Ok(Self {
             name: first.run.label(),
-            heads: first.heads.clone(),
             members,
             shortest: 1,
         })
-    }
-
-    /// The heads, in the order of answers.
-    pub(super) fn into_heads(self) -> Vec<Head> {
-        self.heads
     }
 
     /// How many samples so many seconds are.
@@ -271,7 +264,7 @@ impl Recogniser for Predictor {
     }
 
     fn heads(&self) -> &[Head] {
-        &self.heads
+        self.members.first().map_or(&[], |member| &member.heads)
     }
 
     fn shortest(&self) -> usize {

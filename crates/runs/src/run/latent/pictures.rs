@@ -1,6 +1,6 @@
 //! Small spectrograms, one for each item, as one picture.
 
-use emorun_audio::{LogMel, LogMelConfig, LogScale};
+use emorun_audio::{LogMel, LogMelConfig};
 use emorun_data::Item;
 use emorun_figures::{PngImage, sprite};
 
@@ -10,22 +10,11 @@ use emorun_engine::exit::Failure;
 pub(super) const SIDE: usize = 48;
 /// How far below the loudest a level is still seen, in dB.
 const RANGE_DB: f32 = 70.0;
-const HOP_S: f64 = 0.01;
 
 /// The spectrograms of items, each stretched to a square; of a recording that cannot be read any more a white one.
 pub(super) fn spectrograms(items: &[Item], rate_hz: u32) -> Result<PngImage, Failure> {
-    let hop = ((HOP_S * f64::from(rate_hz)).round() as usize).max(1);
-    let config = LogMelConfig {
-        sample_rate_hz: rate_hz,
-        n_fft: (5 * hop).next_power_of_two(),
-        win_length: (5 * hop / 2).max(1),
-        hop_length: hop,
-        n_mels: SIDE,
-        log: LogScale::Db,
-        log_offset: 1e-10,
-        ..LogMelConfig::default()
-    };
-    let extractor = LogMel::new(config).map_err(|error| Failure::Bug(error.to_string()))?;
+    let extractor =
+        LogMel::new(LogMelConfig::picture(rate_hz, SIDE)).map_err(|error| Failure::Bug(error.to_string()))?;
     let mut unread = 0_usize;
     let mut pictures = Vec::with_capacity(items.len());
     for item in items {
