@@ -27,6 +27,7 @@ fn trained() -> Lab {
     lab
 }
 
+/// One story on the same runs, whose training is most of its time: each step changes what the next one finds.
 #[test]
 fn runs_are_listed_compared_put_away_and_verified_and_tampering_is_found() {
     let lab = trained();

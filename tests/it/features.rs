@@ -283,6 +283,7 @@ fn assert_refused(name: &str, outcome: &Outcome, code: i32, parts: &[&str]) {
     }
 }
 
+/// A table of requests and what is said of each, on one run.
 #[test]
 fn what_cannot_be_embedded_is_refused_with_the_reason() {
     let lab = Lab::new();
@@ -395,6 +396,7 @@ fn what_cannot_be_embedded_is_refused_with_the_reason() {
     embed(&lab, "runs/tiny/seeds/seed-2", "crnn", "new.safetensors", &["tone.wav"]);
 }
 
+/// A table of files and what is said of each, on one experiment.
 #[test]
 fn features_that_do_not_fit_are_found_before_training() {
     let lab = Lab::new();

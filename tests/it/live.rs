@@ -41,6 +41,7 @@ fn piped(lab: &Lab, arguments: &[&str], bytes: &[u8]) -> Outcome {
     finished(&child.wait_with_output().unwrap())
 }
 
+/// One story on one run, whose training is most of its time.
 #[test]
 fn a_run_hears_a_recording_a_pipe_and_its_own_end() {
     let lab = Lab::new();

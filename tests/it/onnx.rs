@@ -193,6 +193,7 @@ mod with_the_runtime {
         assert_eq!(metrics(&computed), metrics(&given));
     }
 
+    /// A table of models and what is said of each; making one takes longer than asking.
     #[test]
     fn what_does_not_fit_is_found_before_training() {
         let lab = lab();

@@ -324,3 +324,16 @@ fn items_that_lack_a_stream_are_counted_and_not_embedded() {
     assert_eq!(outcome.code, 2, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("data.face"), "{}", outcome.stderr);
 }
+
+#[test]
+fn what_takes_streams_is_tried_without_its_corpus() {
+    let lab = lab();
+    fs::remove_dir_all(lab.path("corpus")).unwrap();
+    let outcome = lab.emorun(&["smoke", "dyads.yaml"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("generated, in the layout of manifest"),
+        "{}",
+        outcome.stdout
+    );
+}

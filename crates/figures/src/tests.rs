@@ -30,7 +30,7 @@ const NUMBERS: [f64; 9] = [
     1e17,
 ];
 
-/// One of each figure, of these names and numbers.
+/// A table: one of each figure, of these names and numbers.
 fn figures(names: &[String], numbers: &[f64]) -> Vec<Figure> {
     let name = |at: usize| names.get(at % names.len().max(1)).cloned().unwrap_or_default();
     let pairs: Vec<(f64, f64)> = numbers

@@ -6,6 +6,7 @@
 //! that is listed there and does not say it does not compile.
 
 use burn::module::Module;
+use emorun_audio::augment::Recordings;
 use emorun_data::DatasetConfig;
 use emorun_features::{Common, Precision};
 use emorun_lang::{
@@ -123,6 +124,11 @@ pub trait Kind {
     /// What the user should know of how a pretrained encoder is trained.
     fn remark(&self, inputs: &InputSignals<'_>, facts: &Facts) -> Option<String> {
         self.pretrained()?.remark(inputs, facts)
+    }
+
+    /// The folder of recordings that an augmentation draws from; `None` for any other node.
+    fn recordings(&self) -> Option<Recordings> {
+        None
     }
 
     /// A tiny checkpoint in place of a pretrained encoder's own; `None` for any other node.

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use emorun_audio::augment::Held;
 use emorun_audio::{Clip, write_wav};
 use emorun_data::DatasetConfig;
 use emorun_data::fixtures::FixtureError;
@@ -130,7 +131,7 @@ fn write_small(prepared: &Prepared, source: &Source, folder: &Path) -> Result<Ve
     let mut small = prepared.resolved.clone();
     let mut changes = Vec::new();
     shrink_data(prepared, &mut small, folder, &mut changes)?;
-    replace_noise(&mut small, folder, &mut changes)?;
+    replace_noise(prepared, &mut small, folder, &mut changes)?;
     check_paths(prepared, &small, folder)?;
     shrink_settings(&mut small, &mut changes);
     let narrow = width_for(&prepared.resolved) as usize;
@@ -313,23 +314,18 @@ fn lcm(a: u64, b: u64) -> u64 {
 }
 
 /// Puts folders of generated noise in place of recorded noise and of impulse responses.
-fn replace_noise(small: &mut Value, folder: &Path, changes: &mut Vec<String>) -> Result<(), Failure> {
-    let nodes = small
-        .get_mut(Section::Augmentations.name())
-        .and_then(Value::as_object_mut);
-    for (name, node) in nodes.into_iter().flatten() {
-        let mut categories: Vec<String> = Vec::new();
-        let is_room = node["kind"] == "reverb";
-        let place = match node["kind"].as_str() {
-            Some("background_noise") => {
-                categories = typed(&node["categories"])?;
-                node.get_mut("root")
-            }
-            Some("reverb") => node.pointer_mut("/response/folder"),
-            _ => None,
+fn replace_noise(
+    prepared: &Prepared,
+    small: &mut Value,
+    folder: &Path,
+    changes: &mut Vec<String>,
+) -> Result<(), Failure> {
+    for (section, name, config) in prepared.nodes() {
+        let Some(recordings) = config.recordings() else {
+            continue;
         };
-        let Some(place) = place else { continue };
         let root = folder.join("noise").join(name);
+        let mut categories = recordings.categories;
         if categories.is_empty() {
             categories.push("noise".into());
         }
@@ -338,7 +334,7 @@ fn replace_noise(small: &mut Value, folder: &Path, changes: &mut Vec<String>) ->
             std::fs::create_dir_all(&place).map_err(Failure::io("make", &place))?;
             for (file, step) in [("one.wav", 7_919), ("two.wav", 104_729)] {
                 let mut clip = noise(step);
-                if is_room {
+                if recordings.holds == Held::Responses {
                     // An impulse response decays: here by 60 dB from beginning to end.
                     let fall = 0.001_f32.powf(1.0 / clip.samples.len() as f32);
                     let mut left = 1.0;
@@ -350,7 +346,10 @@ fn replace_noise(small: &mut Value, folder: &Path, changes: &mut Vec<String>) ->
                 write_wav(&place.join(file), &clip).map_err(|error| Failure::Input(error.to_string()))?;
             }
         }
-        changes.push(format!("augmentations.{name}: generated noise"));
+        changes.push(format!("{section}.{name}: generated noise"));
+        let place = small[section.name()][name]
+            .pointer_mut(recordings.field)
+            .ok_or_else(|| Failure::Bug(format!("{section}.{name} has no field {}", recordings.field)))?;
         *place = json!(root);
     }
     Ok(())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::level::{MAX_SNR_DB, MIN_SNR_DB, mix_powers_at_snr, power};
 use super::noise_folder::{NoiseFolder, Use};
-use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, NoiseFolderError, Wave};
+use super::{Augment, AugmentConfig, AugmentError, Held, Interval, Mistakes, NoiseFolderError, Recordings, Wave};
 use crate::MIN_DURATION_S;
 
 /// Mean square below which a stretch of noise is silence (-80 dBFS): raised to the ratio asked for, it
@@ -99,6 +99,14 @@ impl AugmentConfig for BackgroundNoise {
             .range("snr_db", self.snr_db, MIN_SNR_DB, MAX_SNR_DB, "dB")
             .probability(self.p)
             .finish()
+    }
+
+    fn recordings(&self) -> Option<Recordings> {
+        Some(Recordings {
+            field: "/root",
+            categories: self.categories.clone(),
+            holds: Held::Noise,
+        })
     }
 
     fn transform(&self, rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::tests::RATE_HZ;
 use super::*;
 
+/// A table of one row a parameter, which is read best in one piece.
 #[test]
 fn every_parameter_out_of_bounds_is_reported() {
     let range = |low, high| Interval::new(low, high).unwrap();

@@ -117,6 +117,26 @@ pub trait Augment: Debug + Send + Sync {
     }
 }
 
+/// A folder of recordings that a transform draws from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recordings {
+    /// Where its configuration names the folder, as a JSON pointer.
+    pub field: &'static str,
+    /// Names of the folders in it that files are taken from; every file when empty.
+    pub categories: Vec<String>,
+    /// What its files are.
+    pub holds: Held,
+}
+
+/// What the files of a folder are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Sound to be mixed in.
+    Noise,
+    /// Impulse responses of rooms.
+    Responses,
+}
+
 /// The parameters of a transform.
 pub trait AugmentConfig {
     /// Probability with which the transform is applied to a waveform, from 0 to 1.
@@ -133,6 +153,11 @@ pub trait AugmentConfig {
     /// # Errors
     /// Files that it needs are missing or damaged.
     fn transform(&self, rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError>;
+
+    /// The folder of recordings that it draws from; `None` for a transform that needs none.
+    fn recordings(&self) -> Option<Recordings> {
+        None
+    }
 
     /// The transform for waveforms at `rate_hz`, applied with probability `p`. It is built once and
     /// used from any number of threads.

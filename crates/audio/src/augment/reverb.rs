@@ -11,7 +11,7 @@ use super::level::power;
 use super::noise_folder::{NoiseFolder, Use};
 use super::response::{is_response, loudest};
 use super::room::Room;
-use super::{Augment, AugmentConfig, AugmentError, Interval, Mistakes, NoiseFolderError, Wave};
+use super::{Augment, AugmentConfig, AugmentError, Held, Interval, Mistakes, NoiseFolderError, Recordings, Wave};
 
 /// Longest impulse response in seconds; what comes later is cut off.
 const LONGEST_S: f64 = 4.0;
@@ -104,6 +104,14 @@ impl AugmentConfig for Reverb {
                 .range("response.shoebox.rt60_s", room.rt60_s, 0.1, 1.0, "s");
         }
         mistakes.probability(self.p).finish()
+    }
+
+    fn recordings(&self) -> Option<Recordings> {
+        matches!(self.response, Response::Folder(_)).then(|| Recordings {
+            field: "/response/folder",
+            categories: Vec::new(),
+            holds: Held::Responses,
+        })
     }
 
     fn transform(&self, rate_hz: u32) -> Result<Box<dyn Augment>, AugmentError> {

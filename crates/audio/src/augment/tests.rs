@@ -70,7 +70,7 @@ pub(super) fn fixed(value: f64) -> Interval {
     Interval::new(value, value).unwrap()
 }
 
-/// Every transform there is, always applied.
+/// A table: every transform there is, always applied.
 fn transforms(musan: &Musan) -> Vec<(&'static str, Box<dyn AugmentConfig>)> {
     let p = 1.0;
     let amplitude = NoiseLevel::Amplitude(fixed(0.01));

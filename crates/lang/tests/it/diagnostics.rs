@@ -42,6 +42,7 @@ fn set(name: &'static str, codes: &'static [Code], sets: &'static [&'static str]
     }
 }
 
+/// A table: every mistake with the file that makes it, a few lines each.
 fn cases() -> Vec<Case> {
     use Code::*;
     let deep = format!("name: {}1{}", "[".repeat(100_000), "]".repeat(100_000));

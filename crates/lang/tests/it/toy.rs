@@ -330,6 +330,7 @@ fn frames(inputs: &InputSignals<'_>, port: &str) -> Result<(usize, FrameRate), I
 impl NodeSpec for Config {
     type Facts = ();
 
+    // A match with one arm a kind, as `Kind::infer` has a file each in the program.
     fn infer(&self, inputs: &InputSignals<'_>, (): &()) -> Result<Inferred, InferError> {
         match self {
             Self::Corpus(_) | Self::Gain(_) | Self::OneOf(_) => Ok(none(Placement::Host)),

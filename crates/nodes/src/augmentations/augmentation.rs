@@ -1,6 +1,6 @@
 //! Waveform augmentations as nodes of the host pipeline.
 
-use emorun_audio::augment::{AugmentConfig, AugmentError};
+use emorun_audio::augment::{AugmentConfig, AugmentError, Recordings};
 use emorun_lang::{DeserializeError, InferError, Inferred, InputSignals, Tree, from_tree, schema_of};
 use emorun_nn::facts::Facts;
 use schemars::JsonSchema;
@@ -59,6 +59,10 @@ impl<C: AugmentConfig> Kind for Augmentation<C> {
             return Err(InferError::invalid(field_of(error), error.to_string()));
         }
         Ok(without_outputs(true))
+    }
+
+    fn recordings(&self) -> Option<Recordings> {
+        self.config.recordings()
     }
 }
 

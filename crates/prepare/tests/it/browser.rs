@@ -72,6 +72,7 @@ impl Page {
     }
 }
 
+/// One session of a browser: each step follows on the page that the last one left.
 #[test]
 fn clips_are_heard_seen_labelled_undone_and_compared_in_a_real_browser() {
     let browser = match Browser::start() {

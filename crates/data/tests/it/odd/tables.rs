@@ -29,6 +29,7 @@ fn table(separator: &str, end: &str, path: impl Fn(&str) -> String) -> String {
 /// Name, two things to read, and pairs of what is said of them.
 type Case<'a, A, B> = (&'a str, A, B, &'a [(&'a str, &'a str)]);
 
+/// A table of files and what is read from each.
 #[test]
 fn manifests_of_spreadsheets_and_other_systems_are_read() {
     let same = str::to_owned;
@@ -182,6 +183,7 @@ fn names_that_differ_in_unicode_form_or_letter_case_are_found_with_a_remark() {
     }
 }
 
+/// A table of files and what is said of each.
 #[test]
 fn tables_that_cannot_be_read_are_refused_with_what_they_are_and_what_to_do() {
     let plain = table(",", "\r\n", str::to_owned);
