@@ -253,20 +253,25 @@ fn conformal(said: &Said, rows: &ClassPredictions, fit: Option<&Fit>, made_here:
 }
 
 fn baselines(said: &Said, rows: &ClassPredictions) -> Vec<BaselineReport> {
-    let of = |baseline: Baseline| {
-        // Counts over other classes are of another head.
-        let given = baseline.of(rows, said.training.as_ref()?).ok()??;
+    // Counts over other classes are of another head.
+    let counts = said
+        .training
+        .as_ref()
+        .and_then(|counts| Baseline::of_counts(rows, counts).ok());
+    let mut given = counts.unwrap_or_default();
+    if let Some(reader) = &said.reader {
+        let texts = said.items.iter().map(|item| item.text.as_deref());
+        given.push((Baseline::Text, Baseline::of_texts(rows, reader, texts)));
+    }
+    let report = |(baseline, given)| {
         let given = Predictions::Classes(given);
-        Some(BaselineReport {
+        let metrics = said.metrics.iter();
+        BaselineReport {
             baseline,
-            metrics: said
-                .metrics
-                .iter()
-                .map(|metric| (*metric, metric.compute(&given)))
-                .collect(),
-        })
+            metrics: metrics.map(|metric| (*metric, metric.compute(&given))).collect(),
+        }
     };
-    Baseline::ALL.into_iter().filter_map(of).collect()
+    given.into_iter().map(report).collect()
 }
 
 fn votes(said: &Said) -> Option<VotesReport> {

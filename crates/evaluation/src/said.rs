@@ -1,6 +1,8 @@
 //! What a head said of the items of a side, and what is known of these.
 
-use emorun_metrics::{Clusters, Metric, Predictions, Votes};
+use std::sync::Arc;
+
+use emorun_metrics::{Clusters, Metric, NaiveBayes, Predictions, Votes};
 
 use crate::document::AudioPlace;
 
@@ -21,6 +23,8 @@ pub struct ItemFacts {
     pub duration_s: f64,
     /// Classes of other columns, such as `gender: female`.
     pub described: Vec<(String, String)>,
+    /// What is said, where the corpus tells.
+    pub text: Option<String>,
 }
 
 /// A head on a side.
@@ -42,6 +46,8 @@ pub struct Said {
     pub votes: Vec<Votes>,
     /// Training items of each class, where they are known.
     pub training: Option<Vec<u64>>,
+    /// What reads transcripts as the training items' say, where these have some.
+    pub reader: Option<Arc<NaiveBayes>>,
 }
 
 impl Said {

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::sync::Arc;
+
 use emorun_evaluation::{
     Bootstrapped, Evaluation, EvaluationError, ItemFacts, Protocol, Run, Said, Side, VERSION, fits, side, text,
 };
-use emorun_metrics::{ClassPredictions, Metric, NumberPredictions, Predictions, Uncalibrated, Votes};
+use emorun_metrics::{ClassPredictions, Metric, NaiveBayes, NumberPredictions, Predictions, Uncalibrated, Votes};
 use indexmap::IndexMap;
 
 /// A head over three classes: rows of truth, scores, speaker, gender.
@@ -33,6 +35,7 @@ fn said(rows: &[(u32, [f32; 3], &str, &str)]) -> Said {
         items,
         votes: Vec::new(),
         training: Some(vec![4, 1, 0]),
+        reader: None,
     }
 }
 
@@ -207,6 +210,27 @@ fn votes_are_those_of_all_items_and_numbers_have_their_bias_by_target() {
     let document = document([("test".to_owned(), own)].into());
     let written = serde_json::to_vec(&document).unwrap();
     assert_eq!(Evaluation::parse(&written).unwrap(), document);
+}
+
+#[test]
+fn what_is_said_alone_stands_beside_what_is_heard() {
+    let mut said = two_genders();
+    // Every second item says its class, the others nothing.
+    let Predictions::Classes(rows) = &said.predictions else {
+        unreachable!()
+    };
+    let truths: Vec<usize> = rows.rows().filter_map(|row| row.truth).collect();
+    for (at, (item, truth)) in said.items.iter_mut().zip(&truths).enumerate() {
+        item.text = (at % 2 == 0).then(|| ["so angry", "so odd"][*truth].to_owned());
+    }
+    let training = [("so angry", 0), ("very angry", 0), ("so odd", 1)];
+    said.reader = NaiveBayes::fit(training, 3).map(Arc::new);
+    let own = side(&[said], &IndexMap::new(), (false, 1));
+    let baselines = &own.classifiers["emotion"].baselines;
+    let names: Vec<&str> = baselines.iter().map(|report| report.baseline.name()).collect();
+    assert_eq!(names, ["majority", "prior", "text"]);
+    // Those that say nothing are taken for the most frequent class: a quarter of all are wrong.
+    assert_eq!(baselines[2].metrics[&Metric::WA], Some(0.75));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod curves;
 mod error;
 mod kappa;
 mod metric;
+mod naive_bayes;
 mod paired;
 mod predictions;
 mod probabilities;
@@ -43,6 +44,7 @@ pub use curves::{
 pub use error::MetricsError;
 pub use kappa::cohen_kappa;
 pub use metric::{Direction, Merge, Metric, Needs, Predicts, Unit};
+pub use naive_bayes::NaiveBayes;
 pub use paired::{Excess, McNemar, holm};
 pub use predictions::{ClassPredictions, Number, NumberPredictions, Predictions, Row, highest};
 pub use soft::{Agreeing, Divergence, Votes, by_agreement};

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use emorun_metrics::{
-    Baseline, Bootstrap, ClassPredictions, Clusters, Conformal, Curve, Divergence, Metric, NumberPredictions,
-    Predictions, Temperature, Uncalibrated, Votes, by_agreement, macro_precision_recall_curve, macro_roc_curve,
-    precision_recall_curve, risk_coverage_curve, roc_curve,
+    Baseline, Bootstrap, ClassPredictions, Clusters, Conformal, Curve, Divergence, Metric, NaiveBayes,
+    NumberPredictions, Predictions, Temperature, Uncalibrated, Votes, by_agreement, macro_precision_recall_curve,
+    macro_roc_curve, precision_recall_curve, risk_coverage_curve, roc_curve,
 };
 use serde_json::Value;
 
@@ -222,20 +222,47 @@ fn baselines_are_scikit_learns_dummies() {
     for case in &golden("classes") {
         let rows = predictions(case, "truth", "scores");
         let training: Vec<u64> = list(&case["baselines"], "training");
-        for baseline in Baseline::ALL {
-            let said = baseline.of(&rows, &training).unwrap().unwrap();
+        for (baseline, said) in Baseline::of_counts(&rows, &training).unwrap() {
             let said = Predictions::Classes(said);
             for (name, theirs) in case["baselines"]["metrics"][baseline.name()].as_object().unwrap() {
                 let ours = Metric::named(name).unwrap().compute(&said).unwrap();
                 assert_close(ours, theirs, &format!("{} {} {name}", case["name"], baseline.name()));
             }
         }
-        assert_eq!(
-            Baseline::Prior.of(&rows, &vec![0; training.len()]).unwrap().map(|_| ()),
-            None
-        );
-        assert!(Baseline::Prior.of(&rows, &[]).is_err());
+        assert!(Baseline::of_counts(&rows, &vec![0; training.len()]).unwrap().is_empty());
+        assert!(Baseline::of_counts(&rows, &[]).is_err());
     }
+}
+
+#[test]
+fn what_words_alone_say_is_what_scikit_learn_says() {
+    let golden: Vec<Value> = serde_json::from_str(include_str!("golden/text_baseline.json")).unwrap();
+    for case in &golden {
+        let training: Vec<(String, usize)> = list(case, "training");
+        let classes = training.iter().map(|(_, class)| class + 1).max().unwrap();
+        let reader = NaiveBayes::fit(training.iter().map(|(text, class)| (text.as_str(), *class)), classes).unwrap();
+        let texts: Vec<String> = list(case, "texts");
+        for (text, theirs) in texts.iter().zip(case["probabilities"].as_array().unwrap()) {
+            assert_numbers(
+                &reader.probabilities(text),
+                theirs,
+                &format!("{}: {text:?}", case["name"]),
+            );
+        }
+        // A class that no training text has is never said.
+        let wider = NaiveBayes::fit(
+            training.iter().map(|(text, class)| (text.as_str(), *class)),
+            classes + 1,
+        )
+        .unwrap();
+        for text in &texts {
+            let with = wider.probabilities(text);
+            assert_eq!(with[classes], 0.0);
+            assert_numbers(&with[..classes], &serde_json::json!(reader.probabilities(text)), text);
+        }
+    }
+    assert_eq!(NaiveBayes::fit([], 3), None);
+    assert_eq!(NaiveBayes::fit([("? !", 0)], 3), None);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use emorun_data::{AudioSource, Item, Items, SplitName};
+use emorun_data::{AudioSource, Item, Items, Name, SplitName};
 use emorun_engine::exit::Failure;
 use emorun_engine::settings::Settings;
 use emorun_engine::train::result::{HeadResult, SplitResult};
@@ -11,13 +12,42 @@ use emorun_evaluation::{
     AudioPlace, Bootstrapped, Evaluation, Fit, ItemFacts, Protocol, Run, Said, Selection, Side, VERSION, fits, side,
 };
 use emorun_files::read_regular;
-use emorun_metrics::{Metric, Predictions, Predicts, Votes};
+use emorun_metrics::{Metric, NaiveBayes, Predictions, Predicts, Votes};
 use indexmap::IndexMap;
 
 /// The document's place in a run's directory.
 pub const FILE: &str = "report/evaluation.json";
 /// Largest document that is read.
 const MOST: u64 = 256 << 20;
+
+/// What reads transcripts as those of training items say, by label column.
+pub type Readers = HashMap<String, Arc<NaiveBayes>>;
+
+/// What transcripts of the training items say of the classes of columns; nothing of columns whose items have none.
+///
+/// # Errors
+/// An item's record cannot be read.
+pub fn readers<'a>(
+    items: &Items,
+    training: &[usize],
+    columns: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
+) -> Result<Readers, Failure> {
+    let mut texts: Vec<(Name, Arc<IndexMap<String, Option<u32>>>)> = Vec::new();
+    for &index in training {
+        let item = items.get(index)?;
+        if let Some(text) = &item.text {
+            texts.push((text.clone(), item.labels.clone()));
+        }
+    }
+    let reader = |(column, classes): (&String, &Vec<String>)| {
+        let of_column = texts.iter().filter_map(|(text, labels)| {
+            let class = labels.get(column).copied().flatten()?;
+            Some((&**text, class as usize))
+        });
+        Some((column.clone(), Arc::new(NaiveBayes::fit(of_column, classes.len())?)))
+    };
+    Ok(columns.into_iter().filter_map(reader).collect())
+}
 
 /// What is known beside predictions.
 #[derive(Clone, Debug)]
@@ -30,6 +60,8 @@ pub struct Basis<'a> {
     pub columns: &'a IndexMap<String, String>,
     /// Training items of each class, by label column.
     pub training: &'a HashMap<String, Vec<usize>>,
+    /// What reads transcripts as those of the training items say, by label column.
+    pub readers: &'a Readers,
     /// Settings of the experiment.
     pub settings: &'a Settings,
     /// Seed of draws.
@@ -137,6 +169,7 @@ impl Basis<'_> {
             items,
             votes,
             training: training.map(|counts| counts.iter().map(|count| *count as u64).collect()),
+            reader: column.and_then(|column| self.readers.get(column)).cloned(),
         })
     }
 
@@ -163,6 +196,7 @@ impl Basis<'_> {
             speaker: item.has_known_speaker().then(|| item.speaker.to_string()),
             duration_s: item.duration_s,
             described: others.filter_map(value).collect(),
+            text: item.text.as_ref().map(ToString::to_string),
         }
     }
 }

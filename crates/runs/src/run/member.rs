@@ -282,6 +282,7 @@ fn evaluation(
         classes: &prepared.corpus.label_sets,
         columns: &prepared.predicted_columns(),
         training: &prepared.class_counts(assignment),
+        readers: &evaluated::readers(&prepared.corpus.items, &assignment.train, &prepared.corpus.label_sets)?,
         settings: &prepared.settings,
         seed: spec.seed,
     };

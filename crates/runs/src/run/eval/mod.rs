@@ -22,7 +22,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::embed::{ChosenWeights, TrainedRun, WhichWeights, refuse_too_short};
-use super::evaluated::{self, Basis, Origin};
+use super::evaluated::{self, Basis, Origin, Readers};
 use super::record::{Status, Versions};
 use conditions::Grid;
 use emorun_engine::device::Chosen;
@@ -124,6 +124,10 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
         Some(assignment) => own_counts(&model, &measured.corpus, assignment),
         None => run.class_counts(&model, &classes),
     };
+    let readers = match &assignment {
+        Some(assignment) => evaluated::readers(&measured.corpus.items, &assignment.train, &classes)?,
+        None => Readers::default(),
+    };
     let tested = Tested::new(run, &model, (&chosen, weights), &counts, device)?;
     if !measured.is_own {
         tested.refuse_too_short(&measured.corpus.items)?;
@@ -154,6 +158,7 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
         classes: &all_classes,
         columns: &columns,
         training: &counts,
+        readers: &readers,
         settings: &model.settings,
         seed: run.seed,
     };
