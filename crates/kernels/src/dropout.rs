@@ -65,11 +65,19 @@ impl Dropout {
             let x = folded(x, SHIFTS[0]).mul_scalar(MULTIPLIERS[0]);
             folded(folded(x, SHIFTS[1]).mul_scalar(MULTIPLIERS[1]), SHIFTS[2])
         };
-        let drawn = mix(mix(at.bitwise_xor_scalar(self.key[0])).bitwise_xor_scalar(self.key[1]));
+        let drawn = mix(keyed(mix(keyed(at, self.key[0])), self.key[1]));
         let kept = drawn
             .bitwise_right_shift_scalar(32 - BITS)
             .greater_equal_elem(self.threshold);
         kept.float().mul_scalar(self.scale)
+    }
+}
+
+/// `x ⊕ key`. A number of 2³¹ and more, which wgpu's operations take for a negative one and refuse, is not given to any.
+fn keyed<const D: usize>(x: Tensor<D, Int>, key: u32) -> Tensor<D, Int> {
+    match key >> 31 {
+        0 => x.bitwise_xor_scalar(key),
+        _ => x.bitwise_xor_scalar(!key).bitwise_not(),
     }
 }
 
