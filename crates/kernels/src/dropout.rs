@@ -3,7 +3,7 @@
 //! A device's own generator is seeded from the host, which waits for all that the device has to do. Here the mask is
 //! computed where the tensor lies, and again in the backward pass instead of being kept.
 
-use burn::tensor::{DType, Device, Int, Shape, Tensor};
+use burn::tensor::{DType, Device, Int, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
 use super::kernel::{self, Kernel};
@@ -58,9 +58,7 @@ impl Dropout {
     /// # Shapes
     /// - output: `shape`, without autodiff
     pub(super) fn factors<const D: usize>(self, shape: Shape, device: &Device) -> Tensor<D> {
-        let places = i64::try_from(shape.num_elements()).unwrap_or(i64::MAX);
-        let options = (&device.clone().inner(), DType::U32);
-        let at = Tensor::<1, Int>::arange(0..places, options).reshape(shape);
+        let at = places(shape, &device.clone().inner());
         let mix = |x: Tensor<D, Int>| {
             let x = folded(x, SHIFTS[0]).mul_scalar(MULTIPLIERS[0]);
             folded(folded(x, SHIFTS[1]).mul_scalar(MULTIPLIERS[1]), SHIFTS[2])
@@ -71,6 +69,21 @@ impl Dropout {
             .greater_equal_elem(self.threshold);
         kept.float().mul_scalar(self.scale)
     }
+}
+
+/// Each element's place in row-major order, as unsigned numbers of 32 bits: of a table of the lowest places and one of
+/// what is added to them. Burn's `arange` on GPUs is a cumulative sum of ones, which is quadratic, and adds −1, which is
+/// no unsigned number.
+fn places<const D: usize>(shape: Shape, device: &Device) -> Tensor<D, Int> {
+    const LOW: usize = 1 << 12;
+    let count = shape.num_elements();
+    let column =
+        |numbers: Vec<u32>, shape| Tensor::<2, Int>::from_data(TensorData::new(numbers, shape), (device, DType::U32));
+    let rows = count.div_ceil(LOW).max(1);
+    let low = column((0..LOW as u32).collect(), [1, LOW]);
+    // Places beyond 2³² begin anew.
+    let high = column((0..rows).map(|row| (row * LOW) as u32).collect(), [rows, 1]);
+    (low + high).reshape([rows * LOW]).narrow(0, 0, count).reshape(shape)
 }
 
 /// `x ⊕ key`. A number of 2³¹ and more, which wgpu's operations take for a negative one and refuse, is not given to any.
