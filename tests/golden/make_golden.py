@@ -832,9 +832,10 @@ def schedules():
     write("schedules", cases)
 
 
-cross_entropy()
-crnn()
-transformer()
-blocks()
-optimizers()
-schedules()
+if __name__ == "__main__":
+    cross_entropy()
+    crnn()
+    transformer()
+    blocks()
+    optimizers()
+    schedules()

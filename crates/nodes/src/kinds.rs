@@ -111,6 +111,9 @@ crate::registry::registry! {
         transformer => Transformer(encoders::transformer::Transformer), Encoders,
             "transformer encoder trained from scratch",
             "Vaswani et al., NeurIPS 2017; Xiong et al., ICML 2020", "input: frames" => "frames";
+        mamba => Mamba(encoders::mamba::Mamba), Encoders,
+            "selective state spaces trained from scratch, linear in the length",
+            "Gu & Dao, arXiv 2312.00752, 2023; Zhu et al., ICML 2024", "input: frames" => "frames";
         conv_pool => ConvPool(encoders::conv_pool::ConvPool), Encoders,
             "convolution blocks over a spectrogram, then the mean of what is left",
             "Lin, Chen & Yan, ICLR 2014", "input: frames" => "vector";

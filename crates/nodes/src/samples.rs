@@ -164,6 +164,19 @@ pub fn samples() -> Vec<(&'static str, Feed, Vec<Json>)> {
             })],
         ),
         (
+            "mamba",
+            Feed::Frames,
+            vec![
+                json!({ "width": 6, "layers": 2, "states": 4, "dropout": 0.0 }),
+                json!({ "width": WIDTH, "layers": 1, "states": 3, "expand": 1, "kernel_size": 1, "dropout": 0.0 }),
+            ],
+        ),
+        (
+            "mamba",
+            Feed::Frames,
+            vec![json!({ "width": 5, "layers": 2, "states": 4, "dropout": 0.0, "bidirectional": true })],
+        ),
+        (
             "gru",
             Feed::Frames,
             vec![json!({ "hidden": 5 }), json!({ "hidden": 4, "layers": 3 })],

@@ -7,6 +7,7 @@ pub mod conv_block;
 pub mod conv_stack;
 pub mod dense;
 pub mod gru;
+pub mod mamba;
 pub mod pool;
 pub mod stack;
 pub mod transformer;

@@ -459,3 +459,36 @@ fn blocks_and_heads_and_their_gradients_are_those_of_pytorch() {
         }
     }
 }
+
+#[test]
+fn mamba_and_its_gradients_are_those_of_transformers() {
+    let _turn = turn();
+    let golden = golden("mamba.json");
+    let frames = tensor::<3>(&golden["frames"]).require_grad();
+    let [_, _, width] = frames.dims();
+    let inputs = [("input", data("mel"), frames_signal(width))];
+    let lengths = Lengths::new(sizes(&golden["lengths"]));
+    let mut network = network(vec![wired("node", "mamba", &golden["fields"], &inputs)], 1);
+    restore(&mut network, weights(&golden["weights"])).unwrap();
+    let given = [(data("mel"), Value::Frames(frames.clone(), lengths))];
+    let values = run(&network, &given, true, 3);
+    let Value::Frames(output, _) = &values[&PortId::new("node", "")] else {
+        panic!("no frames");
+    };
+    let expected = floats(&golden["output"]["values"]);
+    assert_near(&numbers(output.clone()), &expected, 1e-5, "mamba");
+    let gradient = (output.clone() * tensor::<3>(&golden["seen"])).sum().backward();
+    let found = gradients(&network, &gradient);
+    let reference = by_name(&golden["gradients"]);
+    assert_eq!(found.keys().collect::<Vec<_>>(), reference.keys().collect::<Vec<_>>());
+    for (name, reference) in &reference {
+        assert_near(&found[name], reference, 1e-4, &format!("gradient of {name}"));
+    }
+    let of_input = numbers(frames.grad(&gradient).unwrap());
+    assert_near(
+        &of_input,
+        &floats(&golden["input_gradient"]["values"]),
+        1e-4,
+        "gradient of the frames",
+    );
+}

@@ -218,8 +218,18 @@ fn any_config(width: usize) -> impl Strategy<Value = (&'static str, Feed, Json)>
         let fields = json!({ "width": width, "kernel_size": kernel_size, "dilation": dilation });
         ("causal_conv", Feed::Frames, fields)
     });
+    let mamba = (1..9_usize, 1..3_usize, 1..6_usize, 1..5_usize, any::<bool>()).prop_map(
+        |(width, layers, states, kernel_size, bidirectional)| {
+            let fields = json!({
+                "width": width, "layers": layers, "states": states, "kernel_size": kernel_size,
+                "bidirectional": bidirectional,
+            });
+            ("mamba", Feed::Frames, fields)
+        },
+    );
     prop_oneof![
         1 => gru,
+        2 => mamba,
         1 => causal_conv,
         3 => crnn,
         1 => conv_pool,

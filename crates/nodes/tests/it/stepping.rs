@@ -89,7 +89,7 @@ fn stretches_give_what_the_whole_sequence_gives() {
     }
     assert_eq!(
         stepping,
-        BTreeSet::from(["gru", "causal_conv", "transformer", "linear", "normalise"])
+        BTreeSet::from(["gru", "mamba", "causal_conv", "transformer", "linear", "normalise"])
     );
 }
 
