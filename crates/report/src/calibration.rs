@@ -31,10 +31,7 @@ pub(crate) fn tables(fit: Option<&Fit>, found: &Classifier) -> Vec<Block> {
     let mut blocks = vec![Block::Table(calibration(fit, found))];
     let why = fit.and_then(|fit| fit.why.as_ref());
     let why = why.map(|why| format!("No temperature was fitted: {why}."));
-    let none = fit
-        .is_none()
-        .then(|| "No temperature was fitted, for want of a validation side.".to_owned());
-    let remarks = [why, none, found.calibration.remark.clone()].into_iter().flatten();
+    let remarks = [why, found.calibration.remark.clone()].into_iter().flatten();
     let remarks: Vec<String> = remarks.map(|line| plain(&line)).collect();
     if !remarks.is_empty() {
         blocks.push(Block::Text(remarks));

@@ -284,8 +284,10 @@ fn evaluation(
         training: &prepared.class_counts(assignment),
         settings: &prepared.settings,
         seed: spec.seed,
+        several_models: false,
     };
     let origin = Origin {
+        pooled: None,
         run: Run {
             name: prepared.settings.name.clone(),
             seed: spec.seed,
