@@ -45,6 +45,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("emorun-features", &["emorun-files"]),
     ("emorun-fetch", &["emorun-files"]),
+    ("emorun-mlflow", &["emorun-files", "emorun-fetch", "emorun-catalogue"]),
     ("emorun-weights", &["emorun-files", "emorun-fetch"]),
     ("emorun-onnx", &["emorun-files"]),
     ("emorun-kernels", &[]),
