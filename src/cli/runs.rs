@@ -261,7 +261,9 @@ fn write_report(root: &Path, names: &[String], out: Option<&Path>, is_forced: bo
     let catalogue = catalogue_of(root, names)?;
     let runs = catalogue.find_all(names).map_err(failed)?;
     if let ([run], None) = (runs.as_slice(), out) {
-        return write_anew(&run.dir);
+        html::write_anew(&run.dir, &Files::default())?;
+        print(&format!("{}\n", run.dir.join("report").join(html::FILE).display()));
+        return Ok(());
     }
     let out = out.unwrap_or(Path::new("runs.html"));
     if !is_forced && out.symlink_metadata().is_ok() {
@@ -273,21 +275,6 @@ fn write_report(root: &Path, names: &[String], out: Option<&Path>, is_forced: bo
     let page = report(&catalogue, &runs).map_err(failed)?;
     emorun_engine::train::checkpoint::write_atomically(&Files::default(), out, page.as_bytes())?;
     print(&format!("{}\n", out.display()));
-    Ok(())
-}
-
-/// Writes a run's own report, which follows from its other files and may be replaced.
-fn write_anew(run: &Path) -> Result<(), Failure> {
-    let files = Files::default();
-    let folder = run.join("report");
-    for (name, bytes) in html::anew(run)? {
-        let path = folder.join(name);
-        if let Some(parent) = path.parent() {
-            files.create_dir_all(parent).map_err(Failure::io("create", parent))?;
-        }
-        emorun_engine::train::checkpoint::write_atomically(&files, &path, &bytes)?;
-    }
-    print(&format!("{}\n", folder.join(html::FILE).display()));
     Ok(())
 }
 

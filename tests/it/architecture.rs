@@ -177,6 +177,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "emorun-latent",
             "emorun-audio",
             "emorun-metrics",
+            "emorun-mlflow",
             "emorun-files",
             "emorun-import",
             "emorun-recognise",

@@ -234,7 +234,7 @@ fn calibration(said: &Said, rows: &ClassPredictions, fit: Option<&Fit>, fitted_h
             Some("bins and temperatures are of one model: each member has its own, in its own report".to_owned())
         }
         None => Some("there is no temperature: nothing was fitted on a validation side".to_owned()),
-        Some(_) if fitted_here => {
+        Some(fit) if fitted_here && fit.temperature.is_some() => {
             Some("the temperature was fitted on these items, so that it is not tried on them".to_owned())
         }
         Some(fit) => fit
