@@ -6,6 +6,7 @@ mod cache;
 mod check;
 mod data;
 mod embed;
+mod export;
 mod eval;
 mod file_kind;
 mod gpu_check;

@@ -73,6 +73,17 @@ enum Action {
         #[arg(long)]
         force: bool,
     },
+    /// Show runs, with their members, on an MLflow tracking server. What was exported before is brought up to date, and
+    /// nothing is there twice. Recordings that a run has saved stay here, and its page if that holds them.
+    Export {
+        /// Their directories, labels or ids.
+        #[arg(required = true, value_name = "RUN")]
+        runs_named: Vec<String>,
+        /// Address of the server. Credentials are taken from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or from
+        /// MLFLOW_TRACKING_TOKEN.
+        #[arg(long, value_name = "URI", required = true)]
+        mlflow: String,
+    },
     /// Tag runs, to find them by `--filter 'tag == WORD'`.
     Tag(TagArguments),
     /// Note something about a run; without a text, show what was noted.
@@ -180,6 +191,7 @@ pub(super) fn runs(arguments: &Arguments) -> Result<(), Failure> {
             filter,
         }) => name_best(root, metric.as_deref(), experiment.as_deref(), filter.as_deref()),
         Some(Action::Report { runs_named, out, force }) => write_report(root, runs_named, out.as_deref(), *force),
+        Some(Action::Export { runs_named, mlflow }) => super::export::export(root, runs_named, mlflow),
         Some(Action::Tag(own)) => tag(root, own),
         Some(Action::Note { run, text }) => note(root, run, text.as_deref()),
         Some(Action::Archive { runs_named, undo }) => archive(root, runs_named, !undo),
@@ -210,7 +222,7 @@ fn list(root: &Path, arguments: &ListArguments) -> Result<(), Failure> {
 }
 
 /// The folder of runs that names are looked up in: the one that is asked for, or that in which all of them lie as paths.
-fn catalogue_of(root: &Path, names: &[String]) -> Result<Catalogue, Failure> {
+pub(super) fn catalogue_of(root: &Path, names: &[String]) -> Result<Catalogue, Failure> {
     let of_first = names.first().and_then(|name| root_of(Path::new(name)));
     let elsewhere = of_first.filter(|own| std::fs::canonicalize(root).ok().as_ref() != Some(own));
     Catalogue::read(elsewhere.as_deref().unwrap_or(root)).map_err(failed)
@@ -249,7 +261,9 @@ fn write_report(root: &Path, names: &[String], out: Option<&Path>, is_forced: bo
     let catalogue = catalogue_of(root, names)?;
     let runs = catalogue.find_all(names).map_err(failed)?;
     if let ([run], None) = (runs.as_slice(), out) {
-        return write_anew(&run.dir);
+        html::write_anew(&run.dir, &Files::default())?;
+        print(&format!("{}\n", run.dir.join("report").join(html::FILE).display()));
+        return Ok(());
     }
     let out = out.unwrap_or(Path::new("runs.html"));
     if !is_forced && out.symlink_metadata().is_ok() {
@@ -261,21 +275,6 @@ fn write_report(root: &Path, names: &[String], out: Option<&Path>, is_forced: bo
     let page = report(&catalogue, &runs).map_err(failed)?;
     emorun_engine::train::checkpoint::write_atomically(&Files::default(), out, page.as_bytes())?;
     print(&format!("{}\n", out.display()));
-    Ok(())
-}
-
-/// Writes a run's own report, which follows from its other files and may be replaced.
-fn write_anew(run: &Path) -> Result<(), Failure> {
-    let files = Files::default();
-    let folder = run.join("report");
-    for (name, bytes) in html::anew(run)? {
-        let path = folder.join(name);
-        if let Some(parent) = path.parent() {
-            files.create_dir_all(parent).map_err(Failure::io("create", parent))?;
-        }
-        emorun_engine::train::checkpoint::write_atomically(&files, &path, &bytes)?;
-    }
-    print(&format!("{}\n", folder.join(html::FILE).display()));
     Ok(())
 }
 

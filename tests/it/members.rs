@@ -54,6 +54,8 @@ fn folds_and_seeds_are_members_of_one_run() {
     let names = files(&run.join("report"));
     let expected = [
         "confusion.emotion.test.svg",
+        "evaluation.json",
+        "evaluation.txt",
         "graph.svg",
         "index.html",
         "loss.svg",
@@ -74,6 +76,31 @@ fn folds_and_seeds_are_members_of_one_run() {
         recomputed(&all.iter().collect::<Vec<_>>()),
         "pooled",
     );
+    let evaluation = json(run.join("report/evaluation.json"));
+    let head = &evaluation["sides"]["test"]["classifiers"]["emotion"];
+    assert_eq!(head["items"], 36, "each item once");
+    assert_eq!(
+        evaluation["pooled"],
+        value!({ "members": MEMBERS, "folds": 3, "seeds": [1, 2] })
+    );
+    assert_eq!(head["confusion"], summary["pooled"]["heads"]["emotion"]["confusion"]);
+    for metric in ["uar", "wa", "macro_f1"] {
+        let (own, known) = (&head["metrics"][metric], &summary["pooled"]["heads"]["emotion"][metric]);
+        assert_eq!(&own["value"], known, "{metric}");
+        assert!(own["interval"].is_object(), "{metric}: {own}");
+    }
+    let page = fs::read_to_string(run.join("report/index.html")).unwrap();
+    for part in [
+        "6 members, over 3 split(s) and seed(s) 1, 2",
+        "72 predictions of 36 test items",
+        "interval of the mean",
+    ] {
+        assert!(page.contains(part), "no {part}");
+    }
+    fs::remove_file(run.join("report/index.html")).unwrap();
+    let again = lab.emorun(&["runs", "report", "runs/cross/all"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(fs::read_to_string(run.join("report/index.html")).unwrap(), page);
     let n = per_member.len() as f64;
     let mean = [0, 1, 2].map(|metric| per_member.iter().map(|found| found[metric]).sum::<f64>() / n);
     let sd = [0, 1, 2].map(|metric| {

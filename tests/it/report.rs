@@ -1,6 +1,13 @@
 //! `report/index.html`: what a run ends with, for those who were not there.
 
 use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use emorun_files::{Files, Operation, Verdict, Watch};
+use emorun_runs::run::html;
 
 use crate::features::tone;
 use crate::origin::refused;
@@ -84,4 +91,53 @@ fn a_run_ends_with_a_page_that_can_be_made_anew_with_figures_and_tables() {
         4,
         &["has no evaluation.json", "emorun eval"],
     );
+}
+
+/// A disk that is full after so many operations.
+#[derive(Debug)]
+struct Full(AtomicUsize);
+
+impl Watch for Full {
+    fn before(&self, _: Operation, _: &Path) -> Verdict {
+        match self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+        {
+            Ok(_) => Verdict::Go,
+            Err(_) => Verdict::BreakOff(io::Error::from(io::ErrorKind::StorageFull)),
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_of_a_report_leaves_the_one_before() {
+    let lab = trained();
+    let run = lab.path("runs/tiny/one");
+    html::write_anew(&run, &Files::default()).unwrap();
+    let before: Vec<(String, Vec<u8>)> = everything(&run);
+    for left in [0, 1, 2, 3, 17, 60] {
+        let files = Files::watched(Arc::new(Full(AtomicUsize::new(left))));
+        let failure = html::write_anew(&run, &files).unwrap_err().to_string();
+        assert!(failure.contains("/report/") && failure.contains("space"), "{failure}");
+        let after = everything(&run);
+        for file in &before {
+            assert!(after.contains(file), "{} after {left} operations", file.0);
+        }
+    }
+    html::write_anew(&run, &Files::default()).unwrap();
+    assert_eq!(everything(&run), before);
+}
+
+/// Names and bytes of all files of a run.
+fn everything(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let names = ["", "report", "report/figures", "report/tables"]
+        .into_iter()
+        .flat_map(|folder| {
+            let names = files(&run.join(folder)).into_iter();
+            names.map(move |name| Path::new(folder).join(name).display().to_string())
+        });
+    let names = names.filter(|name| run.join(name).is_file());
+    names
+        .map(|name| (name.clone(), fs::read(run.join(name)).unwrap()))
+        .collect()
 }

@@ -5,7 +5,7 @@ use emorun_metrics::{
     Predictions, Temperature, by_agreement, macro_precision_recall_curve, macro_roc_curve, precision_recall_curve,
     risk_coverage_curve, roc_curve,
 };
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::document::{
     BaselineReport, Calibrated, Calibration, Class, Classifier, ConformalReport, Confused, Curves, Fit, Measured,
@@ -62,7 +62,7 @@ pub fn fits(validation: &[Said]) -> IndexMap<String, Fit> {
 /// Everything of a side; `fitted_here` says that what was fitted was so on this side.
 pub fn side(heads: &[Said], fits: &IndexMap<String, Fit>, (fitted_here, seed): (bool, u64)) -> Side {
     let mut side = Side {
-        items: heads.iter().map(|said| said.items.len() as u64).max().unwrap_or(0),
+        items: heads.iter().map(side_items).max().unwrap_or(0),
         ..Side::default()
     };
     for said in heads {
@@ -77,6 +77,11 @@ pub fn side(heads: &[Said], fits: &IndexMap<String, Fit>, (fitted_here, seed): (
         }
     }
     side
+}
+
+/// Items of a side, each once.
+fn side_items(said: &Said) -> u64 {
+    said.items_of(0..said.items.len()).len() as u64
 }
 
 /// The metrics of a head with their intervals, and how often these were drawn.
@@ -95,7 +100,11 @@ fn classifier(said: &Said, rows: &ClassPredictions, fit: Option<&Fit>, (fitted_h
     let (metrics, replicates) = measured(said, seed);
     let clusters = said.clusters();
     let unknown = said.unknown_speakers();
-    let curves = curves(rows);
+    // Scores of several models are not ranked together.
+    let curves = match said.several_models {
+        true => Curves::default(),
+        false => curves(rows),
+    };
     let area = |of: &IndexMap<String, emorun_metrics::Curve>, label: &String| of.get(label).map(|curve| curve.area);
     let classes = rows.confusion().per_class().into_iter().map(|report| Class {
         roc_auc: area(&curves.roc, &report.label),
@@ -104,7 +113,7 @@ fn classifier(said: &Said, rows: &ClassPredictions, fit: Option<&Fit>, (fitted_h
     });
     Classifier {
         column: said.column.clone(),
-        items: rows.confusion().total(),
+        items: side_items(said),
         speakers: clusters.len() - unknown,
         items_of_unknown_speakers: unknown,
         replicates,
@@ -113,7 +122,7 @@ fn classifier(said: &Said, rows: &ClassPredictions, fit: Option<&Fit>, (fitted_h
         classes: classes.collect(),
         confusion: rows.confusion().clone(),
         confused: confused(rows),
-        calibration: calibration(rows, fit, fitted_here),
+        calibration: calibration(said, rows, fit, fitted_here),
         conformal: conformal(said, rows, fit, fitted_here),
         baselines: baselines(said, rows),
         groups: groupings(said, &clusters, &bootstrap(GROUPED * said.items.len(), seed)),
@@ -138,7 +147,12 @@ fn regressor(said: &Said, rows: &NumberPredictions, seed: u64) -> Regressor {
         by_target: number.by_target(RANGES),
     };
     Regressor {
-        items: rows.numbers().map(|number| number.agreement.n).max().unwrap_or(0),
+        items: rows
+            .numbers()
+            .map(|number| number.agreement.n)
+            .max()
+            .unwrap_or(0)
+            .min(side_items(said)),
         speakers: clusters.len() - unknown,
         items_of_unknown_speakers: unknown,
         replicates,
@@ -204,20 +218,23 @@ fn confused(rows: &ClassPredictions) -> Vec<Confused> {
     pairs
 }
 
-fn calibration(rows: &ClassPredictions, fit: Option<&Fit>, fitted_here: bool) -> Calibration {
+fn calibration(said: &Said, rows: &ClassPredictions, fit: Option<&Fit>, fitted_here: bool) -> Calibration {
     let of = |rows: &ClassPredictions| {
         let value = |metric: Metric| metric.compute(&Predictions::Classes(rows.clone()));
         Calibrated {
-            ece: value(Metric::ECE),
+            ece: value(Metric::ECE).filter(|_| !said.several_models),
             brier: value(Metric::BRIER),
             log_loss: value(Metric::LOG_LOSS),
-            reliability: Bins::of(rows),
+            reliability: Bins::of(rows).filter(|_| !said.several_models),
         }
     };
     let temperature = fit.and_then(|fit| fit.temperature).filter(|_| !fitted_here);
     let remark = match fit {
+        _ if said.several_models => {
+            Some("bins and temperatures are of one model: each member has its own, in its own report".to_owned())
+        }
         None => Some("there is no temperature: nothing was fitted on a validation side".to_owned()),
-        Some(_) if fitted_here => {
+        Some(fit) if fitted_here && fit.temperature.is_some() => {
             Some("the temperature was fitted on these items, so that it is not tried on them".to_owned())
         }
         Some(fit) => fit
@@ -304,6 +321,9 @@ fn mistakes(said: &Said, rows: &ClassPredictions, by: impl Fn(&Judged) -> Option
         }
     }
     found.sort_by(|one, other| other.0.total_cmp(&one.0));
+    // Of several models that have heard an item, the one that was the most wrong.
+    let mut named = IndexSet::new();
+    found.retain(|(_, mistake)| named.insert(mistake.item.clone()));
     found.truncate(NAMED);
     found.into_iter().map(|(_, mistake)| mistake).collect()
 }

@@ -20,6 +20,9 @@ pub struct Evaluation {
     pub emorun: String,
     /// Which run.
     pub run: Run,
+    /// What its members are, where it is one of folds and seeds, whose predictions are all here; `None` of a single run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooled: Option<Pooled>,
     /// How it came about.
     pub protocol: Protocol,
     /// How intervals were drawn.
@@ -79,6 +82,17 @@ pub struct Run {
     pub device: String,
 }
 
+/// Members whose predictions of their test sides are taken together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pooled {
+    /// Their folders.
+    pub members: Vec<String>,
+    /// How many splits they have.
+    pub folds: usize,
+    /// Seeds of weights, order and draws.
+    pub seeds: Vec<u64>,
+}
+
 /// Weights of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weights {
@@ -119,7 +133,7 @@ pub struct Selection {
 pub struct Bootstrapped {
     /// What was drawn.
     pub over: String,
-    /// `percentile`.
+    /// `percentile`: ends are quantiles of the replicates, without the corrections of BCa.
     pub method: String,
     /// Share of the replicates within an interval.
     pub level: f64,
@@ -296,7 +310,7 @@ pub struct Grouping {
     pub by: String,
     /// Its values.
     pub groups: Vec<Group>,
-    /// How far the best and the worst group with enough items are apart, by the first metric that is shown; none where there are
+    /// How far the best and the worst group with enough items are apart, by each metric that is shown; none where there are
     /// not two.
     pub gaps: Vec<Gap>,
 }

@@ -1,6 +1,6 @@
 //! Results by what describes items, and how far groups are apart.
 
-use emorun_metrics::{Bootstrap, Clusters, Metric};
+use emorun_metrics::{Bootstrap, Clusters, Interval, Metric};
 use indexmap::{IndexMap, IndexSet};
 
 use crate::document::{Gap, Group, Grouping, Measured};
@@ -46,9 +46,8 @@ pub(crate) fn groupings(said: &Said, clusters: &Clusters, bootstrap: &Bootstrap)
                 .iter()
                 .map(|(name, rows)| group(said, bootstrap, name, rows))
                 .collect();
-            let gap = |metric: &Metric| gap(said, (clusters, bootstrap), &by, &groups, &rows, *metric);
             Grouping {
-                gaps: said.shown.iter().take(1).filter_map(gap).collect(),
+                gaps: gaps(said, (clusters, bootstrap), &by, &groups, &rows),
                 groups,
                 by,
             }
@@ -75,7 +74,8 @@ fn by_length(items: &[ItemFacts]) -> Rows {
 fn group(said: &Said, bootstrap: &Bootstrap, name: &str, rows: &[usize]) -> Group {
     let own = said.predictions.at(rows);
     let speaker = |row: &usize| said.items[*row].speaker.as_deref();
-    let clusters = Clusters::of(rows.iter().map(speaker));
+    let clusters = said.clusters_of(rows.iter().copied());
+    let items = said.items_of(rows.iter().copied()).len();
     let intervals = bootstrap.intervals(&own, &clusters, &said.shown);
     let metrics = said.metrics.iter().map(|metric| {
         let shown = said.shown.iter().position(|shown| shown == metric);
@@ -88,45 +88,63 @@ fn group(said: &Said, bootstrap: &Bootstrap, name: &str, rows: &[usize]) -> Grou
     let speakers: IndexSet<&str> = rows.iter().filter_map(speaker).collect();
     Group {
         name: name.to_owned(),
-        items: rows.len(),
+        items,
         speakers: speakers.len(),
-        few: rows.len() < FEW,
+        few: items < FEW,
         metrics: metrics.collect(),
     }
 }
 
-/// The distance of the best from the worst group that has enough items; `None` where there are not two.
-fn gap(
+/// The distance of the best from the worst group that has enough items, by each metric that is shown; none where there
+/// are not two.
+fn gaps(
     said: &Said,
     (clusters, bootstrap): (&Clusters, &Bootstrap),
     by: &str,
     groups: &[Group],
     rows: &Rows,
-    metric: Metric,
-) -> Option<Gap> {
+) -> Vec<Gap> {
+    let mut found: Vec<Gap> = said.shown.iter().filter_map(|metric| gap(groups, *metric)).collect();
+    // A speaker is drawn as a whole or not at all.
+    if by == "speaker" {
+        return found;
+    }
+    // Metrics that differ most between the same groups are drawn together.
+    let mut pairs: IndexMap<(String, String), Vec<Metric>> = IndexMap::new();
+    for gap in &found {
+        pairs
+            .entry((gap.best.clone(), gap.worst.clone()))
+            .or_default()
+            .push(gap.metric);
+    }
+    let mut intervals: IndexMap<Metric, Option<Interval>> = IndexMap::new();
+    for ((best, worst), metrics) in pairs {
+        if let (Some(best), Some(worst)) = (rows.get(&best), rows.get(&worst)) {
+            let drawn = bootstrap.gaps(&said.predictions, clusters, &metrics, (best, worst));
+            intervals.extend(metrics.into_iter().zip(drawn));
+        }
+    }
+    for gap in &mut found {
+        gap.interval = intervals.get(&gap.metric).copied().flatten();
+    }
+    found
+}
+
+/// The groups with the best and the worst value, without an interval.
+fn gap(groups: &[Group], metric: Metric) -> Option<Gap> {
     let value = |group: &Group| group.metrics.get(&metric)?.value;
     let known = groups.iter().filter(|group| !group.few);
     let mut known: Vec<(&Group, f64)> = known.filter_map(|group| Some((group, value(group)?))).collect();
     let reward = |value: f64| metric.direction().reward(value);
     known.sort_by(|one, other| reward(other.1).total_cmp(&reward(one.1)));
-    let ((best, high), (worst, low)) = match known.as_slice() {
-        [best, .., worst] => (*best, *worst),
-        _ => return None,
-    };
-    let interval = match by {
-        // A speaker is drawn as a whole or not at all.
-        "speaker" => None,
-        _ => {
-            let rows = (rows.get(&best.name)?.as_slice(), rows.get(&worst.name)?.as_slice());
-            let found = bootstrap.gaps(&said.predictions, clusters, &[metric], rows);
-            found.into_iter().next().flatten()
-        }
+    let [(best, high), .., (worst, low)] = known.as_slice() else {
+        return None;
     };
     Some(Gap {
         metric,
         best: best.name.clone(),
         worst: worst.name.clone(),
         gap: high - low,
-        interval,
+        interval: None,
     })
 }

@@ -15,7 +15,7 @@ pub use analysis::{bootstrap, fits, measured, side};
 pub use document::{
     AudioPlace, BaselineReport, Bootstrapped, Calibrated, Calibration, Class, Classifier, Condition, ConditionResult,
     ConformalReport, Confused, Curves, Evaluation, EvaluationError, Fit, Gap, Group, Grouping, Measured, Metrics,
-    Mistake, NumberReport, Protocol, Regressor, Run, Selection, Side, VERSION, VotesReport, Weights,
+    Mistake, NumberReport, Pooled, Protocol, Regressor, Run, Selection, Side, VERSION, VotesReport, Weights,
 };
 pub use groups::FEW;
 pub use said::{ItemFacts, Said};

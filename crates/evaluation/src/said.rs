@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use emorun_metrics::{Clusters, Metric, NaiveBayes, Predictions, Votes};
+use indexmap::IndexSet;
 
 use crate::document::AudioPlace;
 
@@ -48,16 +49,32 @@ pub struct Said {
     pub training: Option<Vec<u64>>,
     /// What reads transcripts as the training items' say, where these have some.
     pub reader: Option<Arc<NaiveBayes>>,
+    /// Whether the rows are of several models, whose scores cannot be ranked or binned together (see
+    /// [`emorun_metrics::Merge::MemberMean`]); several of them may have heard the same item.
+    pub several_models: bool,
 }
 
 impl Said {
-    /// The rows by who speaks.
+    /// The rows by who speaks and by item.
     pub(crate) fn clusters(&self) -> Clusters {
-        Clusters::of(self.items.iter().map(|item| item.speaker.as_deref()))
+        self.clusters_of(0..self.items.len())
     }
 
-    /// The rows at these places by who speaks, each by its place.
+    /// The same of the rows at these places, each by its place among them.
+    pub(crate) fn clusters_of(&self, rows: impl IntoIterator<Item = usize>) -> Clusters {
+        let items = rows.into_iter().map(|row| &self.items[row]);
+        Clusters::of_items(items.map(|item| (item.speaker.as_deref(), item.item.as_str())))
+    }
+
+    /// The items of the rows at these places, each once.
+    pub(crate) fn items_of(&self, rows: impl IntoIterator<Item = usize>) -> IndexSet<&str> {
+        rows.into_iter().map(|row| self.items[row].item.as_str()).collect()
+    }
+
+    /// Items whose speaker is not known.
     pub(crate) fn unknown_speakers(&self) -> usize {
-        self.items.iter().filter(|item| item.speaker.is_none()).count()
+        let rows = self.items.iter().enumerate();
+        self.items_of(rows.filter(|(_, item)| item.speaker.is_none()).map(|(row, _)| row))
+            .len()
     }
 }

@@ -251,7 +251,7 @@ fn grouped(head: &str, grouping: &Grouping, shown: &[Metric]) -> String {
     if ordered.iter().any(|group| group.few) {
         let _ = writeln!(text, "* fewer than {} items, which say little", crate::FEW);
     }
-    for gap in grouping.gaps.iter().take(1) {
+    for gap in &grouping.gaps {
         let unit = gap.metric.unit();
         let interval = gap.interval.map_or_else(String::new, |interval| {
             format!(" ({} to {})", unit.signed(interval.low), unit.signed(interval.high))

@@ -36,6 +36,7 @@ fn said(rows: &[(u32, [f32; 3], &str, &str)]) -> Said {
         votes: Vec::new(),
         training: Some(vec![4, 1, 0]),
         reader: None,
+        several_models: false,
     }
 }
 
@@ -61,6 +62,7 @@ fn document(sides: IndexMap<String, Side>) -> Evaluation {
         version: VERSION,
         emorun: "0".to_owned(),
         run: Run::default(),
+        pooled: None,
         protocol: Protocol::default(),
         bootstrap: Bootstrapped::default(),
         fits: IndexMap::new(),
@@ -98,6 +100,63 @@ fn groups_have_their_counts_their_gap_and_its_interval() {
         head.groups.iter().all(|grouping| grouping.by != "dataset"),
         "one value says nothing"
     );
+}
+
+#[test]
+fn every_shown_metric_has_its_gap_and_each_is_that_of_drawing_it_alone() {
+    let shown = |shown: Vec<Metric>| {
+        let said = Said { shown, ..two_genders() };
+        let own = side(&[said], &IndexMap::new(), (false, 1));
+        let groups = &own.classifiers["emotion"].groups;
+        groups
+            .iter()
+            .find(|grouping| grouping.by == "gender")
+            .unwrap()
+            .gaps
+            .clone()
+    };
+    let both = shown(vec![Metric::UAR, Metric::LOG_LOSS, Metric::WA]);
+    let metrics: Vec<Metric> = both.iter().map(|gap| gap.metric).collect();
+    assert_eq!(metrics, [Metric::UAR, Metric::WA], "the log loss is not measured");
+    assert!(both.iter().all(|gap| gap.interval.is_some()));
+    assert_eq!(both[0..1], shown(vec![Metric::UAR]));
+    assert_eq!(both[1..2], shown(vec![Metric::WA]));
+}
+
+#[test]
+fn items_that_several_models_have_heard_count_once_among_items_and_their_scores_are_not_ranked() {
+    let once = two_genders();
+    let Predictions::Classes(rows) = &once.predictions else {
+        unreachable!()
+    };
+    let mut predictions = rows.clone();
+    for row in rows.rows() {
+        let truth = row.truth.map(|truth| truth as u32);
+        predictions.add(truth, row.probabilities).unwrap();
+    }
+    let twice = Said {
+        predictions: Predictions::Classes(predictions),
+        items: [once.items.clone(), once.items.clone()].concat(),
+        metrics: vec![Metric::UAR, Metric::WA],
+        several_models: true,
+        ..once.clone()
+    };
+    let of = |said: Said| side(&[said], &IndexMap::new(), (false, 1)).classifiers["emotion"].clone();
+    let (once, twice) = (of(once), of(twice));
+    assert_eq!((twice.items, twice.confusion.total()), (once.items, 2 * once.items));
+    assert_eq!(twice.speakers, once.speakers);
+    // The same predictions twice are no more certain.
+    assert_eq!(twice.metrics[&Metric::UAR], once.metrics[&Metric::UAR]);
+    let counts = |head: &emorun_evaluation::Classifier| -> Vec<(usize, bool)> {
+        let groups = head.groups.iter().flat_map(|grouping| &grouping.groups);
+        groups.map(|group| (group.items, group.few)).collect()
+    };
+    assert_eq!(counts(&twice), counts(&once));
+    assert!(twice.curves.roc.is_empty() && twice.calibration.before.reliability.is_none());
+    assert!(twice.calibration.before.ece.is_none() && twice.calibration.before.brier.is_some());
+    let names: Vec<&str> = twice.hardest.iter().map(|mistake| mistake.item.as_str()).collect();
+    let expected: Vec<&str> = once.hardest.iter().map(|mistake| mistake.item.as_str()).collect();
+    assert_eq!(names, expected);
 }
 
 #[test]

@@ -44,6 +44,46 @@ impl Network {
             clock: Clock::default(),
         }
     }
+
+    /// What sends requests: it follows no redirects, and answers of every status are answers.
+    ///
+    /// # Errors
+    /// The file of certificates cannot be read or holds none.
+    pub fn agent(&self) -> Result<Agent, FetchError> {
+        let roots = match &self.certificates {
+            None => RootCerts::WebPki,
+            Some(path) => {
+                let pem = read_regular(path, MOST_PEM).map_err(FetchError::io("read the certificates in", path))?;
+                let certificates: Vec<_> = parse_pem(&pem)
+                    .filter_map(|item| match item {
+                        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                        _ => None,
+                    })
+                    .collect();
+                if certificates.is_empty() {
+                    return Err(FetchError::Certificates { path: path.clone() });
+                }
+                RootCerts::new_with_certs(&certificates)
+            }
+        };
+        let config = Agent::config_builder()
+            .user_agent(concat!("emorun/", env!("CARGO_PKG_VERSION")))
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .proxy(if self.proxy_from_env {
+                Proxy::try_from_env()
+            } else {
+                None
+            })
+            .http_status_as_error(false)
+            // Redirects are followed here: they decide who may see the token, and whose word on the hash counts.
+            .max_redirects(0)
+            .timeout_resolve(Some(TO_CONNECT))
+            .timeout_connect(Some(TO_CONNECT))
+            .timeout_recv_response(Some(PATIENCE))
+            .timeout_per_read(Some(PATIENCE))
+            .build();
+        Ok(Agent::new_with_config(config))
+    }
 }
 
 /// Sends requests. Connections are kept and shared between threads.
@@ -69,40 +109,8 @@ impl Client {
     /// # Errors
     /// The file of certificates cannot be read or holds none.
     pub fn new(network: &Network, endpoint: &str, token: Option<&str>) -> Result<Self, FetchError> {
-        let roots = match &network.certificates {
-            None => RootCerts::WebPki,
-            Some(path) => {
-                let pem = read_regular(path, MOST_PEM).map_err(FetchError::io("read the certificates in", path))?;
-                let certificates: Vec<_> = parse_pem(&pem)
-                    .filter_map(|item| match item {
-                        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                        _ => None,
-                    })
-                    .collect();
-                if certificates.is_empty() {
-                    return Err(FetchError::Certificates { path: path.clone() });
-                }
-                RootCerts::new_with_certs(&certificates)
-            }
-        };
-        let config = Agent::config_builder()
-            .user_agent(concat!("emorun/", env!("CARGO_PKG_VERSION")))
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
-            .proxy(if network.proxy_from_env {
-                Proxy::try_from_env()
-            } else {
-                None
-            })
-            .http_status_as_error(false)
-            // Redirects are followed here: they decide who may see the token, and whose word on the hash counts.
-            .max_redirects(0)
-            .timeout_resolve(Some(TO_CONNECT))
-            .timeout_connect(Some(TO_CONNECT))
-            .timeout_recv_response(Some(PATIENCE))
-            .timeout_per_read(Some(PATIENCE))
-            .build();
         Ok(Self {
-            agent: Agent::new_with_config(config),
+            agent: network.agent()?,
             credential: token.map(|token| (origin(endpoint).to_owned(), token.to_owned())),
             clock: network.clock.clone(),
         })

@@ -30,4 +30,4 @@ pub use hash::{Hash, read_checked, sha256_of};
 pub use patience::Clock;
 pub use record::{RECORD, Record, RecordedFile};
 pub use sources::{Contents, How, Lfs, Licence, PlainFile, RemoteFile, Repository, SOURCES, Source, find};
-pub use ureq::{Body, Error as TransportError, http};
+pub use ureq::{Agent, Body, Error as TransportError, http};

@@ -26,7 +26,12 @@ pub struct Bootstrap {
 
 /// Rows of predictions by who speaks, in the order of each speaker's first row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Clusters(Vec<Vec<usize>>);
+pub struct Clusters {
+    /// The items of each speaker.
+    speakers: Vec<Vec<usize>>,
+    /// The rows of each item, which are drawn together; `None` where item and row are one.
+    items: Option<Vec<Vec<usize>>>,
+}
 
 /// Share of the replicates in which a metric must be defined to have an interval.
 const DEFINED: f64 = 0.5;
@@ -36,6 +41,7 @@ impl Clusters {
     pub fn of<'a>(speakers: impl IntoIterator<Item = Option<&'a str>>) -> Self {
         let mut known: BTreeMap<&str, usize> = BTreeMap::new();
         let mut clusters: Vec<Vec<usize>> = Vec::new();
+        // Rows, of which each is an item.
         for (row, speaker) in speakers.into_iter().enumerate() {
             let next = clusters.len();
             let place = speaker.map_or(next, |speaker| *known.entry(speaker).or_insert(next));
@@ -44,17 +50,44 @@ impl Clusters {
                 None => clusters.push(vec![row]),
             }
         }
-        Self(clusters)
+        Self {
+            speakers: clusters,
+            items: None,
+        }
+    }
+
+    /// The speaker and the name of the item of each row, in order. Rows of the same item, which several models have
+    /// predicted, are drawn together: they are as dependent as can be.
+    pub fn of_items<'a>(rows: impl IntoIterator<Item = (Option<&'a str>, &'a str)>) -> Self {
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+        let (mut speakers, mut items): (Vec<Option<&str>>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
+        let mut count = 0;
+        for (row, (speaker, item)) in rows.into_iter().enumerate() {
+            let place = *known.entry(item).or_insert(items.len());
+            match items.get_mut(place) {
+                Some(rows) => rows.push(row),
+                None => {
+                    items.push(vec![row]);
+                    speakers.push(speaker);
+                }
+            }
+            count = row + 1;
+        }
+        let is_repeated = items.len() < count;
+        Self {
+            speakers: Self::of(speakers).speakers,
+            items: is_repeated.then_some(items),
+        }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.speakers.len()
     }
 
     /// True where there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.speakers.is_empty()
     }
 }
 
@@ -167,9 +200,13 @@ impl Bootstrap {
         let mut draws = Draws(mixed(mixed(self.seed).wrapping_add(replicate)));
         let mut rows = Vec::new();
         for _ in 0..clusters.len() {
-            let own = &clusters.0[draws.below(clusters.len())];
+            let own = &clusters.speakers[draws.below(clusters.len())];
             for _ in 0..own.len() {
-                rows.push(own[draws.below(own.len())]);
+                let item = own[draws.below(own.len())];
+                match &clusters.items {
+                    None => rows.push(item),
+                    Some(items) => rows.extend_from_slice(&items[item]),
+                }
             }
         }
         rows
@@ -210,12 +247,30 @@ mod tests {
     #[test]
     fn rows_without_a_speaker_stand_alone_and_those_of_one_together() {
         let clusters = Clusters::of([Some("a"), None, Some("b"), Some("a"), None]);
-        assert_eq!(clusters.0, [vec![0, 3], vec![1], vec![2], vec![4]]);
+        assert_eq!(clusters.speakers, [vec![0, 3], vec![1], vec![2], vec![4]]);
+    }
+
+    #[test]
+    fn rows_of_one_item_are_drawn_together() {
+        let rows = [(Some("a"), "x"), (Some("b"), "y"), (Some("a"), "z")];
+        let once = Clusters::of_items(rows);
+        assert_eq!(once, Clusters::of(rows.map(|(speaker, _)| speaker)));
+        let twice = Clusters::of_items(rows.into_iter().chain(rows));
+        assert_eq!(twice.len(), 2);
+        let bootstrap = Bootstrap { replicates: 1, seed: 3 };
+        for replicate in 0..32 {
+            let drawn = bootstrap.rows(&twice, replicate);
+            let expected = bootstrap
+                .rows(&once, replicate)
+                .into_iter()
+                .flat_map(|row| [row, row + 3]);
+            assert_eq!(drawn, expected.collect::<Vec<_>>());
+        }
     }
 
     #[test]
     fn a_speaker_that_is_drawn_twice_counts_twice_with_other_draws_of_its_items() {
-        let clusters = Clusters(vec![(0..8).collect(), vec![8]]);
+        let clusters = Clusters::of((0..9).map(|row| Some(if row < 8 { "a" } else { "b" })));
         let bootstrap = Bootstrap { replicates: 1, seed: 3 };
         let twice = (0..64).map(|replicate| bootstrap.rows(&clusters, replicate));
         let twice: Vec<Vec<usize>> = twice.filter(|rows| rows.len() == 16).collect();

@@ -29,19 +29,24 @@ pub(crate) fn reliability(title: &str, own: &Calibrated) -> Option<Figure> {
 /// Calibration, conformal sets and divergence from raters' votes, as far as they are known.
 pub(crate) fn tables(fit: Option<&Fit>, found: &Classifier) -> Vec<Block> {
     let mut blocks = vec![Block::Table(calibration(fit, found))];
-    let why = fit.and_then(|fit| fit.why.as_ref());
-    let why = why.map(|why| format!("No temperature was fitted: {why}."));
-    let none = fit
-        .is_none()
-        .then(|| "No temperature was fitted, for want of a validation side.".to_owned());
-    let remarks = [why, none, found.calibration.remark.clone()].into_iter().flatten();
-    let remarks: Vec<String> = remarks.map(|line| plain(&line)).collect();
-    if !remarks.is_empty() {
-        blocks.push(Block::Text(remarks));
-    }
+    blocks.extend(
+        found
+            .calibration
+            .remark
+            .as_ref()
+            .map(|remark| Block::Text(vec![sentence(remark)])),
+    );
     blocks.extend(conformal(found).map(Block::Table));
     blocks.extend(votes(found).map(Block::Table));
     blocks
+}
+
+/// A remark as a sentence of its own.
+fn sentence(remark: &str) -> String {
+    let mut letters = remark.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    let text: String = first.chain(letters).chain(['.']).collect();
+    plain(&text)
 }
 
 fn calibration(fit: Option<&Fit>, found: &Classifier) -> Table {
@@ -68,7 +73,7 @@ fn calibration(fit: Option<&Fit>, found: &Classifier) -> Table {
         )
     });
     let at = at.unwrap_or_else(|| "at the temperature".to_owned());
-    let start = ["", "as it is"].map(str::to_owned);
+    let start = ["measure", "as it is"].map(str::to_owned);
     Table {
         name: "calibration".to_owned(),
         caption: "Calibration".to_owned(),

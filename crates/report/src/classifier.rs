@@ -18,7 +18,12 @@ const PAIRS: usize = 10;
 
 /// Everything of a head on a side.
 pub(crate) fn section(evaluation: &Evaluation, (side, head): (&str, &str), found: &Classifier) -> Section {
-    let title = format!("{head} on the {side} side");
+    let whose = if evaluation.pooled.is_some() {
+        ", all members"
+    } else {
+        ""
+    };
+    let title = format!("{head} on the {side} side{whose}");
     let mut blocks = vec![Block::Table(metrics(found)), Block::Table(classes(found))];
     let matrix = Matrix {
         caption: format!("Confusion of {head}, {side}: items, and below their share of the true class"),

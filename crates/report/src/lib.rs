@@ -46,6 +46,9 @@ impl Report {
     pub fn of(run: &Path, folder: &Path) -> Result<Self, ReportError> {
         let source = Source::read(run, folder)?;
         let mut sections = vec![origin::summary(&source)];
+        if let Some(summary) = &source.summary {
+            sections.extend(parent::sections(summary, source.evaluation.as_ref()));
+        }
         if let Some(evaluation) = &source.evaluation {
             for (side, own) in evaluation.sides.iter().rev() {
                 for (head, found) in &own.classifiers {
@@ -56,9 +59,6 @@ impl Report {
                 }
             }
             sections.extend(origin::conditions(evaluation));
-        }
-        if let Some(summary) = &source.summary {
-            sections.extend(parent::sections(summary));
         }
         sections.extend(epochs::curves(&source));
         sections.extend(epochs::confusions(&source));

@@ -73,7 +73,9 @@ fn recordings(folder: &Path, head: &str, left: &mut usize) -> Result<Vec<Recordi
             true => read_regular(&place, MOST_SOUND as u64).ok(),
             false => None,
         };
-        let fits = sound.filter(|bytes| bytes.len() <= *left);
+        let sound = sound.filter(|bytes| bytes.len() <= *left);
+        // A damaged file has nothing to play.
+        let fits = sound.filter(|_| emorun_audio::probe(&place).is_ok());
         if let Some(bytes) = &fits {
             *left -= bytes.len();
         }

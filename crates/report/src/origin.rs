@@ -110,15 +110,24 @@ fn protocol(evaluation: &Evaluation, source: &Source) -> Vec<String> {
         }
         None => "No epoch was chosen: the weights are those after training.".to_owned(),
     };
-    let lines = [
-        format!(
-            "Protocol: {}{whose}; split {}{fold}; seed {}. {chosen} Weights: {}, after step {}.",
-            protocol.datasets.join(", "),
-            value_text(&protocol.split),
-            run.seed,
-            weights.which,
-            weights.step
+    let (datasets, split) = (protocol.datasets.join(", "), value_text(&protocol.split));
+    let came_about = match &evaluation.pooled {
+        None => format!(
+            "Protocol: {datasets}{whose}; split {split}{fold}; seed {}. {chosen} Weights: {}, after step {}.",
+            run.seed, weights.which, weights.step
         ),
+        Some(pooled) => {
+            let seeds: Vec<String> = pooled.seeds.iter().map(u64::to_string).collect();
+            format!(
+                "Protocol: {datasets}; split {split}; {} members, over {} split(s) and seed(s) {}, of each its test side. Each member says in its own report how its epoch was chosen.",
+                pooled.members.len(),
+                pooled.folds,
+                seeds.join(", ")
+            )
+        }
+    };
+    let lines = [
+        came_about,
         format!(
             "Intervals: {:.0} %, {} bootstrap over {}, seed {}. A dash: no interval with a single speaker, or not defined.",
             100.0 * bootstrap.level,
@@ -127,7 +136,8 @@ fn protocol(evaluation: &Evaluation, source: &Source) -> Vec<String> {
             bootstrap.seed
         ),
     ];
-    let missing = (!evaluation.sides.contains_key("validation") && protocol.own_data)
+    let is_single = protocol.own_data && evaluation.pooled.is_none();
+    let missing = (!evaluation.sides.contains_key("validation") && is_single)
         .then(|| "There is no validation side: nothing was chosen or fitted on one.".to_owned());
     let changed =
         (!source.record.set.is_empty()).then(|| format!("Changed by --set: {}", source.record.set.join(", ")));

@@ -14,7 +14,7 @@ for (const box of document.querySelectorAll("[data-epochs]")) {
         const share = total === 0 ? 0 : count / total;
         const cell = rows[i][j];
         cell.style.setProperty("--share", share.toFixed(3));
-        cell.classList.toggle("strong", share > 0.5);
+        cell.classList.toggle("strong", share > 0.65);
         cell.querySelector("b").textContent = String(count);
         cell.querySelector("small").textContent = total === 0 ? "–" : (100 * share).toFixed(1) + " %";
       });

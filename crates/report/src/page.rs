@@ -12,6 +12,9 @@ use crate::text::{percent, plain};
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+/// Share of a row from which a cell is so strong that text on it has the other colour: black and white have the same contrast
+/// there, 4.58, with both sets of colours. `page.js` has it too.
+const STRONG: f64 = 0.65;
 /// Largest animation that stands on the page itself.
 const MOST_ANIMATION: usize = 2 << 20;
 
@@ -43,6 +46,11 @@ fn svg(figure: &emorun_figures::Figure) -> Value {
     Value::from_safe_string(figure.to_svg())
 }
 
+/// The same of a figure without a title, which is named by what stands around it.
+fn unnamed(figure: &emorun_figures::Figure) -> Value {
+    Value::from_safe_string(figure.to_svg().replacen("role=\"img\"", "aria-hidden=\"true\"", 1))
+}
+
 fn block(id: &str, block: &Block) -> Value {
     match block {
         Block::Text(lines) => context! { kind => "text", lines },
@@ -58,7 +66,7 @@ fn block(id: &str, block: &Block) -> Value {
                     about => own.about.clone(),
                     file => own.file.clone(),
                     uri => own.uri.clone(),
-                    svg => own.spectrogram.as_ref().map(svg),
+                    svg => own.spectrogram.as_ref().map(unnamed),
                 }
             };
             context! { kind => "listen", recordings => recordings.iter().map(recording).collect::<Vec<Value>>() }
@@ -101,7 +109,7 @@ fn matrix(id: &str, own: &Matrix) -> Value {
                 count,
                 percent => if total == 0 { "–".to_owned() } else { percent(share) },
                 share => format!("{share:.3}"),
-                strong => share > 0.5,
+                strong => share > STRONG,
             }
         };
         context! { label => plain(label), total, cells => counts.iter().map(cell).collect::<Vec<Value>>() }

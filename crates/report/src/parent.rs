@@ -1,5 +1,6 @@
 //! What several members, folds and seeds, give together.
 
+use emorun_evaluation::Evaluation;
 use emorun_metrics::{Confusion, Metric};
 use serde_json::{Map, Value};
 
@@ -9,9 +10,9 @@ use crate::table::{Cell, Row, Table};
 use crate::text::{plain, slug};
 
 /// A section a head.
-pub(crate) fn sections(summary: &ParentSummary) -> Vec<Section> {
+pub(crate) fn sections(summary: &ParentSummary, evaluation: Option<&Evaluation>) -> Vec<Section> {
     let heads = summary.mean.heads.keys().chain(summary.mean.regressions.keys());
-    heads.map(|head| section(summary, head)).collect()
+    heads.map(|head| section(summary, evaluation, head)).collect()
 }
 
 /// Results of a head; `None` where the side has none.
@@ -23,7 +24,7 @@ fn value(side: &SideSummary, head: &str, metric: Metric) -> Option<f64> {
     of_head(side, head)?.get(metric.name())?.as_f64()
 }
 
-fn section(summary: &ParentSummary, head: &str) -> Section {
+fn section(summary: &ParentSummary, evaluation: Option<&Evaluation>, head: &str) -> Section {
     let known = of_head(&summary.mean, head).into_iter().flat_map(Map::keys);
     let metrics: Vec<Metric> = known.filter_map(|name| Metric::named(name)).collect();
     let mut blocks = vec![
@@ -34,7 +35,9 @@ fn section(summary: &ParentSummary, head: &str) -> Section {
         let line = |(member, error): (&String, &String)| plain(&format!("Failed, and not counted: {member}: {error}"));
         blocks.push(Block::Text(summary.failed.iter().map(line).collect()));
     }
-    let counts = of_head(&summary.pooled, head).and_then(|own| own.get("confusion"));
+    // The evaluation has them, where there is one.
+    let pooled = Some(&summary.pooled).filter(|_| evaluation.is_none());
+    let counts = pooled.and_then(|pooled| of_head(pooled, head)?.get("confusion"));
     let counts = counts.and_then(|counts| serde_json::from_value::<Confusion>(counts.clone()).ok());
     if let Some(counts) = counts {
         let title = format!("Confusion of {head}, test items of all members");

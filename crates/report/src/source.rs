@@ -22,7 +22,7 @@ pub(crate) struct Source {
     /// Where the evaluation lies.
     pub folder: PathBuf,
     pub record: Record,
-    /// `None` of a parent.
+    /// Of a parent, the members' predictions together; `None` where an older emorun made it.
     pub evaluation: Option<Evaluation>,
     /// Of a parent alone.
     pub summary: Option<ParentSummary>,
@@ -98,7 +98,9 @@ impl Source {
             .map(|bytes| Evaluation::parse(&bytes).map_err(|error| ReportError::corrupt(&path, error)))
             .transpose()?;
         let path = run.join("summary.json");
-        let summary = match evaluation.is_none() && !record.members.is_empty() {
+        // An evaluation in another folder is not of what the summary tells.
+        let is_own = evaluation.as_ref().is_none_or(|evaluation| evaluation.pooled.is_some());
+        let summary = match is_own && !record.members.is_empty() {
             true => optional(&path, MOST)?,
             false => None,
         };

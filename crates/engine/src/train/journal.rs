@@ -174,11 +174,9 @@ impl Journal {
             let heads: Map<String, Value> = heads.map(|(head, counts)| (head.clone(), json!(counts))).collect();
             object.insert("confusion".into(), Value::Object(heads));
         }
-        let wall: Map<String, Value> = line
-            .wall
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), json!(value)))
-            .collect();
+        let time = ("time", (1000.0 * now()).round() / 1000.0);
+        let wall = line.wall.iter().copied().chain([time]);
+        let wall: Map<String, Value> = wall.map(|(name, value)| (name.to_owned(), json!(value))).collect();
         object.insert("wall".into(), Value::Object(wall));
         let mut text = Value::Object(object).to_string();
         text.push('\n');

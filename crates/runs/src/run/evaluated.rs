@@ -9,10 +9,11 @@ use emorun_engine::exit::Failure;
 use emorun_engine::settings::Settings;
 use emorun_engine::train::result::{HeadResult, SplitResult};
 use emorun_evaluation::{
-    AudioPlace, Bootstrapped, Evaluation, Fit, ItemFacts, Protocol, Run, Said, Selection, Side, VERSION, fits, side,
+    AudioPlace, Bootstrapped, Evaluation, Fit, ItemFacts, Pooled, Protocol, Run, Said, Selection, Side, VERSION, fits,
+    side,
 };
 use emorun_files::read_regular;
-use emorun_metrics::{Metric, NaiveBayes, Predictions, Predicts, Votes};
+use emorun_metrics::{Merge, Metric, NaiveBayes, Predictions, Predicts, Votes};
 use indexmap::IndexMap;
 
 /// The document's place in a run's directory.
@@ -66,6 +67,8 @@ pub struct Basis<'a> {
     pub settings: &'a Settings,
     /// Seed of draws.
     pub seed: u64,
+    /// Whether predictions are of several models.
+    pub several_models: bool,
 }
 
 /// The parts of a document that do not follow from predictions.
@@ -73,6 +76,8 @@ pub struct Basis<'a> {
 pub struct Origin {
     /// The run.
     pub run: Run,
+    /// Its members, where predictions are those of all.
+    pub pooled: Option<Pooled>,
     /// How it came about.
     pub protocol: Protocol,
     /// What a reader must know.
@@ -106,6 +111,7 @@ impl Basis<'_> {
             version: VERSION,
             emorun: env!("CARGO_PKG_VERSION").to_owned(),
             run: origin.run,
+            pooled: origin.pooled,
             protocol: origin.protocol,
             bootstrap: Bootstrapped {
                 over: "speakers, and items of each".to_owned(),
@@ -160,16 +166,20 @@ impl Basis<'_> {
             false => Predicts::Numbers,
         };
         let training = column.and_then(|column| self.training.get(column));
+        let is_of_all = |metric: &Metric| !self.several_models || metric.merge() != Merge::MemberMean;
+        let metrics = head.metrics.iter().map(|(metric, _)| *metric);
+        let shown = self.settings.evaluation.shown(predicts).into_iter();
         Ok(Said {
             head: name.to_owned(),
             column: column.cloned(),
-            metrics: head.metrics.iter().map(|(metric, _)| *metric).collect(),
-            shown: self.settings.evaluation.shown(predicts),
+            metrics: metrics.filter(is_of_all).collect(),
+            shown: shown.filter(is_of_all).collect(),
             predictions: head.predictions.at(&rows),
             items,
             votes,
             training: training.map(|counts| counts.iter().map(|count| *count as u64).collect()),
             reader: column.and_then(|column| self.readers.get(column)).cloned(),
+            several_models: self.several_models,
         })
     }
 

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use emorun_files::Files;
 use emorun_report::{NamedFile, Report, ReportError};
 
 use super::dir::RunDir;
 use emorun_engine::exit::Failure;
+use emorun_engine::train::checkpoint::write_atomically;
 
 /// The page's name in the folder of a report.
 pub const FILE: &str = "index.html";
@@ -27,11 +29,28 @@ pub fn write(dir: &RunDir) {
     }
 }
 
+/// Writes a run's own report anew, which follows from its other files: figures and tables, and the page last of all. What was
+/// there before stays until its new form is whole.
+///
+/// # Errors
+/// The run has no evaluation, its files are damaged, or one cannot be written.
+pub fn write_anew(run: &Path, files: &Files) -> Result<(), Failure> {
+    let folder = run.join("report");
+    for (name, bytes) in anew(run)? {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            files.create_dir_all(parent).map_err(Failure::io("create", parent))?;
+        }
+        write_atomically(files, &path, &bytes)?;
+    }
+    Ok(())
+}
+
 /// The page of a run anew, with figures and tables for papers.
 ///
 /// # Errors
 /// The run has no evaluation, or its files are damaged.
-pub fn anew(run: &Path) -> Result<Vec<NamedFile>, Failure> {
+fn anew(run: &Path) -> Result<Vec<NamedFile>, Failure> {
     let made = Report::of(run, &run.join("report")).and_then(|report| {
         let page = (FILE.to_owned(), report.page()?.into_bytes());
         Ok(report.for_papers()?.into_iter().chain([page]).collect())

@@ -285,8 +285,10 @@ fn evaluation(
         readers: &evaluated::readers(&prepared.corpus.items, &assignment.train, &prepared.corpus.label_sets)?,
         settings: &prepared.settings,
         seed: spec.seed,
+        several_models: false,
     };
     let origin = Origin {
+        pooled: None,
         run: Run {
             name: prepared.settings.name.clone(),
             seed: spec.seed,

@@ -161,8 +161,10 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
         readers: &readers,
         settings: &model.settings,
         seed: run.seed,
+        several_models: false,
     };
     let origin = Origin {
+        pooled: None,
         run: Run {
             name: run.record.name.clone(),
             seed: run.seed,
