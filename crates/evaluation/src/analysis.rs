@@ -130,7 +130,7 @@ fn regressor(said: &Said, rows: &NumberPredictions, seed: u64) -> Regressor {
     let unknown = said.unknown_speakers();
     let number = |number: emorun_metrics::Number<'_>| NumberReport {
         name: number.name.to_owned(),
-        items: number.agreement.n,
+        items: number.items(),
         metrics: {
             let own = said.metrics.iter().chain(&Metric::OF_EACH_NUMBER);
             own.map(|metric| (*metric, metric.of_number(number))).collect()
@@ -138,7 +138,7 @@ fn regressor(said: &Said, rows: &NumberPredictions, seed: u64) -> Regressor {
         by_target: number.by_target(RANGES),
     };
     Regressor {
-        items: rows.numbers().map(|number| number.agreement.n).max().unwrap_or(0),
+        items: rows.numbers().map(|number| number.items()).max().unwrap_or(0),
         speakers: clusters.len() - unknown,
         items_of_unknown_speakers: unknown,
         replicates,

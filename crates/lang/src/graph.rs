@@ -55,7 +55,7 @@ pub struct Edge {
 impl Edge {
     /// True for what a result is compared with, which prediction does without.
     pub fn is_target(&self) -> bool {
-        self.port == "target" || self.port.starts_with("target.")
+        self.port == "target" || self.port.starts_with("target.") || self.port == "target_mask"
     }
 }
 

@@ -287,6 +287,10 @@ impl Ports {
         stack, Stack(stack, lengths) -> (Tensor<4>, Lengths), "a layer stack"
     );
     typed_port!(
+        /// Several sequences of frames an item `[samples, batch, time, width]` and their lengths.
+        samples, Samples(samples, lengths) -> (Tensor<4>, Lengths), "samples"
+    );
+    typed_port!(
         /// Vectors `[batch, width]`.
         vector, Vector(vector) -> Tensor<2>, "vectors"
     );
@@ -311,7 +315,7 @@ impl Ports {
         tokens, Tokens(tokens) -> Tokens, "tokens"
     );
     typed_port!(
-        /// Diagonal normal distributions `[batch, width]`.
+        /// Diagonal normal distributions `[batch, steps, width]`.
         distribution, Distribution(distribution) -> crate::value::Distribution, "a distribution"
     );
     typed_port!(

@@ -168,6 +168,9 @@ crate::registry::registry! {
         mlp_regressor => MlpRegressor(heads::mlp_regressor::MlpRegressor), Heads,
             "regression of several layers on a vector, such as of valence and arousal",
             "multilayer perceptron; Ioffe & Szegedy, ICML 2015", "input: vector, target: values" => "vector";
+        frame_regressor => FrameRegressor(heads::frame_regressor::FrameRegressor), Heads,
+            "linear layer on each frame, to frames such as those of a face",
+            "linear regression of sequences", "input: frames, target: frames at the same rate" => "frames";
         early_classifier => EarlyClassifier(heads::early_classifier::EarlyClassifier), Heads,
             "classifier that answers when a policy says so, before an item's end",
             "Lakomkin et al., ICRA 2018", "input: frames, target: labels, uses.policy: a policy" => "logits, whole: logits, heard: seconds, state, taken, reward: frames";
@@ -184,8 +187,8 @@ crate::registry::registry! {
             "one minus the concordance of predicted numbers with true ones",
             "Lin, Biometrics 45, 1989", "input: vector, target: values (the head's own)" => "scalar";
         mse => Mse(losses::mse::Mse), Losses,
-            "mean squared error of predicted numbers",
-            "torch.nn.MSELoss", "input: vector, target: values (the head's own)" => "scalar";
+            "mean squared error of predicted numbers, or frames",
+            "torch.nn.MSELoss", "input: vector, frames or samples, target: values or frames (the head's own)" => "scalar";
         ctc => Ctc(losses::ctc::Ctc), Losses,
             "transcripts against scores of frames, over all alignments",
             "Graves et al., ICML 2006", "input: frames, target: text" => "scalar";

@@ -65,6 +65,23 @@ impl Wired {
         })
     }
 
+    /// The node as one that predicts frames: one that gives frames, or samples of them, and has frames as target.
+    pub fn frame_regressor(&self) -> Option<FramePorts<'_>> {
+        let input = |port: &str| self.inputs.iter().find(|(name, ..)| name == port);
+        let (_, target, signal) = input("target")?;
+        let (port, _) = self.outputs.iter().find(|(port, signal)| {
+            port.is_empty() && matches!(signal, Signal::Frames { .. } | Signal::Samples { .. })
+        })?;
+        let Signal::Frames { width, .. } = signal else { return None };
+        Some(FramePorts {
+            name: &self.name,
+            output: PortId::new(&self.name, port),
+            target: target.clone(),
+            mask: input("target_mask").map(|(_, from, _)| from.clone()),
+            width: *width,
+        })
+    }
+
     /// The node as a regression head: one that gives a vector and has continuous labels as target.
     pub fn regressor(&self) -> Option<RegressorPorts<'_>> {
         let (_, target, signal) = self.inputs.iter().find(|(port, _, _)| port == "target")?;
@@ -80,6 +97,21 @@ impl Wired {
             names,
         })
     }
+}
+
+/// The frames that a head or generator predicts and those that they are compared with.
+#[derive(Clone, Debug)]
+pub struct FramePorts<'a> {
+    /// Name of the node.
+    pub name: &'a str,
+    /// Where its frames stand.
+    pub output: PortId,
+    /// Where the true ones stand.
+    pub target: PortId,
+    /// Where it stands which of these are known; `None` where all are.
+    pub mask: Option<PortId>,
+    /// Numbers of a frame.
+    pub width: usize,
 }
 
 /// The numbers that a head predicts and those that they are compared with.

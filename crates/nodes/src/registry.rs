@@ -9,6 +9,9 @@ macro_rules! of_section {
     (Heads, Heads, $node:expr) => {
         Some($node)
     };
+    (Generators, Generators, $node:expr) => {
+        Some($node)
+    };
     (Losses, Losses, $node:expr) => {
         Some($node)
     };

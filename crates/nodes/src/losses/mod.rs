@@ -6,6 +6,7 @@ mod compared;
 pub mod cross_entropy;
 pub mod ctc;
 pub mod focal;
+mod frames;
 pub mod mse;
 pub mod soft_label_kl;
 pub mod supervised_contrastive;
