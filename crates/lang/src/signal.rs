@@ -209,6 +209,11 @@ impl FrameRate {
         self.denominator
     }
 
+    /// So many frames in so many seconds, in lowest terms.
+    pub fn fraction(self) -> (u32, u32) {
+        (self.numerator, self.denominator)
+    }
+
     /// The nearest floating-point number, in hertz.
     pub fn hz(self) -> f64 {
         f64::from(self.numerator) / f64::from(self.denominator)

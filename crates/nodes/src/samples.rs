@@ -9,7 +9,7 @@ use emorun_lang::{
 };
 use emorun_nn::facts::Facts;
 use emorun_nn::node::BuildError;
-use emorun_nn::value::{Labels, Lengths, PortId, Targets, Value};
+use emorun_nn::value::{Distribution, Labels, Lengths, PortId, Targets, Value};
 use serde_json::{Value as Json, json};
 
 use crate::kinds::{Kinds, NodeConfig};
@@ -28,6 +28,8 @@ pub const PRETRAINED: [&str; 5] = ["hubert", "wav2vec2", "wavlm", "data2vec_audi
 /// How far values and gradients on a GPU of CUDA may be from the CPU's, relative above 1: products there are TF32, with 10
 /// bits behind the point.
 pub const CUDA_TOLERANCE: f32 = 5e-3;
+/// Dimensions of latent vectors, and samples of frames.
+const LATENT: usize = 4;
 /// Name of the node in a sample's network.
 pub const NODE: &str = "node";
 
@@ -119,13 +121,32 @@ pub enum Feed {
     Vectors,
     /// Scores of frames, compared with a text.
     Transcript,
+    /// Frames that are attended to, beside others and a vector.
+    Memory,
+    /// Frames, and others that are the target.
+    Target,
+    /// Frames, compared with others where a mask says so.
+    ComparedFrames,
+    /// Samples of frames, compared with frames.
+    Drawn,
+    /// Several distributions.
+    Distributions,
+    /// Frames that a generator follows beside a target, with the nodes that it holds.
+    Rollout,
 }
 
 /// Whether the nodes that take it give one number for the batch.
 pub fn is_loss(feed: Feed) -> bool {
     matches!(
         feed,
-        Feed::Logits | Feed::Compared | Feed::Votes | Feed::Numbers | Feed::Transcript
+        Feed::Logits
+            | Feed::Compared
+            | Feed::Votes
+            | Feed::Numbers
+            | Feed::Transcript
+            | Feed::ComparedFrames
+            | Feed::Drawn
+            | Feed::Distributions
     )
 }
 
@@ -234,6 +255,7 @@ pub fn samples() -> Vec<(&'static str, Feed, Vec<Json>)> {
             vec![
                 json!({}),
                 json!({ "how": "sum" }),
+                json!({ "how": "weighted" }),
                 json!({ "how": { "gated": { "width": 6 } } }),
             ],
         ),
@@ -243,6 +265,7 @@ pub fn samples() -> Vec<(&'static str, Feed, Vec<Json>)> {
             vec![
                 json!({}),
                 json!({ "how": "sum" }),
+                json!({ "how": "weighted" }),
                 json!({ "how": { "gated": { "width": 6 } } }),
             ],
         ),
@@ -279,6 +302,47 @@ pub fn samples() -> Vec<(&'static str, Feed, Vec<Json>)> {
         ("soft_label_kl", Feed::Votes, vec![json!({})]),
         ("ccc", Feed::Numbers, vec![json!({})]),
         ("mse", Feed::Numbers, vec![json!({})]),
+        (
+            "mse",
+            Feed::ComparedFrames,
+            vec![json!({}), json!({ "channels": [2, 7] })],
+        ),
+        ("mse", Feed::Drawn, vec![json!({})]),
+        ("kl_divergence", Feed::Distributions, vec![json!({}), json!({ "free_bits": 0.2 })]),
+        ("smoothness", Feed::Drawn, vec![json!({}), json!({ "channels": [0, 3] })]),
+        ("diversity", Feed::Drawn, vec![json!({ "scale": 3.0 })]),
+        ("sample_contrastive", Feed::Drawn, vec![json!({})]),
+        (
+            "consistency",
+            Feed::Drawn,
+            vec![json!({ "part": [0, 3], "with": [5, 16], "window": 5 })],
+        ),
+        ("align", Feed::Frames, vec![json!({ "rate_hz": 50 }), json!({ "rate_hz": 30 })]),
+        (
+            "vae",
+            Feed::Streams,
+            vec![json!({ "latent": 3, "width": 8, "layers": 1, "heads": 2, "feed_forward": 12, "dropout": 0.0 })],
+        ),
+        (
+            "transformer_decoder",
+            Feed::Memory,
+            vec![
+                json!({ "width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.0, "period": 5 }),
+                json!({ "width": 8, "layers": 1, "heads": 1, "feed_forward": 8, "dropout": 0.0, "causal": false }),
+            ],
+        ),
+        ("frame_regressor", Feed::Target, vec![json!({})]),
+        (
+            "window_rollout",
+            Feed::Rollout,
+            vec![
+                json!({ "uses": { "latent": "latent", "decoder": "decoder" }, "latent": LATENT, "window": 8, "context": 5 }),
+                json!({
+                    "uses": { "latent": "latent", "decoder": "decoder" }, "latent": LATENT, "window": 5, "context": 8,
+                    "momentum": 0.5, "sees": "past",
+                }),
+            ],
+        ),
         ("ctc", Feed::Transcript, vec![json!({ "alphabet": "abcdefghijklmno" })]),
         (
             "mlp_regressor",
@@ -302,6 +366,35 @@ pub fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'st
             ("inputs.a", data("mel"), frames_signal(width)),
             ("inputs.b", data("longer"), frames_signal(width)),
         ],
+        Feed::Memory => vec![
+            ("inputs.a", data("vector"), vector()),
+            ("inputs.b", data("longer"), frames_signal(width)),
+            ("memory", data("mel"), frames_signal(width)),
+        ],
+        Feed::Target => vec![
+            ("input", data("mel"), frames_signal(width)),
+            ("target", data("longer"), frames_signal(width)),
+        ],
+        Feed::Rollout => vec![
+            ("memory", data("mel"), frames_signal(width)),
+            ("target", data("longer"), frames_signal(width)),
+        ],
+        Feed::ComparedFrames => vec![
+            ("input", data("mel"), frames_signal(width)),
+            ("target", data("longer"), frames_signal(width)),
+            ("target_mask", data("seen"), frames_signal(1)),
+        ],
+        Feed::Drawn => {
+            let mut ports = vec![("input", data("samples"), Signal::Samples { width, rate: rate() })];
+            // The others look at samples alone.
+            if ["mse", "sample_contrastive"].contains(&kind) {
+                ports.push(("target", data("longer"), frames_signal(width)));
+            }
+            return ports;
+        }
+        Feed::Distributions => {
+            return vec![("input", data("distributions"), Signal::Distribution { width: LATENT })];
+        }
         Feed::Vectors => vec![
             ("inputs.a", data("vector"), vector()),
             ("inputs.b", data("second"), vector()),
@@ -313,6 +406,7 @@ pub fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'st
     };
     ports.extend(match (kind, feed, labels_signal(classes)) {
         ("mlp_regressor", ..) => Some(("target", data("numbers"), numbers(2))),
+        (_, Feed::ComparedFrames, _) => None,
         (_, Feed::Transcript, _) => Some(("target", data("text"), Signal::Text)),
         (_, Feed::Numbers, _) => Some(("target", data("own"), numbers(width))),
         (_, Feed::Votes, Signal::Labels { labels }) => Some(("target", data("votes"), Signal::SoftLabels { labels })),
@@ -399,14 +493,43 @@ pub fn build(
     let facts = Facts::default();
     let mut node = wired(NODE, kind, fields, &inputs(kind, feed, width, CLASSES), &facts)?;
     let mut nodes = Vec::new();
-    for (_, policy) in fields["uses"].as_object().into_iter().flatten() {
-        // It holds a policy, which has no parameters here and listens to the end.
-        let policy = policy.as_str().unwrap_or_default();
-        node.uses.push(("uses.policy".into(), policy.into()));
-        nodes.push(wired(policy, "fixed_policy", &json!({ "value": 0.0 }), &[], &facts)?);
+    for (held, name) in fields["uses"].as_object().into_iter().flatten() {
+        let name = name.as_str().unwrap_or_default();
+        node.uses.push((format!("uses.{held}"), name.into()));
+        nodes.push(held_by_sample(held, name, width, &facts)?);
     }
     nodes.push(node);
     Ok(Network::build(nodes.into(), &HashMap::new(), &facts, seed, device)?)
+}
+
+/// A node that a sample holds, which no schedule runs by itself.
+fn held_by_sample(held: &str, name: &str, width: usize, facts: &Facts) -> Result<Wired, SampleError> {
+    let small = json!({ "width": 8, "layers": 1, "heads": 2, "feed_forward": 12, "dropout": 0.0 });
+    let with = |more: Json| {
+        let mut fields = small.clone();
+        for (key, value) in more.as_object().into_iter().flatten() {
+            fields[key] = value.clone();
+        }
+        fields
+    };
+    let frames = |port: &'static str, from: &str| (port, data(from), frames_signal(width));
+    let wired = match held {
+        "latent" => {
+            let inputs = [frames("inputs.a", "mel"), frames("inputs.b", "longer")];
+            wired(name, "vae", &with(json!({ "latent": LATENT })), &inputs, facts)?
+        }
+        "decoder" => {
+            let latent = ("inputs.a", data("latent"), Signal::Vector { width: LATENT });
+            let inputs = [latent, frames("inputs.b", "longer"), frames("memory", "mel"), frames("target", "longer")];
+            wired(name, "transformer_decoder", &with(json!({ "period": 10 })), &inputs, facts)?
+        }
+        // A policy, which has no parameters here and listens to the end.
+        _ => wired(name, "fixed_policy", &json!({ "value": 0.0 }), &[], facts)?,
+    };
+    Ok(Wired {
+        needed: Needed::default(),
+        ..wired
+    })
 }
 
 /// A network of one pretrained encoder, [`NODE`], with small layers whose weights are drawn for a seed, all of which train.
@@ -490,7 +613,23 @@ pub fn values(items: &[Vec<f32>], width: usize, time: usize, device: &Device) ->
         let letters = ["cab", "deaf", "", "feed", "hod"];
         Some(letters[item.len() / width % letters.len()].to_owned())
     });
+    let drawn = (0..3).map(|sample| {
+        let of_sample: Vec<Vec<f32>> = items
+            .iter()
+            .map(|item| noise((item.len() + 700 * (sample + 1)) as u32, item.len()))
+            .collect();
+        batch(&of_sample, width, time, device).0
+    });
+    let drawn = Value::Samples(Tensor::stack(drawn.collect(), 0), lengths.clone());
+    let seen: Vec<Vec<f32>> = items
+        .iter()
+        .map(|item| (0..item.len() / width).map(|frame| f32::from(u8::from(frame % 3 != 1))).collect())
+        .collect();
+    let (seen, seen_lengths) = batch(&seen, 1, time, device);
     vec![
+        (data("samples"), drawn),
+        (data("seen"), Value::Frames(seen, seen_lengths)),
+        (data("distributions"), distributions(items, width, time, device)),
         (data("mel"), Value::Frames(frames, lengths.clone())),
         (data("longer"), Value::Frames(longer, longer_lengths)),
         (data("stack"), Value::Stack(Tensor::stack(layers.collect(), 0), lengths)),
@@ -504,6 +643,23 @@ pub fn values(items: &[Vec<f32>], width: usize, time: usize, device: &Device) ->
         (data("votes"), truth(items.len(), CLASSES)),
         (data("text"), Value::Text(texts.collect())),
     ]
+}
+
+/// A distribution for each frame of an item.
+fn distributions(items: &[Vec<f32>], width: usize, time: usize, device: &Device) -> Value {
+    let part = |seed: u32| {
+        let rows: Vec<Vec<f32>> = items
+            .iter()
+            .map(|item| noise(item.len() as u32 + seed, item.len() / width * LATENT))
+            .collect();
+        batch(&rows, LATENT, time, device)
+    };
+    let ((mean, lengths), (log_variance, _)) = (part(800), part(801));
+    Value::Distribution(Distribution {
+        mean,
+        log_variance,
+        lengths,
+    })
 }
 
 /// Numbers that items are labelled with.
@@ -527,6 +683,15 @@ pub fn probe(output: &Value, device: &Device) -> Option<Tensor<1>> {
                 row[..length * width].copy_from_slice(&noise(at as u32 + 50, length * width));
             }
             Some((frames.clone() * Tensor::from_data(TensorData::new(factors, [count, time, width]), device)).sum())
+        }
+        Value::Samples(samples, _) => {
+            let numbers = samples.dims().iter().product();
+            let [count, batch, time, width] = samples.dims();
+            let own = noise(50, count * batch * width);
+            // By item and channel, so that padding changes none.
+            let factors = (0..numbers).map(|at| own[at / (time * width) * width + at % width]);
+            let factors = TensorData::new(factors.collect::<Vec<f32>>(), samples.dims());
+            Some((samples.clone() * Tensor::from_data(factors, device)).sum())
         }
         Value::Logits(vectors) | Value::Vector(vectors) => {
             let [count, width] = vectors.dims();

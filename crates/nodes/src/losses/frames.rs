@@ -17,6 +17,19 @@ pub(super) struct Compared {
     pub mask: Tensor<3>,
 }
 
+/// First channel of those that count, and the one behind the last; `None` for all.
+pub(super) type Channels = Option<[usize; 2]>;
+
+fn channels_within(channels: Channels, width: usize) -> Result<(), InferError> {
+    match channels {
+        Some([from, to]) if from >= to || to > width => {
+            let message = format!("must be a channel and a later one, of {width}: the first and the one behind the last");
+            Err(InferError::invalid("channels", message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Width and rate of the frames, or samples of frames, on a port.
 ///
 /// # Errors
@@ -32,8 +45,9 @@ pub(super) fn predicted_on(inputs: &InputSignals<'_>, port: &str) -> Result<(usi
 ///
 /// # Errors
 /// A port is missing or carries something else.
-pub(super) fn frames_compared(inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+pub(super) fn frames_compared(inputs: &InputSignals<'_>, channels: Channels) -> Result<Inferred, InferError> {
     let (width, rate) = predicted_on(inputs, "input")?;
+    channels_within(channels, width)?;
     let wanted = Signal::Frames { width, rate };
     let found = inputs.require("target")?;
     if *found != wanted {
@@ -52,8 +66,9 @@ pub(super) fn frames_compared(inputs: &InputSignals<'_>) -> Result<Inferred, Inf
 ///
 /// # Errors
 /// A port is missing or carries something else.
-pub(super) fn frames_alone(inputs: &InputSignals<'_>) -> Result<Inferred, InferError> {
+pub(super) fn frames_alone(inputs: &InputSignals<'_>, channels: Channels) -> Result<Inferred, InferError> {
     let (width, rate) = predicted_on(inputs, "input")?;
+    channels_within(channels, width)?;
     let frames = Signal::Frames { width, rate };
     Ok(Inferred::loss(each_cost(&frames, 0, 10.0 * width as f64, 6.0 * width as f64)))
 }
@@ -69,7 +84,7 @@ fn mask_fits(inputs: &InputSignals<'_>, rate: FrameRate) -> Result<(), InferErro
 }
 
 /// The frames at `input` with which of them count: those of the item's own length.
-pub(super) fn predicted(inputs: &Ports) -> Result<(Tensor<4>, Tensor<3>), NodeError> {
+pub(super) fn predicted(inputs: &Ports, channels: Channels) -> Result<(Tensor<4>, Tensor<3>), NodeError> {
     let (frames, lengths) = match inputs.get("input")? {
         Value::Samples(frames, lengths) => (frames.clone(), lengths.clone()),
         _ => {
@@ -77,15 +92,23 @@ pub(super) fn predicted(inputs: &Ports) -> Result<(Tensor<4>, Tensor<3>), NodeEr
             (frames.unsqueeze::<4>(), lengths)
         }
     };
+    let frames = match channels {
+        Some([from, to]) => frames.narrow(3, from, to - from),
+        None => frames,
+    };
     let [_, batch, time, _] = frames.dims();
     let mask = lengths.mask(time, &frames.device()).reshape([batch, time, 1]);
     Ok((frames, mask))
 }
 
 /// The frames at `input` and `target` as far as both are there, and which of them count.
-pub(super) fn compared(inputs: &Ports) -> Result<Compared, NodeError> {
-    let (predicted, mask) = predicted(inputs)?;
+pub(super) fn compared(inputs: &Ports, channels: Channels) -> Result<Compared, NodeError> {
+    let (predicted, mask) = predicted(inputs, channels)?;
     let (truth, lengths) = inputs.frames("target")?;
+    let truth = match channels {
+        Some([from, to]) => truth.narrow(2, from, to - from),
+        None => truth,
+    };
     let ([_, batch, time, _], [_, true_time, _]) = (predicted.dims(), truth.dims());
     let time = time.min(true_time);
     let device = truth.device();
@@ -119,6 +142,42 @@ pub(super) fn mean_over_items(each: Tensor<3>, mask: Tensor<3>, items: f64) -> V
     let sum = (each * mask).sum_dim(1).reshape([batch]);
     let mean = (sum / frames.clamp_min(1.0)).sum().div_scalar(items.max(1.0));
     Value::Scalar(mean, items)
+}
+
+/// The mean over items of the mean of some numbers that each has, `[batch]` each, of the items with a 1 in `counts`.
+pub(super) fn mean_of_items(each: Vec<Tensor<1>>, counts: Tensor<1>, items: f64) -> Value {
+    let number = each.len().max(1) as f64;
+    let sum = each.into_iter().map(|each| (each * counts.clone()).sum()).reduce(Tensor::add);
+    let sum = sum.unwrap_or_else(|| counts.sum().mul_scalar(0.0));
+    Value::Scalar(sum.div_scalar(number * items.max(1.0)), items)
+}
+
+/// All numbers of each item's frames that count, one after the other, `[samples, batch, numbers]`.
+pub(super) fn flattened(frames: Tensor<4>, mask: Tensor<3>) -> Tensor<3> {
+    let [samples, batch, time, width] = frames.dims();
+    (frames * mask.unsqueeze::<4>()).reshape([samples, batch, time * width])
+}
+
+/// Euclidean distances of each pair of samples, `[batch]` each. Where they are the same there is no slope.
+pub(super) fn distances(rows: &Tensor<3>) -> impl Iterator<Item = Tensor<1>> + '_ {
+    let [samples, batch, _] = rows.dims();
+    let sample = move |at: usize| rows.clone().narrow(0, at, 1);
+    let pairs = (0..samples).flat_map(move |a| (a + 1..samples).map(move |b| (a, b)));
+    pairs.map(move |(a, b)| {
+        let squares = (sample(a) - sample(b)).square().sum_dim(2).reshape([batch]);
+        squares.clamp_min(1e-12).sqrt()
+    })
+}
+
+/// Cosines of rows, `[batch]`.
+///
+/// # Source
+/// `torch.nn.functional.cosine_similarity`, whose least norm is 1e-8 as well.
+pub(super) fn cosine(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
+    let [batch, _] = a.dims();
+    let norm = |x: Tensor<2>| x.square().sum_dim(1).clamp_min(1e-16).sqrt();
+    let product = (a.clone() * b.clone()).sum_dim(1);
+    (product / (norm(a) * norm(b))).reshape([batch])
 }
 
 /// Items of which both sides have a frame, from their lengths.

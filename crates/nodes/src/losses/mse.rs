@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LossKind;
-use super::frames::{compared, frames_compared, items_counted, mean_over_items};
+use super::frames::{Channels, compared, frames_compared, items_counted, mean_over_items};
 use crate::contract::{DeviceKind, Kind};
 use crate::inference::numbers_compared;
 use crate::ramp::Ramp;
@@ -28,6 +28,9 @@ pub struct Mse {
     /// Frames of a single number at the target's rate: above 0.5 where the target is known, and is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_mask: Option<PortRef>,
+    /// Of frames the first channel of those that count, and the one behind the last; all when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<[usize; 2]>,
     /// Factor of this loss in the sum of losses.
     #[serde(default = "crate::inference::default_loss_weight")]
     #[schemars(range(min = 0.0))]
@@ -46,7 +49,8 @@ impl LossKind for Mse {
 impl Kind for Mse {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         match inputs.get("input") {
-            Some(Signal::Frames { .. } | Signal::Samples { .. }) => frames_compared(inputs),
+            Some(Signal::Frames { .. } | Signal::Samples { .. }) => frames_compared(inputs, self.channels),
+            _ if self.channels.is_some() => Err(InferError::invalid("channels", "are those of frames")),
             _ => numbers_compared(inputs),
         }
     }
@@ -56,13 +60,18 @@ impl DeviceKind for Mse {
     type Layer = MseLayer;
 
     fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<MseLayer, BuildError> {
-        Ok(MseLayer {})
+        Ok(MseLayer {
+            channels: self.channels,
+        })
     }
 }
 
 /// See [`Mse`].
 #[derive(Module, Debug)]
-pub struct MseLayer {}
+pub struct MseLayer {
+    #[module(skip)]
+    channels: Channels,
+}
 
 impl Loss for MseLayer {
     fn count(&self, inputs: &Ports) -> Result<f64, NodeError> {
@@ -81,7 +90,7 @@ impl Layer for MseLayer {
     fn forward(&self, inputs: &Ports, _context: &Context) -> Result<Outputs, NodeError> {
         if let Value::Frames(..) = inputs.get("target")? {
             let items = items_counted(inputs, &["input", "target"])?;
-            let of = compared(inputs)?;
+            let of = compared(inputs, self.channels)?;
             let error = (of.predicted - of.truth.unsqueeze::<4>()).square().mean_dim(3).mean_dim(0);
             return Ok(output(mean_over_items(error.squeeze_dim(0), of.mask, items)));
         }

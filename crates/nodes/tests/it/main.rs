@@ -13,5 +13,6 @@ mod mixing;
 mod networks;
 mod padding;
 mod presence;
+mod rollout;
 mod stepping;
 mod vectors;
