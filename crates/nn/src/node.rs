@@ -165,8 +165,6 @@ pub struct Window {
     pub mask: Tensor<2>,
     /// Frames of the memory before the window.
     pub before: usize,
-    /// Place of the window's first frame in its sequence.
-    pub from: usize,
 }
 
 /// A layer that a rollout holds, which gives a distribution of what it sees.

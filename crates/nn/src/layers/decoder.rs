@@ -24,19 +24,15 @@ pub struct Attention {
 /// Attention that is not built yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionSizes {
-    /// Width of the frames that attend, and of what comes out.
+    /// Width of the frames that attend, of those that are attended to, and of what comes out.
     pub width: usize,
-    /// Width of those that are attended to.
-    pub memory: usize,
     /// Heads, which divide `width`.
     pub heads: usize,
 }
 
 impl AttentionSizes {
     fn layers(self) -> [Dense; 4] {
-        let own = Dense::new(self.width, self.width);
-        let of_memory = Dense::new(self.memory, self.width);
-        [own, of_memory, of_memory, own]
+        [Dense::new(self.width, self.width); 4]
     }
 
     /// Number of parameters.
@@ -60,7 +56,7 @@ impl AttentionSizes {
 impl Attention {
     /// # Shapes
     /// - `x`: `[batch, queries, width]`
-    /// - `memory`: `[batch, keys, memory]`
+    /// - `memory`: `[batch, keys, width]`
     /// - `bias`: `[1 or batch, heads, queries, keys]`, added to the scores
     /// - output: `[batch, queries, width]`
     ///
@@ -93,10 +89,8 @@ pub fn hiding(mask: Tensor<2>) -> Tensor<4> {
 /// A layer of a decoder that is not built yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecoderSizes {
-    /// Width of its frames.
+    /// Width of its frames and of the memory's.
     pub width: usize,
-    /// Width of the memory's frames.
-    pub memory: usize,
     /// Heads of both attentions.
     pub heads: usize,
     /// Width within the feed-forward sublayer.
@@ -104,13 +98,11 @@ pub struct DecoderSizes {
 }
 
 impl DecoderSizes {
-    fn attentions(self) -> [AttentionSizes; 2] {
-        let of = |memory: usize| AttentionSizes {
+    fn attention(self) -> AttentionSizes {
+        AttentionSizes {
             width: self.width,
-            memory,
             heads: self.heads,
-        };
-        [of(self.width), of(self.memory)]
+        }
     }
 
     fn feed(self) -> [Dense; 2] {
@@ -122,19 +114,17 @@ impl DecoderSizes {
 
     /// Number of parameters.
     pub fn parameters(self) -> u64 {
-        let attentions = self.attentions().map(AttentionSizes::parameters);
         let feed = self.feed().map(|layer| layer.parameters());
-        attentions.iter().sum::<u64>() + feed.iter().sum::<u64>() + 6 * self.width as u64
+        2 * self.attention().parameters() + feed.iter().sum::<u64>() + 6 * self.width as u64
     }
 
     /// The module, its weights drawn.
     pub fn build(self, device: &Device) -> DecoderLayer {
         let norm = || LayerNormConfig::new(self.width).init(device);
-        let [own, of_memory] = self.attentions().map(|sizes| sizes.build(device));
         let [inner, outer] = self.feed().map(|layer| layer.build(device));
         DecoderLayer {
-            own,
-            of_memory,
+            own: self.attention().build(device),
+            of_memory: self.attention().build(device),
             inner,
             outer,
             norm_own: norm(),
@@ -169,7 +159,7 @@ pub struct Biases {
 impl DecoderLayer {
     /// # Shapes
     /// - `x`: `[batch, queries, width]`
-    /// - `memory`: `[batch, keys, memory]`
+    /// - `memory`: `[batch, keys, width]`
     /// - output: `[batch, queries, width]`
     pub fn forward(
         &self,

@@ -21,7 +21,8 @@ use emorun_nn::value::{Lengths, Value};
 
 /// Frames that attend to one another and to the frames of a memory, each frame to those of its own time and before, unless
 /// `causal` is off. What is known at each frame (`inputs`: frames at the memory's rate, or vectors, which are the same at
-/// every frame) is brought to `width` by a linear layer each and added, with positions.
+/// every frame) is brought to `width` by a linear layer each and added; the memory by one of its own. Both have sinusoidal
+/// positions, counted from the first frame of the memory in sight.
 ///
 /// With `period`, attention to what lies further back is weaker by a head's slope for each whole period, and positions come
 /// again after each.
@@ -97,6 +98,7 @@ fn default_causal() -> bool {
 struct Sizes {
     ports: Vec<String>,
     inputs: Vec<Dense>,
+    memory: Dense,
     layer: DecoderSizes,
     output: Option<Dense>,
     rate: FrameRate,
@@ -136,9 +138,9 @@ impl TransformerDecoder {
         Ok(Sizes {
             ports,
             inputs: layers,
+            memory: Dense::new(memory, self.width),
             layer: DecoderSizes {
                 width: self.width,
-                memory,
                 heads: self.heads,
                 feed_forward: self.feed_forward,
             },
@@ -151,7 +153,7 @@ impl TransformerDecoder {
 impl Kind for TransformerDecoder {
     fn infer(&self, inputs: &InputSignals<'_>, _facts: &Facts) -> Result<Inferred, InferError> {
         let sizes = self.sizes(inputs)?;
-        let linear = sizes.inputs.iter().chain(&sizes.output);
+        let linear = sizes.inputs.iter().chain([&sizes.memory]).chain(&sizes.output);
         let parameters = linear.map(Dense::parameters).sum::<u64>() + self.layers as u64 * sizes.layer.parameters();
         let kept = self.layers * (16 * self.width + 3 * self.feed_forward);
         let (rate, width) = (sizes.rate, sizes.output.map_or(self.width, |layer| layer.output));
@@ -177,11 +179,13 @@ impl DeviceKind for TransformerDecoder {
         let build = |layer: &Dense| layer.build(context.device);
         Ok(TransformerDecoderLayer {
             inputs: sizes.inputs.iter().map(build).collect(),
+            memory: build(&sizes.memory),
             layers: (0..self.layers).map(|_| sizes.layer.build(context.device)).collect(),
             output: sizes.output.as_ref().map(build),
             ports: sizes.ports,
             widths: sizes.inputs.iter().map(|layer| layer.input).collect(),
-            sizes: sizes.layer,
+            memory_width: sizes.memory.input,
+            heads: self.heads,
             activation: self.activation,
             dropout: self.dropout,
             sight: Sight {
@@ -196,6 +200,7 @@ impl DeviceKind for TransformerDecoder {
 #[derive(Module, Debug)]
 pub struct TransformerDecoderLayer {
     inputs: Vec<Linear>,
+    memory: Linear,
     layers: Vec<DecoderLayer>,
     output: Option<Linear>,
     #[module(skip)]
@@ -203,7 +208,9 @@ pub struct TransformerDecoderLayer {
     #[module(skip)]
     widths: Vec<usize>,
     #[module(skip)]
-    sizes: DecoderSizes,
+    memory_width: usize,
+    #[module(skip)]
+    heads: usize,
     #[module(skip)]
     activation: Activation,
     #[module(skip)]
@@ -216,14 +223,14 @@ impl TransformerDecoderLayer {
     fn fits(&self, window: &Window) -> Result<(), NodeError> {
         let widths: Vec<usize> = window.inputs.iter().map(|input| input.dims()[2]).collect();
         let memory = window.memory.dims()[2];
-        if widths == self.widths && memory == self.sizes.memory {
+        if widths == self.widths && memory == self.memory_width {
             return Ok(());
         }
         Err(NodeError::Held {
             port: "uses.decoder".to_owned(),
             reason: format!(
                 "takes inputs {:?} wide and a memory {} wide, not {widths:?} and {memory}",
-                self.widths, self.sizes.memory
+                self.widths, self.memory_width
             ),
         })
     }
@@ -240,16 +247,18 @@ impl Decoder for TransformerDecoderLayer {
         };
         let [_, time, width] = x.dims();
         let device = x.device();
-        let mut x = x + sinusoidal(window.from, time, width, self.sight.period, &device);
-        let memory_bias = self.sight.bias(self.sizes.heads, (time, keys), window.before, &device);
+        let places = |from: usize, time: usize| sinusoidal(from, time, width, self.sight.period, &device);
+        let mut x = x + places(window.before, time);
+        let memory = self.memory.forward(window.memory.clone()) + places(0, keys);
+        let memory_bias = self.sight.bias(self.heads, (time, keys), window.before, &device);
         let own_hidden = hiding(window.mask.clone().narrow(1, window.before, time));
         let biases = Biases {
-            own: self.sight.bias(self.sizes.heads, (time, time), 0, &device) + own_hidden,
+            own: self.sight.bias(self.heads, (time, time), 0, &device) + own_hidden,
             of_memory: memory_bias + hiding(window.mask.clone()),
         };
         for (at, layer) in self.layers.iter().enumerate() {
             let within = context.within(&format!("layer {at}"));
-            x = layer.forward(x, &window.memory, &biases, (self.activation, self.dropout), &within);
+            x = layer.forward(x, &memory, &biases, (self.activation, self.dropout), &within);
         }
         Ok(match &self.output {
             Some(output) => output.forward(x),
@@ -290,7 +299,6 @@ impl Layer for TransformerDecoderLayer {
             memory: memory.narrow(1, 0, time),
             mask: mask.clone(),
             before: 0,
-            from: 0,
         };
         let decoded = self.decode(&window, context)? * mask.reshape([batch, time, 1]);
         Ok(output(Value::Frames(decoded, lengths)))

@@ -322,7 +322,6 @@ impl WindowRolloutLayer {
             memory: seen.frames.repeat_dim(0, rollout.samples),
             mask: seen.mask.repeat_dim(0, rollout.samples),
             before: self.before,
-            from: at * self.window,
         };
         let within = rollout.context.within(&format!("window {at}"));
         let frames = rollout.decoder.decode(&window, &within)?;
