@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::GeneratorKind;
 use crate::blocks::vae::normal_rows;
-use crate::contract::{DeviceKind, Kind};
+use crate::contract::{DeviceKind, Holds, Kind};
 use crate::heads::Predicts;
 use crate::heads::frame_regressor::target_width;
 use crate::inference::frames_on;
@@ -173,6 +173,25 @@ impl Kind for WindowRollout {
             reads_labels: false,
             train_only: false,
         })
+    }
+
+    fn holds(&self, inputs: &InputSignals<'_>) -> Vec<Holds> {
+        let Ok((memory, width, rate)) = self.widths(inputs) else {
+            return Vec::new();
+        };
+        let latent = Holds {
+            held: LATENT,
+            inputs: vec![memory, width],
+            beside: None,
+            gives: ("distribution", Signal::Distribution { width: self.latent }),
+        };
+        let decoder = Holds {
+            held: DECODER,
+            inputs: vec![self.latent, width],
+            beside: Some(("memory", memory)),
+            gives: ("", Signal::Frames { width, rate }),
+        };
+        vec![latent, decoder]
     }
 }
 

@@ -28,7 +28,8 @@ pub struct SampleContrastive {
     /// True frames; the input's own target when left out.
     #[serde(default)]
     pub target: Option<PortRef>,
-    /// Frames of a single number at the target's rate: above 0.5 where the target is known, and is compared.
+    /// Frames of a single number at the target's rate: above 0.5 where the target is known, and is compared;
+    /// the mask of the inherited target when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_mask: Option<PortRef>,
     /// First channel of those that count, and the one behind the last; all when left out.
