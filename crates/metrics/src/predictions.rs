@@ -196,8 +196,17 @@ pub struct NumberPredictions {
     agreement: Vec<Agreement>,
     truth: Vec<Option<f32>>,
     predicted: Vec<f32>,
-    /// Of each row its frames and the agreement of each number over them; empty where rows are all there is.
-    sequences: Vec<Arc<(Sequence, Vec<Agreement>)>>,
+    /// Of each row its frames and what follows from them; empty where rows are all there is.
+    sequences: Vec<Arc<Summed>>,
+}
+
+/// Frames with what is drawn again and again in a bootstrap.
+#[derive(Debug)]
+struct Summed {
+    sequence: Sequence,
+    agreement: Vec<Agreement>,
+    truth: Vec<Option<f32>>,
+    predicted: Vec<f32>,
 }
 
 /// One of the numbers that a head predicts, over all items.
@@ -218,7 +227,7 @@ impl Number<'_> {
         let of_items =
             rows.filter_map(|(truth, predicted)| Some((f64::from(truth[self.column]?), f64::from(predicted[self.column]))));
         let sequences = self.of.sequences.iter();
-        of_items.chain(sequences.flat_map(|own| own.0.pairs(self.column)))
+        of_items.chain(sequences.flat_map(|own| own.sequence.pairs(self.column)))
     }
 
     /// Items whose true number is known.
@@ -272,18 +281,22 @@ impl NumberPredictions {
                 right: self.names.len(),
             });
         }
-        let agreement = sequence.agreement();
-        self.add_known(Arc::new((sequence, agreement)));
+        let (truth, predicted) = sequence.means();
+        self.add_known(Arc::new(Summed {
+            agreement: sequence.agreement(),
+            sequence,
+            truth,
+            predicted,
+        }));
         Ok(())
     }
 
-    fn add_known(&mut self, own: Arc<(Sequence, Vec<Agreement>)>) {
-        for (all, of_item) in self.agreement.iter_mut().zip(&own.1) {
+    fn add_known(&mut self, own: Arc<Summed>) {
+        for (all, of_item) in self.agreement.iter_mut().zip(&own.agreement) {
             all.merge(of_item);
         }
-        let (truth, predicted) = own.0.means();
-        self.truth.extend(truth);
-        self.predicted.extend(predicted);
+        self.truth.extend(&own.truth);
+        self.predicted.extend(&own.predicted);
         self.sequences.push(own);
     }
 
@@ -294,7 +307,7 @@ impl NumberPredictions {
 
     /// The frames of each item, of a head that predicts frames.
     pub fn sequences(&self) -> impl Iterator<Item = &Sequence> {
-        self.sequences.iter().map(|own| &own.0)
+        self.sequences.iter().map(|own| &own.sequence)
     }
 
     /// Adds a row; a true number may be unknown.

@@ -152,6 +152,9 @@ pub trait Decoder {
     /// # Errors
     /// What the window holds is not as wide as the layer was built for.
     fn decode(&self, window: &Window, context: &Context) -> Result<Tensor<3>, NodeError>;
+
+    /// Whether no frame follows from what comes later in its window.
+    fn is_causal(&self) -> bool;
 }
 
 /// What a [`Decoder`] makes the frames of a window from.

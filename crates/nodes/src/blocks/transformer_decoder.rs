@@ -237,6 +237,10 @@ impl TransformerDecoderLayer {
 }
 
 impl Decoder for TransformerDecoderLayer {
+    fn is_causal(&self) -> bool {
+        self.sight.causal
+    }
+
     fn decode(&self, window: &Window, context: &Context) -> Result<Tensor<3>, NodeError> {
         self.fits(window)?;
         let [_, keys, _] = window.memory.dims();

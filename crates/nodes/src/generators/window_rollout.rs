@@ -25,7 +25,8 @@ use emorun_nn::value::{Distribution, Lengths, Value};
 /// A window's frames are what `uses.decoder` makes of: a latent vector at each frame, the window before as it was generated
 /// (its frame at the same place), and the memory's frames of the window and of `context` frames before it. No frame follows
 /// from a later one of the memory, if the decoder is causal, so that frames can be given as they come
-/// ([`Stepper`]): in stretches of any length they are the same as of the whole, to the bit on the CPU.
+/// ([`Stepper`]): in stretches of any length they are the same as of the whole, to the bit on the CPU. With a decoder that is
+/// not causal, and a window as long as the longest item, whole items are generated at once.
 ///
 /// The latent vector is `μ + σ ε` with the noise ε of a sample, keyed by (seed, item, sample) and while training by the epoch
 /// as well, and `μ` and `σ` from `uses.latent`, which sees
@@ -310,7 +311,7 @@ impl WindowRolloutLayer {
         rollout.latent.distribution(&streams, mask, &within).map(Some)
     }
 
-    /// The frames of a window, `[samples · batch, window, width]`, the latent vectors at its end, and what they were drawn
+    /// The frames of a window, `[samples · batch, time, width]`, the latent vectors at its end, and what they were drawn
     /// from.
     fn frames(
         &self,
@@ -331,13 +332,14 @@ impl WindowRolloutLayer {
             None => drawn,
         };
         let [rows, latent] = z.dims();
-        let places: Vec<f32> = (1..=self.window).map(|at| at as f32 / self.window as f32).collect();
-        let places = Tensor::<3>::from_data(TensorData::new(places, [1, self.window, 1]), &z.device());
+        let time = seen.frames.dims()[1] - self.before;
+        let places: Vec<f32> = (1..=time).map(|at| at as f32 / self.window as f32).collect();
+        let places = Tensor::<3>::from_data(TensorData::new(places, [1, time, 1]), &z.device());
         let begin = z_before.unwrap_or(&z).clone().reshape([rows, 1, latent]);
         let way = z.clone().reshape([rows, 1, latent]) - begin.clone();
-        let latents = begin.expand([rows, self.window, latent]) + way.expand([rows, self.window, latent]) * places;
+        let latents = begin.expand([rows, time, latent]) + way.expand([rows, time, latent]) * places;
         let window = Window {
-            inputs: vec![latents, last.clone()],
+            inputs: vec![latents, last.clone().narrow(1, 0, time)],
             memory: seen.frames.repeat_dim(0, rollout.samples),
             mask: seen.mask.repeat_dim(0, rollout.samples),
             before: self.before,
@@ -357,8 +359,8 @@ impl WindowRolloutLayer {
     /// The next frames, `[samples · batch, time, width]`, and what the latent vectors of each window that begins were drawn
     /// from.
     ///
-    /// A window is always computed at its full length, with zeros for the frames that have not come: these are hidden from
-    /// those that have, whose numbers are thus the same however many come at a time.
+    /// A causal decoder computes each window at its full length, with zeros for the frames that have not come: these are
+    /// hidden from those that have, whose numbers are thus the same however many come at a time.
     fn advance(
         &self,
         rollout: &Rollout<'_>,
@@ -372,7 +374,11 @@ impl WindowRolloutLayer {
         while from < time {
             let (have, at) = (*state.number("frames"), *state.number("windows"));
             let take = (self.window - have).min(time - from);
-            let missing = self.window - have - take;
+            let is_whole = have + take == self.window;
+            let missing = match rollout.decoder.is_causal() {
+                true => self.window - have - take,
+                false => 0,
+            };
             let new = (frames.clone().narrow(1, from, take), mask.clone().narrow(1, from, take));
             let held = |state: &mut State| {
                 let known: Option<(Tensor<3>, Tensor<2>)> = state.take("memory").zip(state.take("mask"));
@@ -406,7 +412,7 @@ impl WindowRolloutLayer {
             }
             given.push(whole.clone().narrow(1, have, take));
             from += take;
-            if missing > 0 {
+            if !is_whole {
                 *state.number("frames") = have + take;
                 state.put("memory", known);
                 state.put("mask", known_mask);
@@ -506,6 +512,12 @@ impl Stepper for WindowRolloutLayer {
         let (memory, lengths) = inputs.frames("memory")?;
         let [_, time, _] = memory.dims();
         let rollout = self.rollout(inputs, context, None, &memory.device())?;
+        if !rollout.decoder.is_causal() {
+            return Err(NodeError::Held {
+                port: DECODER.to_owned(),
+                reason: "looks ahead, so that its frames cannot be given as they come".to_owned(),
+            });
+        }
         let mask = lengths.mask(time, &memory.device());
         let (frames, _) = self.advance(&rollout, (memory, mask), state)?;
         Ok(vec![("", self.samples_of(frames, lengths, rollout.samples))])
