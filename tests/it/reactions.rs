@@ -33,13 +33,21 @@ fn lab(experiment: &str) -> Lab {
             .map(|(place, value)| if place / LISTENER == hidden { 1000.0 } else { value })
             .collect();
         let seen: Vec<f32> = (0..frames).map(|frame| f32::from(u8::from(frame != hidden))).collect();
-        lab.write(&format!("corpus/{at}_speaker.npy"), floats(&[frames, SPEAKER], &speaker));
-        lab.write(&format!("corpus/{at}_listener.npy"), floats(&[frames, LISTENER], &listener));
+        lab.write(
+            &format!("corpus/{at}_speaker.npy"),
+            floats(&[frames, SPEAKER], &speaker),
+        );
+        lab.write(
+            &format!("corpus/{at}_listener.npy"),
+            floats(&[frames, LISTENER], &listener),
+        );
         lab.write(&format!("corpus/{at}_seen.npy"), floats(&[frames, 1], &seen));
         let tone = (0..frames * 320).map(|place| (8000.0 * (place as f64 * (0.05 + 0.01 * at as f64)).sin()) as i16);
         lab.write(&format!("corpus/{at}.wav"), wav(8000, tone));
         let person = at / 2;
-        table.push_str(&format!("{at}.wav,p{person},{at}_speaker.npy,{at}_listener.npy,{at}_seen.npy\n"));
+        table.push_str(&format!(
+            "{at}.wav,p{person},{at}_speaker.npy,{at}_listener.npy,{at}_seen.npy\n"
+        ));
     }
     lab.write("corpus/all.csv", table);
     let text = format!(
@@ -159,7 +167,14 @@ fn a_rollout_draws_the_same_reactions_after_a_kill_and_with_any_number_of_worker
     let predicted = |run: &Path| fs::read(run.join("report/predictions.listener.csv")).unwrap();
     assert_eq!(predicted(&other), predicted(&whole));
     // The samples of each item, from the run and what it was trained on.
-    let outcome = lab.emorun(&["embed", "runs/reaction/whole", "--node", "listener", "--out", "drawn.safetensors"]);
+    let outcome = lab.emorun(&[
+        "embed",
+        "runs/reaction/whole",
+        "--node",
+        "listener",
+        "--out",
+        "drawn.safetensors",
+    ]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let file = FeatureFile::open(&lab.path("drawn.safetensors")).unwrap();
     assert_eq!(file.names().count(), 2 * PEOPLE);
@@ -173,7 +188,10 @@ fn a_rollout_draws_the_same_reactions_after_a_kill_and_with_any_number_of_worker
 fn what_a_rollout_holds_must_fit_it() {
     let lab = lab(ROLLOUT);
     let cases = [
-        ("generators.listener.latent=5", "`latent` gives distribution 3 wide at `distribution`, where `listener` needs distribution 5 wide"),
+        (
+            "generators.listener.latent=5",
+            "`latent` gives distribution 3 wide at `distribution`, where `listener` needs distribution 5 wide",
+        ),
         (
             "generators.listener.uses={latent: decoder, decoder: latent}",
             "`decoder` gives nothing at `distribution`",
@@ -182,13 +200,20 @@ fn what_a_rollout_holds_must_fit_it() {
             "blocks.decoder.inputs=[latent, latent]",
             "the inputs of `decoder` are [3, 3] wide, and `listener` hands over such as are [3, 2]",
         ),
-        ("losses.error.channels=[1, 5]", "must be a channel and a later one, of 2"),
+        (
+            "losses.error.channels=[1, 5]",
+            "must be a channel and a later one, of 2",
+        ),
         ("blocks.heard.rate_hz=20", "frames at"),
     ];
     for (change, expected) in cases {
         let outcome = lab.emorun(&["check", "reaction.yaml", "--structure", "--set", change]);
         assert_ne!(outcome.code, 0, "{change}: {}", outcome.stdout);
         assert_ne!(outcome.code, 1, "{change}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains(expected), "{change}: no `{expected}` in {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(expected),
+            "{change}: no `{expected}` in {}",
+            outcome.stderr
+        );
     }
 }

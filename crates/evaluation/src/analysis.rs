@@ -136,7 +136,11 @@ fn regressor(said: &Said, rows: &NumberPredictions, seed: u64) -> Regressor {
             own.map(|metric| (*metric, metric.of_number(number))).collect()
         },
         // Of frames there may be a hundred numbers.
-        by_target: if rows.of_frames() { Vec::new() } else { number.by_target(RANGES) },
+        by_target: if rows.of_frames() {
+            Vec::new()
+        } else {
+            number.by_target(RANGES)
+        },
     };
     Regressor {
         items: rows.numbers().map(|number| number.items()).max().unwrap_or(0),

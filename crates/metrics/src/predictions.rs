@@ -224,8 +224,8 @@ impl Number<'_> {
     /// True and predicted numbers of the items whose true number is known, or of their frames.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (f64, f64)> {
         let rows = self.of.rows().filter(|_| self.of.sequences.is_empty());
-        let of_items =
-            rows.filter_map(|(truth, predicted)| Some((f64::from(truth[self.column]?), f64::from(predicted[self.column]))));
+        let of_items = rows
+            .filter_map(|(truth, predicted)| Some((f64::from(truth[self.column]?), f64::from(predicted[self.column]))));
         let sequences = self.of.sequences.iter();
         of_items.chain(sequences.flat_map(|own| own.sequence.pairs(self.column)))
     }

@@ -18,12 +18,7 @@ impl Sequence {
     ///
     /// # Errors
     /// There is no sample, or one is not as long as the truth.
-    pub fn new(
-        width: usize,
-        truth: Vec<f32>,
-        counts: Vec<bool>,
-        samples: Vec<Vec<f32>>,
-    ) -> Result<Self, MetricsError> {
+    pub fn new(width: usize, truth: Vec<f32>, counts: Vec<bool>, samples: Vec<Vec<f32>>) -> Result<Self, MetricsError> {
         let frames = counts.len() * width;
         let wrong = |found: usize| MetricsError::Lengths {
             left: found,
@@ -84,7 +79,8 @@ impl Sequence {
     pub(crate) fn agreement(&self) -> Vec<Agreement> {
         let of = |column| {
             let mut agreement = Agreement::default();
-            self.pairs(column).for_each(|(truth, predicted)| agreement.add(truth, predicted));
+            self.pairs(column)
+                .for_each(|(truth, predicted)| agreement.add(truth, predicted));
             agreement
         };
         (0..self.width).map(of).collect()

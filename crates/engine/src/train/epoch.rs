@@ -155,7 +155,11 @@ impl Trainer<'_> {
             }
         };
         for (head, result, rows) in shown.regressors() {
-            let predicts = if rows.of_frames() { Predicts::Frames } else { Predicts::Numbers };
+            let predicts = if rows.of_frames() {
+                Predicts::Frames
+            } else {
+                Predicts::Numbers
+            };
             show(head, result, predicts);
         }
         for (head, result, rows) in shown.classifiers() {

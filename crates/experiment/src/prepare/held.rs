@@ -23,9 +23,18 @@ pub(super) fn check(model: &Model, tree: &Tree, report: &mut Report) {
             };
             let (port, signal) = &holds.gives;
             if held.output(port) != Some(signal) {
-                let found = held.output(port).map_or_else(|| "nothing".to_owned(), Signal::to_string);
-                let at_port = if port.is_empty() { String::new() } else { format!(" at `{port}`") };
-                wrong(format!("`{}` gives {found}{at_port}, where `{}` needs {signal}", held.name, node.name));
+                let found = held
+                    .output(port)
+                    .map_or_else(|| "nothing".to_owned(), Signal::to_string);
+                let at_port = if port.is_empty() {
+                    String::new()
+                } else {
+                    format!(" at `{port}`")
+                };
+                wrong(format!(
+                    "`{}` gives {found}{at_port}, where `{}` needs {signal}",
+                    held.name, node.name
+                ));
                 continue;
             }
             let found = widths(held, |port| port.starts_with("inputs."));

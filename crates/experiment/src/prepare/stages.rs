@@ -12,8 +12,8 @@ use indexmap::IndexMap;
 use super::models;
 use super::{
     Depth, ExperimentDraft, ExperimentLanguage, MergedCorpus, Model, OnReport, Prepared, Source, add_data_errors,
-    add_weights_errors, at, features, gather, held, inherit, language, measures, model, only, origin, policies, read_text,
-    recordings, rejected, remembered, settings, trained, with_classes,
+    add_weights_errors, at, features, gather, held, inherit, language, measures, model, only, origin, policies,
+    read_text, recordings, rejected, remembered, settings, trained, with_classes,
 };
 use crate::ancestry::Ancestry;
 use crate::checkpoints::Search;

@@ -83,7 +83,9 @@ impl Attention {
 /// - output: `[batch, 1, 1, keys]`
 pub fn hiding(mask: Tensor<2>) -> Tensor<4> {
     let [batch, keys] = mask.dims();
-    mask.sub_scalar(1.0).mul_scalar(-f64::from(HIDDEN)).reshape([batch, 1, 1, keys])
+    mask.sub_scalar(1.0)
+        .mul_scalar(-f64::from(HIDDEN))
+        .reshape([batch, 1, 1, keys])
 }
 
 /// A layer of a decoder that is not built yet.

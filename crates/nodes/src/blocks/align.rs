@@ -133,7 +133,10 @@ mod tests {
     #[test]
     fn frames_are_weighted_by_how_long_they_lie_in_the_time_of_another() {
         let half = 0.5;
-        assert_eq!(rows(2, 1, 5), [[half, half, 0.0, 0.0, 0.0], [0.0, 0.0, half, half, 0.0]]);
+        assert_eq!(
+            rows(2, 1, 5),
+            [[half, half, 0.0, 0.0, 0.0], [0.0, 0.0, half, half, 0.0]]
+        );
         // 30 to 20 Hz: three frames are two.
         let (two, one) = (2.0 / 3.0, 1.0 / 3.0);
         assert_eq!(rows(3, 2, 3), [[two, one as f32, 0.0], [0.0, one as f32, two as f32]]);

@@ -229,7 +229,9 @@ impl FuseLayer {
             let shares = softmax(weights.val(), 0);
             let share = |at: usize| shares.clone().narrow(0, at, 1).reshape([1, 1, 1]);
             let weighted = streams.into_iter().enumerate().map(|(at, stream)| stream * share(at));
-            return weighted.reduce(Tensor::add).ok_or_else(|| NodeError::Missing("inputs".into()));
+            return weighted
+                .reduce(Tensor::add)
+                .ok_or_else(|| NodeError::Missing("inputs".into()));
         }
         let fused = match &self.gated {
             Some(unit) => unit.forward(streams),

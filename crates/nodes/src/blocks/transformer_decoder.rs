@@ -14,9 +14,7 @@ use emorun_nn::layers::activation::Activation;
 use emorun_nn::layers::decoder::{Biases, DecoderLayer, DecoderSizes, hiding};
 use emorun_nn::layers::dense::Dense;
 use emorun_nn::layers::positions::{Sight, sinusoidal};
-use emorun_nn::node::{
-    BuildContext, BuildError, Context, Decoder, Layer, NodeError, Outputs, Ports, Window, output,
-};
+use emorun_nn::node::{BuildContext, BuildError, Context, Decoder, Layer, NodeError, Outputs, Ports, Window, output};
 use emorun_nn::value::{Lengths, Value};
 
 /// Frames that attend to one another and to the frames of a memory, each frame to those of its own time and before, unless

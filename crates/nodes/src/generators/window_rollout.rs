@@ -293,10 +293,19 @@ impl WindowRolloutLayer {
     }
 
     /// What the latent vectors of a window are drawn from; `None` for the prior.
-    fn normal(&self, rollout: &Rollout<'_>, seen: &InSight, last: &Tensor<3>, at: usize) -> Result<Option<Normal>, NodeError> {
+    fn normal(
+        &self,
+        rollout: &Rollout<'_>,
+        seen: &InSight,
+        last: &Tensor<3>,
+        at: usize,
+    ) -> Result<Option<Normal>, NodeError> {
         if self.sees == Sees::Clip {
             let all = |x: &Tensor<2>| x.clone().repeat_dim(0, rollout.samples);
-            return Ok(rollout.posterior.as_ref().map(|(mean, log_variance)| (all(mean), all(log_variance))));
+            return Ok(rollout
+                .posterior
+                .as_ref()
+                .map(|(mean, log_variance)| (all(mean), all(log_variance))));
         }
         // Of the window before, as far as it is in sight.
         let reach = self.before.min(self.window);
@@ -383,12 +392,18 @@ impl WindowRolloutLayer {
             let held = |state: &mut State| {
                 let known: Option<(Tensor<3>, Tensor<2>)> = state.take("memory").zip(state.take("mask"));
                 known.or_else(|| {
-                    let none = (Tensor::zeros([batch, self.before, memory], &device), Tensor::zeros([batch, self.before], &device));
+                    let none = (
+                        Tensor::zeros([batch, self.before, memory], &device),
+                        Tensor::zeros([batch, self.before], &device),
+                    );
                     (self.before > 0).then_some(none)
                 })
             };
             let (known, known_mask) = match held(state) {
-                Some((known, known_mask)) => (Tensor::cat(vec![known, new.0], 1), Tensor::cat(vec![known_mask, new.1], 1)),
+                Some((known, known_mask)) => (
+                    Tensor::cat(vec![known, new.0], 1),
+                    Tensor::cat(vec![known_mask, new.1], 1),
+                ),
                 None => new,
             };
             let seen = if missing > 0 {
@@ -455,7 +470,9 @@ impl WindowRolloutLayer {
         let streams = [memory.narrow(1, 0, time), target.narrow(1, 0, time)];
         let mask = lengths.mask(time, &streams[0].device());
         let latent = held(inputs, LATENT, "a `vae`", |layer| layer.as_latent())?;
-        latent.distribution(&streams, mask, &context.within("posterior")).map(Some)
+        latent
+            .distribution(&streams, mask, &context.within("posterior"))
+            .map(Some)
     }
 
     /// The distributions of all windows, one behind the other, those of samples side by side.

@@ -98,9 +98,10 @@ impl ConsistencyLayer {
         let (frames, _) = predicted(inputs, Some(channels))?;
         let [samples, batch, _, width] = frames.dims();
         let windows = there.dims()[2];
-        let frames = frames
-            .narrow(2, 0, windows * self.window)
-            .reshape([samples * batch * windows, self.window, width]);
+        let frames =
+            frames
+                .narrow(2, 0, windows * self.window)
+                .reshape([samples * batch * windows, self.window, width]);
         let mean = frames.clone().mean_dim(1);
         let variance = (frames - mean).square().mean_dim(1);
         // A root has no slope at 0.
@@ -118,15 +119,29 @@ impl Layer for ConsistencyLayer {
         let [_, batch, time, _] = frames.dims();
         let windows = time / self.window;
         if windows == 0 {
-            let none = frames.slice([0..1, 0..batch, 0..1, 0..1]).mul_scalar(0.0).reshape([batch]);
-            return Ok(output(mean_of_items(vec![none], Tensor::ones([batch], &mask.device()), items)));
+            let none = frames
+                .slice([0..1, 0..batch, 0..1, 0..1])
+                .mul_scalar(0.0)
+                .reshape([batch]);
+            return Ok(output(mean_of_items(
+                vec![none],
+                Tensor::ones([batch], &mask.device()),
+                items,
+            )));
         }
-        let whole = mask.clone().narrow(1, 0, windows * self.window).reshape([batch * windows, self.window]);
+        let whole = mask
+            .clone()
+            .narrow(1, 0, windows * self.window)
+            .reshape([batch * windows, self.window]);
         let there = whole.sum_dim(1).greater_elem(self.window as f64 - 0.5).float();
         let there = there.reshape([1, batch, windows]);
         let apart = self.movement(inputs, self.part, &there)? - self.movement(inputs, self.with, &there)?;
         let counted = there.clone().sum_dim(2).reshape([batch]);
         let each = (apart.square() * there).mean_dim(0).sum_dim(2).reshape([batch]) / counted.clamp_min(1.0);
-        Ok(output(mean_of_items(vec![each], Tensor::ones([batch], &mask.device()), items)))
+        Ok(output(mean_of_items(
+            vec![each],
+            Tensor::ones([batch], &mask.device()),
+            items,
+        )))
     }
 }

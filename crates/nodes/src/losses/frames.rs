@@ -23,7 +23,8 @@ pub(super) type Channels = Option<[usize; 2]>;
 fn channels_within(channels: Channels, width: usize) -> Result<(), InferError> {
     match channels {
         Some([from, to]) if from >= to || to > width => {
-            let message = format!("must be a channel and a later one, of {width}: the first and the one behind the last");
+            let message =
+                format!("must be a channel and a later one, of {width}: the first and the one behind the last");
             Err(InferError::invalid("channels", message))
         }
         _ => Ok(()),
@@ -59,7 +60,12 @@ pub(super) fn frames_compared(inputs: &InputSignals<'_>, channels: Channels) -> 
         });
     }
     mask_fits(inputs, rate)?;
-    Ok(Inferred::loss(each_cost(&wanted, 0, 10.0 * width as f64, 6.0 * width as f64)))
+    Ok(Inferred::loss(each_cost(
+        &wanted,
+        0,
+        10.0 * width as f64,
+        6.0 * width as f64,
+    )))
 }
 
 /// What a loss is of frames, or samples of frames, at `input` alone.
@@ -70,7 +76,12 @@ pub(super) fn frames_alone(inputs: &InputSignals<'_>, channels: Channels) -> Res
     let (width, rate) = predicted_on(inputs, "input")?;
     channels_within(channels, width)?;
     let frames = Signal::Frames { width, rate };
-    Ok(Inferred::loss(each_cost(&frames, 0, 10.0 * width as f64, 6.0 * width as f64)))
+    Ok(Inferred::loss(each_cost(
+        &frames,
+        0,
+        10.0 * width as f64,
+        6.0 * width as f64,
+    )))
 }
 
 fn mask_fits(inputs: &InputSignals<'_>, rate: FrameRate) -> Result<(), InferError> {
@@ -112,7 +123,11 @@ pub(super) fn compared(inputs: &Ports, channels: Channels) -> Result<Compared, N
     let ([_, batch, time, _], [_, true_time, _]) = (predicted.dims(), truth.dims());
     let time = time.min(true_time);
     let device = truth.device();
-    let mut mask = mask.narrow(1, 0, time) * lengths.mask(true_time, &device).reshape([batch, true_time, 1]).narrow(1, 0, time);
+    let mut mask = mask.narrow(1, 0, time)
+        * lengths
+            .mask(true_time, &device)
+            .reshape([batch, true_time, 1])
+            .narrow(1, 0, time);
     if inputs.get("target_mask").is_ok() {
         let (seen, _) = inputs.frames("target_mask")?;
         let short = time.saturating_sub(seen.dims()[1]);
@@ -147,7 +162,10 @@ pub(super) fn mean_over_items(each: Tensor<3>, mask: Tensor<3>, items: f64) -> V
 /// The mean over items of the mean of some numbers that each has, `[batch]` each, of the items with a 1 in `counts`.
 pub(super) fn mean_of_items(each: Vec<Tensor<1>>, counts: Tensor<1>, items: f64) -> Value {
     let number = each.len().max(1) as f64;
-    let sum = each.into_iter().map(|each| (each * counts.clone()).sum()).reduce(Tensor::add);
+    let sum = each
+        .into_iter()
+        .map(|each| (each * counts.clone()).sum())
+        .reduce(Tensor::add);
     let sum = sum.unwrap_or_else(|| counts.sum().mul_scalar(0.0));
     Value::Scalar(sum.div_scalar(number * items.max(1.0)), items)
 }

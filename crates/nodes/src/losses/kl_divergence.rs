@@ -94,7 +94,9 @@ impl Layer for KlDivergenceLayer {
         let of = inputs.distribution("input")?;
         let [batch, steps, _] = of.mean.dims();
         let variance = of.log_variance.clone().exp();
-        let each = (variance + of.mean.square() - of.log_variance).sub_scalar(1.0).mul_scalar(0.5);
+        let each = (variance + of.mean.square() - of.log_variance)
+            .sub_scalar(1.0)
+            .mul_scalar(0.5);
         let each = match self.free_bits > 0.0 {
             true => each.clamp_min(self.free_bits),
             false => each,

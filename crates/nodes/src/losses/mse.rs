@@ -92,7 +92,10 @@ impl Layer for MseLayer {
         if let Value::Frames(..) = inputs.get("target")? {
             let items = items_counted(inputs, &["input", "target"])?;
             let of = compared(inputs, self.channels)?;
-            let error = (of.predicted - of.truth.unsqueeze::<4>()).square().mean_dim(3).mean_dim(0);
+            let error = (of.predicted - of.truth.unsqueeze::<4>())
+                .square()
+                .mean_dim(3)
+                .mean_dim(0);
             return Ok(output(mean_over_items(error.squeeze_dim(0), of.mask, items)));
         }
         let x = inputs.vector("input")?;

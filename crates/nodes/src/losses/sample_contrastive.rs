@@ -74,7 +74,11 @@ impl Kind for SampleContrastive {
 impl DeviceKind for SampleContrastive {
     type Layer = SampleContrastiveLayer;
 
-    fn build(&self, _inputs: &InputSignals<'_>, _context: &BuildContext<'_>) -> Result<SampleContrastiveLayer, BuildError> {
+    fn build(
+        &self,
+        _inputs: &InputSignals<'_>,
+        _context: &BuildContext<'_>,
+    ) -> Result<SampleContrastiveLayer, BuildError> {
         Ok(SampleContrastiveLayer {
             channels: self.channels,
             temperature: self.temperature,
@@ -118,7 +122,9 @@ impl Layer for SampleContrastiveLayer {
             let cosine = cosine(sample(at), truth.clone());
             log_sigmoid(cosine.div_scalar(self.temperature)).mul_scalar(-2.0 / samples as f64)
         });
-        let near = near.reduce(Tensor::add).ok_or_else(|| NodeError::Missing("input".to_owned()))?;
+        let near = near
+            .reduce(Tensor::add)
+            .ok_or_else(|| NodeError::Missing("input".to_owned()))?;
         let mut apart = Vec::new();
         for a in 0..samples {
             apart.extend((a + 1..samples).map(|b| relu(cosine(sample(a), sample(b)).sub_scalar(self.margin))));

@@ -80,7 +80,12 @@ impl Layer for SmoothnessLayer {
         let [_, _, time, _] = frames.dims();
         if time < 3 {
             // Nothing has a second difference.
-            let none = frames.narrow(2, 0, 1).mul_scalar(0.0).mean_dim(3).mean_dim(0).squeeze_dim(0);
+            let none = frames
+                .narrow(2, 0, 1)
+                .mul_scalar(0.0)
+                .mean_dim(3)
+                .mean_dim(0)
+                .squeeze_dim(0);
             return Ok(output(mean_over_items(none, mask.narrow(1, 0, 1), items)));
         }
         let part = |from: usize| frames.clone().narrow(2, from, time - 2);

@@ -35,7 +35,12 @@ fn a_decoder_with_periods_gives_what_pytorch_gives() {
     let Value::Frames(found, _) = &values[&PortId::new("node", "")] else {
         panic!("no frames");
     };
-    assert_near(&numbers(found.clone()), &floats(&case["output"]["values"]), 1e-5, "transformer_decoder");
+    assert_near(
+        &numbers(found.clone()),
+        &floats(&case["output"]["values"]),
+        1e-5,
+        "transformer_decoder",
+    );
     // As the script weighs each item's numbers.
     let [batch, time, width] = found.dims();
     let factors: Vec<f32> = (0..batch)
@@ -44,7 +49,12 @@ fn a_decoder_with_periods_gives_what_pytorch_gives() {
     let factors = Tensor::<1>::from_floats(&factors[..], &found.device()).reshape([batch, time, width]);
     let gradients = (found.clone() * factors).sum().backward();
     let gradient = numbers(memory.grad(&gradients).unwrap());
-    assert_near(&gradient, &floats(&case["gradient"]["values"]), 1e-5, "transformer_decoder gradient");
+    assert_near(
+        &gradient,
+        &floats(&case["gradient"]["values"]),
+        1e-5,
+        "transformer_decoder gradient",
+    );
 }
 
 #[test]
@@ -66,9 +76,19 @@ fn a_vae_gives_the_distributions_that_pytorch_gives() {
     let Value::Distribution(found) = &values[&PortId::new("node", "distribution")] else {
         panic!("no distribution");
     };
-    assert_near(&numbers(found.mean.clone()), &floats(&case["mean"]["values"]), 1e-5, "vae mean");
+    assert_near(
+        &numbers(found.mean.clone()),
+        &floats(&case["mean"]["values"]),
+        1e-5,
+        "vae mean",
+    );
     let expected = floats(&case["log_variance"]["values"]);
-    assert_near(&numbers(found.log_variance.clone()), &expected, 1e-5, "vae log_variance");
+    assert_near(
+        &numbers(found.log_variance.clone()),
+        &expected,
+        1e-5,
+        "vae log_variance",
+    );
     let loss = found.mean.clone().sum() + found.log_variance.clone().sum().mul_scalar(2.0);
     let gradient = numbers(stream.grad(&loss.backward()).unwrap());
     assert_near(&gradient, &floats(&case["gradient"]["values"]), 1e-5, "vae gradient");
@@ -110,9 +130,19 @@ fn losses_of_frames_and_their_gradients_are_those_of_their_equations() {
         ];
         let loss = loss_of(&network, &run(&network, &values, true, 3));
         let of = format!("{kind} {} of {} samples", case["fields"], shape[0]);
-        assert_near(&numbers(loss.clone()), &[case["loss"].as_f64().unwrap() as f32], 2e-6, &of);
+        assert_near(
+            &numbers(loss.clone()),
+            &[case["loss"].as_f64().unwrap() as f32],
+            2e-6,
+            &of,
+        );
         let gradient = numbers(frames.grad(&loss.backward()).unwrap());
-        assert_near(&gradient, &floats(&case["gradient"]["values"]), 1e-5, &format!("{kind}: gradient of {of}"));
+        assert_near(
+            &gradient,
+            &floats(&case["gradient"]["values"]),
+            1e-5,
+            &format!("{kind}: gradient of {of}"),
+        );
     }
 }
 
@@ -131,13 +161,26 @@ fn the_divergence_from_the_standard_normal_distribution_is_that_of_pytorch() {
             log_variance: log_variance.clone(),
             lengths: lengths(case),
         });
-        let loss = loss_of(&network, &run(&network, &[(data("distribution"), distribution)], true, 2));
+        let loss = loss_of(
+            &network,
+            &run(&network, &[(data("distribution"), distribution)], true, 2),
+        );
         let of = format!("kl_divergence {}", case["fields"]);
-        assert_near(&numbers(loss.clone()), &[case["loss"].as_f64().unwrap() as f32], 2e-6, &of);
+        assert_near(
+            &numbers(loss.clone()),
+            &[case["loss"].as_f64().unwrap() as f32],
+            2e-6,
+            &of,
+        );
         let gradients = loss.backward();
         for (tensor, expected) in [(mean, "of_mean"), (log_variance, "of_log_variance")] {
             let gradient = numbers(tensor.grad(&gradients).unwrap());
-            assert_near(&gradient, &floats(&case[expected]["values"]), 1e-5, &format!("{of} {expected}"));
+            assert_near(
+                &gradient,
+                &floats(&case[expected]["values"]),
+                1e-5,
+                &format!("{of} {expected}"),
+            );
         }
     }
 }

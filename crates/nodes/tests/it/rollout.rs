@@ -62,7 +62,9 @@ fn drawn(outputs: &[(&str, Value)]) -> Tensor<4> {
 
 fn items() -> Vec<Vec<f32>> {
     let lengths = LENGTHS.iter().enumerate();
-    lengths.map(|(at, length)| noise(at as u32 + 3, length * WIDTH)).collect()
+    lengths
+        .map(|(at, length)| noise(at as u32 + 3, length * WIDTH))
+        .collect()
 }
 
 fn memory() -> (Tensor<3>, Lengths) {
@@ -91,7 +93,9 @@ fn in_stretches(network: &Network, stretch: usize) -> Tensor<4> {
         let take = stretch.min(LENGTHS[0] - from);
         let own = lengths.map(|length| length.saturating_sub(from).min(take));
         let ports = ports(network, frames.clone().narrow(1, from, take), own);
-        given.push(drawn(&stepper.step(&ports, &mut state, &context(&["a", "b", "c"])).unwrap()));
+        given.push(drawn(
+            &stepper.step(&ports, &mut state, &context(&["a", "b", "c"])).unwrap(),
+        ));
         let text = serde_json::to_string(&state.saved()).unwrap();
         let saved: SavedState = serde_json::from_str(&text).unwrap();
         state = saved.restored(&device().inner()).unwrap();
@@ -126,14 +130,21 @@ fn no_frame_follows_from_a_later_one() {
             let [batch, time, width] = frames.dims();
             let other = frames.clone().slice_assign(
                 [0..batch, changed..time, 0..width],
-                frames.clone().narrow(1, changed, time - changed).mul_scalar(-3.0).add_scalar(1.0),
+                frames
+                    .clone()
+                    .narrow(1, changed, time - changed)
+                    .mul_scalar(-3.0)
+                    .add_scalar(1.0),
             );
             let mask = lengths.mask(time, &frames.device()).reshape([batch, time, 1]);
             let ports = ports(&network, other * mask, lengths.clone());
             let after = drawn(&node(&network).forward(&ports, &context(&["a", "b", "c"])).unwrap());
             let part = |x: &Tensor<4>| bits(x.clone().narrow(2, 0, changed));
             if changed > 0 {
-                assert!(part(&before) == part(&after), "{sees}: frame {changed} is seen before it comes");
+                assert!(
+                    part(&before) == part(&after),
+                    "{sees}: frame {changed} is seen before it comes"
+                );
             }
             let own = |x: &Tensor<4>| bits(x.clone().narrow(2, changed, 1).narrow(1, 0, 1));
             assert!(own(&before) != own(&after), "{sees}: frame {changed} changes nothing");
@@ -154,7 +165,12 @@ fn the_same_noise_gives_the_same_frames_alone_and_in_a_batch_and_other_noise_giv
                 drawn(&node(&network).forward(&ports, &context(&[name])).unwrap())
             };
             let beside = all.clone().narrow(1, at, 1).narrow(2, 0, LENGTHS[at]);
-            assert_near(&numbers(alone(name)), &numbers(beside.clone()), 1e-5, &format!("window_rollout {sees} {at}"));
+            assert_near(
+                &numbers(alone(name)),
+                &numbers(beside.clone()),
+                1e-5,
+                &format!("window_rollout {sees} {at}"),
+            );
             assert!(bits(alone("another")) != bits(alone(name)));
             let sample = |at: usize| bits(beside.clone().narrow(0, at, 1));
             assert!(sample(0) != sample(1) && sample(1) != sample(2));
@@ -168,7 +184,12 @@ fn what_does_not_fit_a_rollout_is_told() {
     let _turn = turn();
     let network = rollout(8, "past");
     let (frames, lengths) = memory();
-    let fails = |ports: &Ports| node(&network).forward(ports, &context(&["a", "b", "c"])).unwrap_err().to_string();
+    let fails = |ports: &Ports| {
+        node(&network)
+            .forward(ports, &context(&["a", "b", "c"]))
+            .unwrap_err()
+            .to_string()
+    };
     let mut swapped = ports(&network, frames.clone(), lengths.clone());
     let (_, decoder) = network.nodes().find(|(name, _)| *name == "decoder").unwrap();
     swapped.hold("uses.latent".into(), Arc::new(decoder.clone()));
@@ -177,5 +198,9 @@ fn what_does_not_fit_a_rollout_is_told() {
         "the node at `uses.latent` is not one that can be held there: a `vae` is"
     );
     let narrow = ports(&network, frames.narrow(2, 0, 3), lengths);
-    assert!(fails(&narrow).contains("takes streams [16, 16] wide, not [3, 16]"), "{}", fails(&narrow));
+    assert!(
+        fails(&narrow).contains("takes streams [16, 16] wide, not [3, 16]"),
+        "{}",
+        fails(&narrow)
+    );
 }

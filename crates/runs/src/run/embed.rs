@@ -359,10 +359,10 @@ fn can_be_stored(signal: &Signal) -> bool {
     matches!(
         signal,
         Signal::Frames { .. }
-                | Signal::Vector { .. }
-                | Signal::LayerStack { .. }
-                | Signal::Samples { .. }
-                | Signal::Logits { .. }
+            | Signal::Vector { .. }
+            | Signal::LayerStack { .. }
+            | Signal::Samples { .. }
+            | Signal::Logits { .. }
     )
 }
 
