@@ -230,11 +230,12 @@ const ROOMS: [(&str, Edges); 5] = [
             ("encoders", &["contract", "inference"]),
             ("blocks", &["contract", "inference", "ramp"]),
             ("heads", &["contract", "inference", "policies"]),
+            ("generators", &["contract", "inference", "blocks", "heads"]),
             ("losses", &["contract", "inference", "ramp"]),
             // What it makes of the list holds any kind, and names what each section asks.
             (
                 "registry",
-                &["contract", "policies", "augmentations", "heads", "losses"],
+                &["contract", "policies", "augmentations", "heads", "generators", "losses"],
             ),
             (
                 "kinds",
@@ -244,6 +245,7 @@ const ROOMS: [(&str, Edges); 5] = [
                     "encoders",
                     "blocks",
                     "heads",
+                    "generators",
                     "losses",
                     "registry",
                 ],

@@ -59,6 +59,7 @@ mod policy_values;
 mod predict;
 mod pretrained;
 mod pretrained_training;
+mod reactions;
 mod readme;
 mod report;
 mod resuming;

@@ -25,7 +25,7 @@ fn npy(descr: &str, shape: &[usize], bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-fn floats(shape: &[usize], values: &[f32]) -> Vec<u8> {
+pub(crate) fn floats(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     npy("<f4", shape, &bytes)
 }

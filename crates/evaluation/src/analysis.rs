@@ -139,17 +139,22 @@ fn regressor(said: &Said, rows: &NumberPredictions, seed: u64) -> Regressor {
     let unknown = said.unknown_speakers();
     let number = |number: emorun_metrics::Number<'_>| NumberReport {
         name: number.name.to_owned(),
-        items: number.agreement.n,
+        items: number.items(),
         metrics: {
             let own = said.metrics.iter().chain(&Metric::OF_EACH_NUMBER);
             own.map(|metric| (*metric, metric.of_number(number))).collect()
         },
-        by_target: number.by_target(RANGES),
+        // Of frames there may be a hundred numbers.
+        by_target: if rows.of_frames() {
+            Vec::new()
+        } else {
+            number.by_target(RANGES)
+        },
     };
     Regressor {
         items: rows
             .numbers()
-            .map(|number| number.agreement.n)
+            .map(|number| number.items())
             .max()
             .unwrap_or(0)
             .min(side_items(said)),

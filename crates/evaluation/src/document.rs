@@ -418,7 +418,7 @@ pub struct NumberReport {
     pub items: u64,
     /// Its metrics.
     pub metrics: IndexMap<Metric, Option<f64>>,
-    /// Bias in five ranges of the true number.
+    /// Bias in five ranges of the true number; none of a number that is predicted in each frame.
     pub by_target: Vec<TargetBin>,
 }
 

@@ -110,6 +110,9 @@ pub fn regressor(name: &str, side: &str, head: &Regressor) -> String {
                 value(bin.bias),
             ]
         };
+        if number.by_target.is_empty() {
+            continue;
+        }
         let rows: Vec<Vec<String>> = number.by_target.iter().map(row).collect();
         let _ = writeln!(text, "\n{name}: bias of {} by its true value", number.name);
         text.push_str(&table(&["true value", "items", "bias"], &rows));

@@ -55,7 +55,7 @@ pub struct Edge {
 impl Edge {
     /// True for what a result is compared with, which prediction does without.
     pub fn is_target(&self) -> bool {
-        self.port == "target" || self.port.starts_with("target.")
+        self.port == "target" || self.port.starts_with("target.") || self.port == "target_mask"
     }
 }
 
@@ -196,12 +196,12 @@ pub(crate) fn resolve<C>(unresolved: Vec<Unresolved<C>>, report: &mut Report) ->
     }
 }
 
-/// Gives a loss without a target that of the node on its `input`: what a head is trained for is
+/// Gives a loss without a target that of the node on its `input`, and the mask of that: what a head is trained for is
 /// said once.
 fn inherit_targets<C>(nodes: &mut [Node<C>], takes_target: &[bool]) {
     for at in 0..nodes.len() {
         let node = &nodes[at];
-        if node.section != Section::Losses || !takes_target[at] || node.edges.iter().any(Edge::is_target) {
+        if node.section != Section::Losses || !takes_target[at] || node.edges.iter().any(|edge| edge.port == "target") {
             continue;
         }
         let Some(input) = node.edges.iter().find(|edge| edge.port == "input") else {
@@ -210,13 +210,15 @@ fn inherit_targets<C>(nodes: &mut [Node<C>], takes_target: &[bool]) {
         let Producer::Node(head) = input.from.producer else {
             continue;
         };
-        let inherited = nodes
-            .get(head)
-            .and_then(|head| head.edges.iter().find(|edge| edge.port == "target"))
+        let is_own = |port: &str| node.edges.iter().any(|edge| edge.port == port);
+        let of_head = nodes.get(head).into_iter().flat_map(|head| &head.edges);
+        let inherited: Vec<Edge> = of_head
+            .filter(|edge| ["target", "target_mask"].contains(&edge.port.as_str()) && !is_own(&edge.port))
             .map(|target| Edge {
                 span: input.span,
                 ..target.clone()
-            });
+            })
+            .collect();
         nodes[at].edges.extend(inherited);
     }
 }

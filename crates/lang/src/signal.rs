@@ -32,6 +32,14 @@ pub enum Signal {
         /// Frames a second.
         rate: FrameRate,
     },
+    /// Several sequences of frames an item, drawn one independently of the other, `samples × batch × time × width`, with
+    /// the length of each item. How many there are belongs to the value at run time.
+    Samples {
+        /// Values a frame.
+        width: usize,
+        /// Frames a second.
+        rate: FrameRate,
+    },
     /// One vector an item, `batch × width`.
     Vector {
         /// Values a vector.
@@ -62,7 +70,8 @@ pub enum Signal {
     },
     /// A text an item, with presence.
     Text,
-    /// Mean and log-variance of a diagonal normal distribution, `batch × width` each.
+    /// Mean and log-variance of diagonal normal distributions, `batch × steps × width` each: one an item, or several one
+    /// after the other.
     Distribution {
         /// Dimensions of the distribution.
         width: usize,
@@ -83,11 +92,12 @@ impl Signal {
             Self::Wave { .. } => &["batch", "samples"],
             Self::Frames { .. } => &["batch", "time", "width"],
             Self::LayerStack { .. } => &["layers", "batch", "time", "width"],
+            Self::Samples { .. } => &["samples", "batch", "time", "width"],
             Self::Vector { .. } => &["batch", "width"],
             Self::Logits { .. } | Self::SoftLabels { .. } => &["batch", "classes"],
             Self::Labels { .. } | Self::Text => &["batch"],
             Self::Tokens { .. } => &["batch", "time"],
-            Self::Distribution { .. } => &["parameter", "batch", "width"],
+            Self::Distribution { .. } => &["parameter", "batch", "steps", "width"],
             Self::Scalar => &[],
             Self::Values { .. } => &["batch", "names"],
         }
@@ -99,6 +109,7 @@ impl Signal {
             Self::Wave { .. } => "wave",
             Self::Frames { .. } => "frames",
             Self::LayerStack { .. } => "layer stack",
+            Self::Samples { .. } => "samples",
             Self::Vector { .. } => "vector",
             Self::Logits { .. } => "logits",
             Self::Labels { .. } => "labels",
@@ -126,6 +137,7 @@ impl fmt::Display for Signal {
             Self::Wave { rate_hz } => write!(f, "wave at {rate_hz} Hz"),
             Self::Frames { width, rate } => write!(f, "frames {width} wide at {rate}"),
             Self::LayerStack { layers, width, rate } => write!(f, "stack of {layers} layers, {width} wide at {rate}"),
+            Self::Samples { width, rate } => write!(f, "samples of frames {width} wide at {rate}"),
             Self::Vector { width } => write!(f, "vector {width} wide"),
             Self::Logits { labels } => write!(f, "logits over {labels}"),
             Self::Labels { labels } => write!(f, "labels {labels}"),
@@ -195,6 +207,11 @@ impl FrameRate {
     /// Denominator of the fraction in lowest terms.
     pub fn denominator(self) -> u32 {
         self.denominator
+    }
+
+    /// So many frames in so many seconds, in lowest terms.
+    pub fn fraction(self) -> (u32, u32) {
+        (self.numerator, self.denominator)
     }
 
     /// The nearest floating-point number, in hertz.

@@ -161,7 +161,7 @@ impl Estimate {
         let (raw, smoothed) = (named(&self.raw), named(&self.smoothed));
         match self.predicts {
             Predicts::Classes => json!({ "label": self.label, "probabilities": raw, "smoothed": smoothed }),
-            Predicts::Numbers => json!({ "values": raw, "smoothed": smoothed }),
+            Predicts::Numbers | Predicts::Frames => json!({ "values": raw, "smoothed": smoothed }),
         }
     }
 }

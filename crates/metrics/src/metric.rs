@@ -44,6 +44,8 @@ pub enum Predicts {
     Classes,
     /// Numbers.
     Numbers,
+    /// Numbers in each frame.
+    Frames,
 }
 
 /// What a metric is computed from.
@@ -183,7 +185,7 @@ impl Metric {
     pub fn always(predicts: Predicts) -> &'static [Self] {
         match predicts {
             Predicts::Classes => &[Self::UAR, Self::WA, Self::MACRO_F1, Self::WEIGHTED_F1, Self::LOG_LOSS],
-            Predicts::Numbers => &[Self::CCC, Self::MSE],
+            Predicts::Numbers | Predicts::Frames => &[Self::CCC, Self::MSE],
         }
     }
 
@@ -242,7 +244,7 @@ impl Metric {
     pub fn is_of(self, predicts: Predicts) -> bool {
         match self.needs() {
             Needs::Classes | Needs::Scores => predicts == Predicts::Classes,
-            Needs::Numbers => predicts == Predicts::Numbers,
+            Needs::Numbers => predicts != Predicts::Classes,
         }
     }
 

@@ -1,6 +1,8 @@
 //! What heads said of items, from which metrics follow.
 
-use crate::{Agreement, Confusion, MetricsError};
+use std::sync::Arc;
+
+use crate::{Agreement, Confusion, MetricsError, Sequence};
 
 /// What a head said of items.
 #[derive(Clone, Debug)]
@@ -185,10 +187,23 @@ pub fn highest(scores: &[f32]) -> usize {
     best
 }
 
-/// What a head that predicts numbers said of items, one row an item, in the order in which they were added.
+/// What a head that predicts numbers said of items, one row an item, in the order in which they were added. A head that
+/// predicts frames says a [`Sequence`] of each item, whose frames, of all samples, are the pairs that metrics follow from;
+/// the rows are then their means.
 #[derive(Clone, Debug)]
 pub struct NumberPredictions {
     names: Vec<String>,
+    agreement: Vec<Agreement>,
+    truth: Vec<Option<f32>>,
+    predicted: Vec<f32>,
+    /// Of each row its frames and what follows from them; empty where rows are all there is.
+    sequences: Vec<Arc<Summed>>,
+}
+
+/// Frames with what is drawn again and again in a bootstrap.
+#[derive(Debug)]
+struct Summed {
+    sequence: Sequence,
     agreement: Vec<Agreement>,
     truth: Vec<Option<f32>>,
     predicted: Vec<f32>,
@@ -199,17 +214,26 @@ pub struct NumberPredictions {
 pub struct Number<'a> {
     /// Its name, such as `valence`.
     pub name: &'a str,
-    /// Agreement over the items whose true number is known.
+    /// Agreement over the items whose true number is known, or over their frames.
     pub agreement: &'a Agreement,
     of: &'a NumberPredictions,
     column: usize,
 }
 
 impl Number<'_> {
-    /// True and predicted numbers of the items whose true number is known.
+    /// True and predicted numbers of the items whose true number is known, or of their frames.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (f64, f64)> {
+        let rows = self.of.rows().filter(|_| self.of.sequences.is_empty());
+        let of_items = rows
+            .filter_map(|(truth, predicted)| Some((f64::from(truth[self.column]?), f64::from(predicted[self.column]))));
+        let sequences = self.of.sequences.iter();
+        of_items.chain(sequences.flat_map(|own| own.sequence.pairs(self.column)))
+    }
+
+    /// Items whose true number is known.
+    pub fn items(&self) -> u64 {
         let rows = self.of.rows();
-        rows.filter_map(|(truth, predicted)| Some((f64::from(truth[self.column]?), f64::from(predicted[self.column]))))
+        rows.filter(|(truth, _)| truth[self.column].is_some()).count() as u64
     }
 }
 
@@ -218,6 +242,12 @@ impl NumberPredictions {
     fn at(&self, rows: &[usize]) -> Self {
         let mut found = Self::new(&self.names);
         let width = self.names.len();
+        if !self.sequences.is_empty() {
+            for own in rows.iter().filter_map(|&row| self.sequences.get(row)) {
+                found.add_known(own.clone());
+            }
+            return found;
+        }
         for &row in rows {
             let part = row * width..(row + 1) * width;
             let (Some(truth), Some(predicted)) = (self.truth.get(part.clone()), self.predicted.get(part)) else {
@@ -236,7 +266,48 @@ impl NumberPredictions {
             agreement: vec![Agreement::default(); names.len()],
             truth: Vec::new(),
             predicted: Vec::new(),
+            sequences: Vec::new(),
         }
+    }
+
+    /// Adds the frames of an item.
+    ///
+    /// # Errors
+    /// Frames are not as wide as there are names.
+    pub fn add_sequence(&mut self, sequence: Sequence) -> Result<(), MetricsError> {
+        if sequence.width() != self.names.len() {
+            return Err(MetricsError::Lengths {
+                left: sequence.width(),
+                right: self.names.len(),
+            });
+        }
+        let (truth, predicted) = sequence.means();
+        self.add_known(Arc::new(Summed {
+            agreement: sequence.agreement(),
+            sequence,
+            truth,
+            predicted,
+        }));
+        Ok(())
+    }
+
+    fn add_known(&mut self, own: Arc<Summed>) {
+        for (all, of_item) in self.agreement.iter_mut().zip(&own.agreement) {
+            all.merge(of_item);
+        }
+        self.truth.extend(&own.truth);
+        self.predicted.extend(&own.predicted);
+        self.sequences.push(own);
+    }
+
+    /// Whether items have frames.
+    pub fn of_frames(&self) -> bool {
+        !self.sequences.is_empty()
+    }
+
+    /// The frames of each item, of a head that predicts frames.
+    pub fn sequences(&self) -> impl Iterator<Item = &Sequence> {
+        self.sequences.iter().map(|own| &own.sequence)
     }
 
     /// Adds a row; a true number may be unknown.

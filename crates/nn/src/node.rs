@@ -118,6 +118,16 @@ pub trait Layer: std::fmt::Debug + Send {
         None
     }
 
+    /// The layer as one that continues frames beside a memory; `None` for any other.
+    fn as_decoder(&self) -> Option<&dyn Decoder> {
+        None
+    }
+
+    /// The layer as one that gives distributions of what it sees; `None` for any other.
+    fn as_latent(&self) -> Option<&dyn Latent> {
+        None
+    }
+
     /// Whether a tensor of two dimensions, by its path in the module, is the matrix of a hidden layer: not an
     /// embedding, the centre of a class, or the last layer of scores, which optimizers for matrices leave alone.
     fn is_hidden_matrix(&self, _path: &str) -> bool {
@@ -133,6 +143,49 @@ pub trait Stepper {
     /// # Errors
     /// As [`Layer::forward`].
     fn step(&self, inputs: &Ports, state: &mut State, context: &Context) -> Result<Outputs, NodeError>;
+}
+
+/// A layer that a rollout holds, which gives the frames of a window.
+pub trait Decoder {
+    /// The frames of a window.
+    ///
+    /// # Errors
+    /// What the window holds is not as wide as the layer was built for.
+    fn decode(&self, window: &Window, context: &Context) -> Result<Tensor<3>, NodeError>;
+
+    /// Whether no frame follows from what comes later in its window.
+    fn is_causal(&self) -> bool;
+}
+
+/// What a [`Decoder`] makes the frames of a window from.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// What is known at each frame of the window, `[batch, time, width]` each.
+    pub inputs: Vec<Tensor<3>>,
+    /// What may be looked at: so many frames before the window, then those at its own, `[batch, before + time, width]`.
+    pub memory: Tensor<3>,
+    /// 1 where the memory's frames are there, `[batch, before + time]`.
+    pub mask: Tensor<2>,
+    /// Frames of the memory before the window.
+    pub before: usize,
+}
+
+/// A layer that a rollout holds, which gives a distribution of what it sees.
+pub trait Latent {
+    /// Mean and logarithm of the variance, `[batch, width]` each, of streams of frames at the same times.
+    ///
+    /// # Shapes
+    /// - `streams`: `[batch, time, width]` each
+    /// - `mask`: `[batch, time]`, 1 where frames are there
+    ///
+    /// # Errors
+    /// The streams are not as wide as the layer was built for.
+    fn distribution(
+        &self,
+        streams: &[Tensor<3>],
+        mask: Tensor<2>,
+        context: &Context,
+    ) -> Result<(Tensor<2>, Tensor<2>), NodeError>;
 }
 
 /// What is asked of the module of a loss, beside what every [`Layer`] gives.
@@ -178,6 +231,9 @@ pub trait Callable: std::fmt::Debug + Send + Sync {
 
     /// The node with weights that stand without autodiff, see [`Context::no_grad`].
     fn without_autodiff(&self) -> Arc<dyn Callable>;
+
+    /// The node's module.
+    fn layer(&self) -> &dyn Layer;
 }
 
 impl<L: Layer + Module + Sync + 'static> Callable for L {
@@ -187,6 +243,10 @@ impl<L: Layer + Module + Sync + 'static> Callable for L {
 
     fn without_autodiff(&self) -> Arc<dyn Callable> {
         Arc::new(self.valid())
+    }
+
+    fn layer(&self) -> &dyn Layer {
+        self
     }
 }
 
@@ -205,6 +265,14 @@ pub enum NodeError {
         wanted: &'static str,
         /// What was there.
         found: &'static str,
+    },
+    /// A node that is held is no such as its holder needs.
+    #[error("the node at `{port}` {reason}")]
+    Held {
+        /// Where it is held.
+        port: String,
+        /// What is wrong with it.
+        reason: String,
     },
 }
 
@@ -287,6 +355,10 @@ impl Ports {
         stack, Stack(stack, lengths) -> (Tensor<4>, Lengths), "a layer stack"
     );
     typed_port!(
+        /// Several sequences of frames an item `[samples, batch, time, width]` and their lengths.
+        samples, Samples(samples, lengths) -> (Tensor<4>, Lengths), "samples"
+    );
+    typed_port!(
         /// Vectors `[batch, width]`.
         vector, Vector(vector) -> Tensor<2>, "vectors"
     );
@@ -311,7 +383,7 @@ impl Ports {
         tokens, Tokens(tokens) -> Tokens, "tokens"
     );
     typed_port!(
-        /// Diagonal normal distributions `[batch, width]`.
+        /// Diagonal normal distributions `[batch, steps, width]`.
         distribution, Distribution(distribution) -> crate::value::Distribution, "a distribution"
     );
     typed_port!(

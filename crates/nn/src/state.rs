@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::waits;
 
 /// What a layer remembers between two stretches of the same sequences: tensors and numbers by name, and those of its
 /// parts. A new one is that of a sequence which begins.
@@ -13,7 +16,52 @@ pub struct State {
     parts: BTreeMap<String, State>,
 }
 
+/// A state as plain numbers, to be written and read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedState {
+    /// Tensors by name: axes, and numbers in their order.
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    numbers: BTreeMap<String, usize>,
+    parts: BTreeMap<String, SavedState>,
+}
+
+impl SavedState {
+    /// The state on a device; `None` where a tensor's numbers do not fill its axes.
+    pub fn restored(&self, device: &Device) -> Option<State> {
+        let mut state = State {
+            numbers: self.numbers.clone(),
+            ..State::default()
+        };
+        for (name, (axes, numbers)) in &self.tensors {
+            if axes.iter().product::<usize>() != numbers.len() {
+                return None;
+            }
+            let flat = Tensor::from_data(TensorData::new(numbers.clone(), [numbers.len()]), device);
+            state.tensors.insert(name.clone(), (flat, Shape::from(axes.clone())));
+        }
+        for (name, part) in &self.parts {
+            state.parts.insert(name.clone(), part.restored(device)?);
+        }
+        Some(state)
+    }
+}
+
 impl State {
+    /// What is remembered, as plain numbers.
+    pub fn saved(&self) -> SavedState {
+        let tensors = self.tensors.iter().map(|(name, (flat, shape))| {
+            let numbers = waits::numbers(flat.clone());
+            (name.clone(), (shape.to_vec(), numbers))
+        });
+        let parts = self.parts.iter().map(|(name, part)| (name.clone(), part.saved()));
+        SavedState {
+            tensors: tensors.collect(),
+            numbers: self.numbers.clone(),
+            parts: parts.collect(),
+        }
+    }
+
     /// That of a part of the layer.
     pub fn part(&mut self, name: &str) -> &mut Self {
         self.parts.entry(name.to_owned()).or_default()

@@ -215,13 +215,16 @@ impl Tokens {
     }
 }
 
-/// Diagonal normal distributions, one an item, as a variational autoencoder's encoder gives them.
+/// Diagonal normal distributions, one an item or several one after the other, as a variational autoencoder's encoder gives
+/// them.
 #[derive(Clone, Debug)]
 pub struct Distribution {
-    /// Means `μ`, `[batch, width]`.
-    pub mean: Tensor<2>,
-    /// Logarithms of variances, `log σ²`, `[batch, width]`.
-    pub log_variance: Tensor<2>,
+    /// Means `μ`, `[batch, steps, width]`.
+    pub mean: Tensor<3>,
+    /// Logarithms of variances, `log σ²`, `[batch, steps, width]`.
+    pub log_variance: Tensor<3>,
+    /// How many each item has.
+    pub lengths: Lengths,
 }
 
 /// Where a value stands in the graph: a node (or `data`) and its output port.
@@ -255,6 +258,8 @@ pub enum Value {
     Frames(Tensor<3>, Lengths),
     /// Hidden states of several layers `[layers, batch, time, width]`, zero behind each length.
     Stack(Tensor<4>, Lengths),
+    /// Several sequences of frames an item, `[samples, batch, time, width]`, zero behind each length.
+    Samples(Tensor<4>, Lengths),
     /// One vector an item, `[batch, width]`.
     Vector(Tensor<2>),
     /// Class scores before the softmax, `[batch, classes]`.
@@ -267,7 +272,7 @@ pub enum Value {
     Text(Arc<[Option<String>]>),
     /// Symbols of a vocabulary.
     Tokens(Tokens),
-    /// Diagonal normal distributions, one an item.
+    /// Diagonal normal distributions.
     Distribution(Distribution),
     /// Which items of the batch have what stands at another port; there only where some lack it.
     Presence(Presence),
@@ -281,7 +286,7 @@ impl Value {
         match self {
             Self::Wave(x, _) | Self::Vector(x) | Self::Logits(x) => x.is_autodiff(),
             Self::Frames(x, _) => x.is_autodiff(),
-            Self::Stack(x, _) => x.is_autodiff(),
+            Self::Stack(x, _) | Self::Samples(x, _) => x.is_autodiff(),
             Self::Scalar(x, _) => x.is_autodiff(),
             Self::Distribution(x) => x.mean.is_autodiff(),
             Self::Tokens(x) => x.ids.is_autodiff(),
@@ -295,12 +300,14 @@ impl Value {
             Self::Wave(x, lengths) => Self::Wave(x.inner(), lengths),
             Self::Frames(x, lengths) => Self::Frames(x.inner(), lengths),
             Self::Stack(x, lengths) => Self::Stack(x.inner(), lengths),
+            Self::Samples(x, lengths) => Self::Samples(x.inner(), lengths),
             Self::Vector(x) => Self::Vector(x.inner()),
             Self::Logits(x) => Self::Logits(x.inner()),
             Self::Scalar(x, count) => Self::Scalar(x.inner(), count),
             Self::Distribution(x) => Self::Distribution(Distribution {
                 mean: x.mean.inner(),
                 log_variance: x.log_variance.inner(),
+                lengths: x.lengths,
             }),
             Self::Tokens(x) => Self::Tokens(Tokens {
                 ids: x.ids.inner(),
@@ -315,7 +322,7 @@ impl Value {
         let sum = match self {
             Self::Wave(x, _) | Self::Vector(x) | Self::Logits(x) => x.clone().sum(),
             Self::Frames(x, _) => x.clone().sum(),
-            Self::Stack(x, _) => x.clone().sum(),
+            Self::Stack(x, _) | Self::Samples(x, _) => x.clone().sum(),
             Self::Scalar(x, _) => x.clone(),
             Self::Distribution(x) => x.mean.clone().sum() + x.log_variance.clone().sum(),
             Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Tokens(_) | Self::Presence(_) => return true,
@@ -331,22 +338,26 @@ impl Value {
             Self::Wave(x, _) => (waits::data(x.clone()), 1, x.dims()[0], 1),
             Self::Vector(x) | Self::Logits(x) => (waits::data(x.clone()), 1, x.dims()[0], 0),
             Self::Frames(x, _) => (waits::data(x.clone()), 1, x.dims()[0], x.dims()[2]),
-            Self::Stack(x, _) => (waits::data(x.clone()), x.dims()[0], x.dims()[1], x.dims()[3]),
+            Self::Stack(x, _) | Self::Samples(x, _) => (waits::data(x.clone()), x.dims()[0], x.dims()[1], x.dims()[3]),
             Self::Scalar(x, _) => {
                 let is_finite = waits::number(x.clone()).is_finite();
                 return (!is_finite).then(Vec::new);
             }
             Self::Distribution(x) => {
                 // Two layers, as it were.
-                let both = Tensor::stack::<3>(vec![x.mean.clone(), x.log_variance.clone()], 0);
-                (waits::data(both), 2, x.mean.dims()[0], 0)
+                let both = Tensor::stack::<4>(vec![x.mean.clone(), x.log_variance.clone()], 0);
+                (waits::data(both), 2, x.mean.dims()[0], x.mean.dims()[2])
             }
             Self::Labels(_) | Self::Targets(_) | Self::Text(_) | Self::Tokens(_) | Self::Presence(_) => return None,
         };
         let numbers: Vec<f32> = numbers.iter::<f32>().collect();
         let own = numbers.len() / (layers * batch).max(1);
         let valid = |item: usize| match self {
-            Self::Wave(_, lengths) | Self::Frames(_, lengths) | Self::Stack(_, lengths) => lengths
+            Self::Wave(_, lengths)
+            | Self::Frames(_, lengths)
+            | Self::Stack(_, lengths)
+            | Self::Samples(_, lengths)
+            | Self::Distribution(Distribution { lengths, .. }) => lengths
                 .as_slice()
                 .get(item)
                 .map_or(own, |length| (length * width).min(own)),
@@ -370,6 +381,7 @@ impl Value {
             Self::Wave(..) => "wave",
             Self::Frames(..) => "frames",
             Self::Stack(..) => "layer stack",
+            Self::Samples(..) => "samples",
             Self::Vector(_) => "vector",
             Self::Logits(_) => "logits",
             Self::Labels(_) => "labels",
@@ -417,10 +429,11 @@ mod tests {
         // Finite numbers whose sum is none.
         let large = vector([f32::MAX, f32::MAX]);
         assert!(!large.has_finite_sum() && large.items_not_finite().is_none());
-        let numbers = |numbers: [f32; 4]| Tensor::from_data(TensorData::new(numbers.to_vec(), [2, 2]), &device);
+        let numbers = |numbers: [f32; 4]| Tensor::from_data(TensorData::new(numbers.to_vec(), [2, 1, 2]), &device);
         let distribution = Value::Distribution(Distribution {
             mean: numbers([0.0, 1.0, 2.0, 3.0]),
             log_variance: numbers([0.0, 0.0, 0.0, f32::NEG_INFINITY]),
+            lengths: Lengths::new(vec![1, 1]),
         });
         assert_eq!(distribution.items_not_finite(), Some(vec![1]));
         assert!(!distribution.has_finite_sum());
@@ -429,10 +442,11 @@ mod tests {
     #[test]
     fn tokens_and_distributions_leave_autodiff_and_name_themselves() {
         let device = Device::flex().autodiff();
-        let numbers = Tensor::<2>::from_data([[1.0, 2.0], [3.0, 4.0]], &device);
+        let numbers = Tensor::<3>::from_data([[[1.0, 2.0]], [[3.0, 4.0]]], &device);
         let distribution = Value::Distribution(Distribution {
             mean: numbers.clone(),
             log_variance: numbers,
+            lengths: Lengths::new(vec![1, 1]),
         });
         assert!(distribution.is_autodiff() && !distribution.without_autodiff().is_autodiff());
         let tokens = Tokens {

@@ -10,7 +10,7 @@ use emorun_audio::augment::Recordings;
 use emorun_data::DatasetConfig;
 use emorun_features::{Common, Precision};
 use emorun_lang::{
-    Cost, DataPath, DeserializeError, InferError, Inferred, InputSignals, Placement, Tree, from_tree, schema_of,
+    Cost, DataPath, DeserializeError, InferError, Inferred, InputSignals, Placement, Signal, Tree, from_tree, schema_of,
 };
 use emorun_nn::facts::Facts;
 use emorun_nn::host::{HostOperation, ItemModel};
@@ -89,6 +89,11 @@ pub trait Kind {
     /// Where a policy that this node holds finds what it learns from; `None` for a node that holds none.
     fn rollout(&self) -> Option<Rollout> {
         None
+    }
+
+    /// What the nodes that it holds must be, beside policies.
+    fn holds(&self, _inputs: &InputSignals<'_>) -> Vec<Holds> {
+        Vec::new()
     }
 
     /// Whether the node is one linear map, so that it is the last layer of a network where a loss compares its output.
@@ -170,6 +175,19 @@ impl<T: JsonSchema + DeserializeOwned> Fields for T {
     fn parse(fields: &Tree) -> Result<Self, DeserializeError> {
         from_tree(fields)
     }
+}
+
+/// What a node that is held must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holds {
+    /// Where it is held, such as `uses.decoder`.
+    pub held: &'static str,
+    /// Widths of what is handed over to its `inputs`, in their order.
+    pub inputs: Vec<usize>,
+    /// Another port and the width of what is handed over there.
+    pub beside: Option<(&'static str, usize)>,
+    /// A port and what must stand there.
+    pub gives: (&'static str, Signal),
 }
 
 /// Ports of a node that holds a policy, at which it learns from that node's steps.

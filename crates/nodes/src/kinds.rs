@@ -9,7 +9,7 @@
 use emorun_audio::augment as waves;
 
 use crate::augmentations::augmentation::Augmentation;
-use crate::{augmentations, blocks, encoders, heads, losses, policies};
+use crate::{augmentations, blocks, encoders, generators, heads, losses, policies};
 
 crate::registry::registry! {
     host {
@@ -156,6 +156,15 @@ crate::registry::registry! {
         fuse => Fuse(blocks::fuse::Fuse), Blocks,
             "several vectors or streams of frames joined, summed or gated",
             "Arevalo et al., ICLR workshop 2017", "inputs: vectors, or frames at one rate" => "as the inputs";
+        align => Align(blocks::align::Align), Blocks,
+            "frames brought to another rate by their exact times",
+            "means over time", "input: frames" => "frames";
+        vae => Vae(blocks::vae::Vae), Blocks,
+            "streams of frames as a normal distribution, and a vector drawn from it",
+            "Kingma & Welling, ICLR 2014; Petrovich, Black & Varol, ICCV 2021", "inputs: frames at one rate" => "vector, distribution: distribution";
+        transformer_decoder => TransformerDecoder(blocks::transformer_decoder::TransformerDecoder), Blocks,
+            "frames that attend to one another and to a memory",
+            "Vaswani et al., NeurIPS 2017; Fan et al., FaceFormer, CVPR 2022", "inputs: frames or vectors, memory: frames" => "frames";
         gradient_reversal => GradientReversal(blocks::gradient_reversal::GradientReversal), Blocks,
             "unchanged, but its gradient turned round",
             "Ganin & Lempitsky, ICML 2015", "input: frames, or vector" => "as the input";
@@ -171,9 +180,15 @@ crate::registry::registry! {
         mlp_regressor => MlpRegressor(heads::mlp_regressor::MlpRegressor), Heads,
             "regression of several layers on a vector, such as of valence and arousal",
             "multilayer perceptron; Ioffe & Szegedy, ICML 2015", "input: vector, target: values" => "vector";
+        frame_regressor => FrameRegressor(heads::frame_regressor::FrameRegressor), Heads,
+            "linear layer on each frame, to frames such as those of a face",
+            "linear regression of sequences", "input: frames, target: frames at the same rate" => "frames";
         early_classifier => EarlyClassifier(heads::early_classifier::EarlyClassifier), Heads,
             "classifier that answers when a policy says so, before an item's end",
             "Lakomkin et al., ICRA 2018", "input: frames, target: labels, uses.policy: a policy" => "logits, whole: logits, heard: seconds, state, taken, reward: frames";
+        window_rollout => WindowRollout(generators::window_rollout::WindowRollout), Generators,
+            "frames generated window by window, in several samples",
+            "Luo et al., ReactFace, IEEE TVCG 2024; Song et al., REACT 2024", "memory: frames, target: frames, uses.latent: a vae, uses.decoder: a transformer_decoder" => "samples, distribution: distribution";
         cross_entropy => CrossEntropy(losses::cross_entropy::CrossEntropy), Losses,
             "cross-entropy with class weights and label smoothing",
             "torch.nn.CrossEntropyLoss; Szegedy et al., CVPR 2016", "input: logits, target: labels (the head's own)" => "scalar";
@@ -187,8 +202,23 @@ crate::registry::registry! {
             "one minus the concordance of predicted numbers with true ones",
             "Lin, Biometrics 45, 1989", "input: vector, target: values (the head's own)" => "scalar";
         mse => Mse(losses::mse::Mse), Losses,
-            "mean squared error of predicted numbers",
-            "torch.nn.MSELoss", "input: vector, target: values (the head's own)" => "scalar";
+            "mean squared error of predicted numbers, or frames",
+            "torch.nn.MSELoss", "input: vector, frames or samples, target: values or frames (the head's own)" => "scalar";
+        kl_divergence => KlDivergence(losses::kl_divergence::KlDivergence), Losses,
+            "divergence of distributions from the standard normal one",
+            "Kingma & Welling, ICLR 2014", "input: distribution" => "scalar";
+        smoothness => Smoothness(losses::smoothness::Smoothness), Losses,
+            "squared second differences of predicted frames over time",
+            "Whittaker 1922; system 3 of the reference", "input: frames or samples" => "scalar";
+        diversity => Diversity(losses::diversity::Diversity), Losses,
+            "how alike the samples of an item are",
+            "Yuan & Kitani, DLow, ECCV 2020; system 3 of the reference", "input: samples" => "scalar";
+        sample_contrastive => SampleContrastive(losses::sample_contrastive::SampleContrastive), Losses,
+            "samples near what is true, and not all the same",
+            "system 3 of the reference", "input: samples, target: frames (the generator's own)" => "scalar";
+        consistency => Consistency(losses::consistency::Consistency), Losses,
+            "how differently the movement of two parts of a face is spread over time",
+            "system 3 of the reference", "input: frames or samples" => "scalar";
         ctc => Ctc(losses::ctc::Ctc), Losses,
             "transcripts against scores of frames, over all alignments",
             "Graves et al., ICML 2006", "input: frames, target: text" => "scalar";

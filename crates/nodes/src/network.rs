@@ -1,15 +1,16 @@
 //! The device side of the graph as Burn modules, and running a schedule of it on a batch.
 
 mod presence;
+mod wired;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use emorun_lang::{InputSignals, Signal};
+use emorun_lang::Signal;
 
-use crate::kinds::{NodeConfig, NodeLayer};
+use crate::kinds::NodeLayer;
 use crate::policies::layer::PolicyLayer;
 use emorun_nn::draw::DrawKey;
 use emorun_nn::facts::Facts;
@@ -20,93 +21,7 @@ use emorun_nn::recompute::Segments;
 use emorun_nn::value::{PortId, Value, Values};
 use emorun_nn::waits;
 
-/// A device node of the graph with its wires.
-#[derive(Clone, Debug)]
-pub struct Wired {
-    /// Name of the node in the experiment file.
-    pub name: String,
-    /// Its configuration.
-    pub config: NodeConfig,
-    /// Input ports: name, where the value comes from, its signal.
-    pub inputs: Vec<(String, PortId, Signal)>,
-    /// Output ports and their signals; the default port is empty.
-    pub outputs: Vec<(String, Signal)>,
-    /// Nodes that it holds as callables: the field, and their names.
-    pub uses: Vec<(String, String)>,
-    /// Which schedules need it.
-    pub needed: Needed,
-}
-
-impl Wired {
-    /// The signals at its input ports.
-    pub fn signals(&self) -> InputSignals<'_> {
-        InputSignals::new(
-            self.inputs
-                .iter()
-                .map(|(port, _, signal)| (port.clone(), signal))
-                .collect(),
-        )
-    }
-
-    /// The node as a classification head: one that gives logits and has a target.
-    pub fn head(&self) -> Option<HeadPorts<'_>> {
-        let (_, target, signal) = self.inputs.iter().find(|(port, _, _)| port == "target")?;
-        let (port, _) = self
-            .outputs
-            .iter()
-            .find(|(_, signal)| matches!(signal, Signal::Logits { .. }))?;
-        let Signal::Labels { labels } = signal else { return None };
-        let classes = labels.classes.as_deref()?;
-        Some(HeadPorts {
-            name: &self.name,
-            output: PortId::new(&self.name, port),
-            target: target.clone(),
-            classes,
-        })
-    }
-
-    /// The node as a regression head: one that gives a vector and has continuous labels as target.
-    pub fn regressor(&self) -> Option<RegressorPorts<'_>> {
-        let (_, target, signal) = self.inputs.iter().find(|(port, _, _)| port == "target")?;
-        let (port, _) = self
-            .outputs
-            .iter()
-            .find(|(_, signal)| matches!(signal, Signal::Vector { .. }))?;
-        let Signal::Values { names } = signal else { return None };
-        Some(RegressorPorts {
-            name: &self.name,
-            output: PortId::new(&self.name, port),
-            target: target.clone(),
-            names,
-        })
-    }
-}
-
-/// The numbers that a head predicts and those that they are compared with.
-#[derive(Clone, Debug)]
-pub struct RegressorPorts<'a> {
-    /// Name of the head.
-    pub name: &'a str,
-    /// Where its numbers stand.
-    pub output: PortId,
-    /// Where the true ones stand.
-    pub target: PortId,
-    /// What each number is.
-    pub names: &'a [String],
-}
-
-/// The logits of a head and the labels that they are compared with.
-#[derive(Clone, Debug)]
-pub struct HeadPorts<'a> {
-    /// Name of the head.
-    pub name: &'a str,
-    /// Where its logits stand.
-    pub output: PortId,
-    /// Where its labels stand.
-    pub target: PortId,
-    /// Class names.
-    pub classes: &'a [String],
-}
+pub use wired::{FramePorts, HeadPorts, Needed, RegressorPorts, Wired};
 
 /// What a loss node gives for a batch.
 #[derive(Clone, Debug)]
@@ -119,17 +34,6 @@ pub struct BatchLoss<'a> {
     pub mean: Tensor<1>,
     /// How much the items count together.
     pub count: f64,
-}
-
-/// Which schedules need a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needed {
-    /// Needed by losses.
-    pub train: bool,
-    /// Needed by metrics.
-    pub evaluate: bool,
-    /// Needed where items have no labels.
-    pub predict: bool,
 }
 
 /// The part of the graph that is run.

@@ -9,6 +9,9 @@ macro_rules! of_section {
     (Heads, Heads, $node:expr) => {
         Some($node)
     };
+    (Generators, Generators, $node:expr) => {
+        Some($node)
+    };
     (Losses, Losses, $node:expr) => {
         Some($node)
     };
@@ -83,6 +86,10 @@ macro_rules! registry {
 
             fn without_autodiff(&self) -> std::sync::Arc<dyn emorun_nn::node::Callable> {
                 std::sync::Arc::new(burn::module::Module::valid(self))
+            }
+
+            fn layer(&self) -> &dyn emorun_nn::node::Layer {
+                &**self
             }
         }
 
@@ -169,9 +176,19 @@ macro_rules! registry {
                 }
             }
 
-            /// What the node predicts, as a head; `None` for any other node.
+            /// What the node predicts, as a head or a generator; `None` for any other node.
             pub fn predicts(&self) -> Option<crate::heads::Predicts> {
-                self.as_head().map(crate::heads::HeadKind::predicts)
+                let of_generator = self.as_generator().map(crate::generators::GeneratorKind::predicts);
+                self.as_head().map(crate::heads::HeadKind::predicts).or(of_generator)
+            }
+
+            /// The node as a kind of `generators`.
+            pub fn as_generator(&self) -> Option<&dyn crate::generators::GeneratorKind> {
+                match self {
+                    Self::Dataset(_) => None,
+                    $(Self::$host(config) => crate::registry::of_section!(Generators, $host_section, config),)+
+                    $(Self::$config(config) => crate::registry::of_section!(Generators, $section, config)),+
+                }
             }
 
             /// The node as a kind of `heads`.

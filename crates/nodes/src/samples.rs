@@ -1,19 +1,23 @@
 //! Samples of every kind that runs on the device: small configurations, and a batch to run them on. The tests of kinds and
 //! `emorun gpu-check` try them all.
 
+mod values;
+
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use emorun_lang::{
     DeserializeError, FrameRate, InferError, InputSignals, KindSet, LabelSet, NodeSpec, Signal, Sources, Span, Tree,
 };
 use emorun_nn::facts::Facts;
 use emorun_nn::node::BuildError;
-use emorun_nn::value::{Labels, Lengths, PortId, Targets, Value};
+use emorun_nn::value::PortId;
 use serde_json::{Value as Json, json};
 
 use crate::kinds::{Kinds, NodeConfig};
 use crate::network::{Needed, Network, Wired};
+
+pub use values::{batch, items, noise, probe, values};
 
 /// Width of the inputs that samples are for.
 pub const WIDTH: usize = 16;
@@ -28,6 +32,8 @@ pub const PRETRAINED: [&str; 5] = ["hubert", "wav2vec2", "wavlm", "data2vec_audi
 /// How far values and gradients on a GPU of CUDA may be from the CPU's, relative above 1: products there are TF32, with 10
 /// bits behind the point.
 pub const CUDA_TOLERANCE: f32 = 5e-3;
+/// Dimensions of latent vectors, and samples of frames.
+const LATENT: usize = 4;
 /// Name of the node in a sample's network.
 pub const NODE: &str = "node";
 
@@ -119,13 +125,32 @@ pub enum Feed {
     Vectors,
     /// Scores of frames, compared with a text.
     Transcript,
+    /// Frames that are attended to, beside others and a vector.
+    Memory,
+    /// Frames, and others that are the target.
+    Target,
+    /// Frames, compared with others where a mask says so.
+    ComparedFrames,
+    /// Samples of frames, compared with frames.
+    Drawn,
+    /// Several distributions.
+    Distributions,
+    /// Frames that a generator follows beside a target, with the nodes that it holds.
+    Rollout,
 }
 
 /// Whether the nodes that take it give one number for the batch.
 pub fn is_loss(feed: Feed) -> bool {
     matches!(
         feed,
-        Feed::Logits | Feed::Compared | Feed::Votes | Feed::Numbers | Feed::Transcript
+        Feed::Logits
+            | Feed::Compared
+            | Feed::Votes
+            | Feed::Numbers
+            | Feed::Transcript
+            | Feed::ComparedFrames
+            | Feed::Drawn
+            | Feed::Distributions
     )
 }
 
@@ -247,6 +272,7 @@ pub fn samples() -> Vec<(&'static str, Feed, Vec<Json>)> {
             vec![
                 json!({}),
                 json!({ "how": "sum" }),
+                json!({ "how": "weighted" }),
                 json!({ "how": { "gated": { "width": 6 } } }),
             ],
         ),
@@ -256,6 +282,7 @@ pub fn samples() -> Vec<(&'static str, Feed, Vec<Json>)> {
             vec![
                 json!({}),
                 json!({ "how": "sum" }),
+                json!({ "how": "weighted" }),
                 json!({ "how": { "gated": { "width": 6 } } }),
             ],
         ),
@@ -292,6 +319,59 @@ pub fn samples() -> Vec<(&'static str, Feed, Vec<Json>)> {
         ("soft_label_kl", Feed::Votes, vec![json!({})]),
         ("ccc", Feed::Numbers, vec![json!({})]),
         ("mse", Feed::Numbers, vec![json!({})]),
+        (
+            "mse",
+            Feed::ComparedFrames,
+            vec![json!({}), json!({ "channels": [2, 7] })],
+        ),
+        ("mse", Feed::Drawn, vec![json!({})]),
+        (
+            "kl_divergence",
+            Feed::Distributions,
+            vec![json!({}), json!({ "free_bits": 0.2 })],
+        ),
+        (
+            "smoothness",
+            Feed::Drawn,
+            vec![json!({}), json!({ "channels": [0, 3] })],
+        ),
+        ("diversity", Feed::Drawn, vec![json!({ "scale": 3.0 })]),
+        ("sample_contrastive", Feed::Drawn, vec![json!({})]),
+        (
+            "consistency",
+            Feed::Drawn,
+            vec![json!({ "part": [0, 3], "with": [5, 16], "window": 5 })],
+        ),
+        (
+            "align",
+            Feed::Frames,
+            vec![json!({ "rate_hz": 50 }), json!({ "rate_hz": 30 })],
+        ),
+        (
+            "vae",
+            Feed::Streams,
+            vec![json!({ "latent": 3, "width": 8, "layers": 1, "heads": 2, "feed_forward": 12, "dropout": 0.0 })],
+        ),
+        (
+            "transformer_decoder",
+            Feed::Memory,
+            vec![
+                json!({ "width": 8, "layers": 2, "heads": 2, "feed_forward": 12, "dropout": 0.0, "period": 5 }),
+                json!({ "width": 8, "layers": 1, "heads": 1, "feed_forward": 8, "dropout": 0.0, "causal": false }),
+            ],
+        ),
+        ("frame_regressor", Feed::Target, vec![json!({})]),
+        (
+            "window_rollout",
+            Feed::Rollout,
+            vec![
+                json!({ "uses": { "latent": "latent", "decoder": "decoder" }, "latent": LATENT, "window": 8, "context": 5 }),
+                json!({
+                    "uses": { "latent": "latent", "decoder": "decoder" }, "latent": LATENT, "window": 5, "context": 8,
+                    "momentum": 0.5, "sees": "past",
+                }),
+            ],
+        ),
         ("ctc", Feed::Transcript, vec![json!({ "alphabet": "abcdefghijklmno" })]),
         (
             "mlp_regressor",
@@ -315,6 +395,35 @@ pub fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'st
             ("inputs.a", data("mel"), frames_signal(width)),
             ("inputs.b", data("longer"), frames_signal(width)),
         ],
+        Feed::Memory => vec![
+            ("inputs.a", data("vector"), vector()),
+            ("inputs.b", data("longer"), frames_signal(width)),
+            ("memory", data("mel"), frames_signal(width)),
+        ],
+        Feed::Target => vec![
+            ("input", data("mel"), frames_signal(width)),
+            ("target", data("longer"), frames_signal(width)),
+        ],
+        Feed::Rollout => vec![
+            ("memory", data("mel"), frames_signal(width)),
+            ("target", data("longer"), frames_signal(width)),
+        ],
+        Feed::ComparedFrames => vec![
+            ("input", data("mel"), frames_signal(width)),
+            ("target", data("longer"), frames_signal(width)),
+            ("target_mask", data("seen"), frames_signal(1)),
+        ],
+        Feed::Drawn => {
+            let mut ports = vec![("input", data("samples"), Signal::Samples { width, rate: rate() })];
+            // The others look at samples alone.
+            if ["mse", "sample_contrastive"].contains(&kind) {
+                ports.push(("target", data("longer"), frames_signal(width)));
+            }
+            return ports;
+        }
+        Feed::Distributions => {
+            return vec![("input", data("distributions"), Signal::Distribution { width: LATENT })];
+        }
         Feed::Vectors => vec![
             ("inputs.a", data("vector"), vector()),
             ("inputs.b", data("second"), vector()),
@@ -326,6 +435,7 @@ pub fn inputs(kind: &str, feed: Feed, width: usize, classes: usize) -> Vec<(&'st
     };
     ports.extend(match (kind, feed, labels_signal(classes)) {
         ("mlp_regressor", ..) => Some(("target", data("numbers"), numbers(2))),
+        (_, Feed::ComparedFrames, _) => None,
         (_, Feed::Transcript, _) => Some(("target", data("text"), Signal::Text)),
         (_, Feed::Numbers, _) => Some(("target", data("own"), numbers(width))),
         (_, Feed::Votes, Signal::Labels { labels }) => Some(("target", data("votes"), Signal::SoftLabels { labels })),
@@ -412,14 +522,54 @@ pub fn build(
     let facts = Facts::default();
     let mut node = wired(NODE, kind, fields, &inputs(kind, feed, width, CLASSES), &facts)?;
     let mut nodes = Vec::new();
-    for (_, policy) in fields["uses"].as_object().into_iter().flatten() {
-        // It holds a policy, which has no parameters here and listens to the end.
-        let policy = policy.as_str().unwrap_or_default();
-        node.uses.push(("uses.policy".into(), policy.into()));
-        nodes.push(wired(policy, "fixed_policy", &json!({ "value": 0.0 }), &[], &facts)?);
+    for (held, name) in fields["uses"].as_object().into_iter().flatten() {
+        let name = name.as_str().unwrap_or_default();
+        node.uses.push((format!("uses.{held}"), name.into()));
+        nodes.push(held_by_sample(held, name, width, &facts)?);
     }
     nodes.push(node);
     Ok(Network::build(nodes.into(), &HashMap::new(), &facts, seed, device)?)
+}
+
+/// A node that a sample holds, which no schedule runs by itself.
+fn held_by_sample(held: &str, name: &str, width: usize, facts: &Facts) -> Result<Wired, SampleError> {
+    let small = json!({ "width": 8, "layers": 1, "heads": 2, "feed_forward": 12, "dropout": 0.0 });
+    let with = |more: Json| {
+        let mut fields = small.clone();
+        for (key, value) in more.as_object().into_iter().flatten() {
+            fields[key] = value.clone();
+        }
+        fields
+    };
+    let frames = |port: &'static str, from: &str| (port, data(from), frames_signal(width));
+    let wired = match held {
+        "latent" => {
+            let inputs = [frames("inputs.a", "mel"), frames("inputs.b", "longer")];
+            wired(name, "vae", &with(json!({ "latent": LATENT })), &inputs, facts)?
+        }
+        "decoder" => {
+            let latent = ("inputs.a", data("latent"), Signal::Vector { width: LATENT });
+            let inputs = [
+                latent,
+                frames("inputs.b", "longer"),
+                frames("memory", "mel"),
+                frames("target", "longer"),
+            ];
+            wired(
+                name,
+                "transformer_decoder",
+                &with(json!({ "period": 10 })),
+                &inputs,
+                facts,
+            )?
+        }
+        // A policy, which has no parameters here and listens to the end.
+        _ => wired(name, "fixed_policy", &json!({ "value": 0.0 }), &[], facts)?,
+    };
+    Ok(Wired {
+        needed: Needed::default(),
+        ..wired
+    })
 }
 
 /// A network of one pretrained encoder, [`NODE`], with small layers whose weights are drawn for a seed, all of which train.
@@ -441,112 +591,4 @@ pub fn build_pretrained(kind: &str, seed: u64, device: &Device) -> Result<Networ
         seed,
         device,
     )?)
-}
-
-/// Numbers that look random, the same in every run.
-pub fn noise(seed: u32, count: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(747_796_405).wrapping_add(1);
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
-
-/// Items of frames of a width, of [`LENGTHS`], row after row each.
-pub fn items(width: usize) -> Vec<Vec<f32>> {
-    let lengths = LENGTHS.iter().enumerate();
-    lengths.map(|(at, length)| noise(at as u32, length * width)).collect()
-}
-
-/// A batch of items of frames, row after row each, zero behind their ends up to `time`.
-pub fn batch(items: &[Vec<f32>], width: usize, time: usize, device: &Device) -> (Tensor<3>, Lengths) {
-    let lengths: Vec<usize> = items.iter().map(|item| item.len() / width).collect();
-    let mut values = vec![0f32; items.len() * time * width];
-    for (row, item) in values.chunks_exact_mut(time * width).zip(items) {
-        row[..item.len()].copy_from_slice(item);
-    }
-    let data = TensorData::new(values, [items.len(), time, width]);
-    (Tensor::from_data(data, device), Lengths::new(lengths))
-}
-
-/// Values at the ports of `data` for a batch of items, padded to `time` frames.
-pub fn values(items: &[Vec<f32>], width: usize, time: usize, device: &Device) -> Vec<(PortId, Value)> {
-    let (frames, lengths) = batch(items, width, time, device);
-    // Whatever else a node takes is the item's own, whatever it stands beside.
-    let own = |seed: u32, wide: usize| -> Tensor<2> {
-        let numbers: Vec<f32> = items
-            .iter()
-            .flat_map(|item| noise(item.len() as u32 + seed, wide))
-            .collect();
-        Tensor::from_data(TensorData::new(numbers, [items.len(), wide]), device)
-    };
-    let layers = (0..LAYERS).map(|layer| {
-        let of_layer: Vec<Vec<f32>> = items
-            .iter()
-            .map(|item| noise((item.len() + 500 * layer) as u32, item.len()))
-            .collect();
-        batch(&of_layer, width, time, device).0
-    });
-    let longer: Vec<Vec<f32>> = items
-        .iter()
-        .map(|item| noise(item.len() as u32 + 300, item.len() + width))
-        .collect();
-    let (longer, longer_lengths) = batch(&longer, width, time + 1, device);
-    let classes: Vec<Option<u32>> = items
-        .iter()
-        .map(|item| Some((item.len() / width % CLASSES) as u32))
-        .collect();
-    // Some have more letters than frames, and one has none.
-    let texts = items.iter().map(|item| {
-        let letters = ["cab", "deaf", "", "feed", "hod"];
-        Some(letters[item.len() / width % letters.len()].to_owned())
-    });
-    vec![
-        (data("mel"), Value::Frames(frames, lengths.clone())),
-        (data("longer"), Value::Frames(longer, longer_lengths)),
-        (data("stack"), Value::Stack(Tensor::stack(layers.collect(), 0), lengths)),
-        (data("vector"), Value::Vector(own(200, width))),
-        (data("second"), Value::Vector(own(201, width))),
-        (data("third"), Value::Vector(own(202, width))),
-        (data("logits"), Value::Logits(own(100, CLASSES))),
-        (data("emotion"), Value::Labels(Labels::new(classes))),
-        (data("numbers"), truth(items.len(), 2)),
-        (data("own"), truth(items.len(), width)),
-        (data("votes"), truth(items.len(), CLASSES)),
-        (data("text"), Value::Text(texts.collect())),
-    ]
-}
-
-/// Numbers that items are labelled with.
-fn truth(items: usize, width: usize) -> Value {
-    let values = noise(7, items * width).into_iter().map(|value| Some(value.abs()));
-    Value::Targets(Targets::new(values.collect(), width))
-}
-
-/// Sums a node's output, each valid number times one of its own, into a loss to differentiate; `None` for what no node
-/// gives.
-pub fn probe(output: &Value, device: &Device) -> Option<Tensor<1>> {
-    match output {
-        Value::Frames(frames, lengths) => {
-            let [count, time, width] = frames.dims();
-            let mut factors = vec![0f32; count * time * width];
-            for (at, (row, &length)) in factors
-                .chunks_exact_mut(time * width)
-                .zip(lengths.as_slice())
-                .enumerate()
-            {
-                row[..length * width].copy_from_slice(&noise(at as u32 + 50, length * width));
-            }
-            Some((frames.clone() * Tensor::from_data(TensorData::new(factors, [count, time, width]), device)).sum())
-        }
-        Value::Logits(vectors) | Value::Vector(vectors) => {
-            let [count, width] = vectors.dims();
-            let factors = TensorData::new(noise(50, count * width), [count, width]);
-            Some((vectors.clone() * Tensor::from_data(factors, device)).sum())
-        }
-        Value::Scalar(loss, _) => Some(loss.clone()),
-        _ => None,
-    }
 }

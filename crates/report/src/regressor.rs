@@ -12,7 +12,7 @@ use crate::text::slug;
 /// Everything of a head on a side.
 pub(crate) fn section((side, head): (&str, &str), found: &Regressor) -> Section {
     let mut blocks = vec![Block::Table(metrics(found)), Block::Table(numbers(found))];
-    for number in &found.numbers {
+    for number in found.numbers.iter().filter(|number| !number.by_target.is_empty()) {
         let row = |bin: &emorun_metrics::TargetBin| {
             Row::new([
                 Cell::text(&format!("{:.3} to {:.3}", bin.low, bin.high)),

@@ -161,7 +161,7 @@ async fn models(State(app): State<Arc<App>>) -> Response {
                 .map(|head| {
                     let predicts = match head.predicts {
                         emorun_metrics::Predicts::Classes => "classes",
-                        emorun_metrics::Predicts::Numbers => "numbers",
+                        emorun_metrics::Predicts::Numbers | emorun_metrics::Predicts::Frames => "numbers",
                     };
                     json!({ "name": head.name, "predicts": predicts, "outputs": head.outputs })
                 })

@@ -44,7 +44,7 @@ fn head_said(head: &Head, estimate: &Estimate) -> String {
             let share = at.and_then(|at| estimate.smoothed.get(at)).copied().unwrap_or_default();
             format!("{} {:.0} %", plain(label), 100.0 * share)
         }
-        Predicts::Numbers => {
+        Predicts::Numbers | Predicts::Frames => {
             let numbers = head.outputs.iter().zip(&estimate.smoothed);
             let numbers = numbers.map(|(name, number)| format!("{} {number:.2}", plain(name)));
             numbers.collect::<Vec<_>>().join(" ")

@@ -57,7 +57,7 @@ impl Evaluation {
         }
         match predicts {
             Predicts::Classes => Metric::SHOWN.to_vec(),
-            Predicts::Numbers => vec![Metric::CCC],
+            Predicts::Numbers | Predicts::Frames => vec![Metric::CCC],
         }
     }
 }

@@ -154,8 +154,13 @@ impl Trainer<'_> {
                 }
             }
         };
-        for (head, result, _) in shown.regressors() {
-            show(head, result, Predicts::Numbers);
+        for (head, result, rows) in shown.regressors() {
+            let predicts = if rows.of_frames() {
+                Predicts::Frames
+            } else {
+                Predicts::Numbers
+            };
+            show(head, result, predicts);
         }
         for (head, result, rows) in shown.classifiers() {
             show(head, result, Predicts::Classes);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::{Device, activation::softmax};
 use emorun_kernels::on_cores;
-use emorun_metrics::{ClassPredictions, MetricsError, NumberPredictions, Predictions};
+use emorun_metrics::{ClassPredictions, MetricsError, NumberPredictions, Predictions, Sequence};
 
 use super::finite::{REMEDY, not_finite, work_on_batch};
 use super::losses::{LossTable, NodeLoss, Sides};
@@ -15,7 +15,7 @@ use crate::feed::order::evaluation_batches;
 use crate::settings::Settings;
 use emorun_nn::value::{Value, Values};
 use emorun_nn::waits;
-use emorun_nodes::network::{HeadPorts, Network, Pass, RegressorPorts};
+use emorun_nodes::network::{FramePorts, HeadPorts, Network, Pass, RegressorPorts};
 
 /// What the heads have said so far: the items of the rows, and the rows.
 #[derive(Default)]
@@ -71,6 +71,9 @@ pub fn evaluate(
         n += members.len() as u64;
         for head in network.wired().iter().filter_map(|node| node.regressor()) {
             batch.add_numbers(&head, &mut said)?;
+        }
+        for head in network.wired().iter().filter_map(|node| node.frame_regressor()) {
+            batch.add_frames(&head, &mut said)?;
         }
         for head in network.wired().iter().filter_map(|node| node.head()) {
             batch.add_classes(&head, &mut said)?;
@@ -159,6 +162,55 @@ impl Evaluated<'_> {
         let found = self.items.iter().zip(truth.rows()).zip(predicted).zip(present);
         for (((&item, truth), predicted), _) in found.filter(|(_, present)| *present) {
             rows.add(truth, predicted).map_err(bug)?;
+            items.push(item);
+        }
+        Ok(())
+    }
+
+    /// Adds the frames of each item that both predicted and true frames have; an item without any is left out.
+    fn add_frames(&self, head: &FramePorts<'_>, said: &mut Said) -> Result<(), Abort> {
+        let Some(Value::Frames(truth, true_lengths)) = self.values.get(&head.target) else {
+            return Ok(());
+        };
+        let (found, lengths) = match self.values.get(&head.output) {
+            Some(Value::Frames(found, lengths)) => (found.clone().unsqueeze::<4>(), lengths),
+            Some(Value::Samples(found, lengths)) => (found.clone(), lengths),
+            _ => return Ok(()),
+        };
+        let seen = match head.mask.as_ref().and_then(|mask| self.values.get(mask)) {
+            Some(Value::Frames(seen, _)) => Some((waits::numbers(seen.clone()), seen.dims()[1])),
+            _ => None,
+        };
+        let names: Vec<String> = (0..head.width).map(|at| format!("c{at}")).collect();
+        let none = || (Vec::new(), NumberPredictions::new(&names));
+        let (items, rows) = said.numbers.entry(head.name.to_owned()).or_insert_with(none);
+        let ([samples, batch, time, _], [_, true_time, _]) = (found.dims(), truth.dims());
+        let (found, truth) = (waits::numbers(found), waits::numbers(truth.clone()));
+        if !are_finite(&found) {
+            return Err(self.not_finite(&format!("the frames of `{}` are not finite", head.name)));
+        }
+        let present = present(self.network, head.name, self.values, self.items.len());
+        for (at, &item) in self.items.iter().enumerate().filter(|(at, _)| present[*at]) {
+            let frames = lengths.as_slice()[at].min(true_lengths.as_slice()[at]);
+            if frames == 0 {
+                continue;
+            }
+            let own = |all: &[f32], row: usize, time: usize| {
+                let start = row * time * head.width;
+                all[start..start + frames * head.width].to_vec()
+            };
+            let counts = |frame: usize| match &seen {
+                Some((seen, time)) => frame < *time && seen[at * time + frame] > 0.5,
+                None => true,
+            };
+            let samples = (0..samples).map(|sample| own(&found, sample * batch + at, time));
+            let sequence = Sequence::new(
+                head.width,
+                own(&truth, at, true_time),
+                (0..frames).map(counts).collect(),
+                samples.collect(),
+            );
+            rows.add_sequence(sequence.map_err(bug)?).map_err(bug)?;
             items.push(item);
         }
         Ok(())

@@ -38,6 +38,7 @@ impl HeadResult {
     pub fn new(head: &str, predictions: Predictions, settings: &Settings) -> Self {
         let (predicts, has_scores) = match &predictions {
             Predictions::Classes(rows) => (Predicts::Classes, rows.has_scores()),
+            Predictions::Numbers(rows) if rows.of_frames() => (Predicts::Frames, true),
             Predictions::Numbers(_) => (Predicts::Numbers, true),
         };
         let reported = settings.reported(head, predicts).into_iter();
@@ -141,7 +142,8 @@ impl SplitResult {
         for (head, result, rows) in self.regressors() {
             let metrics = result.metrics.iter();
             named.extend(metrics.map(|(metric, value)| (format!("{head}.{}", metric.name()), *value)));
-            for number in rows.numbers() {
+            // Of frames there may be a hundred, which nobody follows one by one.
+            for number in rows.numbers().filter(|_| !rows.of_frames()) {
                 let metrics = std::iter::once(Metric::CCC).chain(result.asked_for());
                 let name = |metric: Metric| format!("{head}.{}.{}", number.name, metric.name());
                 named.extend(metrics.map(|metric| (name(metric), metric.of_number(number))));

@@ -4,6 +4,7 @@
 mod corpora;
 mod features;
 mod fits;
+mod held;
 mod host;
 mod identity;
 mod inherit;

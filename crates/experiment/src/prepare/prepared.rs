@@ -77,9 +77,16 @@ impl Model {
         self.heads_of(Predicts::Numbers)
     }
 
+    /// Names of the heads and generators that predict numbers in each frame.
+    pub fn frame_regressors(&self) -> Vec<String> {
+        self.heads_of(Predicts::Frames)
+    }
+
     fn heads_of(&self, predicts: Predicts) -> Vec<String> {
         let heads = self.experiment.graph.section(Section::Heads);
+        let generators = self.experiment.graph.section(Section::Generators);
         heads
+            .chain(generators)
             .filter(|node| node.config.predicts() == Some(predicts))
             .map(|node| node.name.clone())
             .collect()

@@ -205,7 +205,7 @@ impl<'a> Trial<'a> {
 /// of a single item of noise says nothing.
 fn first_without_use(network: &Network, values: &Values) -> Option<String> {
     let is_of_use = |value: &Value| match value {
-        Value::Wave(_, lengths) | Value::Frames(_, lengths) | Value::Stack(_, lengths) => {
+        Value::Wave(_, lengths) | Value::Frames(_, lengths) | Value::Stack(_, lengths) | Value::Samples(_, lengths) => {
             !lengths.as_slice().contains(&0) && value.items_not_finite().is_none()
         }
         Value::Vector(_) | Value::Logits(_) => value.items_not_finite().is_none(),

@@ -12,8 +12,8 @@ use indexmap::IndexMap;
 use super::models;
 use super::{
     Depth, ExperimentDraft, ExperimentLanguage, MergedCorpus, Model, OnReport, Prepared, Source, add_data_errors,
-    add_weights_errors, at, features, gather, inherit, language, measures, model, only, origin, policies, read_text,
-    recordings, rejected, remembered, settings, trained, with_classes,
+    add_weights_errors, at, features, gather, held, inherit, language, measures, model, only, origin, policies,
+    read_text, recordings, rejected, remembered, settings, trained, with_classes,
 };
 use crate::ancestry::Ancestry;
 use crate::checkpoints::Search;
@@ -119,6 +119,11 @@ impl<'a> Stages<'a> {
             inherited: None,
             augmentations: Augmentations::default(),
         };
+        let before = report.errors();
+        held::check(&prepared.model, &self.tree, &mut report);
+        if report.errors() > before {
+            return Err(self.reject(report, rejected));
+        }
         if let Some((node, message, help)) = prepared.views_conflict() {
             let place = [Section::Encoders.name(), &node, "cache", "views"].map(str::to_owned);
             let mistake = Diagnostic::error(Code::InvalidValue, message).help(help);

@@ -21,11 +21,13 @@ impl Value {
             Self::Wave(x, lengths) => Self::Wave(select(x, 0, rows), lengths.rows(rows)),
             Self::Frames(x, lengths) => Self::Frames(select(x, 0, rows), lengths.rows(rows)),
             Self::Stack(x, lengths) => Self::Stack(select(x, 1, rows), lengths.rows(rows)),
+            Self::Samples(x, lengths) => Self::Samples(select(x, 1, rows), lengths.rows(rows)),
             Self::Vector(x) => Self::Vector(select(x, 0, rows)),
             Self::Logits(x) => Self::Logits(select(x, 0, rows)),
             Self::Distribution(x) => Self::Distribution(Distribution {
                 mean: select(&x.mean, 0, rows),
                 log_variance: select(&x.log_variance, 0, rows),
+                lengths: x.lengths.rows(rows),
             }),
             Self::Tokens(x) => Self::Tokens(Tokens {
                 ids: x.ids.clone().select(0, indices(rows, &x.ids.device())),
@@ -52,11 +54,13 @@ impl Value {
             Self::Wave(x, lengths) => Self::Wave(spread(x, 0, &places), lengths.spread(&places)),
             Self::Frames(x, lengths) => Self::Frames(spread(x, 0, &places), lengths.spread(&places)),
             Self::Stack(x, lengths) => Self::Stack(spread(x, 1, &places), lengths.spread(&places)),
+            Self::Samples(x, lengths) => Self::Samples(spread(x, 1, &places), lengths.spread(&places)),
             Self::Vector(x) => Self::Vector(spread(x, 0, &places)),
             Self::Logits(x) => Self::Logits(spread(x, 0, &places)),
             Self::Distribution(x) => Self::Distribution(Distribution {
                 mean: spread(x.mean, 0, &places),
                 log_variance: spread(x.log_variance, 0, &places),
+                lengths: x.lengths.spread(&places),
             }),
             Self::Tokens(x) => {
                 let device = x.ids.device();
@@ -97,11 +101,13 @@ impl Value {
             Signal::LayerStack { layers, width, .. } => {
                 Self::Stack(Tensor::zeros([*layers, batch, 1, *width], device), lengths())
             }
+            Signal::Samples { width, .. } => Self::Samples(Tensor::zeros([1, batch, 1, *width], device), lengths()),
             Signal::Vector { width } => Self::Vector(zeros(*width)),
             Signal::Logits { labels } => Self::Logits(zeros(labels.len().unwrap_or(0))),
             Signal::Distribution { width } => Self::Distribution(Distribution {
-                mean: zeros(*width),
-                log_variance: zeros(*width),
+                mean: Tensor::zeros([batch, 1, *width], device),
+                log_variance: Tensor::zeros([batch, 1, *width], device),
+                lengths: lengths(),
             }),
             Signal::Tokens { vocabulary, .. } => Self::Tokens(Tokens {
                 ids: Tensor::zeros([batch, 1], device),

@@ -1,9 +1,9 @@
 //! Several vectors, or frames at one rate, made into one.
 
-use burn::module::Module;
+use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
+use burn::tensor::activation::{sigmoid, softmax};
 use emorun_lang::{InferError, Inferred, InputSignals, Inputs, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ pub enum How {
     Concat,
     /// Their sum; all must be of the same width.
     Sum,
+    /// Their sum, weighted by the softmax of a learned number each; all must be of the same width.
+    Weighted,
     /// A gated multimodal unit (Arevalo et al. 2017, §3.1): `h_i = tanh(W_i x_i)`,
     /// `z = σ(Z [x_1, …, x_n])`; of two inputs `z ⊙ h_1 + (1 − z) ⊙ h_2`, of more `Σ_i z_i ⊙ h_i` with
     /// a gate each.
@@ -91,11 +93,11 @@ impl Fuse {
         let width = match self.how {
             How::Concat => total,
             How::Gated { width } => width,
-            How::Sum => {
+            How::Sum | How::Weighted => {
                 if widths.iter().any(|width| *width != widths[0]) {
                     return Err(InferError::Invalid {
                         field: "how".into(),
-                        message: format!("is a sum, but the inputs are {widths:?} wide"),
+                        message: format!("adds inputs, but they are {widths:?} wide"),
                         help: Some("bring them to one width with `linear`, or use `concat` or `gated`".into()),
                     });
                 }
@@ -140,6 +142,10 @@ impl Kind for Fuse {
         let total = streams.total;
         let cost = match self.how {
             How::Concat | How::Sum => each_cost(&streams.output, 0, total as f64, total as f64),
+            How::Weighted => {
+                let inputs = streams.widths.len() as u64;
+                each_cost(&streams.output, inputs, 2.0 * total as f64, 2.0 * total as f64)
+            }
             How::Gated { width } => {
                 let (transforms, gate) = streams.gated(width);
                 let parameters = transforms.iter().map(Dense::parameters).sum::<u64>() + gate.parameters();
@@ -166,8 +172,10 @@ impl DeviceKind for Fuse {
                         gate: build(&gate),
                     })
                 }
-                How::Concat | How::Sum => None,
+                How::Concat | How::Sum | How::Weighted => None,
             },
+            weights: (self.how == How::Weighted)
+                .then(|| Initializer::Zeros.init([streams.widths.len()], context.device)),
             sum: self.how == How::Sum,
             of_vectors: matches!(streams.output, Signal::Vector { .. }),
             ports: streams.ports,
@@ -179,6 +187,8 @@ impl DeviceKind for Fuse {
 #[derive(Module, Debug)]
 pub struct FuseLayer {
     gated: Option<GatedUnit>,
+    /// Before the softmax, one an input.
+    weights: Option<Param<Tensor<1>>>,
     #[module(skip)]
     sum: bool,
     #[module(skip)]
@@ -215,6 +225,14 @@ impl FuseLayer {
     /// - `streams`: `[batch, time, width]` each
     /// - output: `[batch, time, output width]`
     fn fuse(&self, streams: Vec<Tensor<3>>) -> Result<Tensor<3>, NodeError> {
+        if let Some(weights) = &self.weights {
+            let shares = softmax(weights.val(), 0);
+            let share = |at: usize| shares.clone().narrow(0, at, 1).reshape([1, 1, 1]);
+            let weighted = streams.into_iter().enumerate().map(|(at, stream)| stream * share(at));
+            return weighted
+                .reduce(Tensor::add)
+                .ok_or_else(|| NodeError::Missing("inputs".into()));
+        }
         let fused = match &self.gated {
             Some(unit) => unit.forward(streams),
             None if self.sum => streams.into_iter().reduce(Tensor::add),
@@ -305,7 +323,7 @@ mod tests {
             (
                 How::Sum,
                 vec![vector(3), vector(4)],
-                "field `how`: is a sum, but the inputs are [3, 4] wide",
+                "field `how`: adds inputs, but they are [3, 4] wide",
             ),
             (
                 How::Concat,

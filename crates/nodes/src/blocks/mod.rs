@@ -1,5 +1,6 @@
 //! Kinds of the section `blocks`.
 
+pub mod align;
 pub mod attention_pool;
 pub mod causal_conv;
 pub mod feature_noise;
@@ -13,4 +14,6 @@ pub mod pool;
 pub mod sequence_crop;
 pub mod spec_augment;
 pub mod temporal_dropout;
+pub mod transformer_decoder;
+pub mod vae;
 pub mod weighted_sum;

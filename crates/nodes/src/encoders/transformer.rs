@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, Tensor};
 use emorun_lang::{Cost, InferError, Inferred, InputSignals, Placement, PortRef, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use crate::inference::frames_on;
 use emorun_nn::facts::Facts;
 use emorun_nn::layers::activation::Activation;
 use emorun_nn::layers::dense::Dense;
+use emorun_nn::layers::positions::sinusoidal;
 use emorun_nn::layers::stack::stacked;
 use emorun_nn::layers::transformer::{Attends, encoder_layer, encoder_layer_step};
 use emorun_nn::node::{BuildContext, BuildError, Context, Layer, NodeError, Outputs, Ports, Stepper, output};
@@ -240,7 +241,7 @@ impl TransformerLayer {
         };
         let [_, time, width] = x.dims();
         match self.positions {
-            Positions::Sinusoidal => x.clone() + positions(from, time, width, &x.device()),
+            Positions::Sinusoidal => x.clone() + sinusoidal(from, time, width, None, &x.device()),
             Positions::None => x,
         }
     }
@@ -270,21 +271,6 @@ impl TransformerLayer {
         }
         x
     }
-}
-
-/// Sinusoidal positions `[1, time, width]` of Vaswani et al. 2017, §3.5, sine and cosine in turn, from a place on.
-///
-/// Made for each batch, so that no length has to be foreseen.
-fn positions(from: usize, time: usize, width: usize, device: &Device) -> Tensor<3> {
-    let table: Vec<f32> = (from..from + time)
-        .flat_map(|at| {
-            (0..width / 2).flat_map(move |pair| {
-                let (sin, cos) = (at as f64 / 1e4_f64.powf((2 * pair) as f64 / width as f64)).sin_cos();
-                [sin as f32, cos as f32]
-            })
-        })
-        .collect();
-    Tensor::from_data(TensorData::new(table, [1, time, width]), device)
 }
 
 impl Layer for TransformerLayer {

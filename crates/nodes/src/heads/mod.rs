@@ -2,6 +2,7 @@
 
 pub mod attention_classifier;
 pub mod early_classifier;
+pub mod frame_regressor;
 pub mod mean_classifier;
 pub mod mlp_classifier;
 pub mod mlp_regressor;
@@ -19,5 +20,6 @@ pub fn usual_loss(predicts: Predicts) -> &'static str {
     match predicts {
         Predicts::Classes => "cross_entropy",
         Predicts::Numbers => "ccc",
+        Predicts::Frames => "mse",
     }
 }

@@ -3,10 +3,16 @@
 pub mod ccc;
 pub mod center;
 mod compared;
+pub mod consistency;
 pub mod cross_entropy;
 pub mod ctc;
+pub mod diversity;
 pub mod focal;
+mod frames;
+pub mod kl_divergence;
 pub mod mse;
+pub mod sample_contrastive;
+pub mod smoothness;
 pub mod soft_label_kl;
 pub mod supervised_contrastive;
 pub mod triplet;

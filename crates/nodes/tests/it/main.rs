@@ -13,5 +13,7 @@ mod mixing;
 mod networks;
 mod padding;
 mod presence;
+mod reactions;
+mod rollout;
 mod stepping;
 mod vectors;

@@ -186,8 +186,9 @@ fn rows_and_lengths_of_new_values_respect_padding() {
     assert_eq!(spread.lengths.as_slice(), [2, 0]);
     assert_eq!(numbers(spread.mask()), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
     let distribution = Value::Distribution(Distribution {
-        mean: Tensor::from_data([[1.0, 2.0]], &device()),
-        log_variance: Tensor::from_data([[3.0, 4.0]], &device()),
+        mean: Tensor::from_data([[[1.0, 2.0]]], &device()),
+        log_variance: Tensor::from_data([[[3.0, 4.0]]], &device()),
+        lengths: Lengths::new(vec![1]),
     });
     let Value::Distribution(spread) = distribution.spread(&presence) else {
         panic!("a distribution");

@@ -358,7 +358,11 @@ pub fn embed(
 fn can_be_stored(signal: &Signal) -> bool {
     matches!(
         signal,
-        Signal::Frames { .. } | Signal::Vector { .. } | Signal::LayerStack { .. } | Signal::Logits { .. }
+        Signal::Frames { .. }
+            | Signal::Vector { .. }
+            | Signal::LayerStack { .. }
+            | Signal::Samples { .. }
+            | Signal::Logits { .. }
     )
 }
 
@@ -659,7 +663,7 @@ fn array_of(value: Value) -> Option<Array> {
             let valid = lengths.longest().min(time);
             (vec![valid, width], frames.narrow(1, 0, valid).into_data())
         }
-        Value::Stack(stack, lengths) => {
+        Value::Stack(stack, lengths) | Value::Samples(stack, lengths) => {
             let [layers, _, time, width] = stack.dims();
             let valid = lengths.longest().min(time);
             (vec![layers, valid, width], stack.narrow(2, 0, valid).into_data())

@@ -161,9 +161,10 @@ impl Basis<'_> {
                 items.push(self.facts(&item, column));
             }
         }
-        let predicts = match is_classifier {
-            true => Predicts::Classes,
-            false => Predicts::Numbers,
+        let predicts = match &head.predictions {
+            Predictions::Classes(_) => Predicts::Classes,
+            Predictions::Numbers(rows) if rows.of_frames() => Predicts::Frames,
+            Predictions::Numbers(_) => Predicts::Numbers,
         };
         let training = column.and_then(|column| self.training.get(column));
         let is_of_all = |metric: &Metric| !self.several_models || metric.merge() != Merge::MemberMean;

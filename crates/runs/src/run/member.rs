@@ -426,7 +426,9 @@ fn build(
 fn heads(prepared: &Prepared) -> impl Iterator<Item = (String, Predicts)> {
     let classifiers = prepared.heads().into_iter().map(|head| (head, Predicts::Classes));
     let regressors = prepared.regressors().into_iter().map(|head| (head, Predicts::Numbers));
-    classifiers.chain(regressors)
+    let frames = prepared.frame_regressors().into_iter();
+    let frames = frames.map(|head| (head, Predicts::Frames));
+    classifiers.chain(regressors).chain(frames)
 }
 
 /// The metric that chooses the best epoch: the first that is shown of the first head where the file names none.

@@ -128,6 +128,7 @@ fn evaluation(
         columns: &prepared.predicted_columns(),
         // Each member has been trained on others.
         training: &HashMap::new(),
+        readers: &evaluated::Readers::new(),
         settings: &prepared.settings,
         seed: prepared.settings.seed,
         several_models: true,

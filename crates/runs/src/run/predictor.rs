@@ -245,7 +245,7 @@ impl Member {
                     }
                     answers[item].push(match head.predicts {
                         Predicts::Classes => Answer::Classes(row),
-                        Predicts::Numbers => Answer::Numbers(row),
+                        Predicts::Numbers | Predicts::Frames => Answer::Numbers(row),
                     });
                 }
             }
@@ -308,7 +308,10 @@ pub(super) fn wanted(model: &Model) -> (Vec<Head>, BTreeSet<String>) {
     let mut upstream = BTreeSet::new();
     let mut heads = Vec::new();
     for (_, name, config) in model.nodes().filter(|(section, ..)| *section == Section::Heads) {
-        let Some(predicts) = config.predicts() else { continue };
+        // What is said of each frame is no row.
+        let Some(predicts) = config.predicts().filter(|predicts| *predicts != Predicts::Frames) else {
+            continue;
+        };
         if !model.plan().running(Schedule::Predict).any(|node| node.name == name) {
             continue;
         }

@@ -142,7 +142,7 @@ fn numbers(splits: &IndexMap<SplitName, SplitResult>) -> String {
                 continue;
             };
             for number in predictions.numbers() {
-                let row = [format!("{name} {}", number.name), number.agreement.n.to_string()];
+                let row = [format!("{name} {}", number.name), number.items().to_string()];
                 let values = metrics.iter().map(|metric| metric.text(metric.of_number(number)));
                 rows.push(row.into_iter().chain(values).collect());
             }
