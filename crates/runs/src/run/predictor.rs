@@ -13,6 +13,7 @@ use emorun_nodes::network::{Network, Pass};
 use emorun_recognise::{Answer, Head, Recogniser, RecogniserError};
 
 use super::embed::{TrainedRun, failed, unlabelled};
+use super::evaluated;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::Feed;
@@ -40,6 +41,8 @@ struct Member {
     heads: Vec<Head>,
     /// Nodes that the heads follow from, themselves among them.
     upstream: BTreeSet<String>,
+    /// Step of the weights.
+    step: u64,
     device: Chosen,
 }
 
@@ -78,7 +81,11 @@ impl Predictor {
         let members = runs
             .iter()
             .map(|run| Member::new(run, items, changes, device, on_report));
-        let members: Vec<Member> = members.collect::<Result<_, _>>()?;
+        let mut members: Vec<Member> = members.collect::<Result<_, _>>()?;
+        if let [alone] = &mut members[..] {
+            // The mean of several is another model than those that temperatures were fitted to.
+            alone.calibrate();
+        }
         let first = members
             .first()
             .ok_or_else(|| Failure::Usage("no run is given".into()))?;
@@ -171,7 +178,7 @@ impl Member {
                 "the run's heads follow from `data.{stream}`, which recordings alone do not have"
             )));
         }
-        let network = run.network(&model, &upstream, device)?;
+        let (network, weights) = run.network(&model, &upstream, device)?;
         let parts = run.parts(&model, &network, &upstream, device)?;
         Ok(Self {
             pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts, 0)),
@@ -180,12 +187,21 @@ impl Member {
             network,
             heads,
             upstream,
+            step: weights.map_or(0, |weights| weights.step),
             device: device.clone(),
         })
     }
 
     fn rate_hz(&self) -> u32 {
         self.model.settings.sample_rate_hz
+    }
+
+    /// Takes the temperatures that were fitted to the weights in use.
+    fn calibrate(&mut self) {
+        let temperatures = evaluated::temperatures(&self.run.dir, self.step);
+        for head in &mut self.heads {
+            head.temperature = temperatures.get(&head.name).copied();
+        }
     }
 
     /// Refuses a model that reads features from files: sound alone has none.
@@ -317,6 +333,7 @@ pub(super) fn wanted(model: &Model) -> (Vec<Head>, BTreeSet<String>) {
             name: name.to_owned(),
             predicts,
             outputs: names.get(name).cloned().unwrap_or_default(),
+            temperature: None,
         });
     }
     (heads, upstream)
