@@ -31,6 +31,15 @@ pub struct Predictor {
     shortest: usize,
 }
 
+/// Where the sound is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In files, which threads decode ahead.
+    Files,
+    /// In memory.
+    Memory,
+}
+
 /// One trained run.
 #[derive(Debug)]
 struct Member {
@@ -124,8 +133,9 @@ impl Predictor {
     ///
     /// # Errors
     /// An item cannot be read, or a head gives numbers that are not finite.
-    pub(super) fn answers(&self, items: &Items) -> Result<Vec<Vec<Answer>>, Failure> {
-        let mut of_members = self.members.iter().map(|member| member.answers(items.clone()));
+    pub(super) fn answers(&self, items: &Items, source: Source) -> Result<Vec<Vec<Answer>>, Failure> {
+        let answers = |member: &Member| member.answers(items.clone(), source);
+        let mut of_members = self.members.iter().map(answers);
         let mut sum = of_members.next().unwrap_or_else(|| Ok(Vec::new()))?;
         for answers in of_members {
             for (sum, answer) in sum.iter_mut().flatten().zip(answers?.iter().flatten()) {
@@ -225,7 +235,7 @@ impl Member {
         Ok(least.map(|(least, node)| (least, self.model.needs(least, node.as_deref()))))
     }
 
-    fn answers(&self, items: Items) -> Result<Vec<Vec<Answer>>, Failure> {
+    fn answers(&self, items: Items, source: Source) -> Result<Vec<Vec<Answer>>, Failure> {
         let loader = &self.model.settings.training.loader;
         let feed = Feed {
             pipeline: self.pipeline.clone(),
@@ -239,7 +249,12 @@ impl Member {
         let batch_size = self.model.settings.evaluation.batch_size;
         let mut answers: Vec<Vec<Answer>> = vec![Vec::new(); all.len()];
         let names = StepNames::new(0);
-        for batch in feed.load(evaluation_batches(&all, batch_size, |item| durations_s[item])) {
+        let batches = evaluation_batches(&all, batch_size, |item| durations_s[item]);
+        let batches: Box<dyn Iterator<Item = _>> = match source {
+            Source::Files => Box::new(feed.load(batches)),
+            Source::Memory => Box::new(feed.load_here(batches)),
+        };
+        for batch in batches {
             let batch = batch.map_err(failed)?;
             let members = batch.items.clone();
             let keys = batch.keys();
@@ -303,7 +318,7 @@ impl Recogniser for Predictor {
         }
         let clips = clips.iter().enumerate();
         let items = clips.map(|(at, clip)| in_memory(format!("clip {}", at + 1), rate_hz, clip));
-        self.answers(&items.collect())
+        self.answers(&items.collect(), Source::Memory)
             .map_err(|failure| RecogniserError::Model(failure.to_string()))
     }
 }
