@@ -181,3 +181,48 @@ fn recordings_are_named_by_patterns_and_come_on_stdin() {
     let twice = lab.emorun(&["predict", "runs/tiny/one", "-", "-"]);
     assert_eq!(twice.code, 2, "{}", twice.stderr);
 }
+
+#[test]
+fn a_temperature_of_the_weights_in_use_makes_probabilities_as_sure_as_they_are_right() {
+    let lab = trained();
+    let path = lab.path("runs/tiny/one/report/evaluation.json");
+    let mut evaluation: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let write = |evaluation: &Value| fs::write(&path, evaluation.to_string()).unwrap();
+    evaluation["fits"]["emotion"]["temperature"] = serde_json::json!({ "value": 2.0, "items": 4 });
+    write(&evaluation);
+    let predicted = |model: &str| {
+        let outcome = lab.emorun(&["predict", model, "audio/3.wav", "--format", "csv"]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        rows(&outcome.stdout, "file")["audio/3.wav"].clone()
+    };
+    let row = predicted("runs/tiny/one");
+    let of = |column: &str| row[column].parse::<f64>().unwrap();
+    let (angry, sad) = (of("emotion.angry"), of("emotion.sad"));
+    let calibrated = angry.sqrt() / (angry.sqrt() + sad.sqrt());
+    assert!((of("emotion.angry.calibrated") - calibrated).abs() < 1e-6, "{row:?}");
+    // A bundle holds it.
+    let outcome = lab.emorun(&["bundle", "runs/tiny/one", "--out", "one.emorun"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(predicted("one.emorun"), row);
+    // One that was fitted to other weights is none of these.
+    let step = evaluation["run"]["weights"]["step"].as_u64().unwrap();
+    evaluation["run"]["weights"]["step"] = (step + 1).into();
+    write(&evaluation);
+    assert!(!predicted("runs/tiny/one").contains_key("emotion.angry.calibrated"));
+}
+
+#[test]
+fn every_form_that_is_decoded_is_found_in_a_folder() {
+    let lab = trained();
+    let golden = Path::new(crate::support::REPOSITORY).join("crates/audio/tests/golden");
+    fs::create_dir(lab.path("mixed")).unwrap();
+    fs::copy(golden.join("opus/celt_stereo.opus"), lab.path("mixed/a.opus")).unwrap();
+    lab.write("mixed/b.WAV", tone(8000, 500.0));
+    // What a Mac leaves beside it in an archive.
+    lab.write("mixed/._b.WAV", "Mac OS X");
+    lab.write("mixed/notes.txt", "no sound");
+    let outcome = lab.emorun(&["predict", "runs/tiny/one", "mixed", "--format", "csv"]);
+    let mut found: Vec<String> = rows(&outcome.stdout, "file").into_keys().collect();
+    found.sort();
+    assert_eq!(found, ["mixed/a.opus", "mixed/b.WAV"], "{}", outcome.stderr);
+}

@@ -60,4 +60,3 @@ pub use split::{Assignment, Certificate, SplitConfig, split};
 pub use streams::{StreamFile, StreamForm, StreamSource, StreamValue, stream_forms};
 pub use table::TableProblem;
 pub use verify::{Copies, Count, PartReport, Unusable, Verification, verify, verify_noise};
-pub use walk::AUDIO_EXTENSIONS;

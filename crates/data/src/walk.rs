@@ -1,13 +1,15 @@
 //! Finding the audio files below a folder.
 
 use crate::{DataError, SkipReason, Skipped};
+use emorun_audio::has_audio_name;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// File name extensions that are read as audio, in lower case.
-pub const AUDIO_EXTENSIONS: [&str; 3] = ["wav", "wave", "flac"];
+/// Extensions of the names of audio files as corpora are published, in lower case. Some have other forms of the same
+/// recordings beside them, such as CREMA-D its `AudioMP3`.
+const PUBLISHED: [&str; 3] = ["wav", "wave", "flac"];
 
 /// An audio file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +75,17 @@ impl Unread {
     }
 }
 
-/// The audio files below `root`.
+/// The files below `root` in any form that can be decoded.
+///
+/// # Errors
+/// Where the folder is missing, cannot be read or holds no audio file.
+pub(crate) fn find_decodable(dataset: &str, root: &Path) -> Result<Tree, DataError> {
+    let tree = find_files(dataset, root, has_audio_name)?;
+    tree.check_audio(dataset, root, has_audio_name)?;
+    Ok(tree)
+}
+
+/// The audio files of a published corpus below `root`.
 ///
 /// # Errors
 /// Where the folder is missing, cannot be read or holds no audio file.
@@ -224,7 +236,7 @@ fn depth(found: &Found) -> usize {
     found.relative.matches('/').count()
 }
 
-/// Whether a file's name is one of an audio file.
+/// Whether a file's name is one of an audio file of a published corpus.
 pub(crate) fn is_audio(path: &Path) -> bool {
     let hidden = path
         .file_name()
@@ -234,10 +246,7 @@ pub(crate) fn is_audio(path: &Path) -> bool {
         .and_then(|extension| extension.to_str())
         .unwrap_or_default();
     // Archives made on a Mac hold a `._name.wav` beside each file, which is no audio.
-    !hidden
-        && AUDIO_EXTENSIONS
-            .iter()
-            .any(|known| extension.eq_ignore_ascii_case(known))
+    !hidden && PUBLISHED.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]

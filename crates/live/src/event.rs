@@ -89,7 +89,8 @@ pub struct Estimate {
 }
 
 impl Event {
-    /// An object whose `event` says which it is, with the fields of this type.
+    /// An object whose `event` says which it is, with the fields of this type. A head whose temperature was fitted has
+    /// `calibrated` too: what was smoothed, at that temperature.
     ///
     /// ```json
     /// {"event":"speech_started","segment":1,"time_s":0.944,"from_s":0.68}
@@ -160,7 +161,13 @@ impl Estimate {
         };
         let (raw, smoothed) = (named(&self.raw), named(&self.smoothed));
         match self.predicts {
-            Predicts::Classes => json!({ "label": self.label, "probabilities": raw, "smoothed": smoothed }),
+            Predicts::Classes => {
+                let mut said = json!({ "label": self.label, "probabilities": raw, "smoothed": smoothed });
+                if let Some(calibrated) = head.calibrated(&self.smoothed) {
+                    said["calibrated"] = named(&calibrated).into();
+                }
+                said
+            }
             Predicts::Numbers | Predicts::Frames => json!({ "values": raw, "smoothed": smoothed }),
         }
     }

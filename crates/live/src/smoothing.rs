@@ -123,11 +123,13 @@ mod tests {
                 name: "emotion".into(),
                 predicts: Predicts::Classes,
                 outputs: vec!["sad".into(), "happy".into()],
+                temperature: None,
             },
             Head {
                 name: "dims".into(),
                 predicts: Predicts::Numbers,
                 outputs: vec!["valence".into()],
+                temperature: None,
             },
         ]
     }

@@ -28,6 +28,7 @@ impl Scripted {
                 name: "emotion".into(),
                 predicts: Predicts::Classes,
                 outputs: vec!["sad".into(), "happy".into()],
+                temperature: None,
             }],
             rate_hz,
             shortest: 400,

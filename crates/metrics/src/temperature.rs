@@ -114,13 +114,16 @@ impl Temperature {
 
     /// Predictions at this temperature.
     pub fn applied(&self, predictions: &ClassPredictions) -> ClassPredictions {
-        predictions.with_probabilities(|row| {
-            let logits: Vec<f64> = row.iter().map(|p| logit(*p) / self.value).collect();
-            let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let parts: Vec<f64> = logits.iter().map(|logit| (logit - most).exp()).collect();
-            let sum: f64 = parts.iter().sum();
-            parts.iter().map(|part| (part / sum) as f32).collect()
-        })
+        predictions.with_probabilities(|row| self.of(row))
+    }
+
+    /// Probabilities of an item's classes at this temperature.
+    pub fn of(&self, probabilities: &[f32]) -> Vec<f32> {
+        let logits: Vec<f64> = probabilities.iter().map(|p| logit(*p) / self.value).collect();
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let parts: Vec<f64> = logits.iter().map(|logit| (logit - most).exp()).collect();
+        let sum: f64 = parts.iter().sum();
+        parts.iter().map(|part| (part / sum) as f32).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What heads say of stretches of sound.
 
-use emorun_metrics::Predicts;
+use emorun_metrics::{Predicts, Temperature};
 
 /// A head: its name, and what its numbers are.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,9 +11,17 @@ pub struct Head {
     pub predicts: Predicts,
     /// Its classes, or the names of its numbers.
     pub outputs: Vec<String>,
+    /// What makes its probabilities as sure as they are right, where that was fitted on validation items.
+    pub temperature: Option<Temperature>,
 }
 
 impl Head {
+    /// Probabilities at the head's temperature; `None` where none was fitted.
+    #[must_use]
+    pub fn calibrated(&self, probabilities: &[f32]) -> Option<Vec<f32>> {
+        self.temperature.map(|temperature| temperature.of(probabilities))
+    }
+
     /// The class of the largest of some numbers, one for each class, and that number.
     #[must_use]
     pub fn likeliest(&self, numbers: &[f32]) -> (&str, f32) {
@@ -24,6 +32,16 @@ impl Head {
             }
         }
         (self.outputs.get(best.0).map_or("", String::as_str), best.1)
+    }
+
+    /// The class of the largest of some probabilities, and how sure it is: calibrated where that can be. A temperature
+    /// changes no order.
+    #[must_use]
+    pub fn surest(&self, probabilities: &[f32]) -> (&str, f32) {
+        let (label, share) = self.likeliest(probabilities);
+        let calibrated = self.calibrated(probabilities);
+        let most = calibrated.and_then(|shares| shares.into_iter().reduce(f32::max));
+        (label, most.unwrap_or(share))
     }
 }
 

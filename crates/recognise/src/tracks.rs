@@ -69,7 +69,7 @@ struct Span<'a> {
     start_s: f64,
     end_s: f64,
     label: &'a str,
-    /// Mean probability of the label.
+    /// Mean probability of the label, calibrated where that can be.
     share: f64,
 }
 
@@ -144,7 +144,7 @@ impl Predictions {
             let Some(Answer::Classes(probabilities)) = stretch.answers.get(head) else {
                 continue;
             };
-            let (label, share) = self.heads[head].likeliest(probabilities);
+            let (label, share) = self.heads[head].surest(probabilities);
             let label = if stretch.silent { "silence" } else { label };
             let before = at.checked_sub(1).and_then(|before| of.get(before));
             let start_s = before.map_or(stretch.start_s, |before| middle(before, stretch).1);
@@ -187,7 +187,11 @@ impl Predictions {
                 let said = match answer {
                     Answer::Classes(probabilities) => {
                         let (label, probability) = head.likeliest(probabilities);
-                        json!({ "label": label, "probability": probability, "probabilities": named(probabilities) })
+                        let mut said = json!({ "label": label, "probability": probability, "probabilities": named(probabilities) });
+                        if let Some(calibrated) = head.calibrated(probabilities) {
+                            said["calibrated"] = named(&calibrated).into();
+                        }
+                        said
                     }
                     Answer::Numbers(numbers) => json!({ "values": named(numbers) }),
                 };
@@ -218,6 +222,13 @@ impl Predictions {
             }
             names.extend(head.outputs.iter().map(|output| format!("{}.{output}", head.name)));
         }
+        for head in self.heads.iter().filter(|head| head.temperature.is_some()) {
+            names.extend(
+                head.outputs
+                    .iter()
+                    .map(|output| format!("{}.{output}.calibrated", head.name)),
+            );
+        }
         let mut rows = vec![names];
         for stretch in &self.stretches {
             let mut cells = vec![
@@ -235,6 +246,13 @@ impl Predictions {
                     Answer::Numbers(numbers) => numbers,
                 };
                 cells.extend(numbers.iter().map(f32::to_string));
+            }
+            for (head, answer) in self.heads.iter().zip(&stretch.answers) {
+                if let Answer::Classes(probabilities) = answer
+                    && let Some(calibrated) = head.calibrated(probabilities)
+                {
+                    cells.extend(calibrated.iter().map(f32::to_string));
+                }
             }
             rows.push(cells);
         }
@@ -299,7 +317,10 @@ impl Predictions {
         if !is_whole {
             names.push("seconds".to_owned());
         }
-        names.extend(self.heads.iter().map(|head| head.name.clone()));
+        names.extend(self.heads.iter().map(|head| match head.temperature {
+            Some(_) => format!("{} (calibrated)", head.name),
+            None => head.name.clone(),
+        }));
         rows.push(names);
         for stretch in &self.stretches {
             let mut row = vec![stretch.file.clone()];
@@ -310,8 +331,8 @@ impl Predictions {
                 row.push(match answer {
                     Answer::Classes(_) if stretch.silent => "(silence)".to_owned(),
                     Answer::Classes(probabilities) => {
-                        let (label, probability) = head.likeliest(probabilities);
-                        format!("{label} {:.0} %", 100.0 * probability)
+                        let (label, share) = head.surest(probabilities);
+                        format!("{label} {:.0} %", 100.0 * share)
                     }
                     Answer::Numbers(numbers) => {
                         let named = head.outputs.iter().zip(numbers);
@@ -355,6 +376,7 @@ fn praat(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::Head;
+    use emorun_metrics::Temperature;
 
     fn predictions() -> Predictions {
         let stretch = |start_s: f64, silent: bool, happy: f32| Prediction {
@@ -370,11 +392,13 @@ mod tests {
                     name: "emotion".into(),
                     predicts: Predicts::Classes,
                     outputs: vec!["sad".into(), "happy".into()],
+                    temperature: None,
                 },
                 Head {
                     name: "dims".into(),
                     predicts: Predicts::Numbers,
                     outputs: vec!["valence".into()],
+                    temperature: None,
                 },
             ],
             stretches: vec![
@@ -429,6 +453,33 @@ mod tests {
         assert!(
             grid.contains("intervals: size = 3") && grid.contains("xmax = 3.5"),
             "{grid}"
+        );
+    }
+
+    #[test]
+    fn what_is_calibrated_stands_beside_what_the_model_says() {
+        let mut predictions = predictions();
+        let plain = predictions.text(Form::Csv).unwrap();
+        // A temperature of 2 takes square roots: √0.75 to √0.25 is √3 to 1.
+        predictions.heads[0].temperature = Some(Temperature { value: 2.0, items: 9 });
+        let calibrated = 3_f32.sqrt() / (1.0 + 3_f32.sqrt());
+        let csv = predictions.text(Form::Csv).unwrap();
+        for (with, without) in csv.lines().zip(plain.lines()) {
+            assert!(with.starts_with(&format!("{without},")), "{with}");
+        }
+        assert!(csv.starts_with(&format!(
+            "{},emotion.sad.calibrated,emotion.happy.calibrated\n",
+            plain.lines().next().unwrap()
+        )));
+        let lines = predictions.text(Form::Jsonl).unwrap();
+        let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+        let emotion = &first["heads"]["emotion"];
+        assert_eq!(emotion["probabilities"]["happy"], 0.75);
+        assert!((emotion["calibrated"]["happy"].as_f64().unwrap() as f32 - calibrated).abs() < 1e-6);
+        let table = predictions.text(Form::Table).unwrap();
+        assert!(
+            table.contains("emotion (calibrated)") && table.contains("happy 63 %"),
+            "{table}"
         );
     }
 }

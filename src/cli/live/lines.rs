@@ -41,7 +41,9 @@ fn head_said(head: &Head, estimate: &Estimate) -> String {
         Predicts::Classes => {
             let label = estimate.label.as_deref().unwrap_or_default();
             let at = head.outputs.iter().position(|output| output == label);
-            let share = at.and_then(|at| estimate.smoothed.get(at)).copied().unwrap_or_default();
+            let calibrated = head.calibrated(&estimate.smoothed);
+            let shares = calibrated.as_ref().unwrap_or(&estimate.smoothed);
+            let share = at.and_then(|at| shares.get(at)).copied().unwrap_or_default();
             format!("{} {:.0} %", plain(label), 100.0 * share)
         }
         Predicts::Numbers | Predicts::Frames => {
@@ -70,11 +72,13 @@ mod tests {
                 name: "emotion".into(),
                 predicts: Predicts::Classes,
                 outputs: vec!["sad".into(), "ha\u{1b}[2Jppy\n".into()],
+                temperature: None,
             },
             Head {
                 name: "dims".into(),
                 predicts: Predicts::Numbers,
                 outputs: vec!["valence".into()],
+                temperature: None,
             },
         ];
         let estimate = |predicts, smoothed: &[f32], label: Option<&str>| Estimate {

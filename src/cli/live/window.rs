@@ -151,9 +151,14 @@ fn draw_heads(frame: &mut ratatui::Frame<'_>, area: Rect, heads: &[Head], update
         let Some(row) = rows.next() else { return };
         let title = format!("{}  {}", plain(&head.name), plain(label.unwrap_or("")));
         frame.render_widget(Line::from(title).bold(), row);
+        // As sure as they are right, where that is known.
+        let numbers = estimate.map(|estimate| {
+            let calibrated = head.calibrated(&estimate.smoothed);
+            calibrated.unwrap_or_else(|| estimate.smoothed.clone())
+        });
         for (output, name) in head.outputs.iter().enumerate() {
             let Some(row) = rows.next() else { return };
-            let number = estimate.and_then(|estimate| estimate.smoothed.get(output)).copied();
+            let number = numbers.as_ref().and_then(|numbers| numbers.get(output)).copied();
             let number = number.unwrap_or_default();
             if head.predicts == Predicts::Numbers {
                 frame.render_widget(Line::from(format!("  {} {number:.2}", plain(name))), row);

@@ -7,7 +7,7 @@ use crate::emotion::{self, GENDERS, nearest};
 use crate::fixtures::FixtureError;
 use crate::labelling::{Labelling, Vocabulary};
 use crate::stand_in::{Told, Writer};
-use crate::walk::{Found, find_audio};
+use crate::walk::{Found, find_decodable};
 use crate::{DataError, SkipReason, Skipped, SplitName};
 use indexmap::{IndexMap, IndexSet};
 use regex::Regex;
@@ -125,7 +125,7 @@ impl CorpusKind for Files {
         if !self.check_names(dataset, &pattern).is_empty() {
             return Gathered::default();
         }
-        let tree = match find_audio(dataset, self.root.as_path()) {
+        let tree = match find_decodable(dataset, self.root.as_path()) {
             Ok(tree) => tree,
             Err(error) => return Gathered::failed(error),
         };

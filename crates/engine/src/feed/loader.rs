@@ -119,7 +119,13 @@ fn work(shared: &Shared, corpus: &Items, pipeline: &HostPipeline, batches: &[Vec
     }
 }
 
-fn prepare(corpus: &Items, pipeline: &HostPipeline, items: &[usize], version: &Version) -> Result<Batch, FeedError> {
+/// Prepares a batch on the calling thread.
+pub(super) fn prepare(
+    corpus: &Items,
+    pipeline: &HostPipeline,
+    items: &[usize],
+    version: &Version,
+) -> Result<Batch, FeedError> {
     let rows = items
         .iter()
         .map(|&item| corpus.get(item).map_err(FeedError::Data))

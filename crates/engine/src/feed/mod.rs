@@ -25,7 +25,7 @@ use emorun_nn::node::{NodeError, PREFIX};
 use emorun_nn::value::{Labels, PortId, Targets, Value, Values};
 use emorun_nodes::network::{Network, RunError};
 use host::HostPipeline;
-use loader::{Batch, Loader};
+use loader::{Batch, Loader, prepare};
 
 /// The items of a run and how their values come about.
 #[derive(Clone, Debug)]
@@ -83,6 +83,14 @@ impl Feed {
     /// Starts preparing batches of items as they are, or as they are under the condition that they are evaluated in.
     pub fn load(&self, batches: Vec<Vec<usize>>) -> Loader {
         self.start(batches, self.pipeline.parts.augmentations.evaluated_version())
+    }
+
+    /// Prepares batches as [`Self::load`] does, each when it is asked for, on the thread that asks: of sound in memory there
+    /// is nothing to wait for, and threads would cost more than they save.
+    pub fn load_here(&self, batches: Vec<Vec<usize>>) -> impl Iterator<Item = Result<Batch, FeedError>> + '_ {
+        let version = self.pipeline.parts.augmentations.evaluated_version();
+        let batches = batches.into_iter();
+        batches.map(move |items| prepare(&self.items, &self.pipeline, &items, &version))
     }
 
     /// Starts preparing training batches of an epoch, augmented as strongly as policies have chosen.

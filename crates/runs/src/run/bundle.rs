@@ -18,6 +18,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::embed::TrainedRun;
+use super::evaluated;
 use super::predictor::wanted;
 use super::record::{RunRecord, Status, new_id};
 use emorun_engine::exit::Failure;
@@ -181,6 +182,11 @@ impl<'a> Writer<'a> {
             let path = entry.map_err(Failure::io("read", &folder))?.path();
             let file = file_name(&path);
             self.copy(&format!("{dir}/checkpoints/step-{}/{file}", chosen.step), &path)?;
+        }
+        let temperatures = evaluated::temperatures(&run.dir, chosen.step);
+        if !temperatures.is_empty() {
+            let bytes = serde_json::to_vec(&temperatures).map_err(|error| Failure::Bug(error.to_string()))?;
+            self.add(&format!("{dir}/{}", evaluated::TEMPERATURES), &bytes)?;
         }
         let mut packed = Packed {
             dir,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use emorun_audio::{AudioError, Channel, MIN_DURATION_S, probe};
-use emorun_data::{AUDIO_EXTENSIONS, AudioSource, ContentHash, DataError, Item, Items};
+use emorun_audio::{AudioError, Channel, EXTENSIONS, MIN_DURATION_S, has_audio_name, probe};
+use emorun_data::{AudioSource, ContentHash, DataError, Item, Items};
 use emorun_features::{Array, FeatureError, FeatureWriter, Precision};
 use emorun_lang::{PlanNode, Signal, suggestion};
 
@@ -175,13 +175,14 @@ impl TrainedRun {
         Model::load(&self.dir.join("resolved.yaml"), stored, items, needed, on_report)
     }
 
-    /// The run's network up to some nodes, with its weights; refuses a model that is not made of what the run was.
+    /// The run's network up to some nodes, with its weights, and which these are; refuses a model that is not made of what
+    /// the run was.
     pub(super) fn network(
         &self,
         model: &Model,
         upstream: &BTreeSet<String>,
         device: &Chosen,
-    ) -> Result<Network, Failure> {
+    ) -> Result<(Network, Option<ChosenWeights>), Failure> {
         self.record
             .check_identity(model, |node| upstream.contains(node), &self.dir)?;
         network(model, Some(self), upstream, self.seed, device)
@@ -288,7 +289,7 @@ pub(super) fn found_in(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             return Err(Failure::Input(format!(
                 "{} holds no recording: no file in it ends in .{}",
                 path.display(),
-                AUDIO_EXTENSIONS.join(", .")
+                EXTENSIONS.join(", .")
             )));
         }
     }
@@ -302,13 +303,10 @@ fn add_recordings(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
-        let extension = path
-            .extension()
-            .map(|extension| extension.to_string_lossy().to_lowercase());
         // A link to a folder could lead back here.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             add_recordings(&path, found)?;
-        } else if extension.is_some_and(|extension| AUDIO_EXTENSIONS.contains(&&*extension)) && path.is_file() {
+        } else if has_audio_name(&path) && path.is_file() {
             found.push(path);
         }
     }
@@ -459,7 +457,7 @@ fn network(
     upstream: &BTreeSet<String>,
     seed: u64,
     device: &Chosen,
-) -> Result<Network, Failure> {
+) -> Result<(Network, Option<ChosenWeights>), Failure> {
     let wired: Arc<[Wired]> = model
         .wired()?
         .iter()
@@ -477,11 +475,16 @@ fn network(
     let autodiff = device.device.clone().autodiff();
     let mut network =
         Network::build(wired, &counts, &model.facts, seed, &autodiff)?.with_precision(model.settings.precision);
+    let mut used = None;
     match run {
         Some(run) => {
-            let (ChosenWeights { path, .. }, mut weights) = run.chosen(model, None)?;
+            let (chosen, mut weights) = run.chosen(model, None)?;
             weights.retain(|name, _| name.split('.').next().is_some_and(|node| upstream.contains(node)));
-            parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt { path, message })?;
+            parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt {
+                path: chosen.path.clone(),
+                message,
+            })?;
+            used = Some(chosen);
         }
         None => {
             if let Some(&index) = network.fitted_nodes().first() {
@@ -490,7 +493,7 @@ fn network(
             }
         }
     }
-    Ok(network.without_autodiff())
+    Ok((network.without_autodiff(), used))
 }
 
 /// Refuses recordings of which nothing would be left; those of the experiment's corpora were tried before.
@@ -584,7 +587,7 @@ impl<'a> Outputs<'a> {
                 parent::first_seed(&model.settings)
             }
         };
-        let network = network(model, run, &upstream, seed, device)?;
+        let (network, _) = network(model, run, &upstream, seed, device)?;
         model.warn_of_no_cache();
         let parts = || host_parts(model, &network, &upstream, &port, (seed, device.kind()));
         if others {

@@ -13,7 +13,7 @@ use emorun_evaluation::{
     side,
 };
 use emorun_files::read_regular;
-use emorun_metrics::{Merge, Metric, NaiveBayes, Predictions, Predicts, Votes};
+use emorun_metrics::{Merge, Metric, NaiveBayes, Predictions, Predicts, Temperature, Votes};
 use indexmap::IndexMap;
 
 /// The document's place in a run's directory.
@@ -221,6 +221,24 @@ pub fn fitted_before(run: &Path, of: &Run) -> Option<IndexMap<String, Fit>> {
         ..known.run
     };
     (same == *of).then_some(known.fits)
+}
+
+/// The file of a bundle's member that holds the temperatures of its heads.
+pub const TEMPERATURES: &str = "temperatures.json";
+
+/// Temperatures by head that were fitted on a run's validation side for the weights of a step; none where nothing was
+/// fitted, or for other weights.
+pub fn temperatures(run: &Path, step: u64) -> IndexMap<String, Temperature> {
+    if let Ok(bytes) = read_regular(&run.join(TEMPERATURES), MOST) {
+        return serde_json::from_slice(&bytes).unwrap_or_default();
+    }
+    let known = read_regular(&run.join(FILE), MOST).ok();
+    let known = known.and_then(|bytes| Evaluation::parse(&bytes).ok());
+    let fits = known
+        .filter(|known| known.run.weights.step == step)
+        .map(|known| known.fits);
+    let temperature = |(head, fit): (String, Fit)| Some((head, fit.temperature?));
+    fits.unwrap_or_default().into_iter().filter_map(temperature).collect()
 }
 
 /// The document as a file, on one line.

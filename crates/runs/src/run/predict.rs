@@ -7,7 +7,7 @@ use emorun_data::{AudioSource, Item, Items};
 use emorun_recognise::{Loudness, Prediction, Predictions, Recogniser, Windows};
 
 use super::embed::{TrainedRun, found_in, item};
-use super::predictor::Predictor;
+use super::predictor::{Predictor, Source};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_experiment::prepare::OnReport;
@@ -67,7 +67,7 @@ pub fn predict(
         }
         stretches.retain(is_long);
     }
-    let answers = predictor.answers(&items(&stretches))?;
+    let answers = predictor.answers(&items(&stretches), Source::Files)?;
     let stretches = stretches.into_iter().zip(answers).map(|(stretch, answers)| Prediction {
         file: stretch.file,
         start_s: stretch.start_s,

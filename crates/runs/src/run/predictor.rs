@@ -13,6 +13,7 @@ use emorun_nodes::network::{Network, Pass};
 use emorun_recognise::{Answer, Head, Recogniser, RecogniserError};
 
 use super::embed::{TrainedRun, failed, unlabelled};
+use super::evaluated;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::Feed;
@@ -30,6 +31,15 @@ pub struct Predictor {
     shortest: usize,
 }
 
+/// Where the sound is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In files, which threads decode ahead.
+    Files,
+    /// In memory.
+    Memory,
+}
+
 /// One trained run.
 #[derive(Debug)]
 struct Member {
@@ -40,6 +50,8 @@ struct Member {
     heads: Vec<Head>,
     /// Nodes that the heads follow from, themselves among them.
     upstream: BTreeSet<String>,
+    /// Step of the weights.
+    step: u64,
     device: Chosen,
 }
 
@@ -78,7 +90,11 @@ impl Predictor {
         let members = runs
             .iter()
             .map(|run| Member::new(run, items, changes, device, on_report));
-        let members: Vec<Member> = members.collect::<Result<_, _>>()?;
+        let mut members: Vec<Member> = members.collect::<Result<_, _>>()?;
+        if let [alone] = &mut members[..] {
+            // The mean of several is another model than those that temperatures were fitted to.
+            alone.calibrate();
+        }
         let first = members
             .first()
             .ok_or_else(|| Failure::Usage("no run is given".into()))?;
@@ -117,8 +133,9 @@ impl Predictor {
     ///
     /// # Errors
     /// An item cannot be read, or a head gives numbers that are not finite.
-    pub(super) fn answers(&self, items: &Items) -> Result<Vec<Vec<Answer>>, Failure> {
-        let mut of_members = self.members.iter().map(|member| member.answers(items.clone()));
+    pub(super) fn answers(&self, items: &Items, source: Source) -> Result<Vec<Vec<Answer>>, Failure> {
+        let answers = |member: &Member| member.answers(items.clone(), source);
+        let mut of_members = self.members.iter().map(answers);
         let mut sum = of_members.next().unwrap_or_else(|| Ok(Vec::new()))?;
         for answers in of_members {
             for (sum, answer) in sum.iter_mut().flatten().zip(answers?.iter().flatten()) {
@@ -171,7 +188,7 @@ impl Member {
                 "the run's heads follow from `data.{stream}`, which recordings alone do not have"
             )));
         }
-        let network = run.network(&model, &upstream, device)?;
+        let (network, weights) = run.network(&model, &upstream, device)?;
         let parts = run.parts(&model, &network, &upstream, device)?;
         Ok(Self {
             pipeline: Arc::new(HostPipeline::new(model.settings.sample_rate_hz, parts, 0)),
@@ -180,12 +197,21 @@ impl Member {
             network,
             heads,
             upstream,
+            step: weights.map_or(0, |weights| weights.step),
             device: device.clone(),
         })
     }
 
     fn rate_hz(&self) -> u32 {
         self.model.settings.sample_rate_hz
+    }
+
+    /// Takes the temperatures that were fitted to the weights in use.
+    fn calibrate(&mut self) {
+        let temperatures = evaluated::temperatures(&self.run.dir, self.step);
+        for head in &mut self.heads {
+            head.temperature = temperatures.get(&head.name).copied();
+        }
     }
 
     /// Refuses a model that reads features from files: sound alone has none.
@@ -209,7 +235,7 @@ impl Member {
         Ok(least.map(|(least, node)| (least, self.model.needs(least, node.as_deref()))))
     }
 
-    fn answers(&self, items: Items) -> Result<Vec<Vec<Answer>>, Failure> {
+    fn answers(&self, items: Items, source: Source) -> Result<Vec<Vec<Answer>>, Failure> {
         let loader = &self.model.settings.training.loader;
         let feed = Feed {
             pipeline: self.pipeline.clone(),
@@ -223,7 +249,12 @@ impl Member {
         let batch_size = self.model.settings.evaluation.batch_size;
         let mut answers: Vec<Vec<Answer>> = vec![Vec::new(); all.len()];
         let names = StepNames::new(0);
-        for batch in feed.load(evaluation_batches(&all, batch_size, |item| durations_s[item])) {
+        let batches = evaluation_batches(&all, batch_size, |item| durations_s[item]);
+        let batches: Box<dyn Iterator<Item = _>> = match source {
+            Source::Files => Box::new(feed.load(batches)),
+            Source::Memory => Box::new(feed.load_here(batches)),
+        };
+        for batch in batches {
             let batch = batch.map_err(failed)?;
             let members = batch.items.clone();
             let keys = batch.keys();
@@ -287,7 +318,7 @@ impl Recogniser for Predictor {
         }
         let clips = clips.iter().enumerate();
         let items = clips.map(|(at, clip)| in_memory(format!("clip {}", at + 1), rate_hz, clip));
-        self.answers(&items.collect())
+        self.answers(&items.collect(), Source::Memory)
             .map_err(|failure| RecogniserError::Model(failure.to_string()))
     }
 }
@@ -320,6 +351,7 @@ pub(super) fn wanted(model: &Model) -> (Vec<Head>, BTreeSet<String>) {
             name: name.to_owned(),
             predicts,
             outputs: names.get(name).cloned().unwrap_or_default(),
+            temperature: None,
         });
     }
     (heads, upstream)

@@ -34,9 +34,11 @@ function number(name, value) {
 export function showHeads(place, heads, said) {
   place.replaceChildren(...heads.filter(head => said[head.name]).map(head => {
     const block = element('div', 'head');
-    const { label, probabilities, values } = said[head.name];
+    const { label, probabilities, calibrated, values } = said[head.name];
+    // What was made as sure as it is right, where that could be.
+    const shares = calibrated ?? probabilities;
     const rows = head.predicts === 'classes'
-      ? head.outputs.map(name => bar(name, probabilities[name], name === label))
+      ? head.outputs.map(name => bar(name, shares[name], name === label))
       : head.outputs.map(name => number(name, values[name]));
     block.append(element('h3', '', head.name), ...rows);
     return block;

@@ -228,7 +228,7 @@ function hearEvent(event) {
       // What is shown moves less than what each update says.
       heads[name] = said.label === undefined
         ? { values: said.smoothed }
-        : { label: said.label, probability: said.smoothed[said.label], probabilities: said.smoothed };
+        : { label: said.label, probability: said.smoothed[said.label], probabilities: said.smoothed, calibrated: said.calibrated };
     }
     const before = stretches.at(-1)?.end_s ?? 0;
     stretches.push({ file: 'microphone', start_s: Math.max(before, event.from_s), end_s: event.to_s, silent: false, heads });

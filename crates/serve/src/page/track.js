@@ -67,7 +67,7 @@ export function drawTrack(canvas, head, stretches, view) {
     if (!said) continue;
     const wide = Math.max(x(to) - x(from), 1);
     rows.forEach((name, row) => {
-      const value = said.probabilities?.[name] ?? said.values[name];
+      const value = (said.calibrated ?? said.probabilities ?? said.values)[name];
       const [least, most] = bounds[row];
       pen.globalAlpha = (most > least ? (value - least) / (most - least) : 0.5) * (stretch.silent ? 0.25 : 1);
       pen.fillStyle = styled('--bar');

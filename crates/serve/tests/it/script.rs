@@ -61,6 +61,7 @@ impl Script {
             name: name.to_owned(),
             predicts,
             outputs: outputs.iter().map(|&output| output.to_owned()).collect(),
+            temperature: None,
         };
         Self {
             heads: vec![
