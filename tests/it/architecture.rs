@@ -211,7 +211,7 @@ const ROOMS: [(&str, Edges); 5] = [
             ("value", &["presence", "waits"]),
             ("precision", &[]),
             ("recompute", &[]),
-            ("state", &[]),
+            ("state", &["waits"]),
             ("host", &[]),
             ("facts", &["host"]),
             ("node", &["draw", "value", "precision", "recompute", "state", "facts"]),

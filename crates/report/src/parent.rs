@@ -82,7 +82,7 @@ fn together(summary: &ParentSummary, head: &str, metrics: &[Metric]) -> Table {
     Table {
         name: "together".to_owned(),
         caption: format!(
-            "{head} over members; {over}; pooled: over the {} items of all",
+            "{head} over members; {over}; pooled: over the {} predictions of all",
             summary.pooled.n
         ),
         header: header.map(str::to_owned).into(),

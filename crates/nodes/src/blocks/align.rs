@@ -138,8 +138,8 @@ mod tests {
             [[half, half, 0.0, 0.0, 0.0], [0.0, 0.0, half, half, 0.0]]
         );
         // 30 to 20 Hz: three frames are two.
-        let (two, one) = (2.0 / 3.0, 1.0 / 3.0);
-        assert_eq!(rows(3, 2, 3), [[two, one as f32, 0.0], [0.0, one as f32, two as f32]]);
+        let (two, one): (f32, f32) = (2.0 / 3.0, 1.0 / 3.0);
+        assert_eq!(rows(3, 2, 3), [[two, one, 0.0], [0.0, one, two]]);
         // Twice as many: each comes twice.
         assert_eq!(rows(1, 2, 2), [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]);
         let ratio = Ratio { taken: 2, given: 1 };
