@@ -1,0 +1,86 @@
+"""Makes search.json and ctc.json beside this file: what transformers' `generate` and `Wav2Vec2CTCTokenizer` say.
+
+    python make_golden.py        (torch, transformers 5)
+
+The model of search.json is a formula of the last two tokens and the length, so that any program can be asked in its place.
+"""
+import json, math, pathlib, tempfile
+import torch
+from transformers import WhisperConfig, WhisperForConditionalGeneration, Wav2Vec2CTCTokenizer, GenerationConfig
+from transformers.generation import GenerationMixin, LogitsProcessorList
+from transformers.generation.logits_process import (SuppressTokensLogitsProcessor, SuppressTokensAtBeginLogitsProcessor,
+                                                    WhisperTimeStampLogitsProcessor)
+from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+
+HERE = pathlib.Path(__file__).parent
+VOCABULARY, END, NO_TIMES = 60, 40, 45
+
+
+def logits(ids, seed):
+    rows = []
+    for row in ids.tolist():
+        a, b, n = row[-1], row[-2], len(row)
+        rows.append([4.0 * math.sin(seed * 1.7 + a * 0.913 + b * 0.377 + v * v * 0.591 + n * 0.211)
+                     + (seed % 4) * 0.02 * n * (v == END) for v in range(VOCABULARY)])
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+class Formula(WhisperForConditionalGeneration):
+    seed = 0
+
+    def forward(self, decoder_input_ids=None, encoder_outputs=None, **_):
+        return Seq2SeqLMOutput(logits=logits(decoder_input_ids, self.seed)[:, None, :])
+
+
+def search():
+    config = WhisperConfig(vocab_size=VOCABULARY, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=1,
+                           decoder_attention_heads=1, encoder_ffn_dim=8, decoder_ffn_dim=8, num_mel_bins=8,
+                           pad_token_id=END, bos_token_id=END, eos_token_id=END, decoder_start_token_id=41,
+                           max_target_positions=64, max_source_positions=16, suppress_tokens=None, begin_suppress_tokens=None)
+    model = Formula(config).eval()
+    cases = []
+    for seed in range(24):
+        model.seed = seed
+        times, ngram = seed % 2 == 1, [0, 3, 2][seed % 3]
+        prompt = [41, 42, 43] if times else [41, 42, 43, NO_TIMES]
+        suppress, begin = [[3, 5, 41, 42, 43], [11, END]] if seed % 4 < 3 else [[41, 42, 43], [END]]
+        initial = 8 if seed % 5 else None
+        for beams, penalty, early in [(1, 1.0, False), (5, 1.0, False), (5, 0.6, "never"), (5, 1.2, True)]:
+            generation = GenerationConfig(eos_token_id=END, pad_token_id=END, decoder_start_token_id=41, num_beams=beams,
+                                          max_length=24, length_penalty=penalty, early_stopping=early, use_cache=False,
+                                          no_repeat_ngram_size=ngram, return_dict_in_generate=True, output_scores=True)
+            processors = [SuppressTokensLogitsProcessor(suppress),
+                          SuppressTokensAtBeginLogitsProcessor(begin, len(prompt))]
+            if times:
+                generation.no_timestamps_token_id = NO_TIMES
+                generation.max_initial_timestamp_index = initial
+                processors.append(WhisperTimeStampLogitsProcessor(generation, begin_index=len(prompt)))
+            out = GenerationMixin.generate(model, encoder_outputs=BaseModelOutput(torch.zeros(1, 4, 8)),
+                                           decoder_input_ids=torch.tensor([prompt]), generation_config=generation,
+                                           logits_processor=LogitsProcessorList(processors))
+            score = out.sequences_scores[0].item() if beams > 1 else None
+            cases.append(dict(seed=seed, prompt=prompt, suppress=suppress, begin_suppress=begin, no_repeat_ngram=ngram,
+                              timestamps=times, max_initial=initial, beams=beams, length_penalty=penalty,
+                              early_stopping=str(early), tokens=out.sequences[0, len(prompt):].tolist(), score=score))
+    (HERE / "search.json").write_text(json.dumps(cases, separators=(",", ":")).replace('},{', '},\n{') + "\n")
+
+
+def ctc():
+    letters = ["<pad>", "<s>", "</s>", "<unk>", "|"] + list("EATOINSH'")
+    vocab = {token: number for number, token in enumerate(letters)}
+    cases = []
+    generator = torch.Generator().manual_seed(7)
+    for lower in (False, True):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "vocab.json"
+            path.write_text(json.dumps(vocab))
+            tokenizer = Wav2Vec2CTCTokenizer(str(path), do_lower_case=lower)
+            for length in [0, 1, 5] + [40] * 9:
+                ids = torch.randint(0, len(letters), (length,), generator=generator)
+                ids = torch.where(torch.rand(length, generator=generator) < 0.4, torch.roll(ids, 1) if length else ids, ids)
+                cases.append(dict(lower=lower, path=ids.tolist(), text=tokenizer.decode(ids)))
+    (HERE / "ctc.json").write_text(json.dumps(dict(vocab=vocab, cases=cases), separators=(",", ":")) + "\n")
+
+
+search()
+ctc()

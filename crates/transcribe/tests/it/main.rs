@@ -1,0 +1,4 @@
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod ctc;
+mod search;
