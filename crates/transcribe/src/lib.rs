@@ -1,10 +1,12 @@
 //! From what a speech recogniser says of each step to tokens and text. No Burn, no I/O: a model is a [`Step`].
 //!
-//! `rules` forbid tokens before one is chosen, `search` chooses (greedy and beams), `ctc` reads text from frames.
+//! `rules` forbid tokens before one is chosen, `search` chooses (greedy and beams), `segments` cuts the windows of long recordings by
+//! their times, `ctc` reads text from frames.
 
 pub mod ctc;
 pub mod rules;
 pub mod search;
+pub mod segments;
 
 /// A model that is asked for the next token of several hypotheses at once.
 pub trait Step {

@@ -1,4 +1,5 @@
-"""Makes search.json and ctc.json beside this file: what transformers' `generate` and `Wav2Vec2CTCTokenizer` say.
+"""Makes search.json, segments.json and ctc.json beside this file: what transformers' `generate`, its cutting of windows and
+`Wav2Vec2CTCTokenizer` say.
 
     python make_golden.py        (torch, transformers 5)
 
@@ -82,5 +83,32 @@ def ctc():
     (HERE / "ctc.json").write_text(json.dumps(dict(vocab=vocab, cases=cases), separators=(",", ":")) + "\n")
 
 
+def segments():
+    """Windows as the rules of timestamps let them be: pairs that do not decrease, ended in every way."""
+    generator = torch.Generator().manual_seed(11)
+    draw = lambda low, high: int(torch.randint(low, high, (1,), generator=generator))
+    cases = []
+    for number in range(36):
+        tokens, time = [], 0
+        for part in range(number % 4):
+            begin = time + draw(0, 20)
+            time = begin + draw(1, 200)
+            tokens += [50 + begin] + [draw(0, 49) for _ in range(draw(1, 5))] + [50 + time]
+        ending = number % 3
+        if ending == 1:
+            tokens += [50 + time]
+        elif ending == 2:
+            tokens += [50 + time + number % 2] + [draw(0, 49) for _ in range(draw(1, 4))]
+        tokens = tokens or [7, 8]
+        offset, frames = 30.0 * (number % 5) / 4, 3000 if number % 2 else draw(1400, 2999)
+        found, advance = WhisperForConditionalGeneration._retrieve_segment(
+            torch.tensor(tokens), [None], torch.tensor([offset], dtype=torch.float64), 50, torch.tensor([frames]), 0.02, 0.01,
+            2, 0, 0, False, torch.zeros(1, 3))
+        cases.append(dict(tokens=tokens, offset=offset, frames=frames, advance=int(advance), segments=[
+            [float(s["start"]), float(s["end"]), s["idxs"][0] - 3, s["idxs"][1] - 3] for s in found]))
+    (HERE / "segments.json").write_text(json.dumps(cases, separators=(",", ":")).replace('},{', '},\n{') + "\n")
+
+
 search()
+segments()
 ctc()

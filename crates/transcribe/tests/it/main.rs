@@ -2,3 +2,4 @@
 
 mod ctc;
 mod search;
+mod segments;
