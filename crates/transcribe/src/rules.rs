@@ -73,7 +73,7 @@ fn forbid(scores: &mut [f32], token: u32) {
 impl Timestamps {
     fn apply(&self, decoded: &[u32], scores: &mut [f32]) {
         forbid(scores, self.no_timestamps);
-        let begin = self.no_timestamps + 1;
+        let begin = self.no_timestamps.saturating_add(1);
         let first = (begin as usize).min(scores.len());
         let is_time = |token: &u32| *token >= begin;
         let last = decoded.last().is_some_and(is_time);
@@ -89,14 +89,21 @@ impl Timestamps {
         }
         // They do not decrease, and a segment is not empty.
         if let Some(&latest) = decoded.iter().rev().find(|token| is_time(token)) {
-            let from = if last && !before { latest } else { latest + 1 };
+            let from = if last && !before {
+                latest
+            } else {
+                latest.saturating_add(1)
+            };
             let from = (from as usize).min(scores.len());
             scores[first..from].fill(f32::NEG_INFINITY);
         }
         if decoded.is_empty() {
             scores[..first].fill(f32::NEG_INFINITY);
             if let Some(most) = self.max_initial {
-                let behind = (begin as usize + most as usize + 1).min(scores.len());
+                let behind = (begin as usize)
+                    .saturating_add(most as usize)
+                    .saturating_add(1)
+                    .min(scores.len());
                 scores[behind..].fill(f32::NEG_INFINITY);
             }
         }

@@ -143,14 +143,14 @@ impl Search {
     /// some end.
     fn candidates(&self, rows: Vec<Vec<f32>>, running: &[Vec<u32>], sums: &[f32], prompt: usize) -> Vec<Candidate> {
         let mut all = Vec::new();
-        for (parent, mut scores) in rows.into_iter().enumerate() {
+        for (parent, (mut scores, (sequence, before))) in rows.into_iter().zip(running.iter().zip(sums)).enumerate() {
             let total = log_sum_exp(&scores);
             scores.iter_mut().for_each(|score| *score -= total);
-            self.rules.apply(&running[parent], prompt, &mut scores);
+            self.rules.apply(sequence, prompt, &mut scores);
             all.extend(highest(&scores, 2 * self.beams).into_iter().map(|token| Candidate {
                 parent,
                 token: token as u32,
-                sum: scores[token] + sums[parent],
+                sum: scores[token] + before,
             }));
         }
         all.sort_by(|a, b| b.sum.total_cmp(&a.sum));
@@ -164,7 +164,7 @@ impl Search {
         } else {
             decoded
         };
-        let best = sums[0] / (length as f32).powf(self.length_penalty);
+        let best = sums.first().copied().unwrap_or(OUT) / (length as f32).powf(self.length_penalty);
         let worst = ended.iter().map(|text| text.score).fold(f32::INFINITY, f32::min);
         ended.iter().any(|text| best > if text.is_ended { worst } else { OUT })
     }

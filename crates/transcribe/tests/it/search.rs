@@ -118,3 +118,39 @@ fn a_prompt_as_long_as_all_that_may_be_leaves_no_room() {
     let found = search_of(&cases[0]).run(&mut model, &[41; 24]).unwrap();
     assert!(found.tokens.is_empty());
 }
+
+/// Answers every sequence with the same rows.
+struct Broken(Vec<Vec<f32>>);
+
+impl Step for Broken {
+    type Error = Infallible;
+
+    fn step(&mut self, _sequences: &[Vec<u32>], _parents: &[usize]) -> Result<Vec<Vec<f32>>, Infallible> {
+        Ok(self.0.clone())
+    }
+}
+
+#[test]
+fn a_model_of_no_sense_ends_without_a_panic() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../golden/search.json")).unwrap();
+    for case in cases.iter().take(8) {
+        let mut search = search_of(case);
+        for at in [NO_TIMESTAMPS, u32::MAX] {
+            if let Some(timestamps) = &mut search.rules.timestamps {
+                (timestamps.no_timestamps, timestamps.max_initial) = (at, Some(u32::MAX));
+            }
+            let odd = [
+                vec![],
+                vec![f32::NAN; 4],
+                vec![f32::NEG_INFINITY; VOCABULARY],
+                vec![0.0; 2],
+            ];
+            for row in odd {
+                for rows in [0, 1, 5, 7] {
+                    let found = search.run(&mut Broken(vec![row.clone(); rows]), &case.prompt).unwrap();
+                    assert!(found.tokens.len() + case.prompt.len() <= search.max_length);
+                }
+            }
+        }
+    }
+}
