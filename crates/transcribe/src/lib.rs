@@ -1,9 +1,10 @@
 //! From what a speech recogniser says of each step to tokens and text. No Burn, no I/O: a model is a [`Step`].
 //!
 //! `rules` forbid tokens before one is chosen, `search` chooses (greedy and beams), `segments` cuts the windows of long recordings by
-//! their times, `ctc` reads text from frames.
+//! their times, `fallback` judges a text, `ctc` reads text from frames.
 
 pub mod ctc;
+pub mod fallback;
 pub mod rules;
 pub mod search;
 pub mod segments;

@@ -1,4 +1,4 @@
-"""Makes search.json, segments.json and ctc.json beside this file: what transformers' `generate`, its cutting of windows and
+"""Makes search.json, segments.json, fallback.json and ctc.json beside this file: what transformers' `generate`, its cutting of windows and
 `Wav2Vec2CTCTokenizer` say.
 
     python make_golden.py        (torch, transformers 5)
@@ -109,6 +109,26 @@ def segments():
     (HERE / "segments.json").write_text(json.dumps(cases, separators=(",", ":")).replace('},{', '},\n{') + "\n")
 
 
+def fallback():
+    from types import SimpleNamespace as Space
+    from transformers.generation.logits_process import WhisperNoSpeechDetection
+    cases = []
+    for thresholds in [(2.4, -1.0, 0.6), (None, -1.0, 0.6), (2.4, -1.0, None), (2.4, None, None)]:
+        for ratio in (1.0, 3.0):
+            for likely in (-0.5, -1.5):
+                for silent in (0.1, 0.9):
+                    heard = WhisperNoSpeechDetection.__new__(WhisperNoSpeechDetection)
+                    heard._no_speech_prob = [silent]
+                    limits = Space(compression_ratio_threshold=thresholds[0], logprob_threshold=thresholds[1],
+                                   no_speech_threshold=thresholds[2])
+                    this = Space(_retrieve_compression_ratio=lambda *_: ratio, _retrieve_avg_logprobs=lambda *_: likely)
+                    again, skip = WhisperForConditionalGeneration._need_fallback(
+                        this, None, [dict(scores=None)], 0, [heard], limits, 60, 0.0)
+                    cases.append([thresholds, [ratio, likely, silent], again, skip])
+    (HERE / "fallback.json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")
+
+
 search()
 segments()
+fallback()
 ctc()
