@@ -22,6 +22,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("emorun-latent", &[]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
+    ("emorun-transcribe", &[]),
     ("emorun-live", &["emorun-audio", "emorun-metrics", "emorun-recognise"]),
     (
         "emorun-serve",
