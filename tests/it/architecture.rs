@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("emorun-import", &["emorun-lang"]),
     ("emorun-metrics", &[]),
     ("emorun-evaluation", &["emorun-metrics"]),
+    ("emorun-face", &["emorun-audio"]),
     ("emorun-latent", &[]),
     ("emorun-files", &[]),
     ("emorun-recognise", &["emorun-metrics"]),
@@ -175,6 +176,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "emorun",
         &[
             "emorun-lang",
+            "emorun-face",
             "emorun-latent",
             "emorun-audio",
             "emorun-metrics",

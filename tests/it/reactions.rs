@@ -1,12 +1,13 @@
 //! Frames that are predicted of frames: a regression of each, and a rollout that draws several.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use emorun_features::FeatureFile;
 
 use crate::streams::floats;
-use crate::support::{Lab, assert_same_run, json, kill, wav};
+use crate::support::{Lab, REPOSITORY, assert_same_run, json, kill, wav};
 
 const PEOPLE: usize = 6;
 const SPEAKER: usize = 3;
@@ -216,4 +217,58 @@ fn what_a_rollout_holds_must_fit_it() {
             outcome.stderr
         );
     }
+}
+
+#[test]
+fn the_experiment_runs_on_generated_dyads_of_which_none_is_on_two_sides() {
+    let lab = Lab::new();
+    let outcome = lab.emorun(&[
+        "data",
+        "dyads",
+        "data/dyads",
+        "--dyads",
+        "8",
+        "--clips",
+        "2",
+        "--frames",
+        "40",
+    ]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("16 clips of 1.6 s, 8 dyads"),
+        "{}",
+        outcome.stdout
+    );
+    let again = lab.emorun(&["data", "dyads", "data/dyads"]);
+    assert_eq!(again.code, 2, "{}", again.stderr);
+    let text = fs::read_to_string(Path::new(REPOSITORY).join("experiments/facial_reaction.yaml")).unwrap();
+    lab.write("facial_reaction.yaml", text);
+    let run = lab.run(&[
+        "facial_reaction.yaml",
+        "--run-label",
+        "one",
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "generators.listener.samples.evaluation=2",
+    ]);
+    let summary = json(run.join("summary.json"));
+    assert_eq!(summary["status"], "completed", "{summary}");
+    let table = fs::read_to_string(run.join("report/predictions.listener.csv")).unwrap();
+    let mut sides: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut reader = csv::Reader::from_reader(table.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let place = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let (side, speaker) = (place("split"), place("speaker"));
+    for row in reader.records() {
+        let row = row.unwrap();
+        sides
+            .entry(row[speaker].to_owned())
+            .or_default()
+            .insert(row[side].to_owned());
+    }
+    assert!(
+        sides.len() >= 2 && sides.values().all(|sides| sides.len() == 1),
+        "{sides:?}"
+    );
 }

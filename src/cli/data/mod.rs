@@ -1,5 +1,6 @@
 //! `emorun data`: corpora before any experiment. The work is done in crates; this only asks and shows.
 
+mod dyads;
 mod fetch;
 mod listen;
 mod prepare;
@@ -29,6 +30,8 @@ pub(super) struct Arguments {
 enum Command {
     /// Download a corpus from its official address, or list the corpora that can be.
     Fetch(fetch::Arguments),
+    /// Generate pairs of a speaker and a listener whose faces hang together in a known way, to try generation of reactions on.
+    Dyads(dyads::Arguments),
     /// Make several corpora one: target emotions, one rate and loudness, checked quality, confirmed labels.
     Prepare(prepare::Arguments),
     /// Hold corpora against their published counts: what is missing, extra, there twice or unusable.
@@ -42,6 +45,7 @@ enum Command {
 pub(super) fn data(arguments: &Arguments, common: Common) -> Result<(), Failure> {
     match &arguments.command {
         Command::Fetch(arguments) => fetch::fetch(arguments, common),
+        Command::Dyads(arguments) => dyads::dyads(arguments),
         Command::Prepare(arguments) => prepare::prepare(arguments, common),
         Command::Verify(arguments) => verify::verify(arguments, common),
         Command::Stats(arguments) => stats::stats(arguments, common),

@@ -96,6 +96,7 @@ fn evaluation(labels: [&str; 3], rows: &Rows) -> Evaluation {
             speaker: Some(format!("{}{}", labels[0], at % 4)),
             duration_s: 1.5,
             described: vec![("gender".to_owned(), ["female", labels[0]][at % 3 / 2].to_owned())],
+            text: None,
         });
     }
     let said = Said {
@@ -107,6 +108,7 @@ fn evaluation(labels: [&str; 3], rows: &Rows) -> Evaluation {
         items,
         votes: Vec::new(),
         training: Some(vec![4, 1, 0]),
+        reader: None,
         several_models: false,
     };
     let fits = fits(std::slice::from_ref(&said));
