@@ -8,7 +8,7 @@ use super::{Common, print};
 use emorun_engine::exit::Failure;
 use emorun_engine::memory::mib;
 use emorun_runs::run::bundle::{Backbones, bundle as write};
-use emorun_runs::run::embed::TrainedRun;
+use emorun_runs::run::trained::TrainedRun;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -9,7 +9,8 @@ use super::{Common, parse_device, print};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::Failure;
 use emorun_experiment::prepare::Source;
-use emorun_runs::run::embed::{Request, TrainedRun, embed as write, recordings};
+use emorun_runs::run::embed::{Request, embed as write, recordings};
+use emorun_runs::run::trained::TrainedRun;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

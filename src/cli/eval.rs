@@ -9,9 +9,9 @@ use super::{Common, Format, parse_device, print};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::Failure;
 use emorun_engine::terminal::tell;
-use emorun_runs::run::embed::{TrainedRun, WhichWeights};
 use emorun_runs::run::eval::conditions::{CodecName, Grid};
 use emorun_runs::run::eval::{Members, Request, eval as measure, free, write};
+use emorun_runs::run::trained::{TrainedRun, WhichWeights};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

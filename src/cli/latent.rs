@@ -9,8 +9,8 @@ use emorun_latent::Method;
 use super::{Common, parse_device, print};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::Failure;
-use emorun_runs::run::embed::TrainedRun;
 use emorun_runs::run::latent::{Request, free, latent as look, text, write};
+use emorun_runs::run::trained::TrainedRun;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -8,8 +8,8 @@ use super::{Common, parse_device, print};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::{ExitCode, Failure};
 use emorun_recognise::{Form, Predictions, TrackError, Windows};
-use emorun_runs::run::embed::TrainedRun;
 use emorun_runs::run::predict::{Request, predict as say};
+use emorun_runs::run::trained::TrainedRun;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

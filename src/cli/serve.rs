@@ -95,8 +95,8 @@ mod served {
     use emorun_engine::terminal::tell;
     use emorun_files::read_regular;
     use emorun_recognise::Recogniser;
-    use emorun_runs::run::embed::TrainedRun;
     use emorun_runs::run::predictor::Predictor;
+    use emorun_runs::run::trained::TrainedRun;
     use emorun_serve::{Bound, Limits, ServeError, Server, Token};
 
     /// Where a token may stand that no file has.
@@ -124,8 +124,7 @@ mod served {
         let url = bound.url();
         let server = Server::new(bound, models, limits(arguments)).map_err(failure)?;
         tell(&format!("serving {}; Ctrl-C ends it", names.join(", ")));
-        print(&format!("{url}\n"));
-        let ended = server.run().map_err(failure)?;
+        let ended = server.run(|| print(&format!("{url}\n"))).map_err(failure)?;
         if ended.broken_off > 0 {
             return Err(Failure::Partly {
                 code: ExitCode::Interrupted,

@@ -10,9 +10,9 @@ use super::runs::failed;
 use super::{Common, Format, parse_device, print, tell};
 use emorun_engine::device::DeviceRequest;
 use emorun_engine::exit::Failure;
-use emorun_runs::run::embed::TrainedRun;
 use emorun_runs::run::eval::{Request, eval, write};
 use emorun_runs::run::recheck::recheck;
+use emorun_runs::run::trained::TrainedRun;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -20,6 +20,7 @@ fn examples() -> Vec<Example> {
     let folder = Path::new(REPOSITORY).join("experiments");
     let examples: Vec<Example> = files(&folder)
         .into_iter()
+        .filter(|name| name.ends_with(".yaml"))
         .map(|name| {
             let text = fs::read_to_string(folder.join(&name)).unwrap();
             let header = text.lines().next().unwrap_or_default();

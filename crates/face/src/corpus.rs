@@ -52,20 +52,21 @@ pub enum CorpusError {
 impl CorpusSpec {
     /// All clips, with the number of their dyad.
     pub fn clips(&self) -> impl Iterator<Item = (u32, DyadSpec)> {
-        let of_dyad = |dyad| {
-            (0..self.clips).map(move |clip| {
+        let spec = *self;
+        let of_dyad = move |dyad| {
+            (0..spec.clips).map(move |clip| {
                 let (one, other) = (2 * dyad, 2 * dyad + 1);
                 let (speaker, listener) = if clip % 2 == 0 { (one, other) } else { (other, one) };
                 let clip = DyadSpec {
-                    seed: self.seed,
+                    seed: spec.seed,
                     speaker,
                     listener,
                     clip,
-                    frames: self.frames,
-                    delay: self.delay,
+                    frames: spec.frames,
+                    delay: spec.delay,
                     gain: 1.0,
-                    style: self.style,
-                    noise: self.noise,
+                    style: spec.style,
+                    noise: spec.noise,
                 };
                 (dyad, clip)
             })

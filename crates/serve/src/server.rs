@@ -148,12 +148,17 @@ impl Server {
         })
     }
 
-    /// Serves until SIGTERM or SIGINT (elsewhere Ctrl-C) comes; a second one ends the process at once.
+    /// Serves until SIGTERM or SIGINT (elsewhere Ctrl-C) comes; a second one ends the process at once. `ready` is called when
+    /// signals are listened to: whoever is told the address may send one.
     ///
     /// # Errors
     /// As [`Self::serve`].
-    pub fn run(self) -> Result<Ended, ServeError> {
-        self.serve(asked_to_end())
+    pub fn run(self, ready: impl FnOnce()) -> Result<Ended, ServeError> {
+        self.serve_until(|| {
+            let signals = Signals::listen();
+            ready();
+            asked_to_end(signals)
+        })
     }
 
     /// Serves until `stop` is done, then takes nothing new and ends when all that has begun is done, or has taken too long.
@@ -161,6 +166,11 @@ impl Server {
     /// # Errors
     /// The system gives no thread.
     pub fn serve(self, stop: impl Future<Output = ()>) -> Result<Ended, ServeError> {
+        self.serve_until(|| stop)
+    }
+
+    /// As [`Self::serve`], with what is waited for made when the server is about to take connections.
+    fn serve_until<F: Future<Output = ()>>(self, stop: impl FnOnce() -> F) -> Result<Ended, ServeError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("serve")
@@ -169,7 +179,7 @@ impl Server {
         let metrics = Metrics::new();
         let (models, threads) = Models::start(self.models, &self.limits, &metrics).map_err(ServeError::System)?;
         let app = Arc::new(App::new(models, self.limits, self.listener.gate, metrics));
-        let ended = runtime.block_on(accept(self.listener.listener, app, stop))?;
+        let ended = runtime.block_on(async { accept(self.listener.listener, app, stop()).await })?;
         // What was broken off is not waited for, and nor are the models that still work on it.
         runtime.shutdown_timeout(LAST_WORDS);
         if ended.broken_off == 0 {
@@ -183,40 +193,62 @@ impl Server {
 }
 
 /// Waits for a signal to end; from then on a second one does so at once.
-async fn asked_to_end() {
-    signal().await;
+async fn asked_to_end(mut signals: Signals) {
+    signals.came().await;
     tracing::info!("ending: what has begun is finished");
-    tokio::spawn(async {
-        signal().await;
+    tokio::spawn(async move {
+        signals.came().await;
         std::process::exit(INTERRUPTED);
     });
 }
 
+/// The signals that end a server. One that comes before they are listened to ends the process at once.
 #[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{Signal, SignalKind, signal};
-    async fn came(signal: std::io::Result<Signal>) {
-        match signal {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!("a signal will end the server at once: {error}");
-                std::future::pending().await
+struct Signals([Option<tokio::signal::unix::Signal>; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| {
+            signal(kind)
+                .inspect_err(|error| tracing::warn!("a signal will end the server at once: {error}"))
+                .ok()
+        };
+        Self([SignalKind::terminate(), SignalKind::interrupt()].map(listen))
+    }
+
+    async fn came(&mut self) {
+        async fn came(signal: &mut Option<tokio::signal::unix::Signal>) {
+            match signal {
+                Some(signal) => {
+                    signal.recv().await;
+                }
+                None => std::future::pending().await,
             }
         }
-    }
-    tokio::select! {
-        () = came(signal(SignalKind::terminate())) => {}
-        () = came(signal(SignalKind::interrupt())) => {}
+        let [terminate, interrupt] = &mut self.0;
+        tokio::select! {
+            () = came(terminate) => {}
+            () = came(interrupt) => {}
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!("Ctrl-C will end the server at once: {error}");
-        std::future::pending().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn came(&mut self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!("Ctrl-C will end the server at once: {error}");
+            std::future::pending().await
+        }
     }
 }
 

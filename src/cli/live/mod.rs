@@ -19,8 +19,8 @@ use emorun_engine::exit::Failure;
 use emorun_engine::train::interrupt;
 use emorun_live::{Listener, Model, Preset};
 use emorun_recognise::Recogniser;
-use emorun_runs::run::embed::TrainedRun;
 use emorun_runs::run::predictor::Predictor;
+use emorun_runs::run::trained::TrainedRun;
 
 use recording::Recording;
 use session::{Output, Session};

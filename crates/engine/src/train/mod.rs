@@ -53,8 +53,8 @@ use policy::Policies;
 use progress::TrainingProgress;
 use replicas::Replicas;
 use state::LoopState;
-use step::Waiting;
 pub use step::total_loss;
+use step::{StepLoss, Waiting};
 use writer::{CheckpointWriter, Job};
 
 /// Why training or evaluation stopped.
@@ -468,15 +468,8 @@ impl Trainer<'_> {
             let speed = (session.state.seen.items - items_before) as f64 / seconds;
             progress.step(session.state.step, epoch + 1, step_loss.total, speed);
             if session.state.step.is_multiple_of(self.settings.logging.every_steps) {
-                let losses = step_loss.by_node.into_iter();
-                let mut metrics = vec![("loss".to_owned(), Some(step_loss.total))];
-                metrics.extend(losses.map(|(node, loss)| (format!("loss.{node}"), Some(loss))));
-                metrics.extend([("lr".into(), Some(lr)), ("grad_norm".into(), Some(norm))]);
-                let line = Line {
-                    metrics,
-                    wall: vec![("items_per_second", speed), ("loader_wait_s", batches.seconds)],
-                    ..Line::default()
-                };
+                let wall = vec![("items_per_second", speed), ("loader_wait_s", batches.seconds)];
+                let line = step_line(step_loss, (lr, norm), wall);
                 session.journal.line(session.state.step, epoch + 1, "train", &line);
             }
             session.state.seconds = before + started.elapsed().as_secs_f64();
@@ -597,4 +590,17 @@ pub fn final_weights(settings: &Settings, validation: &[usize]) -> FinalWeights 
         FinalWeights::Best
     };
     settings.evaluation.weights.unwrap_or(default)
+}
+
+/// What is logged of a step: its losses, learning rate and gradient's norm, and what the clock says.
+fn step_line(loss: StepLoss, (lr, norm): (f64, f64), wall: Vec<(&'static str, f64)>) -> Line {
+    let losses = loss.by_node.into_iter();
+    let mut metrics = vec![("loss".to_owned(), Some(loss.total))];
+    metrics.extend(losses.map(|(node, loss)| (format!("loss.{node}"), Some(loss))));
+    metrics.extend([("lr".into(), Some(lr)), ("grad_norm".into(), Some(norm))]);
+    Line {
+        metrics,
+        wall,
+        ..Line::default()
+    }
 }

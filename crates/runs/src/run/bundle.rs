@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::embed::TrainedRun;
 use super::evaluated;
 use super::predictor::wanted;
 use super::record::{RunRecord, Status, new_id};
+use super::trained::TrainedRun;
 use emorun_engine::exit::Failure;
 use emorun_engine::train::checkpoint::{Checkpoint, Keep, Store};
 use emorun_experiment::folders;

@@ -205,24 +205,7 @@ fn train_and_evaluate(
         );
         splits.insert(name, result);
     }
-    for head in splits
-        .values()
-        .next()
-        .map(|split| split.classifiers().map(|(head, ..)| head.clone()).collect::<Vec<_>>())
-        .unwrap_or_default()
-    {
-        let csv = report::predictions_csv(&feed.items, &head, &splits)?;
-        dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
-        draw_confusions(dir, &mut journal, state.step, &head, &splits)?;
-    }
-    let first = splits.values().next();
-    for head in first
-        .map(|split| split.regressors().map(|(head, ..)| head.clone()).collect::<Vec<_>>())
-        .unwrap_or_default()
-    {
-        let csv = report::estimates_csv(&feed.items, &head, &splits)?;
-        dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
-    }
+    write_predictions(dir, &feed, &mut journal, state.step, &splits)?;
     let heard = prepared.heard_before(assignment);
     let text = report::text(&splits)
         + &report::claims(&assignment.certificate)
@@ -263,6 +246,35 @@ fn train_and_evaluate(
         splits: Some(splits),
         unlogged,
     })
+}
+
+/// A table of each head's predictions, and confusion matrices.
+fn write_predictions(
+    dir: &RunDir,
+    feed: &Feed,
+    journal: &mut Journal,
+    step: u64,
+    splits: &IndexMap<SplitName, SplitResult>,
+) -> Result<(), Failure> {
+    for head in splits
+        .values()
+        .next()
+        .map(|split| split.classifiers().map(|(head, ..)| head.clone()).collect::<Vec<_>>())
+        .unwrap_or_default()
+    {
+        let csv = report::predictions_csv(&feed.items, &head, splits)?;
+        dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
+        draw_confusions(dir, journal, step, &head, splits)?;
+    }
+    let first = splits.values().next();
+    for head in first
+        .map(|split| split.regressors().map(|(head, ..)| head.clone()).collect::<Vec<_>>())
+        .unwrap_or_default()
+    {
+        let csv = report::estimates_csv(&feed.items, &head, splits)?;
+        dir.write(&format!("report/predictions.{head}.csv"), &csv)?;
+    }
+    Ok(())
 }
 
 /// What is known of the member's predictions on its validation and test sides.

@@ -31,4 +31,5 @@ pub mod spread;
 pub mod summary;
 pub mod sweep;
 pub mod tracker;
+pub mod trained;
 mod weights;

@@ -6,8 +6,9 @@ use emorun_audio::{Segment, each_block, probe};
 use emorun_data::{AudioSource, Item, Items};
 use emorun_recognise::{Loudness, Prediction, Predictions, Recogniser, Windows};
 
-use super::embed::{TrainedRun, found_in, item};
+use super::embed::{found_in, item};
 use super::predictor::{Predictor, Source};
+use super::trained::TrainedRun;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_experiment::prepare::OnReport;

@@ -12,8 +12,9 @@ use emorun_nn::value::{PortId, Value, Values};
 use emorun_nodes::network::{Network, Pass};
 use emorun_recognise::{Answer, Head, Recogniser, RecogniserError};
 
-use super::embed::{TrainedRun, failed, unlabelled};
+use super::embed::{failed, unlabelled};
 use super::evaluated;
+use super::trained::TrainedRun;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::feed::Feed;

@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::{Outcome, Request, eval, json as to_json, write};
 use crate::run::dir::{read_json, write_json};
-use crate::run::embed::TrainedRun;
 use crate::run::parent::{MemberTest, metrics_of};
 use crate::run::record::{RunRecord, Status};
 use crate::run::spread::Spread;
 use crate::run::summary::{SplitSummary, Summary};
+use crate::run::trained::TrainedRun;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
 use emorun_engine::train::checkpoint::write_atomically;

@@ -6,6 +6,7 @@ mod members;
 mod others;
 mod outcome;
 mod own;
+mod tested;
 mod written;
 
 pub use members::Members;
@@ -14,32 +15,26 @@ pub(super) use own::own;
 pub use written::{free, write};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use emorun_data::{Assignment, Corpus, Items, SplitName};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::embed::{ChosenWeights, TrainedRun, WhichWeights, refuse_too_short};
 use super::evaluated::{self, Basis, Origin, Readers};
 use super::record::{Status, Versions};
+use super::trained::{ChosenWeights, TrainedRun, WhichWeights};
 use conditions::Grid;
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
-use emorun_engine::feed::Feed;
 use emorun_engine::feed::augment::Augmentations;
-use emorun_engine::feed::host::{HostParts, HostPipeline};
-use emorun_engine::train::StepNames;
-use emorun_engine::train::evaluate::evaluate;
 use emorun_engine::train::result::SplitResult;
 use emorun_evaluation::{Condition, ConditionResult, Protocol, Run, Weights};
 use emorun_experiment::ancestry::{self, Ancestry, HeardBefore};
 use emorun_experiment::prepare::{Corpora, Model, OnReport, Stored};
-use emorun_nodes::network::Network;
-use emorun_nodes::parameters::{self, NamedTensors};
 use others::{LeftOut, Others};
 use outcome::UnderCondition;
+use tested::Tested;
 
 /// What to measure.
 #[derive(Clone, Debug, Default)]
@@ -106,18 +101,7 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
     let (chosen, weights) = run.chosen(&model, request.weights)?;
     let ancestry = ancestry::of_run(&run.dir)?;
     if measured.is_own {
-        remarks.extend(sides.iter().filter_map(|(side, _)| {
-            match side {
-                SplitName::Train => Some(
-                    "the run was trained on its train side: what is measured there says how well it knows it by heart"
-                        .to_owned(),
-                ),
-                SplitName::Validation => Some(
-                    "the run's epoch was chosen on its validation side: what is measured there is too good".to_owned(),
-                ),
-                SplitName::Test => None,
-            }
-        }));
+        remarks.extend(sides.iter().filter_map(|(side, _)| remark_on(*side)).map(str::to_owned));
     }
     let heard = heard(&ancestry, &measured, &sides, assignment.as_ref())?;
     let counts = match &assignment {
@@ -134,22 +118,7 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
     }
     let noise = request.grid.noise(&model)?;
     let splits = tested.on(&measured.corpus.items, &sides, Augmentations::default())?;
-    let mut under = Vec::new();
-    for asked in request.grid.conditions() {
-        let items = match asked.0.heard_s {
-            Some(seconds) => {
-                let items = heard::beginnings(&model, &measured.corpus.items, seconds)?;
-                tested.refuse_too_short(&items)?;
-                items
-            }
-            None => measured.corpus.items.clone(),
-        };
-        let changes = request
-            .grid
-            .changes_of(&asked, noise.as_ref(), model.settings.sample_rate_hz)?;
-        let splits = tested.on(&items, &sides, changes)?;
-        under.push((asked.0, items, splits));
-    }
+    let under = tested.under(request, &measured.corpus.items, &sides, noise.as_ref())?;
     remarks.extend(noise.as_ref().and_then(conditions::Noise::remark));
     let all_classes: IndexMap<String, Vec<String>> = all_sets(&measured.corpus).into_iter().chain(classes).collect();
     let columns = model.predicted_columns();
@@ -164,25 +133,8 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
         several_models: false,
     };
     let origin = Origin {
-        pooled: None,
-        run: Run {
-            name: run.record.name.clone(),
-            seed: run.seed,
-            fold: run.record.fold.clone(),
-            weights: Weights {
-                which: chosen.which.name().to_owned(),
-                step: chosen.step,
-                epoch: chosen.best_epoch,
-            },
-            device: device.name.to_string(),
-        },
-        protocol: Protocol {
-            datasets: measured.datasets.clone(),
-            own_data: measured.is_own,
-            split: model.resolved["split"].clone(),
-            selection: chosen.best.as_ref().and_then(|best| evaluated::selection(Some(best))),
-        },
         remarks: remarks.clone(),
+        ..origin(run, &model, &chosen, &measured, device)
     };
     let fitted = evaluated::fitted_before(&run.dir, &origin.run);
     let mut evaluation = basis.evaluation(origin, &splits, fitted)?;
@@ -216,13 +168,54 @@ pub fn eval(run: &TrainedRun, request: &Request, device: &Chosen, on_report: OnR
     })
 }
 
+/// What somebody must know who reads what was measured on a side of the run's own data.
+fn remark_on(side: SplitName) -> Option<&'static str> {
+    match side {
+        SplitName::Train => {
+            Some("the run was trained on its train side: what is measured there says how well it knows it by heart")
+        }
+        SplitName::Validation => {
+            Some("the run's epoch was chosen on its validation side: what is measured there is too good")
+        }
+        SplitName::Test => None,
+    }
+}
+
+/// Where what is measured comes from.
+fn origin(run: &TrainedRun, model: &Model, chosen: &ChosenWeights, measured: &Measured, device: &Chosen) -> Origin {
+    Origin {
+        pooled: None,
+        run: Run {
+            name: run.record.name.clone(),
+            seed: run.seed,
+            fold: run.record.fold.clone(),
+            weights: Weights {
+                which: chosen.which.name().to_owned(),
+                step: chosen.step,
+                epoch: chosen.best_epoch,
+            },
+            device: device.name.to_string(),
+        },
+        protocol: Protocol {
+            datasets: measured.datasets.clone(),
+            own_data: measured.is_own,
+            split: model.resolved["split"].clone(),
+            selection: chosen.best.as_ref().and_then(|best| evaluated::selection(Some(best))),
+        },
+        remarks: Vec::new(),
+    }
+}
+
+/// A condition, the items as they are under it, and what is predicted of them.
+type UnderItems = (Condition, Items, IndexMap<SplitName, SplitResult>);
+
 /// What was measured under each condition, everything of it.
 fn conditions_of(
     basis: &Basis<'_>,
-    under: Vec<(Condition, Items, IndexMap<SplitName, SplitResult>)>,
+    under: Vec<UnderItems>,
     fits: &IndexMap<String, emorun_evaluation::Fit>,
 ) -> Result<Vec<UnderCondition>, Failure> {
-    let of = |(condition, items, splits): (Condition, Items, IndexMap<SplitName, SplitResult>)| {
+    let of = |(condition, items, splits): UnderItems| {
         let basis = Basis {
             items: &items,
             ..basis.clone()
@@ -508,79 +501,6 @@ fn own_counts(model: &Model, corpus: &Corpus, assignment: &Assignment) -> HashMa
         (column, counts.into_values().collect())
     };
     columns.map(count).collect()
-}
-
-/// A run's network with its weights.
-struct Tested<'a> {
-    run: &'a TrainedRun,
-    model: &'a Model,
-    network: Network,
-    device: &'a Chosen,
-}
-
-impl<'a> Tested<'a> {
-    fn new(
-        run: &'a TrainedRun,
-        model: &'a Model,
-        (chosen, weights): (&ChosenWeights, NamedTensors),
-        counts: &HashMap<String, Vec<usize>>,
-        device: &'a Chosen,
-    ) -> Result<Self, Failure> {
-        let autodiff = device.device.clone().autodiff();
-        let network = Network::build(model.wired()?, counts, &model.facts, run.seed, &autodiff)?;
-        let mut network = network.with_precision(model.settings.precision);
-        parameters::restore(&mut network, weights).map_err(|message| Failure::Corrupt {
-            path: chosen.path.clone(),
-            message,
-        })?;
-        Ok(Self {
-            run,
-            model,
-            network: network.without_autodiff(),
-            device,
-        })
-    }
-
-    fn parts(&self) -> Result<HostParts, Failure> {
-        self.model.plain_host_parts(self.run.seed, self.device.kind())
-    }
-
-    /// Refuses items of which nothing would be left; those that the run was trained with were tried before.
-    fn refuse_too_short(&self, items: &Items) -> Result<(), Failure> {
-        refuse_too_short(self.model, (&self.network, &self.device.device), self.parts()?, items)
-    }
-
-    /// What it says of each side, of items that are changed so.
-    fn on(
-        &self,
-        items: &Items,
-        sides: &Sides,
-        changes: Augmentations,
-    ) -> Result<IndexMap<SplitName, SplitResult>, Failure> {
-        let settings = &self.model.settings;
-        let loader = &settings.training.loader;
-        let mut parts = self.parts()?;
-        if changes.evaluated.is_some() {
-            // What is kept is of recordings as they are.
-            parts.cache = None;
-            parts.augmentations = changes;
-        }
-        let feed = Feed {
-            pipeline: Arc::new(HostPipeline::new(settings.sample_rate_hz, parts, 0)),
-            items: items.clone(),
-            labels: self.model.label_ports().into(),
-            workers: loader.workers,
-            ahead: loader.ahead(),
-        };
-        let names = StepNames::new(self.run.seed);
-        let side = |(side, items): &(SplitName, Vec<usize>)| {
-            let result = evaluate(&self.network, &feed, items, settings, &names, &self.device.device);
-            let within = format!("evaluation on {side}");
-            let result = result.map_err(|abort| abort.within(&within).into_failure(Path::new("")))?;
-            Ok((*side, result))
-        };
-        sides.iter().map(side).collect()
-    }
 }
 
 /// Numbers of each class by name, for JSON.

@@ -3,7 +3,7 @@
 use emorun_data::{Corpus, SplitName};
 
 use super::{Request, apart, classes_of, corpora, own_sides};
-use crate::run::embed::TrainedRun;
+use crate::run::trained::TrainedRun;
 use emorun_engine::exit::Failure;
 use emorun_experiment::prepare::{Model, OnReport, Stored};
 

@@ -12,7 +12,8 @@ use emorun_files::read_regular;
 use emorun_latent::{Analysis, LatentError, MOST_ITEMS, Method, Study, Vectors, analyse};
 use serde::Serialize;
 
-use super::embed::{Outputs, TrainedRun};
+use super::embed::Outputs;
+use super::trained::TrainedRun;
 use super::{eval, evaluated};
 use emorun_engine::device::Chosen;
 use emorun_engine::exit::Failure;
