@@ -25,6 +25,7 @@ mod paired;
 mod predictions;
 mod probabilities;
 mod ranking;
+pub mod reaction;
 mod sequence;
 mod soft;
 mod statistics;
