@@ -415,7 +415,7 @@ mod tests {
             let listener = SPEC.face(Side::Listener(reaction));
             for Coupling { from, to, gain } in reaction.couplings() {
                 let (from, to) = (channel(&speaker, from), channel(&listener, to));
-                for at in 0..250 {
+                for at in 0..250_usize {
                     let expected = gain * from[at.saturating_sub(12)];
                     assert!((to[at] - expected).abs() < 1e-6, "{reaction:?} {at}");
                 }
