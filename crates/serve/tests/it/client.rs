@@ -96,6 +96,17 @@ impl Running {
         read_reply(&mut reader).unwrap()
     }
 
+    /// As [`Self::get`], of a server that may close the connection without an answer.
+    pub fn try_get(&self, path: &str) -> std::io::Result<Reply> {
+        let mut stream = self.connect();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nConnection: close\r\nHost: {}\r\n\r\n",
+            self.address
+        );
+        stream.write_all(head.as_bytes())?;
+        read_reply(&mut BufReader::new(stream))
+    }
+
     pub fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, &[], &[])
     }
