@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use emorun_data::{AudioSource, Item, Items, Name, SplitName};
+use emorun_data::{AudioSource, Item, Items, SplitName};
 use emorun_engine::exit::Failure;
 use emorun_engine::settings::Settings;
 use emorun_engine::train::result::{HeadResult, SplitResult};
@@ -33,17 +33,17 @@ pub fn readers<'a>(
     training: &[usize],
     columns: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
 ) -> Result<Readers, Failure> {
-    let mut texts: Vec<(Name, Arc<IndexMap<String, Option<u32>>>)> = Vec::new();
+    let mut told: Vec<Item> = Vec::new();
     for &index in training {
         let item = items.get(index)?;
-        if let Some(text) = &item.text {
-            texts.push((text.clone(), item.labels.clone()));
+        if item.text.is_some() {
+            told.push(item);
         }
     }
     let reader = |(column, classes): (&String, &Vec<String>)| {
-        let of_column = texts.iter().filter_map(|(text, labels)| {
-            let class = labels.get(column).copied().flatten()?;
-            Some((&**text, class as usize))
+        let of_column = told.iter().filter_map(|item| {
+            let class = item.labels.get(column).copied().flatten()?;
+            Some((&**item.text.as_ref()?, class as usize))
         });
         Some((column.clone(), Arc::new(NaiveBayes::fit(of_column, classes.len())?)))
     };
