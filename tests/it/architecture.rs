@@ -186,6 +186,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "emorun-recognise",
             "emorun-live",
             "emorun-tensorboard",
+            "emorun-figures",
             "emorun-catalogue",
             "emorun-features",
             "emorun-fetch",

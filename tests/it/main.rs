@@ -32,6 +32,7 @@ mod errors;
 mod eval;
 mod experiments;
 mod explaining;
+mod faces;
 mod faults;
 mod features;
 mod finite;

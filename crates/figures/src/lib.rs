@@ -15,6 +15,7 @@
 //! | vectors on a plane by class | [`Scatter`] |
 //! | how values and classes are distributed | [`Histogram`], [`BarChart`] |
 //! | a recording | [`Spectrogram`] |
+//! | faces that move, side by side | [`Faces`], also as an animated PNG and as a page with sound |
 //! | many small pictures as one | [`sprite()`] |
 //! | an experiment's graph | [`Diagram`], also as DOT and Mermaid text |
 //!
@@ -33,6 +34,7 @@ mod confusion;
 mod curves;
 mod diagram;
 mod error;
+mod faces;
 mod figure;
 mod groups;
 mod plot;
@@ -53,6 +55,7 @@ pub use confusion::{confusion_matrix, confusion_matrix_beside_counts};
 pub use curves::{Curve, PrecisionRecallCurves, RiskCoverageCurves, RocCurves};
 pub use diagram::{Diagram, DiagramEdge, DiagramNode};
 pub use error::FigureError;
+pub use faces::{FaceFrame, FacePanel, Faces};
 pub use figure::{Figure, PRINT_DPI, PngImage};
 pub use groups::{Group, GroupBars};
 pub use reliability::{ReliabilityBin, ReliabilityDiagram};

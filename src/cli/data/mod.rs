@@ -1,6 +1,7 @@
 //! `emorun data`: corpora before any experiment. The work is done in crates; this only asks and shows.
 
 mod dyads;
+mod faces;
 mod fetch;
 mod listen;
 mod prepare;
@@ -32,6 +33,8 @@ enum Command {
     Fetch(fetch::Arguments),
     /// Generate pairs of a speaker and a listener whose faces hang together in a known way, to try generation of reactions on.
     Dyads(dyads::Arguments),
+    /// Show faces side by side: a page that plays them with sound, an animated PNG, or a table in OpenFace's columns.
+    Faces(faces::Arguments),
     /// Make several corpora one: target emotions, one rate and loudness, checked quality, confirmed labels.
     Prepare(prepare::Arguments),
     /// Hold corpora against their published counts: what is missing, extra, there twice or unusable.
@@ -46,6 +49,7 @@ pub(super) fn data(arguments: &Arguments, common: Common) -> Result<(), Failure>
     match &arguments.command {
         Command::Fetch(arguments) => fetch::fetch(arguments, common),
         Command::Dyads(arguments) => dyads::dyads(arguments),
+        Command::Faces(arguments) => faces::faces(arguments),
         Command::Prepare(arguments) => prepare::prepare(arguments, common),
         Command::Verify(arguments) => verify::verify(arguments, common),
         Command::Stats(arguments) => stats::stats(arguments, common),
