@@ -171,7 +171,7 @@ fn read_table(name: &str, path: &Path, arguments: &Arguments) -> Result<Read, Fa
         seen: track.seen,
     };
     if is_unit {
-        own.to_openface();
+        own.scale_to_openface();
     }
     Ok(own)
 }
@@ -222,7 +222,7 @@ fn read_array(name: &str, file: &str, arguments: &Arguments) -> Result<Vec<Read>
                 seen: vec![true; time],
             };
             if arguments.units != Units::Openface {
-                own.to_openface();
+                own.scale_to_openface();
             }
             own
         });
@@ -234,7 +234,7 @@ impl Read {
         self.features.iter().map(|feature| feature.width()).sum()
     }
 
-    fn to_openface(&mut self) {
+    fn scale_to_openface(&mut self) {
         let units = self.features.iter().flat_map(|feature| {
             let unit = feature.divisor(Scale::Unit);
             std::iter::repeat_n(unit, feature.width())
